@@ -1,0 +1,99 @@
+# Everything that a fresh clone needs. `make` alone lists the targets.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+PYTHON ?=
+JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+INSTALLED_TEST := $(VENV)/.installed-test
+PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
+
+.PHONY: help install install-test demo test test-slow test-wheel check-board lint types bench mapping-cases demo-records lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(BIN)/pip:
+	@for candidate in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if "$$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$("$$candidate" -c 'import sys; print(sys.executable, sys.version.split()[0])')"; \
+	    "$$candidate" -m venv $(VENV); exit 0; \
+	  fi; \
+	done; \
+	echo "No Python 3.11 or newer with the modules venv and ensurepip was found (python3 is:" \
+	  "$$(python3 --version 2>&1 || true)). Install one (Debian: python3 and python3-venv)," \
+	  "or name it: make PYTHON=/path/to/python3 ..." >&2; exit 1
+
+# pyiqa requires facexlib, which brings opencv-python beside the headless build. Both own the folder cv2, and
+# where the one for desktops came last and the machine has no libGL, cv2 does not import: put the headless one back.
+define ensure_opencv
+@$(BIN)/python -c 'import cv2' 2>/dev/null \
+  || $(PIP_INSTALL) --no-deps --force-reinstall opencv-python-headless
+endef
+
+# One call, so that pip chooses torch, torchvision and pyiqa together.
+$(INSTALLED): setup.cfg constraints.txt | $(BIN)/pip
+	@echo "Installing into $(VENV); torch takes several gigabytes and a few minutes the first time."
+	@$(PIP_INSTALL) -e .
+	$(ensure_opencv)
+	@touch $@
+
+$(INSTALLED_TEST): setup.cfg constraints.txt | $(BIN)/pip
+	@echo "Installing with the test extra into $(VENV); torch takes several gigabytes and a few minutes the first time."
+	@$(PIP_INSTALL) -e '.[test]'
+	$(ensure_opencv)
+	@touch $(INSTALLED) $@
+
+install: $(INSTALLED) ## make .venv and install the package (editable) with the tested versions
+
+install-test: $(INSTALLED_TEST) ## the same with the test extra
+
+demo: $(INSTALLED) ## run the demo suite with seed 0 and print its board
+	@$(BIN)/ssliqa-bench sweep demo --seeds 1 --jobs $(JOBS)
+	@$(BIN)/ssliqa-bench leaderboard --out runs/boards --print
+
+test: $(INSTALLED_TEST) ## run the default tests (ARGS='-k mapping' adds options)
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-slow: $(INSTALLED_TEST) ## run the slow tests and those that kill processes
+	@$(BIN)/python -m pytest -m '(slow or faults) and not gpu and not browser' --ignore=tests/test_packaging.py $(ARGS)
+
+test-wheel: $(INSTALLED_TEST) ## build wheel and sdist, install each and use it from an empty folder
+	@$(BIN)/python -m pytest -m slow tests/test_packaging.py $(ARGS)
+
+lint: $(INSTALLED_TEST) ## ruff
+	@$(BIN)/ruff check .
+
+types: $(INSTALLED_TEST) ## mypy, strict, on the files named in pyproject.toml
+	@$(BIN)/mypy
+
+bench: $(INSTALLED) ## print the timings of benchmarks/speed/
+	@for script in benchmarks/speed/*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+
+mapping-cases: $(INSTALLED) ## compare the score mapping with scipy on all 10,000 random cases
+	@$(BIN)/python benchmarks/speed/mapping.py --cases 10000
+
+demo-records: $(INSTALLED) ## run the demo suite with seeds 0-4; write records and board under leaderboards/demo/
+	@$(BIN)/ssliqa-bench sweep demo --seeds 5 --jobs $(JOBS) --store runs/demo-records --json \
+	  | $(BIN)/python .ci/demo_records.py runs/demo-records leaderboards/demo
+	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards
+
+check-board: $(INSTALLED) ## check that the committed demo board follows from the committed records
+	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards --check
+
+lock: | $(BIN)/pip ## renew constraints.txt from what the registry offers today, in an environment of its own
+	@rm -rf build/lock && $(BIN)/python -m venv build/lock
+	@build/lock/bin/python -m pip install --upgrade pip
+	@build/lock/bin/python -m pip install -e '.[test]'
+	@build/lock/bin/python -m pip freeze --all --exclude pip --exclude ssliqa-bench > build/constraints.txt
+	@mv build/constraints.txt constraints.txt && rm -rf build/lock
+	@echo "constraints.txt is renewed. Run .ci/run before you commit it."
+
+clean: ## remove build outputs and caches (keeps .venv and runs/)
+	@rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find ssliqa_bench tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

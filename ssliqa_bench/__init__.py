@@ -1,0 +1,41 @@
+"""Benchmark and toolkit for semi-supervised blind image quality assessment.
+
+The names of `__all__` are the public interface; each is imported when it is first used, so that
+importing the package stays cheap. Everything else is internal.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Pair": "ssliqa_bench.types",
+    "RunSpec": "ssliqa_bench.types",
+    "SsliqaError": "ssliqa_bench.errors",
+    "load_registry": "ssliqa_bench.registry.load",
+    "Settings": "ssliqa_bench.runner.plan",
+    "make_plan": "ssliqa_bench.runner.plan",
+    "run": "ssliqa_bench.runner.execute",
+    "evaluate": "ssliqa_bench.evaluation.metrics",
+    "fit_mapping": "ssliqa_bench.evaluation.mapping",
+    "build_boards": "ssliqa_bench.leaderboard.boards",
+    "check_method": "ssliqa_bench.testing",
+}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

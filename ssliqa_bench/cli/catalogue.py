@@ -1,0 +1,259 @@
+"""`list` and `show`: what the registry knows, without loading any of it."""
+
+from __future__ import annotations
+
+import json
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ssliqa_bench.cli import options
+
+if TYPE_CHECKING:
+    from ssliqa_bench.registry.lookup import Registry
+
+
+class Kind(StrEnum):
+    """What `list` can list."""
+
+    DATASETS = "datasets"
+    METHODS = "methods"
+    PROTOCOLS = "protocols"
+    SUITES = "suites"
+    BACKBONES = "backbones"
+
+
+# An entry as a JSON object; `entry` says of which kind it is.
+_Facts = dict[str, Any]
+# Columns of `list` besides the name: heading and how to get the cell from the facts of an entry.
+_COLUMNS: dict[Kind, dict[str, Callable[[_Facts], Any]]] = {
+    Kind.DATASETS: {
+        "kind": lambda f: f["kind"],
+        "images": lambda f: f["images"],
+        "groups": lambda f: f["groups"],
+        "scale": lambda f: "{:g} to {:g}".format(*f["scale"]),
+        "scores": lambda f: f["direction"].replace("_", " "),
+        "title": lambda f: f["about"]["title"],
+    },
+    Kind.METHODS: {
+        "family": lambda f: f["about"]["family"],
+        "extends": lambda f: f["extends"],
+        "recipes": lambda f: ", ".join(f["parameters"]),
+        "title": lambda f: f["about"]["title"],
+    },
+    Kind.PROTOCOLS: {
+        "split": lambda f: f"{f['split']['rule']} by {f['split']['by']}",
+        "train": lambda f: f["split"]["train"],
+        "seeds": lambda f: f["repeats"],
+        "aggregate": lambda f: f["aggregate"],
+        "mapping": lambda f: f["mapping"],
+        "title": lambda f: f["about"]["title"],
+    },
+    Kind.SUITES: {"runs": lambda f: len(f["runs"]), "title": lambda f: f["title"]},
+    Kind.BACKBONES: {
+        "input": lambda f: f["input_size"] or "any",
+        "stands for": lambda f: f["stands_for"],
+        "title": lambda f: f["about"]["title"],
+    },
+}
+
+
+def list_entries(
+    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    as_json: options.Json = False,
+    registry: options.Registries = None,
+) -> None:
+    """List the datasets, methods, protocols, suites or backbones of the registry."""
+    from ssliqa_bench.registry.load import load_registry
+
+    loaded = load_registry(registry or [])
+    facts = [_facts(kind, name, loaded) for name in _names(kind, loaded)]
+    if as_json:
+        _print_json({kind.value: facts})
+        return
+    columns = _COLUMNS[kind]
+    rows = [[_display_name(fact), *(cell(fact) for cell in columns.values())] for fact in facts]
+    _print_table(["name", *columns], rows)
+
+
+def show_entry(
+    name: Annotated[str, typer.Argument(help="A dataset, method, protocol, suite or backbone, or an alias.")],
+    params: Annotated[
+        bool, typer.Option("--params", help="A method's parameters for every recipe, each with what sets it.")
+    ] = False,
+    as_json: options.Json = False,
+    registry: options.Registries = None,
+) -> None:
+    """Show what the registry says about a name."""
+    from ssliqa_bench.registry.load import load_registry
+
+    loaded = load_registry(registry or [])
+    found = [facts for kind in Kind if (facts := _find(kind, name, loaded)) is not None]
+    if not found:
+        raise _unknown(name, loaded)
+    for facts in found:
+        if params and facts["entry"] == "method":
+            facts["origins"] = {
+                recipe: loaded.resolve_method(facts["name"], recipe).origins for recipe in facts["parameters"]
+            }
+    if as_json:
+        _print_json({"name": name, "entries": found})
+        return
+    for position, facts in enumerate(found):
+        if position:
+            typer.echo()
+        _print_entry(facts)
+
+
+def register(app: typer.Typer) -> None:
+    """Attach the commands of this file."""
+    app.command("list")(list_entries)
+    app.command("show")(show_entry)
+
+
+def _names(kind: Kind, registry: Registry) -> list[str]:
+    """Canonical names of a kind, in the order of the files."""
+    if kind is Kind.SUITES:
+        from ssliqa_bench.registry.suite import packaged_suites
+
+        return list(packaged_suites())
+    return list(getattr(registry, kind.value))
+
+
+def _find(kind: Kind, name: str, registry: Registry) -> _Facts | None:
+    """The facts of an entry by name or alias, or of a backbone written as PREFIX:NAME."""
+    names = _names(kind, registry)
+    if kind is not Kind.SUITES:
+        name = registry.aliases[kind.value].get(name, name)
+    if name in names:
+        return _facts(kind, name, registry)
+    if kind is Kind.BACKBONES and ":" in name:
+        backbone = registry.resolve_backbone(name)
+        entry = next((b.name for b in registry.backbones.values() if b.stands_for == name), name.split(":")[0])
+        resolved = {"name": name, "class": backbone.class_path, "arguments": backbone.arguments}
+        return {**_facts(kind, entry, registry), **resolved, "prefix": None, "stands_for": None}
+    return None
+
+
+def _facts(kind: Kind, name: str, registry: Registry) -> _Facts:
+    """An entry as JSON; a method also with its chain, its comparators and its parameters by recipe."""
+    if kind is Kind.SUITES:
+        return _suite_facts(name, registry)
+    entry = getattr(registry, kind.value)[name]
+    facts = {"entry": kind.value[:-1], **entry.model_dump(mode="json", by_alias=True)}
+    facts["files"] = list(registry.sources[kind.value][name])
+    if kind is Kind.METHODS:
+        recipes = registry.recipes(name) or ["default"]
+        resolved = {recipe: registry.resolve_method(name, recipe) for recipe in recipes}
+        method = resolved[recipes[0]]
+        facts |= {"class": method.class_path, "chain": list(method.chain), "unlabeled_role": method.unlabeled_role}
+        facts["comparators"] = [other.name for other in registry.methods.values() if other.like == name]
+        facts["parameters"] = {recipe: resolved[recipe].params for recipe in recipes}
+    return facts
+
+
+def _suite_facts(name: str, registry: Registry) -> _Facts:
+    from ssliqa_bench.registry.suite import load_suite
+
+    suite = load_suite(name, registry)
+    runs = [
+        {"method": run.method, "recipe": run.recipe, "overrides": dict(run.overrides), "pair": str(run.pair),
+         "protocol": run.protocol, "seed": run.seed, "budget": run.budget, "unlabeled_budget": run.unlabeled_budget,
+         "tests": list(run.tests)}
+        for run in suite.runs
+    ]
+    return {"entry": "suite", "name": suite.name, "title": suite.title, "description": suite.description,
+            "files": [suite.file], "runs": runs}
+
+
+def _unknown(name: str, registry: Registry) -> Exception:
+    """The error for a name that no entry of any kind has, with near names over all kinds."""
+    from ssliqa_bench.errors import InputError, near_names
+
+    kinds: dict[str, list[str]] = {}
+    for kind in Kind:
+        for known in [*_names(kind, registry), *registry.aliases.get(kind.value, {})]:
+            kinds.setdefault(known, []).append(kind.value[:-1])
+    near = [f'"{n}" ({", ".join(kinds[n])})' for n in near_names(name, kinds)]
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    return InputError(f'Unknown name "{name}".{hint} "ssliqa-bench list {"|".join(Kind)}" shows what there is.')
+
+
+def _display_name(facts: _Facts) -> str:
+    return f"{facts['name']}:NAME" if facts.get("prefix") else str(facts["name"])
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def _print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+    # Names must stay whole to be of use; the last column, a title, takes what is left.
+    for column in table.columns[:-1]:
+        column.no_wrap = True
+    for row in rows:
+        table.add_row(*(_text(cell) for cell in row))
+    # In a pipe there is no screen to fit into.
+    width = None if sys.stdout.isatty() else 240
+    Console(width=width, markup=False, highlight=False).print(table)
+
+
+_APART = ("entry", "name", "about", "aliases", "title", "description", "params", "recipes", "parameters", "origins",
+          "runs")
+
+
+def _print_entry(facts: _Facts) -> None:
+    about = facts.get("about", {})
+    description = about.get("description") or facts.get("description", "")
+    typer.echo(f"{_display_name(facts)}  ({facts['entry']})")
+    typer.echo(about.get("title") or facts.get("title", ""))
+    if description:
+        typer.echo("\n" + textwrap.fill(description, 100))
+    typer.echo()
+    lines = {key: value for key, value in about.items() if key not in ("title", "description", "citation")}
+    lines |= {"aliases": facts.get("aliases")} | {k: v for k, v in facts.items() if k not in _APART}
+    if "runs" in facts:
+        lines["runs"] = len(facts["runs"])
+    for key, value in lines.items():
+        # An empty list of training sets is a statement, other empty fields say nothing.
+        if value not in (None, "", [], {}) or key == "trained_on":
+            typer.echo(f"  {key.replace('_', ' '):<24}{_text(value)}")
+    if about.get("citation"):
+        typer.echo("\n" + about["citation"].rstrip())
+    _print_parameters(facts)
+
+
+def _print_parameters(facts: _Facts) -> None:
+    """One table of all recipes, or with origins one table per recipe."""
+    by_recipe: dict[str, dict[str, Any]] = facts.get("parameters", {})
+    if "origins" in facts:
+        for recipe, values in by_recipe.items():
+            typer.echo(f"\nrecipe {recipe}")
+            origins = facts["origins"][recipe]
+            _print_table(["parameter", "value", "set by"], [[k, _text(v), origins[k]] for k, v in values.items()])
+    elif any(by_recipe.values()):
+        typer.echo()
+        names = dict.fromkeys(name for values in by_recipe.values() for name in values)
+        rows = [[name, *(_text(values.get(name)) for values in by_recipe.values())] for name in names]
+        _print_table(["parameter", *by_recipe], rows)
+
+
+def _text(value: Any) -> str:
+    """A value as a person reads it; text is left as it is, the rest as YAML flow would write it."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "-"
+    if isinstance(value, list):
+        return ", ".join(_text(item) for item in value) or "none"
+    if isinstance(value, dict):
+        return ", ".join(f"{key}: {_text(item)}" for key, item in value.items())
+    return json.dumps(value)

@@ -1,0 +1,52 @@
+"""Options that several commands share, and how their text becomes values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ssliqa_bench.errors import InputError
+
+DataRoot = Annotated[
+    Path | None, typer.Option("--data-root", help="Folder of the datasets' folders [$SSLIQA_DATA or data].")
+]
+Store = Annotated[Path, typer.Option("--store", help="Folder of records and artifacts.")]
+Registries = Annotated[
+    list[Path] | None, typer.Option("--registry", help="Registry file of your own, merged over the packaged one.")
+]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Threads = Annotated[int, typer.Option("--threads", help="CPU threads per run; they change results, so they are keyed.")]
+Keep = Annotated[str, typer.Option("--keep", help="Weights kept after the run: phases, final or none.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without unreadable images and count them.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Compute again what the store holds.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+Protocol = Annotated[str, typer.Option("--protocol", help="Name of a protocol.")]
+
+DEFAULT_STORE = Path("runs")
+
+
+def read_budget(text: str | None, option: str) -> int | float | None:
+    """A count (whole number from 1) or a fraction (number with a dot, above 0, at most 1).
+
+    Raises:
+        InputError: neither.
+    """
+    if text is None:
+        return None
+    try:
+        value: int | float = float(text) if any(c in text for c in ".eE") else int(text)
+    except ValueError:
+        value = -1
+    if (isinstance(value, int) and value >= 1) or (isinstance(value, float) and 0 < value <= 1):
+        return value
+    raise InputError(f"{option}: got {text}; expected a count such as 200, or a fraction such as 0.25.")
+
+
+def settings_of(**given: Any) -> Any:
+    """Settings from the options of a command, defaults from the environment."""
+    from ssliqa_bench.runner.plan import Settings
+
+    return Settings.from_environment(**given)

@@ -1,0 +1,206 @@
+"""`run`, `test` and `sweep`."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from ssliqa_bench.cli import options
+from ssliqa_bench.cli.options import DEFAULT_STORE, read_budget, settings_of
+from ssliqa_bench.errors import InputError
+
+
+def register(app: typer.Typer) -> None:
+    """Attach the commands of this file."""
+    app.command("run")(run)
+    app.command("test")(test)
+    app.command("sweep")(sweep)
+
+
+def run(
+    method: Annotated[str, typer.Option("--method", help="Name of a method.")],
+    pair: Annotated[str, typer.Option("--pair", help="A:B (A labeled, B unlabeled), or A alone.")],
+    test: Annotated[str | None, typer.Option("--test", help="Further whole datasets to evaluate on: D,…")] = None,
+    protocol: options.Protocol = "standard",
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of split and training [0].")] = None,
+    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Run seeds 0 … N-1.")] = None,
+    budget: Annotated[str | None, typer.Option("--budget", help="Images of A that keep their score: 200 or 0.25.")] = None,
+    unlabeled_budget: Annotated[
+        str | None, typer.Option("--unlabeled-budget", help="Unlabeled images of B that are used: 5000 or 0.5.")
+    ] = None,
+    assignments: Annotated[list[str] | None, typer.Option("--set", help="Parameter of the method: key=value.")] = None,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="Named parameters [that of dataset A].")] = None,
+    data_root: options.DataRoot = None,
+    store: options.Store = DEFAULT_STORE,
+    device: options.Device = "auto",
+    keep: options.Keep = "phases",
+    threads: options.Threads = 1,
+    registry: options.Registries = None,
+    json: options.Json = False,
+    dry_run: options.DryRun = False,
+    no_cache: options.NoCache = False,
+    skip_bad: options.SkipBad = False,
+) -> int:
+    """Train and evaluate one method on a pair, or answer it from the store."""
+    from ssliqa_bench.cli.output import print_json, print_runs, run_entry
+    from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.registry.yamlfile import parse_assignments
+    from ssliqa_bench.runner import execute
+    from ssliqa_bench.runner.plan import make_plan
+    from ssliqa_bench.types import Pair, RunSpec
+
+    if seed is not None and seeds is not None:
+        raise InputError("--seed and --seeds exclude each other: --seed 3 is one run, --seeds 3 runs 0, 1 and 2.")
+    settings = settings_of(store=store, data_root=data_root, device=device, keep=keep, threads=threads,
+                           skip_bad=skip_bad, use_store=not no_cache)
+    names = load_registry(registry or ())
+    first = RunSpec(
+        method=method,
+        pair=Pair.parse(pair),
+        protocol=protocol,
+        recipe=recipe,
+        overrides=tuple(parse_assignments(assignments or []).items()),
+        budget=read_budget(budget, "--budget"),
+        unlabeled_budget=read_budget(unlabeled_budget, "--unlabeled-budget"),
+        tests=tuple(name for name in (test or "").split(",") if name),
+    )
+    entries = []
+    for number in range(seeds) if seeds is not None else (seed or 0,):
+        plan = make_plan(replace(first, seed=number), names, settings)
+        if dry_run:
+            entries.append(_planned(plan, settings))
+            continue
+        stored = execute.stored_facts(plan, settings) if settings.use_store else None
+        if stored is None and (again := execute.why_again(plan, settings)) is not None:
+            _say(f"Stored run {again[0][:12]} differs in: {', '.join(map(str, again[1][:6]))}. Running again. "
+                 f'"ssliqa-bench store why {again[0][:12]}" shows all.')
+        outcome = execute.run(plan, settings)
+        if outcome.cached:
+            _say(f"{plan.spec}: answered from the store (record {plan.key[:12]}, {outcome.facts['created'][:19]}Z).")
+        entries.append(run_entry("cached" if outcome.cached else "done", outcome.facts))
+    if json or dry_run:
+        print_json({"runs": entries})
+    else:
+        print_runs(entries)
+    return 0
+
+
+def test(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="First digits of a record's key.")],
+    on: Annotated[str, typer.Option("--on", help="Datasets to evaluate the stored model on: D,…")],
+    data_root: options.DataRoot = None,
+    store: options.Store = DEFAULT_STORE,
+    registry: options.Registries = None,
+    skip_bad: options.SkipBad = False,
+    json: options.Json = False,
+) -> int:
+    """Evaluate a stored model on further datasets, without training."""
+    from ssliqa_bench.cli.output import print_json, print_runs, run_entry
+    from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.runner.execute import spec_of
+    from ssliqa_bench.runner.plan import make_plan
+    from ssliqa_bench.store.records import checked_facts, find_record
+
+    folder = find_record(store, run)
+    facts = checked_facts(folder)
+    names = load_registry(registry or ())
+    asked = tuple(dict.fromkeys(names.dataset(name).name for name in on.split(",") if name))
+    missing = tuple(name for name in asked if name not in facts["metrics"])
+    if missing:
+        from ssliqa_bench.runner.compute import add_tests
+
+        settings = settings_of(store=store, data_root=data_root, device=facts["device"], threads=facts["threads"],
+                               skip_bad=skip_bad)
+        spec = replace(spec_of(facts), tests=missing)
+        facts = add_tests(make_plan(spec, names, settings), facts, missing, settings)
+    entry = run_entry("done" if missing else "cached", facts)
+    if json:
+        print_json({"runs": [entry]})
+    else:
+        print_runs([entry])
+    return 0
+
+
+def sweep(
+    suite: Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a packaged suite.")],
+    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds 0 … N-1 in place of the suite's.")] = None,
+    jobs: Annotated[int, typer.Option("--jobs", help="Runs at a time, each in a process of its own.")] = 1,
+    engine: Annotated[str, typer.Option("--engine", help="Where runs happen: local.")] = "local",
+    force: Annotated[bool, typer.Option("--force", help="Allow more threads than cores.")] = False,
+    data_root: options.DataRoot = None,
+    store: options.Store = DEFAULT_STORE,
+    device: options.Device = "auto",
+    keep: options.Keep = "phases",
+    threads: options.Threads = 1,
+    registry: options.Registries = None,
+    json: options.Json = False,
+    dry_run: options.DryRun = False,
+    no_cache: options.NoCache = False,
+    skip_bad: options.SkipBad = False,
+) -> int:
+    """Run a suite; what is finished already is answered from the store. Exit code 1 where a run failed."""
+    from ssliqa_bench.cli.output import print_json, print_runs, run_entry
+    from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.registry.suite import load_suite
+    from ssliqa_bench.runner.engines import RunResult, check_jobs, run_all
+    from ssliqa_bench.runner.execute import cell_of
+
+    if engine != "local":
+        raise InputError(f'--engine: got "{engine}"; expected local.')
+    settings = settings_of(store=store, data_root=data_root, device=device, keep=keep, threads=threads,
+                           skip_bad=skip_bad, use_store=not no_cache)
+    check_jobs(jobs, threads, force)
+    names = load_registry(registry or ())
+    runs = load_suite(suite, names, None if seeds is None else range(seeds)).runs
+    if dry_run:
+        return _plan_suite(runs, names, settings, json)
+
+    def report(result: RunResult, done: int, total: int) -> None:
+        _say(f"[{done}/{total}] {result.spec}: {result.status}{': ' + result.error if result.error else ''}")
+
+    results = run_all(runs, registry or (), settings, jobs, report)
+    entries = [run_entry(r.status, r.facts or {"cell": cell_of(r.spec)}, r.error) for r in results]
+    if json:
+        print_json({"runs": entries})
+    else:
+        print_runs(entries)
+    return 1 if any(r.status == "failed" for r in results) else 0
+
+
+def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
+    """The plan of a suite: what is stored, what would run, what is missing for it."""
+    from ssliqa_bench.cli.output import print_json
+    from ssliqa_bench.runner.execute import cell_of
+    from ssliqa_bench.runner.plan import make_plan
+
+    entries = []
+    for spec in runs:
+        try:
+            entries.append(_planned(make_plan(spec, names, settings), settings))
+        except InputError as error:
+            entries.append({"key": None, **cell_of(spec), "status": "blocked", "error": str(error)})
+    if json:
+        print_json({"runs": entries})
+        return 0
+    for entry in entries:
+        why = f": {entry['error']}" if entry["error"] else ""
+        print(f"{entry['status']:8} {entry['method']} {entry['pair']} {entry['protocol']} seed {entry['seed']}{why}")
+    counts = {status: sum(e["status"] == status for e in entries) for status in ("stored", "to run", "blocked")}
+    print(", ".join(f"{number} {status}" for status, number in counts.items()))
+    return 0
+
+
+def _planned(plan: Any, settings: Any) -> dict[str, Any]:
+    from ssliqa_bench.runner.execute import cell, stored_facts
+
+    stored = settings.use_store and stored_facts(plan, settings) is not None
+    roles = {name: {role: list(own).count(role) for role in sorted(set(own))} for name, own in plan.roles.items()}
+    return {"key": plan.key, **cell(plan), "tests": list(plan.spec.tests), "status": "stored" if stored else "to run",
+            "error": None, "device": plan.device, "params": plan.method.params, "roles": roles}
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

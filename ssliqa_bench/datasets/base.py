@@ -1,0 +1,189 @@
+"""From a registry entry to a table: find or make the files, call the reader, turn the direction, check everything.
+
+A reader is a function `reader(folder, options) -> RawTable`. It knows one file format and reports the columns in
+the dataset's own direction and spelling. What is true of every dataset (finite scores inside the valid range,
+unique names, files that exist, one direction) is checked and done here, once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ssliqa_bench.datasets.generated import generated_folder
+from ssliqa_bench.errors import DataError
+from ssliqa_bench.registry.lookup import load_object
+from ssliqa_bench.types import FloatArray, Table
+
+if TYPE_CHECKING:
+    from ssliqa_bench.registry.schema import DatasetEntry
+
+_FIRST = 3
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """What a reader found, one entry per image in every column, in the dataset's own direction.
+
+    Attributes:
+        name: image names, relative to the image folder, as the official files spell them.
+        path: where each image file should be; that it is there is checked later.
+        score: native scores, shape (n,); NaN where an image has none.
+        source, lines: the label file, and the line of each image in it, for messages.
+        distribution: counts or shares of the rating levels, shape (n, P), the lowest native level first.
+        reference: path of the pristine image, "" where there is none.
+        group: what must not be torn between train and test, "" for an image on its own.
+        rating_std, distortion, level, split, role: as `types.Table`; None where the dataset has no such column.
+    """
+
+    name: tuple[str, ...]
+    path: tuple[str, ...]
+    score: FloatArray
+    source: str
+    lines: tuple[int, ...] | None = None
+    rating_std: FloatArray | None = None
+    distribution: FloatArray | None = None
+    reference: tuple[str, ...] | None = None
+    group: tuple[str, ...] | None = None
+    distortion: tuple[str, ...] | None = None
+    level: tuple[str, ...] | None = None
+    split: tuple[str, ...] | None = None
+    role: tuple[str, ...] | None = None
+
+
+Reader = Callable[[Path, Mapping[str, Any]], RawTable]
+
+
+def load_table(
+    entry: DatasetEntry, data_root: Path, cache_root: Path, *, load: Callable[[str], Any] = load_object
+) -> Table:
+    """Read a dataset: scores higher-is-better, every image file present, nothing decoded.
+
+    A generated dataset is made below `cache_root` on first use. `rating_std` is passed on only where the
+    registry says that it is the spread of the ratings. `facts` holds the named subsets: name -> distortions.
+
+    Args:
+        load: imports what "module:name" names; `Registry.load` also finds modules beside users' files.
+
+    Raises:
+        DataError: the folder or files are missing, or the content contradicts the registry entry.
+    """
+    folder = dataset_folder(entry, data_root, cache_root, load=load)
+    raw = load(entry.reader)(folder, entry.options)
+    _check_rows(entry, raw)
+    low, high = entry.scale
+    # The one place where a direction is turned; 0 - x, so that no score becomes -0.0.
+    score = raw.score if entry.higher_is_better else 0.0 - raw.score
+    score01 = (raw.score - low) / (high - low) if entry.higher_is_better else (high - raw.score) / (high - low)
+    return Table(
+        dataset=entry.name,
+        name=raw.name,
+        path=tuple(os.path.abspath(path) for path in raw.path),
+        score=score,
+        score01=score01,
+        group=_groups(entry, raw),
+        rating_std=raw.rating_std if entry.rating_statistics else None,
+        distribution=_shares(entry, raw),
+        reference=raw.reference and tuple(path and os.path.abspath(path) for path in raw.reference),
+        distortion=raw.distortion,
+        level=raw.level,
+        split=raw.split,
+        role=raw.role,
+        facts={"subsets": {name: rule.distortion for name, rule in entry.subsets.items()}},
+    )
+
+
+def dataset_folder(
+    entry: DatasetEntry, data_root: Path, cache_root: Path, *, load: Callable[[str], Any] = load_object
+) -> Path:
+    """The folder of a dataset's files, made first where the entry has a generator.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if entry.generator is not None:
+        home = Path(cache_root) / "generated"
+        hashes = Path(cache_root) / "hashes" / f"{entry.name}.json"
+        return generated_folder(f"{entry.name}-v{entry.generator_version}", home, load(entry.generator), hashes)
+    folder = Path(data_root) / entry.folder
+    if not folder.is_dir():
+        raise DataError(
+            f"{entry.name}: folder {folder} not found. Put the dataset there, or name the folder that holds it "
+            f'with --data-root; "ssliqa-bench show {entry.name}" says where it comes from.'
+        )
+    return folder
+
+
+def _check_rows(entry: DatasetEntry, raw: RawTable) -> None:
+    """Every rule that a row can break, one message per rule with the count and the first places."""
+    where = f"{entry.name}: {raw.source}"
+    if not raw.name:
+        raise DataError(f"{where}: lists no image.")
+    if entry.images is not None and len(raw.name) != entry.images:
+        raise DataError(f"{where}: lists {len(raw.name)} images; expected {entry.images}.")
+
+    def complain(rows: Sequence[int], what: str, show: Callable[[int], str]) -> None:
+        if rows:
+            first = ", ".join(f"{_place(raw, i)}{show(i)}" for i in rows[:_FIRST])
+            raise DataError(f"{where}: {len(rows)} of {len(raw.name)} {what} (first: {first}).")
+
+    counts = Counter(raw.name)
+    complain([i for i, name in enumerate(raw.name) if counts[name] > 1],
+             "rows share their image name with another row", lambda i: f'"{raw.name[i]}"')
+    unscored_allowed = entry.kind == "unlabeled" or entry.options.get("unlabeled") is True
+    wrong = np.isinf(raw.score) if unscored_allowed else ~np.isfinite(raw.score)
+    complain(np.flatnonzero(wrong).tolist(), "scores are no finite number",
+             lambda i: f"{raw.name[i]} {raw.score[i]}")
+    low, high = entry.valid_range
+    outside = np.flatnonzero((raw.score < low) | (raw.score > high)).tolist()
+    complain(outside, f"scores lie outside the valid range {low:g} to {high:g}",
+             lambda i: f"{raw.name[i]} {raw.score[i]:g}")
+    missing = [i for i, path in enumerate(raw.path) if not os.path.isfile(path)]
+    folder = _common_folder(raw.path[i] for i in missing) if missing else ""
+    complain(missing, f"images have no file under {folder}", lambda i: f'"{raw.name[i]}"')
+    if raw.reference is not None:
+        there = {path: os.path.isfile(path) for path in set(raw.reference) if path}
+        complain([i for i, path in enumerate(raw.reference) if path and not there[path]],
+                 "reference images have no file", lambda i: str(raw.reference[i]) if raw.reference else "")
+
+
+def _place(raw: RawTable, row: int) -> str:
+    return "" if raw.lines is None else f"line {raw.lines[row]} "
+
+
+def _common_folder(paths: Iterable[str]) -> str:
+    return os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+
+
+def _groups(entry: DatasetEntry, raw: RawTable) -> tuple[str, ...]:
+    """The group column, else the reference image, else every image on its own."""
+    if entry.split_by == "image":
+        return raw.name
+    stated = raw.group if raw.group is not None else raw.reference
+    if stated is None:
+        return raw.name
+    # A reference is named by its file: the folder it lies in differs from machine to machine.
+    groups = stated if raw.group is not None else tuple(Path(path).name for path in stated)
+    return tuple(group or name for group, name in zip(groups, raw.name, strict=True))
+
+
+def _shares(entry: DatasetEntry, raw: RawTable) -> FloatArray | None:
+    """Shares of the rating levels, worst level first, rows sum to 1; a row without ratings is all NaN."""
+    if raw.distribution is None:
+        return None
+    total = raw.distribution.sum(axis=1, keepdims=True)
+    broken = np.flatnonzero((raw.distribution < 0).any(axis=1) | ~np.isfinite(total[:, 0]) | (total[:, 0] <= 0))
+    bad = [int(i) for i in broken if np.isfinite(raw.score[i])]
+    if bad:
+        first = ", ".join(f"{_place(raw, i)}{raw.name[i]}" for i in bad[:_FIRST])
+        raise DataError(f"{entry.name}: {raw.source}: {len(bad)} of {len(raw.name)} rating distributions are "
+                        f"negative, empty or not finite (first: {first}).")
+    total[broken] = np.nan
+    shares: FloatArray = raw.distribution / total
+    return shares if entry.higher_is_better else shares[:, ::-1].copy()

@@ -1,0 +1,193 @@
+"""Decoded images of a dataset, whole and lossless, in one flat file per (dataset fingerprint, working size).
+
+A cache is a folder with `pixels.u8` (the images one after the other, row by row, RGB) and `index.json` (names,
+sizes and content hashes). The content hashes are the checksums: when a cache is opened, every image is read and
+compared, unless `verified.json` says that this very file (size and modification time) passed before.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from ssliqa_bench.datasets.decode import PIXELS_VERSION, content_hash, decode, resize_short
+from ssliqa_bench.errors import CorruptFileError, DataError, StorageError
+from ssliqa_bench.files import atomic_path, digest, exclusive_lock, read_sealed, set_aside, write_sealed
+from ssliqa_bench.types import Table
+
+if TYPE_CHECKING:
+    from ssliqa_bench.registry.schema import WorkingSize
+
+LOG = logging.getLogger("ssliqa_bench")
+
+# Called with the number of images done and the number of all.
+Progress = Callable[[int, int], None]
+
+_FLAT, _INDEX, _STAMP = "pixels.u8", "index.json", "verified.json"
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """The images of a table, by row.
+
+    Attributes:
+        hashes: content hash of each row's picture (shape and pixels); "" for an unreadable one.
+        bad: row -> why its file could not be read; empty unless such images were to be skipped.
+    """
+
+    hashes: tuple[str, ...]
+    bad: Mapping[int, str]
+    _flat: NDArray[np.uint8]
+    _offsets: tuple[int, ...]
+    _sizes: tuple[tuple[int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.hashes)
+
+    def image(self, row: int) -> NDArray[np.uint8]:
+        """The whole image of a row, uint8 (H, W, 3), a read-only view of the file.
+
+        Raises:
+            DataError: the row is one of `bad`.
+        """
+        if row in self.bad:
+            raise DataError(self.bad[row])
+        (height, width), start = self._sizes[row], self._offsets[row]
+        return self._flat[start : start + height * width * 3].reshape(height, width, 3)
+
+
+def open_pixels(
+    table: Table,
+    fingerprint: str,
+    working_size: WorkingSize | None,
+    cache_root: Path,
+    *,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> Pixels:
+    """The decoded images of a table, from the cache or decoded now, one image in memory at a time.
+
+    Safe with several processes: the first one decodes, the others wait for it. A cache file that does not match
+    its checksums is set aside, said, and made again.
+
+    Args:
+        working_size: None for images as they are, else the short side that each is resized to.
+        skip_bad: list unreadable images in `Pixels.bad` instead of stopping.
+
+    Raises:
+        DataError: images are unreadable (how many, the first one's reason).
+        StorageError: the disk is full or the cache cannot be written.
+    """
+    # Another Pillow may decode the same file to other pixels.
+    key = digest({"fingerprint": fingerprint, "working_size": working_size.model_dump() if working_size else None,
+                  "pixels": PIXELS_VERSION, "pillow": PIL.__version__})[:40]
+    home = Path(cache_root) / "pixels"
+    folder = home / key
+    with exclusive_lock(home / f"{key}.lock"):
+        index = _verified(folder, table)
+        if index is None:
+            _build(folder, table, working_size, progress)
+            index = _verified(folder, table)
+        if index is None:
+            raise StorageError(f"{folder}: what was written does not read back the same; the disk may be failing.")
+        pixels = _opened(folder, index, table)
+    if pixels.bad and not skip_bad:
+        first = pixels.bad[min(pixels.bad)]
+        raise DataError(f"{table.dataset}: {len(pixels.bad)} of {len(table)} images are unreadable. First: {first} "
+                        f"Mend the files, or go on without them with --skip-bad; the record counts them.")
+    return pixels
+
+
+def _build(folder: Path, table: Table, working_size: WorkingSize | None, progress: Progress | None) -> None:
+    # Without an index this is what a killed process left behind.
+    shutil.rmtree(folder, ignore_errors=True)
+    path_of = dict(zip(table.name, table.path, strict=True))
+    # In the order of names, so that the same files give the same cache whatever the reader's order.
+    names = sorted(path_of)
+    sizes: list[list[int]] = []
+    hashes: list[str] = []
+    bad: dict[str, str] = {}
+    with atomic_path(folder / _FLAT) as part, open(part, "wb") as flat:
+        for done, name in enumerate(names, start=1):
+            try:
+                pixels = decode(path_of[name])
+            except DataError as error:
+                bad[name] = str(error)
+                sizes.append([0, 0])
+                hashes.append("")
+            else:
+                if working_size is not None:
+                    pixels = resize_short(pixels, working_size.short_side)
+                flat.write(np.ascontiguousarray(pixels).data)
+                sizes.append(list(pixels.shape[:2]))
+                hashes.append(content_hash(pixels))
+            if progress is not None:
+                progress(done, len(names))
+    index = {"dataset": table.dataset, "names": names, "sizes": sizes, "hashes": hashes, "bad": bad}
+    write_sealed(folder / _INDEX, index, kind="pixel-cache")
+
+
+def _verified(folder: Path, table: Table) -> dict[str, Any] | None:
+    """The index of a sound cache; None where there is none, or where it was damaged and is now set aside."""
+    try:
+        index = read_sealed(folder / _INDEX, kind="pixel-cache")
+        if index["names"] != sorted(table.name):
+            raise CorruptFileError(f"{folder / _INDEX}: lists other images than the dataset.")
+        _verify_flat(folder, index)
+    except FileNotFoundError:
+        if not (folder / _INDEX).exists():
+            return None
+        reason = f"{folder / _FLAT}: is missing."
+    except CorruptFileError as error:
+        reason = str(error)
+    else:
+        return index
+    LOG.warning("%s Set aside as %s; the images are decoded again.", reason, set_aside(folder))
+    return None
+
+
+def _verify_flat(folder: Path, index: Mapping[str, Any]) -> None:
+    flat = folder / _FLAT
+    status = os.stat(flat)
+    expected = sum(height * width * 3 for height, width in index["sizes"])
+    if status.st_size != expected:
+        raise CorruptFileError(f"{flat}: has {status.st_size} bytes; expected {expected}.")
+    stamp = {"bytes": status.st_size, "mtime_ns": status.st_mtime_ns, "index": digest(index)}
+    try:
+        if read_sealed(folder / _STAMP, kind="pixel-stamp") == stamp:
+            return
+    except (FileNotFoundError, CorruptFileError):
+        pass  # verify, and write a new one
+    # Read in the ordinary way: pages of a memory map would count as this process's memory.
+    with open(flat, "rb") as handle:
+        for name, (height, width), stated in zip(index["names"], index["sizes"], index["hashes"], strict=True):
+            if not stated:
+                continue
+            pixels = np.frombuffer(handle.read(height * width * 3), dtype=np.uint8).reshape(height, width, 3)
+            if content_hash(pixels) != stated:
+                raise CorruptFileError(f"{flat}: the pixels of {name} do not match their checksum.")
+    write_sealed(folder / _STAMP, stamp, kind="pixel-stamp")
+
+
+def _opened(folder: Path, index: Mapping[str, Any], table: Table) -> Pixels:
+    slots = {name: slot for slot, name in enumerate(index["names"])}
+    offsets = np.cumsum([0, *(height * width * 3 for height, width in index["sizes"])]).tolist()
+    order = [slots[name] for name in table.name]
+    # An empty file cannot be mapped.
+    flat = np.asarray(np.memmap(folder / _FLAT, dtype=np.uint8, mode="r")) if offsets[-1] else np.empty(0, np.uint8)
+    return Pixels(
+        hashes=tuple(index["hashes"][slot] for slot in order),
+        bad={row: index["bad"][name] for row, name in enumerate(table.name) if name in index["bad"]},
+        _flat=flat,
+        _offsets=tuple(offsets[slot] for slot in order),
+        _sizes=tuple(tuple(index["sizes"][slot]) for slot in order),
+    )

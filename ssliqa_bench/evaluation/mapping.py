@@ -1,0 +1,289 @@
+"""The mapping from predictions to opinion scores before PLCC and RMSE, with a status that says what was fitted.
+
+Of all increasing four-parameter logistic curves and of their limits (straight line, step, exponential) the one
+with the least squared error is taken. On five or more finite values nothing raises, the straight line is never
+better, and no decreasing curve is ever fitted: a negative relation stays visible.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from ssliqa_bench.errors import unknown_name
+from ssliqa_bench.evaluation.curves import Curve, Exponential, Line, Logistic, Step, Units
+from ssliqa_bench.evaluation.inputs import paired
+from ssliqa_bench.evaluation.search import Place, Sample, climb, free_place, grid_peaks
+from ssliqa_bench.types import FloatArray
+
+MappingKind = Literal["logistic4", "logistic5", "linear", "none"]
+MappingStatus = Literal["ok", "linear", "step", "exponential", "flat", "none"]
+KINDS: tuple[MappingKind, ...] = get_args(MappingKind)
+MINIMUM = 5
+
+# Pooling for the first search; the best few are finished on all images.
+_POOLED = 128
+_PEAKS = 8
+_FINISHED = 3
+_CLOSE = 0.01
+# A limit is named instead of a logistic curve that is no better than this.
+_SAME_ERROR = 1e-10
+_SAME_CORRELATION = 1e-11
+# 1 - r² is 1 in float64: no curve beats the constant.
+_NO_CORRELATION = 1.5e-8
+_PREFERENCE: tuple[MappingStatus, ...] = ("linear", "exponential", "step", "ok")
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A fitted curve.
+
+    Attributes:
+        kind: what was asked for.
+        status: what was fitted: `ok` (the curve of that name), its limits `linear`, `step`, `exponential`,
+            `flat` (no increasing curve beats the constant) or `none` (identity).
+        params: the parameters in the units of predictions and scores. logistic4 `ok`: b1, b2, b3, b4;
+            logistic5 `ok`: b1 to b5; linear: slope, intercept; step: threshold, low, middle, high; exponential:
+            base, rise, anchor, width of base + rise·exp((x - anchor)/width); flat: level.
+    """
+
+    kind: MappingKind
+    status: MappingStatus
+    params: dict[str, float]
+    _curve: Curve | None = field(default=None, repr=False)
+    _units: Units | None = field(default=None, repr=False)
+
+    def apply(self, x: Any) -> FloatArray:
+        """The mapped values of predictions of any shape, in the units of the scores."""
+        values = np.asarray(x, dtype=np.float64)
+        if self._curve is None or self._units is None:
+            return values.copy()
+        return self._units.score(self._curve.value(self._units.standardise(values)))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A curve with its correlation and its mean squared error on the standardised scores."""
+
+    status: MappingStatus
+    curve: Curve
+    correlation: float
+    error: float
+
+
+def fit_mapping(pred: Any, scores: Any, *, kind: MappingKind = "logistic4") -> Mapping:
+    """The increasing curve that takes predictions to opinion scores with the least squared error.
+
+    Args:
+        pred: predicted quality, shape (n,), higher is better, any scale and offset.
+        scores: opinion scores, shape (n,), higher is better, in dataset units.
+        kind: `logistic4`: (b1 - b2)/(1 + exp(-(x - b3)/b4)) + b2 with b1 ≥ b2, b4 > 0; `logistic5`:
+            b1·(1/2 - 1/(1 + exp(b2·(x - b3)))) + b4·x + b5, increasing everywhere; `linear`; `none`: identity.
+
+    Raises:
+        InputError: shapes differ, a value is not finite, n < 5 (n < 2 for `none`), or an unknown kind.
+
+    Source: VQEG, final report on the validation of objective models of video quality assessment, phase I
+    (2000; logistic4) and phase II (2003); Sheikh, Sabir, Bovik (2006; logistic5).
+    """
+    if kind not in KINDS:
+        raise unknown_name("mapping", str(kind), KINDS, "ssliqa-bench evaluate --help")
+    predicted, given = paired(pred, scores, minimum=2 if kind == "none" else MINIMUM)
+    if kind == "none":
+        return Mapping(kind, "none", {})
+    units, z, y = _standardised(predicted, given)
+    sample, spread_at_ties = _sample(z, y)
+    if len(sample) < 2 or units.spread == 0:
+        return _flat(kind, units)
+    candidates = [_line(sample, spread_at_ties)]
+    if kind != "linear":
+        steps = _steps(sample, spread_at_ties)
+        # Any increasing curve is a mixture of steps: where no step correlates, none does.
+        if max((c.correlation for c in steps), default=0.0) <= _NO_CORRELATION:
+            return _flat(kind, units)
+        candidates += steps
+        candidates += _logistic(sample, spread_at_ties, candidates)
+    if kind == "logistic5":
+        from ssliqa_bench.evaluation.logistic5 import sloped_candidates
+
+        candidates += sloped_candidates(sample, spread_at_ties)
+    if max(c.correlation for c in candidates) <= _NO_CORRELATION:
+        return _flat(kind, units)
+    best = _choose(candidates)
+    if kind == "logistic5" and isinstance(best.curve, Logistic):
+        return Mapping(kind, best.status, best.curve.params_with_slope(units), best.curve, units)
+    return Mapping(kind, best.status, best.curve.params(units), best.curve, units)
+
+
+def candidate(status: MappingStatus, curve: Curve, sample: Sample, spread_at_ties: float) -> Candidate:
+    """A curve together with how well it does; its levels are taken as they are."""
+    value = curve.value(sample.z)
+    error = float(np.dot(sample.weight, (sample.score - value) ** 2)) + spread_at_ties
+    deviation = value - float(np.dot(sample.weight, value))
+    norm = float(np.sqrt(np.dot(sample.weight, deviation * deviation)))
+    along = float(np.dot(sample.weight * sample.score, deviation))
+    return Candidate(status, curve, along / norm if norm > 0 else 0.0, error)
+
+
+def regress(sample: Sample, shape: FloatArray) -> tuple[float, float]:
+    """Base and rise of the least-squares fit of the scores by base + rise·shape."""
+    mean = float(np.dot(sample.weight, shape))
+    deviation = shape - mean
+    norm = float(np.dot(sample.weight, deviation * deviation))
+    rise = float(np.dot(sample.weight * sample.score, deviation)) / norm if norm > 0 else 0.0
+    return -rise * mean, rise
+
+
+def _standardised(pred: FloatArray, scores: FloatArray) -> tuple[Units, FloatArray, FloatArray]:
+    """The units, predictions in increasing order as z, and the scores of mean 0 and variance 1 in that order."""
+    order = np.argsort(pred)
+    pred, scores = pred[order], scores[order]
+    exponent = int(np.frexp(max(abs(pred[0]), abs(pred[-1])))[1])
+    scaled = np.ldexp(pred, -exponent)
+    location = float(scaled[len(scaled) // 2])
+    scale = _deviation(scaled - location)
+    power = int(np.frexp(np.abs(scores).max())[1])
+    small = np.ldexp(scores, -power)
+    mean = float(small.mean())
+    mean += float((small - mean).mean())
+    spread = _deviation(small - mean) if scores.min() != scores.max() else 0.0
+    units = Units(exponent, location, scale or 1.0, float(np.ldexp(mean, power)), float(np.ldexp(spread, power)))
+    return units, units.standardise(pred), (small - mean) / (spread or 1.0)
+
+
+def _deviation(values: FloatArray) -> float:
+    """Population standard deviation without overflow or underflow."""
+    top = float(np.abs(values).max())
+    if top == 0:
+        return 0.0
+    values = values / top
+    return float(np.sqrt(np.mean((values - values.mean()) ** 2))) * top
+
+
+def _sample(z: FloatArray, y: FloatArray) -> tuple[Sample, float]:
+    """Ties in the predictions drawn together, and the variance of the scores that no curve can explain."""
+    starts = np.flatnonzero(np.concatenate([[True], z[1:] > z[:-1]]))
+    if len(starts) == len(z):
+        return Sample(z, np.full(len(z), 1.0 / len(z)), y), 0.0
+    counts = np.diff(np.append(starts, len(z)))
+    mean = np.add.reduceat(y, starts) / counts
+    rest = y - np.repeat(mean, counts)
+    return Sample(z[starts], counts / len(z), mean), float(np.mean(rest * rest))
+
+
+def _flat(kind: MappingKind, units: Units) -> Mapping:
+    curve = Line(0.0, 0.0)
+    return Mapping(kind, "flat", curve.params(units), curve, units)
+
+
+def _line(sample: Sample, spread_at_ties: float) -> Candidate:
+    base, slope = regress(sample, sample.z)
+    return candidate("linear", Line(base, slope) if slope > 0 else Line(0.0, 0.0), sample, spread_at_ties)
+
+
+def _steps(sample: Sample, spread_at_ties: float) -> list[Candidate]:
+    """The best step between two predictions, and the best with a level of its own at one prediction."""
+    z, weight, score = sample.z, sample.weight, sample.score
+    below = np.cumsum(weight)[:-1]
+    total = np.cumsum(weight * score)[:-1]
+    gain = np.where(total < 0, total * total / (below * (1.0 - below)), 0.0)
+    k = int(np.argmax(gain))
+    low, high = _mean(sample, 0, k + 1), _mean(sample, k + 1, len(z))
+    if not low < high:
+        return []
+    threshold = float(z[k] / 2 + z[k + 1] / 2)
+    middle = low if threshold == z[k] else high if threshold == z[k + 1] else (low + high) / 2
+    found = [candidate("step", Step(threshold, low, middle, high), sample, spread_at_ties)]
+    if len(z) < 3:
+        return found
+    w_low, w_high = below[:-1], 1.0 - below[1:]
+    m_low, m_high = total[:-1] / w_low, -total[1:] / w_high
+    inner = score[1:-1]
+    between = (m_low <= inner) & (inner <= m_high)
+    gain = np.where(between, w_low * m_low**2 + weight[1:-1] * inner**2 + w_high * m_high**2, 0.0)
+    k = int(np.argmax(gain)) + 1
+    if between[k - 1]:
+        curve = Step(float(z[k]), _mean(sample, 0, k), float(score[k]), _mean(sample, k + 1, len(z)))
+        if curve.low <= curve.middle <= curve.high:
+            found.append(candidate("step", curve, sample, spread_at_ties))
+    return found
+
+
+def _mean(sample: Sample, start: int, stop: int) -> float:
+    weight = sample.weight[start:stop]
+    return float(np.dot(weight, sample.score[start:stop]) / weight.sum())
+
+
+def _logistic(sample: Sample, spread_at_ties: float, limits: list[Candidate]) -> list[Candidate]:
+    """The best logistic curves of finite width and centre, and the best exponential ones of either side.
+
+    `limits`: line and steps, which a climb may approach and need not follow.
+    """
+    coarse = sample.pooled(_POOLED)
+    starts: list[Place] = []
+    for place in grid_peaks(coarse, count=_PEAKS):
+        if not any(_same(place, other) for other in starts):
+            starts.append(place)
+    rough = [climb(coarse, place, tolerance=1e-5, iterations=12, beaten=-math.inf) for place in starts]
+    beaten = max(math.log(limit.correlation) for limit in limits if limit.correlation > 0)
+    fine = []
+    for place in _best(rough + _around(sample, limits)):
+        fine.append(climb(sample, place, tolerance=1e-11, iterations=50, beaten=beaten))
+        beaten = max(beaten, fine[-1].value)
+    return [_candidate_of_place(place, sample, spread_at_ties) for place in fine if place.value > -math.inf]
+
+
+def _around(sample: Sample, limits: list[Candidate]) -> list[Place]:
+    """Narrow places at the thresholds of the best steps, where a pooled search may see nothing."""
+    found = []
+    for step in limits:
+        if isinstance(step.curve, Step):
+            at = int(np.searchsorted(sample.z, step.curve.threshold))
+            near = sample.z[max(at - 1, 0):at + 2]
+            found.append(free_place(sample, step.curve.threshold, float(near[-1] - near[0]) / 6,
+                                    math.log(step.correlation)))
+    return found
+
+
+def _best(places: list[Place]) -> list[Place]:
+    """The few different places that are close to the best, pinned ones first."""
+    chosen: list[Place] = []
+    top = max(place.value for place in places)
+    for place in sorted(places, key=lambda place: -place.value):
+        alike = [other for other in chosen if (other.lag if other.pinned else 0) == (place.lag if place.pinned else 0)]
+        if (place.value > top - _CLOSE and len(alike) < (1 if place.pinned else _FINISHED)
+                and not any(_same(place, other) for other in alike)):
+            chosen.append(place)
+    return sorted(chosen, key=lambda place: (not place.pinned, -place.value))
+
+
+def _same(one: Place, other: Place) -> bool:
+    """Whether two places lie on one hill, seen from their widths."""
+    return (one.pinned == other.pinned and abs(one.log_width - other.log_width) < 0.3
+            and abs(one.centre - other.centre) < 0.3 * math.exp(one.log_width))
+
+
+def _candidate_of_place(place: Place, sample: Sample, spread_at_ties: float) -> Candidate:
+    width = math.exp(place.log_width)
+    if place.pinned:
+        sign = math.copysign(1.0, place.lag)
+        shape = sign * np.exp(sign * (sample.z - place.anchor) / width)
+        base, rise = regress(sample, shape)
+        curve = Exponential(base, sign * rise, place.anchor, sign * width)
+        return candidate("exponential", curve, sample, spread_at_ties)
+    upper = place.centre >= sample.middle
+    base, rise = regress(sample, Logistic(0.0, 1.0, place.centre, width, upper).value(sample.z))
+    return candidate("ok", Logistic(base, rise, place.centre, width, upper), sample, spread_at_ties)
+
+
+def _choose(candidates: list[Candidate]) -> Candidate:
+    """The best candidate, or a simpler one that is as good."""
+    error = min(c.error for c in candidates)
+    correlation = max(c.correlation for c in candidates)
+    good = [c for c in candidates if c.error <= error * (1.0 + _SAME_ERROR) + 1e-20
+            and c.correlation >= correlation * (1.0 - _SAME_CORRELATION)]
+    return min(good or candidates, key=lambda c: (_PREFERENCE.index(c.status), c.error))
+

@@ -1,0 +1,167 @@
+"""Files that are whole or absent: atomic writes, checksums, sealed JSON with a schema.
+
+A sealed file is a JSON document with three fields of its own: `kind`, `schema` and `checksum`, the
+SHA-256 of the canonical JSON of everything else. A reader that finds another checksum raises
+`CorruptFileError`; the owner of the file decides whether to set it aside and compute it again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ssliqa_bench.errors import CorruptFileError, SchemaError, StorageError
+
+SCHEMA = 1
+_BLOCK = 1 << 20
+
+
+def canonical_json(value: Any) -> str:
+    """JSON text that is equal for equal values: sorted keys, no spaces, no NaN or infinity."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 (64 hexadecimal digits) of the canonical JSON of a value."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def sha256_file(path: Path | str) -> str:
+    """SHA-256 (64 hexadecimal digits) of a file's bytes, read in blocks."""
+    hasher = hashlib.sha256()
+    with open(path, "rb") as handle:
+        while block := handle.read(_BLOCK):
+            hasher.update(block)
+    return hasher.hexdigest()
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success it replaces `path`, on failure it is removed.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written; `path` keeps its old content.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        os.close(handle)
+    except OSError as error:
+        raise _storage_error(path, error) from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
+            raise _storage_error(path, error) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write bytes so that a reader sees the old file or the whole new one, never a part."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write UTF-8 text with LF line ends, whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_sealed(path: Path | str, payload: dict[str, Any], *, kind: str) -> None:
+    """Write a JSON object with `kind`, `schema` and the checksum of its content.
+
+    Numbers that are not finite are refused (ValueError): write None where a value is undefined.
+    """
+    body = {**payload, "kind": kind, "schema": SCHEMA}
+    body["checksum"] = digest(body)
+    write_text(path, json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_sealed(path: Path | str, *, kind: str) -> dict[str, Any]:
+    """Read a file of `write_sealed` and return its content without kind, schema and checksum.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        SchemaError: written under another schema; the message names both versions.
+        CorruptFileError: not JSON, another kind, or the checksum differs.
+    """
+    path = Path(path)
+    text = path.read_bytes()
+    try:
+        body = json.loads(text)
+    except ValueError as error:
+        raise CorruptFileError(f"{path}: not readable as JSON ({error}); expected a {kind} file.") from error
+    if not isinstance(body, dict) or "schema" not in body or "checksum" not in body:
+        raise CorruptFileError(f"{path}: has no schema and checksum; expected a {kind} file.")
+    if body["schema"] != SCHEMA:
+        raise SchemaError(f"{path}: schema {body['schema']!r}; this version reads schema {SCHEMA}.")
+    stated = body.pop("checksum")
+    if stated != digest(body):
+        raise CorruptFileError(f"{path}: content does not match its checksum.")
+    if body.pop("kind", None) != kind:
+        raise CorruptFileError(f"{path}: is not a {kind} file.")
+    del body["schema"]
+    return body
+
+
+def set_aside(path: Path | str) -> Path:
+    """Rename a damaged file or folder to a free `NAME.corrupt-K` beside it and return that path."""
+    path = Path(path)
+    number = 1
+    while (target := path.with_name(f"{path.name}.corrupt-{number}")).exists():
+        number += 1
+    os.replace(path, target)
+    return target
+
+
+@contextlib.contextmanager
+def exclusive_lock(path: Path | str) -> Iterator[None]:
+    """Hold a lock shared by all processes that name the same file; the system frees it on death.
+
+    Raises:
+        StorageError: the lock file cannot be made.
+    """
+    import fcntl
+
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = open(path, "a")  # noqa: SIM115 - closed below, after the body
+    except OSError as error:
+        raise _storage_error(path, error) from error
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def finite_or_none(value: float | None) -> float | None:
+    """A finite float as it is; NaN and infinities, which JSON does not have, as None."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _storage_error(path: Path, error: OSError) -> StorageError:
+    reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
+    return StorageError(f"Could not write {path}: {reason}. What was stored before is untouched; free space or "
+                        f"name another folder with --store, then run the same command again.")

@@ -1,0 +1,1 @@
+"""Other packages seen as methods of ours; imported only on request."""

@@ -1,0 +1,54 @@
+"""Metrics of pyiqa as methods. Importing this module imports pyiqa (PolyForm Noncommercial licence)."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any, ClassVar
+
+import numpy as np
+import pyiqa
+import torch
+
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.methods.base import Learner, Needs, Predictor
+from ssliqa_bench.training.images import ImageSet
+from ssliqa_bench.training.stages import Stage
+from ssliqa_bench.types import Artifact, FloatArray
+
+
+class Metric(Learner):
+    """A no-reference metric that learns nothing here: parameter `metric` is its name in pyiqa."""
+
+    needs: ClassVar[Needs] = Needs(labels=False)
+    predict_params: ClassVar[tuple[str, ...]] = ("metric",)
+
+    def stages(self) -> list[Stage]:
+        """None."""
+        return []
+
+    def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:
+        """The metric itself, turned so that higher is better."""
+        return MetricPredictor(str(self.params["metric"]), device)
+
+
+class MetricPredictor:
+    """Judges whole images one at a time: several metrics give another value inside a batch."""
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        if name not in pyiqa.list_models():
+            raise InputError(f'pyiqa has no metric "{name}". "pyiqa --list" shows all.')
+        with contextlib.redirect_stdout(io.StringIO()):  # pyiqa prints where it loads weights from
+            self._metric: Any = pyiqa.create_metric(name, device=device)
+        self._sign = -1.0 if self._metric.lower_better else 1.0
+        self._device = device
+        self.n_parameters = sum(p.numel() for p in self._metric.parameters())
+
+    @torch.no_grad()
+    def predict(self, images: ImageSet) -> FloatArray:
+        """The metric's own value (n,), negated where lower is better; not mapped to any scale."""
+        values = np.empty(len(images))
+        for k in range(len(images)):
+            pixels = torch.from_numpy(np.ascontiguousarray(images[k].transpose(2, 0, 1)))
+            values[k] = float(self._metric(pixels[None].float().div(255.0).to(self._device)).item())
+        return self._sign * values

@@ -1,0 +1,1 @@
+"""Boards: tables computed from records alone, without torch and without images."""

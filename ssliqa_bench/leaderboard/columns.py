@@ -1,0 +1,184 @@
+"""The table of columns: name, how to compute, how to print. A new column of the boards is a row of `COLUMNS`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ssliqa_bench.leaderboard.collect import Facts, Reference, Row, Section
+from ssliqa_bench.leaderboard.compare import (
+    Stat,
+    change_over_stages,
+    find_reference,
+    name_seeds,
+    over_seeds,
+    paired_gain,
+    summarise,
+)
+
+MISSING = "–"
+
+TableName = Literal["main", "gain", "detail", "cost"]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cell stands; `dataset` is empty in columns that have one cell per row."""
+
+    section: Section
+    row: Row
+    dataset: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number over seeds or a text, with sentences for the footnotes and a word printed beside the value."""
+
+    value: Stat | str
+    notes: tuple[str, ...] = ()
+    mark: str = ""
+
+    @property
+    def number(self) -> float | None:
+        """The value of a number; None for a text and where it is undefined."""
+        return None if isinstance(self.value, str) else self.value.value
+
+
+def decimals(value: float) -> str:
+    """Three decimals; a value that rounds to zero has no sign."""
+    return f"{round(value, 3) + 0.0:.3f}"
+
+
+def signed(value: float) -> str:
+    """Three decimals with the sign always printed."""
+    return f"{round(value, 3) + 0.0:+.3f}"
+
+
+def count(value: float) -> str:
+    """An integer with a comma every three digits."""
+    return f"{round(value):,}"
+
+
+def tenths(value: float) -> str:
+    """One decimal."""
+    return f"{value:.1f}"
+
+
+def mebibytes(value: float) -> str:
+    """Bytes as whole MiB."""
+    return count(value / 2**20)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the boards.
+
+    Attributes:
+        name: column name in CSV; a Stat adds NAME_spread and NAME_n.
+        header: heading in Markdown; may hold {dataset} and {side}. Empty: the column stands in CSV only.
+        table: the Markdown table of a section it stands in; "detail" tables are one per dataset.
+        show: prints a number.
+        sides: sides it has a cell for; empty for one cell per row.
+        best: which end is best, printed bold among ranked rows.
+        cost: left out by --no-cost.
+        text: the cells are names, not numbers.
+    """
+
+    name: str
+    header: str
+    table: TableName
+    compute: Callable[[Place], Cell]
+    show: Callable[[float], str] = decimals
+    sides: tuple[str, ...] = ("labeled", "unlabeled", "external")
+    best: Literal["high", "low"] | None = None
+    cost: bool = False
+    text: bool = False
+
+
+def _metric(name: str, title: str) -> Callable[[Place], Cell]:
+    def compute(place: Place) -> Cell:
+        row, dataset = place.row, place.dataset
+        stat, tested = over_seeds(row, dataset, name), row.tested(dataset)
+        notes = []
+        if tested and len(tested) < len(row.seeds):
+            notes.append(f"tested on {dataset} in {len(tested)} of {len(row.seeds)} runs ({name_seeds(tested)})")
+        undefined = [seed for seed in tested if row.metric(seed, dataset, name) is None]
+        if undefined:
+            notes.append(f"{title} undefined on {dataset} in {len(undefined)} of {len(tested)} runs")
+        if name in ("plcc_mapped", "rmse_mapped"):
+            notes += _mapping_notes(row, dataset)
+        return Cell(stat, tuple(notes), "seen" if tested and row.has_seen(dataset) else "")
+
+    return compute
+
+
+def _mapping_notes(row: Row, dataset: str) -> list[str]:
+    statuses = Counter(str(row.runs[seed]["metrics"][dataset]["mapping"]) for seed in row.tested(dataset))
+    total = sum(statuses.values())
+    return [
+        f"mapping *{status}* in {number} of {total} run{'s' if total > 1 else ''}"
+        for status, number in sorted(statuses.items())
+        if status not in ("ok", "none")
+    ]
+
+
+def _gain(kind: Reference) -> Callable[[Place], Cell]:
+    def compute(place: Place) -> Cell:
+        paired = paired_gain(place.row, place.section.rows, place.dataset, kind)
+        return Cell(paired.stat, paired.notes)
+
+    return compute
+
+
+def _reference(kind: Reference) -> Callable[[Place], Cell]:
+    def compute(place: Place) -> Cell:
+        reference = None if place.row.reference == kind else find_reference(place.row, place.section.rows, kind)
+        return Cell("" if reference is None else reference.method)
+
+    return compute
+
+
+def _change(place: Place) -> Cell:
+    return Cell(change_over_stages(place.row, place.dataset))
+
+
+def _fact(*path: str) -> Callable[[Place], Cell]:
+    """A fact of the runs themselves: always the mean."""
+
+    def read(run: Facts) -> float | None:
+        value: Any = run
+        for part in path:
+            value = value.get(part) if value is not None else None
+        return value if value is None else float(value)
+
+    def compute(place: Place) -> Cell:
+        stat = summarise([read(place.row.runs[seed]) for seed in place.row.seeds], "mean")
+        return Cell(Stat(stat.value, None, stat.n))
+
+    return compute
+
+
+def _device(place: Place) -> Cell:
+    devices = {str(run.get("device") or "") for run in place.row.runs.values()}
+    return Cell(", ".join(sorted(devices - {""})))
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("srcc", "SRCC {dataset} ({side})", "main", _metric("srcc", "SRCC"), best="high"),
+    Column("comparator", "Comparator", "gain", _reference("comparator"), sides=(), text=True),
+    Column("gain", "Gain {dataset}", "gain", _gain("comparator"), signed),
+    Column("oracle", "", "gain", _reference("oracle"), sides=(), text=True),
+    Column("to_oracle", "To oracle {dataset}", "gain", _gain("oracle"), signed),
+    Column("change", "Change {dataset}", "gain", _change, signed, sides=("labeled",)),
+    Column("plcc_mapped", "PLCC", "detail", _metric("plcc_mapped", "PLCC"), best="high"),
+    Column("plcc_raw", "PLCC raw", "detail", _metric("plcc_raw", "PLCC raw"), best="high"),
+    Column("krcc", "KRCC", "detail", _metric("krcc", "KRCC"), best="high"),
+    Column("rmse_mapped", "RMSE", "detail", _metric("rmse_mapped", "RMSE"), best="low"),
+    Column("n_parameters", "Parameters", "cost", _fact("n_parameters"), count, sides=(), cost=True),
+    Column("steps", "Steps", "cost", _fact("steps"), count, sides=(), cost=True),
+    Column("seconds", "Training (s)", "cost", _fact("seconds", "train"), tenths, sides=(), cost=True),
+    Column("peak_memory_bytes", "Memory (MiB)", "cost", _fact("peak_memory_bytes"), mebibytes, sides=(), cost=True),
+    Column("device", "Device", "cost", _device, sides=(), cost=True, text=True),
+)

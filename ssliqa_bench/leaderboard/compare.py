@@ -1,0 +1,189 @@
+"""Numbers over seeds: mean or median with spread, gains paired by seed, and what makes runs differ."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ssliqa_bench.leaderboard.collect import Facts, Reference, Row
+
+# Texts about a protocol, and the datasets a user may add with --test, change no result.
+_PROTOCOL_TEXT = frozenset({"about", "title", "description", "citation", "source", "tests"})
+
+
+@dataclass(frozen=True)
+class Stat:
+    """A number over seeds; value None where it is undefined, spread None with fewer than two seeds.
+
+    The spread is the sample standard deviation beside a mean, the interquartile range beside a median.
+    """
+
+    value: float | None
+    spread: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Paired:
+    """A difference paired by seed, the row it was taken to, and sentences on what is missing or unlike."""
+
+    stat: Stat
+    reference: Row | None = None
+    notes: tuple[str, ...] = ()
+
+
+NOTHING = Stat(None, None, 0)
+
+
+def summarise(values: Sequence[float | None], aggregate: str) -> Stat:
+    """Mean or median over seeds with its spread; undefined as soon as one value is.
+
+    Leaving undefined values out would praise a method for the runs that failed.
+    """
+    defined = [value for value in values if value is not None]
+    if not defined or len(defined) < len(values):
+        return Stat(None, None, len(defined))
+    # fmean and stdev sum without rounding, so the order of seeds cannot change a digit.
+    several = len(defined) > 1
+    if aggregate == "median":
+        return Stat(statistics.median(defined), _interquartile_range(defined) if several else None, len(defined))
+    return Stat(statistics.fmean(defined), statistics.stdev(defined) if several else None, len(defined))
+
+
+def _interquartile_range(values: list[float]) -> float:
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return third - first
+
+
+def over_seeds(row: Row, dataset: str, metric: str) -> Stat:
+    """A stored metric over the seeds that were tested on a dataset."""
+    return summarise([row.metric(seed, dataset, metric) for seed in row.tested(dataset)], row.aggregate)
+
+
+def find_reference(row: Row, rows: Iterable[Row], kind: Reference) -> Row | None:
+    """The comparator or oracle a row is measured against: of the method itself or of its nearest ancestor.
+
+    It has the same recipe and overrides; a reference row is measured against the others of the same method.
+    """
+    candidates = [other for other in rows if other.reference == kind and other.setting == row.setting]
+    lineage = [row.like if row.like is not None else row.method, *reversed(row.about["chain"])]
+    for name in lineage:
+        found = [other for other in candidates if other.like == name and other is not row]
+        if found:
+            return min(found, key=lambda other: other.method)
+    return None
+
+
+def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) -> Paired:
+    """SRCC of a row minus SRCC of its comparator or oracle on one dataset, paired over common seeds.
+
+    A seed counts where both runs made the same number of steps and were tested on the same images.
+    """
+    if row.reference == kind:
+        return Paired(NOTHING)
+    if not any(run.get("steps") for run in row.runs.values()):
+        return Paired(NOTHING, None, ("trains nothing, so there is nothing to compare it with",))
+    reference = find_reference(row, rows, kind)
+    if reference is None:
+        return Paired(NOTHING, None, (f"no {kind} of this method on record for this recipe and its overrides",))
+    common, refused = [], []
+    for seed in row.tested(dataset):
+        if seed not in reference.tested(dataset):
+            refused.append((f"no record of {_code(reference.method)}", seed))
+        elif reason := _unlike_runs(row.runs[seed], reference, seed, dataset):
+            refused.append((reason, seed))
+        else:
+            common.append(seed)
+    notes = [f"{reason} ({name_seeds([seed for r, seed in refused if r == reason])})" for reason in _unique(refused)]
+    if not common:
+        return Paired(NOTHING, reference, tuple(f"not comparable: {note}" for note in notes))
+    pairs = [(row.metric(seed, dataset, "srcc"), reference.metric(seed, dataset, "srcc")) for seed in common]
+    stat = summarise([None if a is None or b is None else a - b for a, b in pairs], row.aggregate)
+    said = [f"over {len(common)} of {len(row.seeds)} runs: {'; '.join(notes)}"] if notes else []
+    if stat.value is None:
+        said.append("SRCC is undefined in a run or in its counterpart")
+    unlike = sorted({part for seed in common for part in _unlike_parts(row.runs[seed], reference.runs[seed])})
+    if unlike:
+        said.append(f"*mixed*: run and {_code(reference.method)} differ in {', '.join(unlike)}")
+    return Paired(stat, reference, tuple(said))
+
+
+def change_over_stages(row: Row, dataset: str) -> Stat:
+    """SRCC on a dataset after the last stage minus after the first; negative where something was forgotten."""
+    changes: list[float | None] = []
+    for seed in row.tested(dataset):
+        stages = [s["metrics"][dataset] for s in row.runs[seed].get("stages", ()) if dataset in s.get("metrics", {})]
+        if len(stages) < 2:
+            return NOTHING
+        first, last = stages[0]["srcc"], stages[-1]["srcc"]
+        changes.append(None if first is None or last is None else last - first)
+    return summarise(changes, row.aggregate)
+
+
+def mixed_parts(runs: Sequence[Facts]) -> list[str]:
+    """What differs between runs that one mean is taken over; empty where they are alike."""
+    parts: dict[str, Callable[[Facts], Any]] = {
+        "code": lambda run: (run["key_parts"].get("class"), run["key_parts"].get("code")),
+        "parameters": lambda run: (run["key_parts"].get("params"), run["key_parts"].get("backbones")),
+        "pretrained weights": lambda run: run["key_parts"].get("weights"),
+        "library versions": lambda run: run["key_parts"].get("versions"),
+        "device": _device,
+        "protocol": _protocol_fields,
+        "evaluation version": lambda run: run.get("evaluation_version"),
+    }
+    found = [name for name, part in parts.items() if any(part(run) != part(runs[0]) for run in runs[1:])]
+    fingerprints: dict[str, set[Any]] = {}
+    for run in runs:
+        for dataset, entry in run["datasets"].items():
+            fingerprints.setdefault(dataset, set()).add(entry.get("fingerprint"))
+    return found + [f"files of {name}" for name, seen in sorted(fingerprints.items()) if len(seen) > 1]
+
+
+def name_seeds(seeds: Iterable[int]) -> str:
+    """`seed 3` or `seeds 0, 1, 4`."""
+    numbers = sorted(set(seeds))
+    return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+
+
+def _unlike_runs(run: Facts, reference: Row, seed: int, dataset: str) -> str | None:
+    """Why two runs of one seed cannot be subtracted."""
+    other = reference.runs[seed]
+    if run.get("steps") != other.get("steps"):
+        return f"{run.get('steps')} steps against {other.get('steps')} of {_code(reference.method)}"
+    if run["datasets"][dataset].get("fingerprint") != other["datasets"][dataset].get("fingerprint"):
+        return f"the files of {dataset} have changed between the runs"
+    sizes = [record["metrics"][dataset]["n"] for record in (run, other)]
+    if sizes[0] != sizes[1] or _protocol_fields(run) != _protocol_fields(other):
+        return f"tested on other images than {_code(reference.method)}"
+    if run.get("evaluation_version") != other.get("evaluation_version"):
+        return "evaluated by different versions"
+    return None
+
+
+def _unlike_parts(run: Facts, other: Facts) -> list[str]:
+    """What differs between two methods' runs, in the modules and libraries that both use."""
+    found = []
+    for name, part in (("code", "code"), ("library versions", "versions")):
+        mine: Mapping[str, Any] = run["key_parts"].get(part, {})
+        theirs: Mapping[str, Any] = other["key_parts"].get(part, {})
+        if any(mine[key] != theirs[key] for key in mine.keys() & theirs.keys()):
+            found.append(name)
+    return found + (["device"] if _device(run) != _device(other) else [])
+
+
+def _device(run: Facts) -> tuple[Any, ...]:
+    return tuple(run.get(name) for name in ("device", "threads", "precision"))
+
+
+def _protocol_fields(run: Facts) -> dict[str, Any]:
+    return {name: value for name, value in run["protocol"].items() if name not in _PROTOCOL_TEXT}
+
+
+def _code(name: str) -> str:
+    return f"`{name}`"
+
+
+def _unique(refused: Iterable[tuple[str, int]]) -> list[str]:
+    return list(dict.fromkeys(reason for reason, _ in refused))

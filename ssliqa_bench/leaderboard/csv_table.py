@@ -1,0 +1,73 @@
+"""Boards as CSV (RFC 4180, LF): one line per row and dataset, numbers in full precision, nothing rounded."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from ssliqa_bench.files import canonical_json
+from ssliqa_bench.leaderboard.collect import Board, Section
+from ssliqa_bench.leaderboard.columns import COLUMNS, Cell, Column, Place
+from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows, remarks, span
+
+_LEADING = (
+    *("board", "protocol", "pair", "budget", "unlabeled_budget", "rank", "status"),
+    *("method", "title", "recipe", "overrides", "seeds", "aggregate", "dataset", "side", "test_images", "seen"),
+)
+_TRAILING = ("marks", "notes")
+
+
+def render_csv(board: Board, *, cost: bool = True) -> str:
+    """One board as CSV; columns as in `COLUMNS`, a number over seeds with NAME_spread and NAME_n beside it."""
+    columns = [column for column in COLUMNS if cost or not column.cost]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([*_LEADING, *(name for column in columns for name in _names(column)), *_TRAILING])
+    for section in board.sections:
+        for item in rank_rows(section):
+            for dataset, side in section.datasets:
+                if item.row.tested(dataset):
+                    writer.writerow(_line(board, section, item, columns, dataset, side))
+    return out.getvalue()
+
+
+def _line(
+    board: Board, section: Section, item: Ranked, columns: list[Column], dataset: str, side: str
+) -> list[str]:
+    row = item.row
+    found = remarks(row)
+    values: list[str] = []
+    notes = [remark.sentence for remark in found]
+    for column in columns:
+        if column.sides and side not in column.sides:
+            values += [""] * len(_names(column))
+            continue
+        cell = column.compute(Place(section, row, dataset if column.sides else ""))
+        values += _values(column, cell)
+        notes += cell.notes
+    place = ["demo" if board.demo else "", board.protocol, str(section.pair), _exact(section.budget)]
+    place += [_exact(section.unlabeled_budget), _exact(item.rank), item.status]
+    run = [row.method, str(row.about["title"]), row.recipe, canonical_json(dict(row.overrides))]
+    run += [" ".join(map(str, row.seeds)), row.aggregate, dataset, side]
+    run += [span(row.runs[seed]["metrics"][dataset]["n"] for seed in row.tested(dataset))]
+    run += ["yes" if row.has_seen(dataset) else ""]
+    marks = " ".join(remark.mark for remark in found if remark.mark)
+    return [*place, *run, *values, marks, "; ".join(dict.fromkeys(notes))]
+
+
+def _names(column: Column) -> list[str]:
+    return [column.name, f"{column.name}_spread", f"{column.name}_n"] if column.sides else [column.name]
+
+
+def _values(column: Column, cell: Cell) -> list[str]:
+    if isinstance(cell.value, str):
+        return [cell.value]
+    stat = cell.value
+    if column.sides:
+        return [_exact(stat.value), _exact(stat.spread), str(stat.n)]
+    return [_exact(int(stat.value) if stat.value is not None and stat.value.is_integer() else stat.value)]
+
+
+def _exact(value: float | None) -> str:
+    """The shortest text that reads back as the same number; nothing where there is none."""
+    return "" if value is None else repr(value)

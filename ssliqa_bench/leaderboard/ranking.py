@@ -1,0 +1,100 @@
+"""Order of the rows of a section, their ranks, and what is said about a row beside its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from ssliqa_bench.leaderboard.collect import Row, Section
+from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, over_seeds
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A row in its place. `rank` is None for rows that stand outside the ranking; `status` says why.
+
+    Status: ranked, comparator, oracle, seen (weights saw the ranking dataset), untested, undefined.
+    """
+
+    row: Row
+    rank: int | None
+    status: str
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A sentence about a row, with the one word that marks the row in the table, if there is one."""
+
+    sentence: str
+    mark: str = ""
+
+
+def rank_rows(section: Section) -> list[Ranked]:
+    """Rows by SRCC on the section's ranking dataset, best first; equal values share a rank.
+
+    Reference rows and rows with seen data stand where their value puts them, without a rank.
+    """
+    dataset = section.ranking_dataset
+    values = {id(row): over_seeds(row, dataset, "srcc").value for row in section.rows}
+
+    def order(row: Row) -> tuple[bool, float, str, str]:
+        value = values[id(row)]
+        return value is None, 0.0 if value is None else -value, row.method, row.setting
+
+    ranked: list[Ranked] = []
+    above: list[float] = []
+    for row in sorted(section.rows, key=order):
+        value = values[id(row)]
+        if row.reference is not None:
+            ranked.append(Ranked(row, None, row.reference))
+        elif row.has_seen(dataset):
+            ranked.append(Ranked(row, None, "seen"))
+        elif value is None:
+            ranked.append(Ranked(row, None, "undefined" if row.tested(dataset) else "untested"))
+        else:
+            ranked.append(Ranked(row, 1 + sum(other > value for other in above), "ranked"))
+            above.append(value)
+    return ranked
+
+
+def remarks(row: Row) -> list[Remark]:
+    """What a reader must know about a row's runs: mixtures, look-aheads, skipped images, older records."""
+    runs = [row.runs[seed] for seed in row.seeds]
+    found = []
+    if parts := mixed_parts(runs):
+        found.append(Remark(f"*mixed*: the runs of this row differ in {', '.join(parts)}", "mixed"))
+    for field, sentence in (
+        ("transductive", "test images of the unlabeled side stood, unscored, among the training images"),
+        ("stratified", "the labeled images were drawn by looking at scores that are withheld"),
+    ):
+        if any(run["protocol"].get(field) for run in runs):
+            found.append(Remark(f"*{field}*: {sentence}", field))
+    found += [Remark(sentence) for sentence in _skipped(row)]
+    if row.about["trained_on"] == "unknown":
+        found.append(Remark("which datasets its weights were trained on is unknown"))
+    if row.older:
+        found.append(Remark(f"{row.older} older record{'s' if row.older > 1 else ''} of the same runs left out"))
+    said: dict[str, list[int]] = {}
+    for seed in row.seeds:
+        for note in row.runs[seed].get("notes") or ():
+            said.setdefault(" ".join(str(note).split()), []).append(seed)
+    return found + [Remark(f"{note} ({name_seeds(seeds)})") for note, seeds in sorted(said.items())]
+
+
+def _skipped(row: Row) -> list[str]:
+    by_dataset: dict[str, dict[int, int]] = {}
+    for seed in row.seeds:
+        for dataset, entry in row.runs[seed]["datasets"].items():
+            if entry.get("skipped"):
+                by_dataset.setdefault(dataset, {})[seed] = entry["skipped"]
+    sentences = []
+    for dataset, counts in sorted(by_dataset.items()):
+        images = "image" if max(counts.values()) == 1 else "images"
+        sentences.append(f"{span(counts.values())} unreadable {images} of {dataset} skipped ({name_seeds(counts)})")
+    return sentences
+
+
+def span(numbers: Iterable[int]) -> str:
+    """`150`, or `140 to 160` where runs differ, or nothing."""
+    known = sorted(set(numbers))
+    return " to ".join(str(number) for number in dict.fromkeys(known[:1] + known[-1:]))

@@ -1,0 +1,1 @@
+"""One learner per file; the file name is the registry key of the family."""

@@ -1,0 +1,60 @@
+"""What a learner is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+
+from ssliqa_bench.training.images import ImageSet
+from ssliqa_bench.training.stages import Stage
+from ssliqa_bench.types import Artifact, FloatArray
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a learner must be given; the runner withholds everything that is not asked for here.
+
+    `labels`: labeled images; without, the method learns nothing. `unlabeled`: an unlabeled side.
+    `distribution`, `rating_std`: rating statistics of the labeled images.
+    """
+
+    labels: bool = True
+    unlabeled: bool = False
+    distribution: bool = False
+    rating_std: bool = False
+
+
+class Predictor(Protocol):
+    """A model ready to judge images."""
+
+    n_parameters: int
+
+    def predict(self, images: ImageSet) -> FloatArray:
+        """Quality (n,), higher is better. An image's value does not depend on the images beside it."""
+
+
+class Learner(ABC):
+    """A method: its stages, and the model that the artifact of a stage is.
+
+    Args:
+        params: all parameters of the registry entry, resolved.
+    """
+
+    needs: ClassVar[Needs] = Needs()
+    # Parameters that decide how a finished model looks at an image; they are part of a prediction's key.
+    predict_params: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.params = dict(params)
+
+    @abstractmethod
+    def stages(self) -> list[Stage]:
+        """The stages in the order in which they run; the last one leaves the final model."""
+
+    @abstractmethod
+    def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:
+        """The model that a stage left, or, for a method without stages (artifact None), the method itself."""

@@ -1,0 +1,1 @@
+"""Names, what stands behind them, and suites of runs. Never imports torch, timm or pyiqa."""

@@ -1,0 +1,281 @@
+"""Find the registry files, read them with line numbers, merge users' files over the packaged one, check it all."""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from ssliqa_bench.registry.lookup import Registry, parameter_steps, same_type
+from ssliqa_bench.registry.problems import KeyPath, Place, Problem, from_validation, one_of, raise_problems, shown
+from ssliqa_bench.registry.schema import (
+    KINDS,
+    NAME_RULE,
+    BackboneEntry,
+    DatasetEntry,
+    Entry,
+    MethodAbout,
+    MethodEntry,
+    ProtocolEntry,
+    is_name,
+)
+from ssliqa_bench.registry.yamlfile import Document, read_yaml
+
+# Options of dataset readers that name files or folders: in a user's file they are relative to that file.
+PATH_OPTIONS = ("labels", "images", "references")
+# What a variant takes over from the entry that it extends; its title and description are its own.
+_INHERITED_ABOUT = ("family", "citation", "home", "terms", "trained_on")
+
+_E = TypeVar("_E", DatasetEntry, MethodEntry, ProtocolEntry, BackboneEntry)
+
+
+def data_folder() -> Path:
+    """The folder of the installed package that holds registry.yaml and the suites."""
+    return Path(str(importlib.resources.files("ssliqa_bench"))) / "_data"
+
+
+def load_registry(extra: Sequence[Path | str] = ()) -> Registry:
+    """Read the packaged registry and merge users' files over it, key by key, in the order given.
+
+    Raises:
+        RegistryError: everything that is wrong in any of the files, one line each.
+    """
+    files = [Path(file) for file in extra]
+    merged = _Merged()
+    merged.add(read_yaml(data_folder() / "registry.yaml", "registry.yaml"))
+    for file in files:
+        merged.add(read_yaml(file), file.absolute().parent)
+    return merged.build(tuple(dict.fromkeys(file.absolute().parent for file in files)))
+
+
+class _Merged:
+    """Raw entries of all files so far, with the place of every value, and the problems met."""
+
+    def __init__(self) -> None:
+        self.raw: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in KINDS}
+        self.places: dict[KeyPath, Place] = {}
+        self.sources: dict[str, dict[str, tuple[str, ...]]] = {kind: {} for kind in KINDS}
+        self.problems: list[Problem] = []
+        # Entries that did not pass their schema; what refers to them is not reported as unknown.
+        self.broken: set[tuple[str, str]] = set()
+
+    def add(self, document: Document, folder: Path | None = None) -> None:
+        """Merge one file over what is there; `folder` is that of a user's file."""
+        self.problems += document.problems
+        if document.value is None:
+            return
+        if not isinstance(document.value, dict):
+            self._report_in(document, (), shown(document.value), f"a mapping of {', '.join(KINDS)}")
+            return
+        for kind, entries in document.value.items():
+            if kind not in KINDS:
+                self._report_in(document, (kind,), "an unknown section", one_of(kind, KINDS))
+            elif not isinstance(entries, dict):
+                self._report_in(document, (kind,), shown(entries), "a mapping of names to entries")
+            else:
+                for name, entry in entries.items():
+                    self._add_entry(document, kind, name, entry, folder)
+
+    def _add_entry(self, document: Document, kind: str, name: str, entry: Any, folder: Path | None) -> None:
+        path = (kind, name)
+        if not isinstance(entry, dict):
+            self._report_in(document, path, shown(entry), "a mapping")
+            return
+        if not is_name(name):
+            self._report_in(document, path, f'the name "{name}"', NAME_RULE)
+            return
+        if "name" in entry:
+            self._report_in(document, (*path, "name"), "an unknown key", "the name as the key of the entry only")
+            entry = {key: value for key, value in entry.items() if key != "name"}
+        if folder is not None:
+            entry = _absolute(kind, entry, folder, new=name not in self.raw[kind])
+        old = self.raw[kind].get(name, {})
+        if kind == "methods":
+            entry = self._same_types(document, path, old.get("params"), entry)
+        self.raw[kind][name] = _merge(old, entry)
+        below = {p: (document.file, line) for p, line in document.lines.items() if p[:2] == path}
+        self.places.update(below)
+        source = f"{document.file}:{below[path][1]}"
+        self.sources[kind][name] = (*self.sources[kind].get(name, ()), source)
+
+    def _same_types(self, document: Document, path: KeyPath, old: Any, entry: dict[str, Any]) -> dict[str, Any]:
+        """An entry without parameters that would change the type of those they are merged over; these are reported."""
+        params = entry.get("params")
+        if not isinstance(old, dict) or not isinstance(params, dict):
+            return entry
+        wrong = [key for key, value in params.items() if key in old and not same_type(old[key], value)]
+        for key in wrong:
+            self._report_in(document, (*path, "params", key), shown(params[key]), f"a value like {shown(old[key])}")
+        return {**entry, "params": {key: value for key, value in params.items() if key not in wrong}}
+
+    def build(self, search_folders: tuple[Path, ...]) -> Registry:
+        """Validate every entry and what entries say about each other; all problems in one error."""
+        methods = self._entries("methods", MethodEntry)
+        registry = Registry(
+            datasets=self._entries("datasets", DatasetEntry),
+            methods=methods,
+            protocols=self._entries("protocols", ProtocolEntry),
+            backbones=self._entries("backbones", BackboneEntry),
+            aliases={kind: {} for kind in KINDS},
+            sources=self.sources,
+            search_folders=search_folders,
+        )
+        for kind in KINDS:
+            self._collect_aliases(kind, registry)
+        sound = self._check_extends(registry)
+        for name in sound:
+            methods[name] = methods[name].model_copy(update={"about": _inherited_about(name, methods)})
+            self._check_params(name, methods)
+        self._check_references(registry)
+        raise_problems(self.problems, "the registry")
+        return registry
+
+    def _entries(self, kind: str, model: type[_E]) -> dict[str, _E]:
+        entries: dict[str, _E] = {}
+        for name, raw in self.raw[kind].items():
+            about = raw.get("about", {})
+            full = {**raw, "name": name}
+            if isinstance(about, dict):
+                full["about"] = {"title": name, **about}
+            try:
+                entries[name] = model.model_validate(full)
+            except ValidationError as error:
+                self.problems += from_validation(error, model, full, (kind, name), self._place)
+                self.broken.add((kind, name))
+        return entries
+
+    def _collect_aliases(self, kind: str, registry: Registry) -> None:
+        entries: Mapping[str, Entry] = getattr(registry, kind)
+        aliases = registry.aliases[kind]
+        for name, entry in entries.items():
+            for position, alias in enumerate(entry.aliases):
+                path = (kind, name, "aliases", position)
+                if alias in self.raw[kind]:
+                    self._report(path, f'"{alias}", the name of another entry', "a name used nowhere else")
+                elif alias in aliases:
+                    self._report(path, f'"{alias}", already an alias of {aliases[alias]}', "a name used nowhere else")
+                else:
+                    aliases[alias] = name
+
+    def _check_extends(self, registry: Registry) -> list[str]:
+        """Names of the methods whose ancestors all exist, ancestors first; the others are reported."""
+        methods, sound = registry.methods, dict[str, None]()
+        for name in methods:
+            chain, parent = [name], methods[name].extends
+            while parent is not None and parent in methods and parent not in chain:
+                chain.append(parent)
+                parent = methods[parent].extends
+            last = chain[-1]
+            if parent is None:
+                sound.update(dict.fromkeys(reversed(chain)))
+                if all(methods[link].class_path is None for link in chain):
+                    self._report(("methods", last, "class"), "nothing", '"module:Name"')
+            elif parent in chain:
+                # Each link of a cycle sees it; it is told once, at the link that comes first in the file.
+                cycle = chain[chain.index(parent):]
+                first = min(cycle, key=list(methods).index)
+                turned = cycle[cycle.index(first):] + cycle[:cycle.index(first)]
+                self._report(("methods", first, "extends"), f"a circle ({' > '.join([*turned, first])})",
+                             "a chain that ends at a method with a class")
+            elif ("methods", parent) not in self.broken:
+                self._report(("methods", last, "extends"), shown(parent), one_of(parent, methods))
+        return list(sound)
+
+    def _check_params(self, name: str, methods: dict[str, MethodEntry]) -> None:
+        """Own parameters of a variant without a class of its own, and those of every recipe, must be known."""
+        entry = methods[name]
+        before = dict[str, Any]()
+        for step in parameter_steps(methods, name, None):
+            if step.entry != name:
+                before.update(step.values)
+        known = {**before, **entry.params}
+        checks = [(("methods", name, "recipes", recipe), values, known) for recipe, values in entry.recipes.items()]
+        # A class of its own may bring parameters of its own.
+        own = {k: v for k, v in entry.params.items() if entry.class_path is None or k in before}
+        for path, values, allowed in [(("methods", name, "params"), own, before), *checks]:
+            for key, value in values.items():
+                if key not in allowed:
+                    self._report((*path, key), "an unknown parameter", one_of(key, allowed))
+                elif not same_type(allowed[key], value):
+                    self._report((*path, key), shown(value), f"a value like {shown(allowed[key])}")
+
+    def _check_references(self, registry: Registry) -> None:
+        """Names that entries use for other entries."""
+        for name, method in registry.methods.items():
+            if method.like is not None and (method.like == name or not self._exists("methods", method.like)):
+                others = [other for other in registry.methods if other != name]
+                self._report(("methods", name, "like"), shown(method.like), one_of(method.like, others))
+        for name, protocol in registry.protocols.items():
+            named: list[tuple[KeyPath, str]] = [(("tests", i), test) for i, test in enumerate(protocol.tests)]
+            if protocol.subset is not None:
+                known = {subset for dataset in registry.datasets.values() for subset in dataset.subsets}
+                if protocol.subset.name not in known:
+                    self._report(("protocols", name, "subset", "name"), shown(protocol.subset.name),
+                                 one_of(protocol.subset.name, known))
+                named += [(("subset", "datasets", i), d) for i, d in enumerate(protocol.subset.datasets or ())]
+            for below, dataset in named:
+                if not self._exists("datasets", dataset) and dataset not in registry.aliases["datasets"]:
+                    known = {*registry.datasets, *registry.aliases["datasets"]}
+                    self._report(("protocols", name, *below), shown(dataset), one_of(dataset, known))
+        prefixes = [name for name, backbone in registry.backbones.items() if backbone.prefix]
+        for name, backbone in registry.backbones.items():
+            prefix, colon, rest = (backbone.stands_for or "").partition(":")
+            if backbone.stands_for is not None and not (colon and rest and prefix in prefixes):
+                self._report(("backbones", name, "stands_for"), shown(backbone.stands_for),
+                             f"PREFIX:NAME with {' or '.join(prefixes) or 'an entry that has prefix'}")
+
+    def _exists(self, kind: str, name: str) -> bool:
+        return name in self.raw[kind]
+
+    def _place(self, path: KeyPath) -> Place:
+        while path and path not in self.places:
+            path = path[:-1]
+        return self.places.get(path, ("registry.yaml", 1))
+
+    def _report(self, path: KeyPath, got: str, expected: str) -> None:
+        self.problems.append(Problem.mismatch(self._place(path), path, got, expected))
+
+    def _report_in(self, document: Document, path: KeyPath, got: str, expected: str) -> None:
+        self.problems.append(Problem.mismatch(document.place(path), path, got, expected))
+
+
+def _absolute(kind: str, entry: dict[str, Any], folder: Path, *, new: bool) -> dict[str, Any]:
+    """An entry of a user's file with its paths made absolute; a new dataset lives beside the file by default."""
+
+    def full(value: Any) -> Any:
+        return str(folder / Path(value).expanduser()) if isinstance(value, str) else value
+
+    entry = dict(entry)
+    if kind == "datasets":
+        if new or "folder" in entry:
+            entry["folder"] = full(entry.get("folder", "."))
+        options = entry.get("options")
+        if isinstance(options, dict):
+            entry["options"] = {key: full(v) if key in PATH_OPTIONS else v for key, v in options.items()}
+    split = entry.get("split")
+    if kind == "protocols" and isinstance(split, dict) and "file" in split:
+        entry["split"] = {**split, "file": full(split["file"])}
+    return entry
+
+
+def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, key by key; mappings are merged likewise, everything else is replaced."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _inherited_about(name: str, methods: Mapping[str, MethodEntry]) -> MethodAbout:
+    """What a method says about itself, with the gaps filled by the nearest ancestor that says it."""
+    entry = methods[name]
+    if entry.extends is None:
+        return entry.about
+    parent, own = methods[entry.extends].about, entry.about
+    missing = [field for field in _INHERITED_ABOUT if field not in own.model_fields_set]
+    taken = {field: getattr(parent, field) for field in missing}
+    return MethodAbout(**{**own.model_dump(), **taken})

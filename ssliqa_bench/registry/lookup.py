@@ -1,0 +1,313 @@
+"""Names to entries, methods to resolved parameters, class paths to files and objects."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import importlib.machinery
+import importlib.util
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from ssliqa_bench.errors import InputError, near_names, unknown_name
+from ssliqa_bench.registry.problems import shown
+from ssliqa_bench.registry.schema import (
+    PLAIN_RECIPE,
+    About,
+    BackboneEntry,
+    DatasetEntry,
+    MethodAbout,
+    MethodEntry,
+    ProtocolEntry,
+)
+
+if TYPE_CHECKING:
+    from ssliqa_bench.types import Pair
+
+_E = TypeVar("_E", DatasetEntry, MethodEntry, ProtocolEntry, BackboneEntry)
+
+
+@dataclass(frozen=True)
+class ParameterStep:
+    """Parameters that one entry of a chain sets: by its `params`, or by its recipe of that name."""
+
+    entry: str
+    recipe: str | None
+    values: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return self.entry if self.recipe is None else f"{self.entry}, recipe {self.recipe}"
+
+
+@dataclass(frozen=True)
+class ResolvedMethod:
+    """A method ready to be built.
+
+    Attributes:
+        params: every parameter, overrides included.
+        recipe: the recipe taken; "default" where the method has none of that name and none was asked for.
+        overrides: what --set changed, as asked, numbers in the type of what they replace.
+        chain: names from the root to the method itself.
+        like: the method whose steps this comparator keeps.
+        unlabeled_role: the role that the runner gives to B's unlabeled rows.
+        origins: for each parameter, what set it.
+    """
+
+    name: str
+    about: MethodAbout
+    class_path: str
+    params: dict[str, Any]
+    recipe: str
+    overrides: dict[str, Any]
+    chain: tuple[str, ...]
+    like: str | None = None
+    unlabeled_role: Literal["unlabeled", "labeled"] = "unlabeled"
+    origins: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ResolvedBackbone:
+    """A backbone ready to be built: `class_path(**arguments)`; two names of one network resolve equally."""
+
+    name: str
+    class_path: str
+    arguments: dict[str, Any]
+    about: About
+    input_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All entries by kind and canonical name. `sources`: where each stands, as "file:line", users' files last."""
+
+    datasets: dict[str, DatasetEntry]
+    methods: dict[str, MethodEntry]
+    protocols: dict[str, ProtocolEntry]
+    backbones: dict[str, BackboneEntry]
+    aliases: dict[str, dict[str, str]]
+    sources: dict[str, dict[str, tuple[str, ...]]]
+    # Folders of users' registry files: modules of classes outside the package are also looked for here.
+    search_folders: tuple[Path, ...] = ()
+
+    def dataset(self, name: str) -> DatasetEntry:
+        """The dataset of that name or alias."""
+        return self._find("datasets", self.datasets, name)
+
+    def method(self, name: str) -> MethodEntry:
+        """The method of that name or alias."""
+        return self._find("methods", self.methods, name)
+
+    def protocol(self, name: str) -> ProtocolEntry:
+        """The protocol of that name or alias; dataset names in it are canonical."""
+        entry = self._find("protocols", self.protocols, name)
+        tests = tuple(self.dataset(test).name for test in entry.tests)
+        subset = entry.subset
+        if subset is not None and subset.datasets is not None:
+            subset = subset.model_copy(update={"datasets": tuple(self.dataset(d).name for d in subset.datasets)})
+        return entry.model_copy(update={"tests": tests, "subset": subset})
+
+    def pair(self, text: str) -> Pair:
+        """Read `A:B` or `A`, aliases replaced by canonical names."""
+        from ssliqa_bench.types import Pair
+
+        pair = Pair.parse(text)
+        return Pair(self.dataset(pair.labeled).name, pair.unlabeled and self.dataset(pair.unlabeled).name)
+
+    def _find(self, kind: str, entries: Mapping[str, _E], name: str) -> _E:
+        entry = entries.get(self.aliases[kind].get(name, name))
+        if entry is None:
+            known = [*entries, *self.aliases[kind]]
+            raise unknown_name(kind[:-1], name, known, f"ssliqa-bench list {kind}")
+        return entry
+
+    def resolve_method(
+        self,
+        name: str,
+        recipe: str | None = None,
+        overrides: Mapping[str, Any] | None = None,
+        default_recipe: str = PLAIN_RECIPE,
+    ) -> ResolvedMethod:
+        """Resolve the parameters of a method from root to leaf, then its recipe's, then the overrides.
+
+        `recipe` is what the user asked for; without it `default_recipe` is taken where the method or an
+        ancestor has one of that name, else its plain parameters.
+
+        Raises:
+            InputError: unknown method, recipe or parameter, or an override of another type.
+        """
+        entry = self.method(name)
+        chain = method_chain(self.methods, entry.name)
+        recipes = sorted({r for link in chain for r in self.methods[link].recipes} | {PLAIN_RECIPE})
+        taken = recipe or (default_recipe if default_recipe in recipes else PLAIN_RECIPE)
+        if taken not in recipes:
+            raise unknown_name(f"recipe of {entry.name}", taken, recipes, f"ssliqa-bench show {entry.name}")
+        params: dict[str, Any] = {}
+        origins: dict[str, str] = {}
+        for step in parameter_steps(self.methods, entry.name, taken):
+            params.update(copy.deepcopy(dict(step.values)))
+            origins.update(dict.fromkeys(step.values, str(step)))
+        changed = {k: _override(entry.name, params, k, v) for k, v in sorted((overrides or {}).items())}
+        origins.update(dict.fromkeys(changed, "--set"))
+        links = [self.methods[link] for link in reversed(chain)]
+        return ResolvedMethod(
+            name=entry.name,
+            about=entry.about,
+            class_path=next(link.class_path for link in links if link.class_path),
+            params={**params, **changed},
+            recipe=taken,
+            overrides=changed,
+            chain=chain,
+            like=entry.like,
+            unlabeled_role=next((link.unlabeled_role for link in links if link.unlabeled_role), "unlabeled"),
+            origins=origins,
+        )
+
+    def recipes(self, name: str) -> list[str]:
+        """Names of the recipes that a method or an ancestor of it has, root's first."""
+        chain = method_chain(self.methods, self.method(name).name)
+        return list(dict.fromkeys(recipe for link in chain for recipe in self.methods[link].recipes))
+
+    def resolve_backbone(self, name: str) -> ResolvedBackbone:
+        """Resolve "cnniqa", "timm:NAME", "torchvision:NAME" or the name of an entry that stands for one of these.
+
+        Raises:
+            InputError: neither an entry nor a known prefix with a name after it.
+        """
+        entry = self.backbones.get(self.aliases["backbones"].get(name, name))
+        facts = entry or next((b for b in self.backbones.values() if b.stands_for == name), None)
+        full = (facts.stands_for if facts else None) or name
+        prefix, colon, rest = full.partition(":")
+        built = self.backbones.get(prefix) if colon else entry
+        if built is None or built.class_path is None or bool(colon) != bool(built.prefix) or bool(colon) != bool(rest):
+            prefixes = [f"{n}:NAME" for n, b in self.backbones.items() if b.prefix]
+            names = [n for n, b in self.backbones.items() if not b.prefix] + list(self.aliases["backbones"])
+            near = near_names(name, names)
+            hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+            raise InputError(f'Unknown backbone "{name}".{hint} Expected {", ".join([*sorted(names), *prefixes])}; '
+                             f'"ssliqa-bench list backbones" tells about them.')
+        arguments = copy.deepcopy(dict(built.arguments))
+        if built.prefix:
+            arguments[built.prefix] = rest
+        about = (facts or built).about
+        size = (facts or built).input_size
+        return ResolvedBackbone(full if colon else built.name, built.class_path, arguments, about, size)
+
+    def load(self, class_path: str) -> Any:
+        """Import what a class path names, also from beside users' registry files."""
+        return load_object(class_path, self.search_folders)
+
+
+def method_chain(methods: Mapping[str, MethodEntry], name: str) -> tuple[str, ...]:
+    """Names from the root to the method, along `extends`."""
+    chain = [name]
+    while (parent := methods[chain[-1]].extends) is not None:
+        chain.append(parent)
+    return tuple(reversed(chain))
+
+
+def parameter_steps(methods: Mapping[str, MethodEntry], name: str, recipe: str | None) -> Iterator[ParameterStep]:
+    """What sets parameters, in order: for each ancestor from the root its `params`, then its recipe if it has it."""
+    for link in method_chain(methods, name):
+        entry = methods[link]
+        yield ParameterStep(link, None, entry.params)
+        if recipe in entry.recipes:
+            yield ParameterStep(link, recipe, entry.recipes[str(recipe)])
+
+
+def same_type(old: Any, new: Any) -> bool:
+    """Whether `new` may replace `old`: truth values, numbers, text and lists stay what they are; null was open."""
+    if old is None:
+        return True
+    if isinstance(old, bool) or isinstance(new, bool):
+        return isinstance(old, bool) and isinstance(new, bool)
+    if isinstance(old, (int, float)):
+        return isinstance(new, (int, float))
+    return isinstance(new, list if isinstance(old, list) else str)
+
+
+def _override(method: str, params: Mapping[str, Any], key: str, value: Any) -> Any:
+    if key not in params:
+        near = near_names(key, params)
+        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        raise InputError(f'Unknown parameter "{key}" of {method}.{hint} '
+                         f'"ssliqa-bench show {method} --params" shows all {len(params)}.')
+    old = params[key]
+    if not same_type(old, value):
+        kind = {bool: "true or false", str: "text", list: "a list"}.get(type(old), "a number")
+        raise InputError(f"--set {key}: got {shown(value)}; expected {kind}, as {shown(old)} is.")
+    # 1 for a parameter that is 0.1 means 1.0: one value, one key.
+    if isinstance(old, float) and isinstance(value, int):
+        return float(value)
+    if type(old) is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    return copy.deepcopy(value)
+
+
+def locate_module(module: str, folders: Sequence[Path] = ()) -> Path | None:
+    """The file of a module, found without importing it or its packages; None where there is none.
+
+    `folders` are searched before the import path, except for modules of Python and of this package.
+    """
+    first, *rest = module.split(".")
+    spec = None
+    if first not in sys.stdlib_module_names and first != "ssliqa_bench":
+        spec = importlib.machinery.PathFinder.find_spec(first, [str(folder) for folder in folders])
+    if spec is None or spec.origin is None:  # a mere folder of that name does not hide a package
+        spec = _find_spec(first, None) or spec
+    name = first
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        name = f"{name}.{part}"
+        spec = _find_spec(name, list(spec.submodule_search_locations))
+    return Path(spec.origin) if spec is not None and spec.origin is not None and spec.has_location else None
+
+
+def load_object(class_path: str, folders: Sequence[Path] = ()) -> Any:
+    """Import what "module:Name" names; the only place that imports by name.
+
+    A folder of `folders` (those of users' registry files) that holds the module comes first on the import
+    path while it is imported, and stays at its end, so that what the module imports later is found too.
+
+    Raises:
+        InputError: no such module, its import fails, or it has no such name.
+    """
+    module, _, name = class_path.partition(":")
+    importlib.invalidate_caches()
+    file = locate_module(module, folders)
+    if file is None:
+        places = ", ".join(["the import path", *map(str, folders)])
+        raise InputError(f'"{class_path}": no module {module} in {places}.')
+    # A module beside a registry file may import its neighbours; nothing else may be shadowed by them.
+    beside = [str(folder) for folder in folders if file.is_relative_to(folder)]
+    loaded = getattr(sys.modules.get(module), "__file__", None)
+    if beside and loaded is not None and Path(loaded).resolve() != file.resolve():
+        # Another file of that name, from beside another registry file.
+        for known in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
+            del sys.modules[known]
+    sys.path[:0] = beside
+    try:
+        found = importlib.import_module(module)
+    except Exception as error:  # whatever a user's module raises is bad input, told with its own words
+        raise InputError(f'"{class_path}": importing {file} failed: {type(error).__name__}: {error}.') from error
+    finally:
+        for folder in beside:
+            sys.path.remove(folder)
+        sys.path.extend(folder for folder in beside if folder not in sys.path)
+    if not hasattr(found, name):
+        near = near_names(name, vars(found))
+        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+        raise InputError(f'"{class_path}": {file} has no {name}.{hint}')
+    return getattr(found, name)
+
+
+def _find_spec(name: str, path: list[str] | None) -> importlib.machinery.ModuleSpec | None:
+    """Ask the import system's finders, which look for files and import nothing."""
+    for finder in sys.meta_path:
+        find = getattr(finder, "find_spec", None)
+        if find is not None and (spec := find(name, path, None)) is not None:
+            return spec  # type: ignore[no-any-return]
+    return None

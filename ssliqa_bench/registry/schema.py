@@ -1,0 +1,328 @@
+"""What an entry of each kind may say. Unknown keys are refused, entries never change once read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+_CLASS_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
+_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
+_PARAM = re.compile(r"^[a-z][a-z0-9_]*$")
+
+NAME_RULE = "a name of small letters, digits, dot, dash and underscore"
+# A recipe of this name always exists: the parameters of an entry and its ancestors, and nothing over them.
+PLAIN_RECIPE = "default"
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can be the name of an entry (a colon would not survive in `A:B`, a comma not in --test)."""
+    return bool(_NAME.match(text))
+
+
+def _class_path(text: str) -> str:
+    if not _CLASS_PATH.match(text):
+        raise ValueError('"module:Name", for example mypackage.mymodule:MyClass')
+    return text
+
+
+def _name(text: str) -> str:
+    if not is_name(text):
+        raise ValueError(NAME_RULE)
+    return text
+
+
+def _is_range(value: Any) -> bool:
+    numbers = isinstance(value, (list, tuple)) and all(type(v) in (int, float) for v in value)
+    return numbers and len(value) == 2 and value[0] < value[1]
+
+
+def _range(value: Any) -> tuple[float, float]:
+    if not _is_range(value):
+        raise ValueError("[low, high], two numbers, the low one first")
+    return float(value[0]), float(value[1])
+
+
+def _budget(value: int | float) -> int | float:
+    if value <= 0 or (isinstance(value, float) and value > 1):
+        raise ValueError("a count (whole number from 1) or a fraction (number with a dot, up to 1.0)")
+    return value
+
+
+def _trained_on(value: Any) -> Any:
+    listed = isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
+    if value != "unknown" and not listed:
+        raise ValueError('a list of dataset names ([] for none), or "unknown"')
+    return value if value == "unknown" else tuple(value)
+
+
+def _params(value: dict[str, Any]) -> dict[str, Any]:
+    for key, item in value.items():
+        if not _PARAM.match(key):
+            raise _wrong(f"the name {key}", "small letters, digits and underscore", key)
+        if isinstance(item, dict) or (isinstance(item, list) and any(isinstance(i, (dict, list)) for i in item)):
+            raise _wrong("a nested value", "true, false, null, a number, text or a list of these", key)
+    return value
+
+
+def _wrong(got: str, expected: str, *below: str) -> PydanticCustomError:
+    """A problem found by a rule of ours; `below` leads from the value checked to the part that is wrong."""
+    return PydanticCustomError(
+        "entry", "got {got}; expected {expected}", {"got": got, "expected": expected, "below": list(below)}
+    )
+
+
+ClassPath = Annotated[str, AfterValidator(_class_path)]
+Name = Annotated[str, AfterValidator(_name)]
+Range = Annotated[tuple[float, float], BeforeValidator(_range)]
+Count = Annotated[StrictInt, Field(ge=0)]
+Budget = Annotated[StrictInt | StrictFloat, AfterValidator(_budget)]
+ParamSet = Annotated[dict[str, Any], AfterValidator(_params)]
+TrainedOn = Annotated[tuple[str, ...] | Literal["unknown"], BeforeValidator(_trained_on)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class About(_Model):
+    """What a person wants to know; never part of a key, so that correcting a citation re-runs nothing."""
+
+    title: str
+    family: str = ""
+    description: str = ""
+    citation: str = ""
+    home: str = ""
+    terms: str = ""
+
+
+class MethodAbout(About):
+    """`trained_on`: the IQA datasets that the weights a method comes with have seen before any run."""
+
+    trained_on: TrainedOn = "unknown"
+
+
+class _Entry(_Model):
+    # The key in the file, put here by the loader.
+    name: Name
+    about: About
+    aliases: tuple[Name, ...] = ()
+
+
+class SubsetRule(_Model):
+    """Which images a named subset keeps: those whose distortion is listed."""
+
+    distortion: tuple[str, ...]
+
+
+class WorkingSize(_Model):
+    """Resize an image so that its short side has this many pixels."""
+
+    short_side: Annotated[StrictInt, Field(ge=1)]
+
+
+class DatasetEntry(_Entry):
+    """A dataset: where its reader is, and the facts that turn its files into a table.
+
+    Attributes:
+        reader, generator: functions as "module:name"; a generator makes the files on first use.
+        folder: the dataset's folder below the data root, its name unless given; absolute in a user's file.
+        options: keyword arguments for the reader.
+        scale: nominal ends of the native scores, mapped to 0 and 1 for learners.
+        valid_range: what a reader accepts, `scale` unless given.
+        direction: of the native scores; tables are higher-is-better whatever it is.
+        rating_statistics: the spread column is that of the ratings, not of their mean.
+        split_by: what a split by group keeps together.
+        working_size: whole images as they are, or resized to this short side (pixels) first.
+        recipe: parameters that methods use here by default, "demo" for the demo kind, else "paper".
+        labels_redistributable: its scores may be passed on.
+        size_on_disk: in bytes.
+    """
+
+    kind: Literal["synthetic", "authentic", "algorithmic", "unlabeled", "demo"] = Field(
+        description='"synthetic", "authentic", "algorithmic", "unlabeled" or "demo"'
+    )
+    reader: ClassPath = "ssliqa_bench.datasets.readers:read_csv"
+    generator: ClassPath | None = None
+    generator_version: Annotated[StrictInt, Field(ge=1)] = 1
+    folder: str
+    options: dict[str, Any] = {}
+    images: Count | None = None
+    groups: Count | None = None
+    references: Count | None = None
+    score_type: str = ""
+    scale: Range = Field(description="[low, high], the nominal ends of the score scale")
+    valid_range: Range
+    direction: Literal["higher_is_better", "lower_is_better"] = Field(
+        description='"higher_is_better" or "lower_is_better"'
+    )
+    rating_statistics: StrictBool = False
+    split_by: Literal["group", "image"] = "group"
+    working_size: WorkingSize | None = None
+    subsets: dict[str, SubsetRule] = {}
+    recipe: Name
+    labels_redistributable: StrictBool = False
+    pyiqa_name: str | None = None
+    size_on_disk: Count | None = None
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Whether a larger native score means better quality."""
+        return self.direction == "higher_is_better"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill(cls, data: Any) -> Any:
+        """What follows from other fields. Only a dataset without scores may leave out scale and direction."""
+        if not isinstance(data, Mapping):
+            return data
+        filled = dict(data)
+        if filled.get("kind") == "unlabeled":
+            filled.setdefault("scale", (0.0, 1.0))
+            filled.setdefault("direction", "higher_is_better")
+        filled.setdefault("folder", filled.get("name", ""))
+        # A wrong scale is reported once, not again as a wrong valid_range.
+        filled.setdefault("valid_range", filled["scale"] if _is_range(filled.get("scale")) else (0.0, 1.0))
+        filled.setdefault("recipe", "demo" if filled.get("kind") == "demo" else "paper")
+        return filled
+
+
+class MethodEntry(_Entry):
+    """A method or a variant of one: parameters go from root to leaf, each ancestor's `params`, then its recipe.
+
+    Attributes:
+        class_path: `class` in YAML; inherited where absent.
+        like: a comparator names the method whose steps it keeps; not inherited.
+        unlabeled_role: "labeled" asks the runner to hand over B's unlabeled rows with their scores (the
+            upper reference); inherited, "unlabeled" where no ancestor says.
+    """
+
+    about: MethodAbout
+    class_path: ClassPath | None = Field(None, alias="class")
+    extends: Name | None = None
+    like: Name | None = None
+    unlabeled_role: Literal["unlabeled", "labeled"] | None = None
+    params: ParamSet = {}
+    recipes: dict[Name, ParamSet] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> MethodEntry:
+        if PLAIN_RECIPE in self.recipes:
+            raise _wrong(f'the reserved name "{PLAIN_RECIPE}"', "another name", "recipes", PLAIN_RECIPE)
+        if self.class_path is None and self.extends is None:
+            raise _wrong("neither class nor extends", 'class: "module:Name", or extends: a method')
+        return self
+
+
+class SplitFields(_Model):
+    """How images go to train and test. A split depends on these, the dataset and the seed, on nothing else.
+
+    `train` is the share of training groups (floor of train × n); `by: image` ignores the groups.
+    """
+
+    rule: Literal["random", "official", "file"] = "random"
+    train: Annotated[StrictFloat, Field(gt=0, lt=1)] = 0.8
+    by: Literal["group", "image"] = "group"
+    file: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> SplitFields:
+        if (self.rule == "file") != (self.file is not None):
+            found = "a file without rule: file" if self.file else "nothing"
+            raise _wrong(found, "a file with rule: file, and only then", "file")
+        return self
+
+
+class SubsetFields(_Model):
+    """Keep only a named subset of the test part; datasets without a subset of that name stay whole.
+
+    `datasets` and `sides` narrow it to some of them; None means all.
+    """
+
+    name: Name
+    datasets: tuple[str, ...] | None = None
+    sides: tuple[Literal["labeled", "unlabeled", "external"], ...] | None = None
+
+
+class ProtocolEntry(_Entry):
+    """Split rule, budgets, repeats and how results are computed; a board carries its name.
+
+    Attributes:
+        validation: share of the labeled images, 0 for none; never taken from a test part.
+        budget, unlabeled_budget: a count (whole number) or a fraction (number with a dot); null means all.
+        stratified: budgets look at withheld scores; the board marks it.
+        transductive: test images of B also stand in the unlabeled role; the board marks it.
+        repeats: seeds 0 … repeats-1 make a cell.
+        tests: whole datasets, never trained on, that every run is evaluated on.
+    """
+
+    split: SplitFields = SplitFields()
+    validation: Annotated[StrictFloat, Field(ge=0, lt=1)] = 0.0
+    budget: Budget | None = None
+    unlabeled_budget: Budget | None = None
+    stratified: StrictBool = False
+    transductive: StrictBool = False
+    repeats: Annotated[StrictInt, Field(ge=1)] = 1
+    aggregate: Literal["mean", "median"] = "mean"
+    score_scale: Literal["registry"] = "registry"
+    mapping: Literal["logistic4", "logistic5", "linear", "none"] = "logistic4"
+    subset: SubsetFields | None = None
+    metrics: tuple[str, ...] = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
+    tests: tuple[str, ...] = ()
+
+
+class WeightsFacts(_Model):
+    """Where pretrained weights come from, what they were trained on, and under which licence they are."""
+
+    source: str
+    file: str | None = None
+    trained_on: tuple[str, ...] = ()
+    licence: str = ""
+
+
+class BackboneEntry(_Entry):
+    """A network that methods can be built on.
+
+    Attributes:
+        class_path: `class` in YAML.
+        prefix: the entry NAME stands for all backbones `NAME:X`; X is passed as this argument.
+        stands_for: facts about one backbone of a prefix, such as timm:vit_small_patch16_224.
+        input_size: side of the square input in pixels; null where any size works.
+    """
+
+    class_path: ClassPath | None = Field(None, alias="class")
+    prefix: str | None = None
+    stands_for: str | None = None
+    arguments: ParamSet = {}
+    input_size: Count | None = None
+    weights: WeightsFacts | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> BackboneEntry:
+        if (self.class_path is None) == (self.stands_for is None):
+            found = "neither class nor stands_for" if self.class_path is None else "both class and stands_for"
+            raise _wrong(found, 'class: "module:Name", or stands_for: PREFIX:NAME')
+        return self
+
+
+Entry = DatasetEntry | MethodEntry | ProtocolEntry | BackboneEntry
+# Sections of a registry file, in the order in which they are listed.
+KINDS: dict[str, type[DatasetEntry] | type[MethodEntry] | type[ProtocolEntry] | type[BackboneEntry]] = {
+    "datasets": DatasetEntry,
+    "backbones": BackboneEntry,
+    "protocols": ProtocolEntry,
+    "methods": MethodEntry,
+}

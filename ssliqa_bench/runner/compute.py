@@ -1,0 +1,234 @@
+"""Computing a run: its sets, its stages, its predictions and metrics, its record. Imports torch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ssliqa_bench.datasets.cache import open_pixels
+from ssliqa_bench.datasets.splits import split_hash, transductive_rows
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.correlations import srcc
+from ssliqa_bench.methods.base import Learner
+from ssliqa_bench.registry.lookup import load_object
+from ssliqa_bench.runner.devices import set_threads
+from ssliqa_bench.runner.execute import cell
+from ssliqa_bench.runner.plan import Plan, Settings
+from ssliqa_bench.runner.progress import ConsoleReporter
+from ssliqa_bench.runner.scoring import Scorer
+from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_content, test_set
+from ssliqa_bench.runner.stages import StageResult, StageRunner
+from ssliqa_bench.store import provenance
+from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.store.records import join_predictions, read_predictions, record_folder, write_record
+from ssliqa_bench.types import Artifact, Role
+
+_log = logging.getLogger("ssliqa_bench")
+
+
+def compute(plan: Plan, settings: Settings) -> dict[str, Any]:
+    """Run every stage that is not stored, evaluate, and write the record.
+
+    Returns:
+        The facts of the record.
+    """
+    set_threads(settings.threads)
+    reporter = ConsoleReporter(str(plan.spec), quiet=settings.quiet)
+    try:
+        return _compute(plan, settings, reporter)
+    finally:
+        reporter.stop()
+
+
+def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], settings: Settings) -> dict[str, Any]:
+    """Evaluate the stored model of a record on further datasets and write them into the record; no training.
+
+    Raises:
+        InputError: the final weights were not kept.
+        LeakError: a further dataset holds an image that the run learned from.
+    """
+    set_threads(settings.threads)
+    learner = make_learner(plan)
+    store = ArtifactStore(settings.store)
+    artifact = final_artifact(facts, store)
+    sources, skipped = open_sources(plan, settings)
+    check_content(sources)
+    scorer = Scorer(plan, learner, store, {name: test_set(sources[name]) for name in datasets}, use_store=True)
+    scored = scorer.score(facts["keys"]["model"], artifact)
+    folder = record_folder(settings.store, str(facts["key"]))
+    updated = {
+        **facts,
+        "metrics": {**facts["metrics"], **scored.metrics},
+        "datasets": {**facts["datasets"], **_dataset_facts(plan, sources, skipped, datasets)},
+        "evaluation_inputs": {**facts["evaluation_inputs"], **scored.checksums},
+        "keys": {**facts["keys"], "predictions": {**facts["keys"]["predictions"], **scored.keys}},
+    }
+    write_record(settings.store, updated, join_predictions([read_predictions(folder), *scored.predictions]))
+    return updated
+
+
+def make_learner(plan: Plan) -> Learner:
+    """The learner of a plan, its class loaded by name.
+
+    Raises:
+        InputError: the class is no learner, or the pair does not give what it needs.
+    """
+    for backbone in plan.backbones.values():
+        load_object(backbone.class_path, plan.search_folders)
+    made = load_object(plan.method.class_path, plan.search_folders)
+    if not (isinstance(made, type) and issubclass(made, Learner)):
+        raise InputError(f'Method "{plan.method.name}": {plan.method.class_path} is not a subclass of '
+                         f"ssliqa_bench.methods.base.Learner.")
+    learner = made(plan.params)
+    if learner.needs.unlabeled and plan.spec.pair.unlabeled is None:
+        raise InputError(f'Method "{plan.method.name}" learns from unlabeled images: name a pair A:B, for example '
+                         f"--pair {plan.spec.pair.labeled}:DATASET.")
+    return learner
+
+
+def open_sources(plan: Plan, settings: Settings) -> tuple[dict[str, Source], dict[str, int]]:
+    """Tables, roles and pixels of a plan's datasets, and how many images of each were skipped as unreadable."""
+    sources, skipped = {}, {}
+    for name, table in plan.tables.items():
+        pixels = open_pixels(table, plan.fingerprints[name], plan.entries[name].working_size, settings.cache_root,
+                             skip_bad=settings.skip_bad)
+        roles: list[Role] = ["unused" if row in pixels.bad else role for row, role in enumerate(plan.roles[name])]
+        used = [row for row in pixels.bad if plan.roles[name][row] != "unused"]
+        for row in used:
+            _log.warning("%s: %s skipped: %s", name, table.name[row], pixels.bad[row])
+        sources[name], skipped[name] = Source(table, roles, pixels), len(used)
+    return sources, skipped
+
+
+def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[str, Any]:
+    learner = make_learner(plan)
+    store = ArtifactStore(settings.store)
+    sources, skipped = open_sources(plan, settings)
+    sets = make_sets(plan, learner, sources)
+    _check_sets(plan, learner, sets)
+    started = time.perf_counter()
+    stages = StageRunner(plan, learner, sets, store, reporter, settings.use_store).run()
+    trained = time.perf_counter()
+    scorer = Scorer(plan, learner, store, sets.tests, use_store=settings.use_store)
+    models = [s for s in stages if s.stage.predicts]
+    scores = [scorer.score(s.key, s.load()) for s in models]
+    final = scores[-1] if scores else scorer.score(scorer.untrained_key(), None)
+    predicting = time.perf_counter() - trained
+    facts = {
+        "key": plan.key,
+        "created": provenance.now(),
+        "cell": cell(plan),
+        "method": _method_facts(plan),
+        "datasets": _dataset_facts(plan, sources, skipped, list(plan.tables)),
+        "protocol": plan.protocol.model_dump(mode="json", exclude={"about"}),
+        "metrics": final.metrics,
+        "stages": [{**s.summary(), "metrics": score.metrics} for s, score in zip(models, scores, strict=True)],
+        "seconds": {
+            # Stages found in the store cost what they cost when they were trained.
+            "train": round(sum(s.seconds for s in stages), 3),
+            "predict": round(predicting, 3),
+            "total": round(time.perf_counter() - started, 3),
+        },
+        "steps": sum(s.steps for s in stages),
+        "n_parameters": final.n_parameters,
+        "peak_memory_bytes": _peak_memory(plan),
+        "device": plan.device,
+        "threads": settings.threads,
+        "precision": plan.precision,
+        "evaluation_version": scorer.evaluation_version,
+        "evaluation_inputs": final.checksums,
+        "keys": {"model": final.model_key, "predictions": final.keys},
+        "key_parts": plan.key_parts,
+        "versions": {"ssliqa-bench": provenance.own_version(), "python": provenance.python_version(),
+                     **plan.key_parts["versions"]},
+        "git": provenance.git_state(),
+        "notes": [],
+    }
+    write_record(settings.store, facts, join_predictions(final.predictions))
+    _discard(stages, settings.keep, store)
+    return facts
+
+
+def make_sets(plan: Plan, learner: Learner, sources: Mapping[str, Source]) -> LearnerSets:
+    """What a learner may see of a plan's datasets; every image and group in one role only."""
+    pair = plan.spec.pair
+    return build_sets(
+        sources,
+        labels_for_unlabeled=plan.method.unlabeled_role == "labeled",
+        distribution=learner.needs.distribution,
+        rating_std=learner.needs.rating_std,
+        srcc=srcc,
+        transductive=[(str(pair.unlabeled), row) for row in transductive_rows(pair, plan.roles, plan.protocol)],
+    )
+
+
+def _check_sets(plan: Plan, learner: Learner, sets: LearnerSets) -> None:
+    if learner.needs.labels and sets.labeled is None:
+        raise InputError(f"{plan.spec}: no image keeps its score; dataset {plan.spec.pair.labeled} has none, or the "
+                         f"budget is 0.")
+    if learner.needs.unlabeled and sets.counts["unlabeled"] == 0:
+        raise InputError(f"{plan.spec}: no image is left unlabeled; in A:A the budget decides how many are.")
+    if not sets.tests:
+        raise InputError(f"{plan.spec}: no dataset of the run has a test part.")
+    for name, wanted in (("distribution", learner.needs.distribution), ("rating_std", learner.needs.rating_std)):
+        if wanted and sets.labeled is not None and getattr(sets.labeled, name) is None:
+            raise InputError(f'Method "{plan.method.name}" needs the column {name}, which {plan.spec.pair.labeled} '
+                             f'does not have. "ssliqa-bench list datasets" shows which datasets do.')
+
+
+def final_artifact(facts: Mapping[str, Any], store: ArtifactStore) -> Artifact | None:
+    if not facts["stages"]:
+        return None
+    loaded = store.load(facts["keys"]["model"])
+    if loaded is None:
+        raise InputError(f"Record {facts['key'][:12]}: its final weights were not kept or are damaged. Run it again "
+                         f"with --no-cache --keep final.")
+    return loaded[0]
+
+
+def _method_facts(plan: Plan) -> dict[str, Any]:
+    method = plan.method
+    return {
+        "title": method.about.title,
+        "family": method.about.family,
+        "like": method.like,
+        "unlabeled_role": method.unlabeled_role,
+        "chain": list(method.chain),
+        "trained_on": method.about.trained_on,
+    }
+
+
+def _dataset_facts(
+    plan: Plan, sources: Mapping[str, Source], skipped: Mapping[str, int], names: Sequence[str]
+) -> dict[str, Any]:
+    facts = {}
+    for name in names:
+        roles = list(sources[name].roles)
+        facts[name] = {
+            "kind": plan.entries[name].kind,
+            "side": plan.spec.pair.side(name),
+            "fingerprint": plan.fingerprints[name],
+            "split_hash": split_hash(plan.tables[name], plan.roles[name]),
+            "labels_redistributable": plan.entries[name].labels_redistributable,
+            "roles": {role: roles.count(role) for role in sorted(set(roles))},
+            "skipped": skipped[name],
+        }
+    return facts
+
+
+def _peak_memory(plan: Plan) -> int:
+    if plan.device == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated())
+    return provenance.peak_memory_bytes()
+
+
+def _discard(stages: Sequence[StageResult], keep: str, store: ArtifactStore) -> None:
+    """Remove artifacts that this run made and was not asked to keep; those it found belong to others too."""
+    doomed = {"phases": [], "final": stages[:-1], "none": stages}[keep]
+    for result in doomed:
+        if not result.cached:
+            store.remove(result.key)

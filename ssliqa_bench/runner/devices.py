@@ -1,0 +1,51 @@
+"""Which device a run uses, found out without importing torch."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from ssliqa_bench.errors import InputError, RunError
+
+KINDS = ("cpu", "cuda")
+
+
+def device_kind(asked: str) -> str:
+    """`cpu` or `cuda` for what was asked: auto, cpu or cuda. Auto takes CUDA where the driver shows a device.
+
+    Raises:
+        InputError: another word.
+        RunError: CUDA was asked for and the driver shows no device.
+    """
+    if asked == "auto":
+        return "cuda" if cuda_devices() else "cpu"
+    if asked not in KINDS:
+        raise InputError(f'--device: got "{asked}"; expected auto, cpu or cuda.')
+    if asked == "cuda" and not cuda_devices():
+        raise RunError("--device cuda: the driver shows no CUDA device. Run with --device cpu, or look at "
+                       "nvidia-smi and CUDA_VISIBLE_DEVICES.")
+    return asked
+
+
+def cuda_devices() -> int:
+    """Number of CUDA devices that the driver shows to this process; 0 without a driver."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1"):
+        return 0
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return 0
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return 0
+    return count.value
+
+
+def set_threads(threads: int) -> None:
+    """Fix the threads of this process's numerical libraries; must come before torch is first imported to bind
+    OpenMP and BLAS, and holds for torch in any case."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = str(threads)
+    import torch
+
+    torch.set_num_threads(threads)

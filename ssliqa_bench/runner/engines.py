@@ -1,0 +1,118 @@
+"""Many runs: on this machine, one process per job.
+
+Workers set the threads of every numerical library before they import one. Runs that share a stage find it by
+its key; whoever comes first computes it, the others wait.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ssliqa_bench.errors import InputError, SsliqaError, StorageError
+from ssliqa_bench.runner.plan import Settings
+from ssliqa_bench.types import RunSpec
+
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """One run of a sweep: its facts, or the error that stopped it."""
+
+    spec: RunSpec
+    status: str
+    facts: dict[str, Any] | None = None
+    error: str | None = None
+
+
+def check_jobs(jobs: int, threads: int, force: bool) -> None:
+    """Refuse more threads than cores, which makes every job slower, unless forced.
+
+    Raises:
+        InputError: jobs × threads exceeds the cores this process may use.
+    """
+    cores = len(os.sched_getaffinity(0))
+    if jobs < 1:
+        raise InputError(f"--jobs: got {jobs}; expected 1 or more.")
+    if jobs * threads > cores and not force:
+        raise InputError(f"--jobs {jobs} with --threads {threads} asks for {jobs * threads} cores; this machine gives "
+                         f"{cores}. Lower one of them, or add --force.")
+
+
+def run_all(
+    specs: Sequence[RunSpec],
+    registries: Sequence[Path],
+    settings: Settings,
+    jobs: int,
+    report: Callable[[RunResult, int, int], None],
+) -> list[RunResult]:
+    """Run every spec, `jobs` at a time, in worker processes; a failed run does not stop the others.
+
+    `report` is told each result as it comes, how many are done and how many there are.
+
+    Raises:
+        StorageError: the disk is full; what was finished stays finished.
+    """
+    if jobs == 1:
+        results = []
+        for spec in specs:
+            results.append(_guarded(spec, registries, settings))
+            report(results[-1], len(results), len(specs))
+        return results
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(settings.threads)))  # workers inherit them
+    try:
+        return _in_processes(specs, registries, replace(settings, quiet=True), jobs, report)
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _in_processes(
+    specs: Sequence[RunSpec],
+    registries: Sequence[Path],
+    settings: Settings,
+    jobs: int,
+    report: Callable[[RunResult, int, int], None],
+) -> list[RunResult]:
+    results: dict[int, RunResult] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
+        waiting: dict[Future[RunResult], int] = {
+            pool.submit(_guarded, spec, registries, settings): i for i, spec in enumerate(specs)
+        }
+        for future in as_completed(waiting):
+            index = waiting[future]
+            try:
+                results[index] = future.result()
+            except BrokenProcessPool:
+                results[index] = RunResult(specs[index], "failed", error="its worker process died (killed, or out of "
+                                           "memory). The same sweep continues where it stopped.")
+            report(results[index], len(results), len(specs))
+    return [results[i] for i in range(len(specs))]
+
+
+def _guarded(spec: RunSpec, registries: Sequence[Path], settings: Settings) -> RunResult:
+    from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.runner.execute import run
+    from ssliqa_bench.runner.plan import make_plan
+
+    try:
+        outcome = run(make_plan(spec, load_registry(registries), settings), settings)
+        return RunResult(spec, "cached" if outcome.cached else "done", outcome.facts)
+    except StorageError:
+        raise
+    except SsliqaError as error:
+        return RunResult(spec, "failed", error=str(error))
+    except Exception as error:  # a defect in one learner must not take the other runs with it
+        return RunResult(spec, "failed", error=f"{type(error).__name__}: {error}")

@@ -1,0 +1,113 @@
+"""One run, from plan to record: answer it from the store, or compute what is missing.
+
+A run that was killed is started again in the same words: finished stages are found under their keys, the
+one that was interrupted continues after its last finished epoch.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ssliqa_bench.errors import CorruptFileError
+from ssliqa_bench.files import set_aside
+from ssliqa_bench.runner.plan import Plan, Settings
+from ssliqa_bench.store.key import Difference, differences
+from ssliqa_bench.store.records import checked_facts, iter_facts, record_folder
+from ssliqa_bench.types import Pair, RunSpec
+
+_log = logging.getLogger("ssliqa_bench")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run gives back: its facts, and whether the store held them already."""
+
+    facts: dict[str, Any]
+    cached: bool
+
+
+def run(plan: Plan, settings: Settings) -> Outcome:
+    """Answer a run from the store, or compute what is missing and write its record.
+
+    Raises:
+        RunError: training or prediction failed.
+        LeakError: an image stands in two roles.
+        StorageError: the disk is full.
+    """
+    stored = stored_facts(plan, settings) if settings.use_store else None
+    missing = () if stored is None else tuple(name for name in plan.spec.tests if name not in stored["metrics"])
+    if stored is not None and not missing:
+        return Outcome(stored, cached=True)
+    # From here on torch is needed.
+    from ssliqa_bench.runner.compute import add_tests, compute
+
+    if stored is not None:
+        return Outcome(add_tests(plan, stored, missing, settings), cached=True)
+    return Outcome(compute(plan, settings), cached=False)
+
+
+def stored_facts(plan: Plan, settings: Settings) -> dict[str, Any] | None:
+    """Facts of the finished record of a plan; a damaged one is set aside, said, and counts as missing."""
+    folder = record_folder(settings.store, plan.key)
+    try:
+        return checked_facts(folder)
+    except FileNotFoundError:
+        return None
+    except CorruptFileError as error:
+        _log.warning("%s Set aside as %s; the run is made again.", error, set_aside(folder).name)
+        return None
+
+
+def why_again(plan: Plan, settings: Settings) -> tuple[str, list[Difference]] | None:
+    """The newest record of the same cell and in what its key differs from the plan's; None without such a record."""
+    same = [facts for facts in _readable(settings) if facts["cell"] == cell(plan) and facts["key"] != plan.key]
+    if not same:
+        return None
+    newest = max(same, key=lambda facts: (facts["created"], facts["key"]))
+    return newest["key"], differences(newest["key_parts"], plan.key_parts)
+
+
+def cell(plan: Plan) -> dict[str, Any]:
+    """What a board calls one cell: method, recipe, overrides, pair, protocol, seed and budgets."""
+    return cell_of(plan.spec)
+
+
+def cell_of(spec: RunSpec) -> dict[str, Any]:
+    """The cell of a run as asked for; canonical where the spec is (that of a plan)."""
+    return {
+        "method": spec.method,
+        "recipe": spec.recipe,
+        "overrides": dict(spec.overrides),
+        "pair": str(spec.pair),
+        "protocol": spec.protocol,
+        "seed": spec.seed,
+        "budget": spec.budget,
+        "unlabeled_budget": spec.unlabeled_budget,
+    }
+
+
+def spec_of(facts: Mapping[str, Any]) -> RunSpec:
+    """The run that a record answers, with the further datasets that it holds."""
+    told = facts["cell"]
+    return RunSpec(
+        method=told["method"],
+        pair=Pair.parse(told["pair"]),
+        protocol=told["protocol"],
+        seed=told["seed"],
+        recipe=told["recipe"],
+        overrides=tuple(sorted(told["overrides"].items())),
+        budget=told["budget"],
+        unlabeled_budget=told["unlabeled_budget"],
+        tests=tuple(name for name, metrics in facts["metrics"].items() if metrics["side"] == "external"),
+    )
+
+
+def _readable(settings: Settings) -> list[dict[str, Any]]:
+    try:
+        return list(iter_facts(settings.store))
+    except CorruptFileError as error:
+        _log.warning("%s", error)
+        return []

@@ -1,0 +1,212 @@
+"""From a run as asked for to everything that determines it, without importing torch.
+
+A plan holds the resolved method, the tables with the role of every image, and the run key. A finished run is
+answered from the store by the key alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ssliqa_bench.datasets.base import load_table
+from ssliqa_bench.datasets.fingerprint import fingerprint
+from ssliqa_bench.datasets.splits import assign_roles, check_roles
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.files import digest
+from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
+from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
+from ssliqa_bench.runner.devices import device_kind
+from ssliqa_bench.runner.weights import WeightsFile, resolve_weights
+from ssliqa_bench.store.code import code_hashes, imported_packages
+from ssliqa_bench.store.key import make_key
+from ssliqa_bench.store.provenance import library_versions
+from ssliqa_bench.types import Role, RunSpec, Table
+
+# Code behind every run beside its method's: how pixels are read, kept and shown, and how models are asked.
+_SHARED_CODE = ("ssliqa_bench.datasets.decode", "ssliqa_bench.datasets.cache", "ssliqa_bench.runner.sets")
+_PREDICT_CODE = ("ssliqa_bench.runner.predict", "ssliqa_bench.training.views")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how runs happen: none of it names a result, apart from device and threads, which are keyed.
+
+    Attributes:
+        store: folder of records and artifacts.
+        data_root: folder that holds the datasets' folders.
+        cache_root: folder of generated datasets, decoded images and file hashes.
+        device: auto, cpu or cuda.
+        threads: CPU threads of one run.
+        keep: which artifacts outlive the run: phases, final or none.
+        skip_bad: go on without unreadable images, counting them.
+        use_store: False computes everything anew.
+        quiet: no progress.
+    """
+
+    store: Path = Path("runs")
+    data_root: Path = Path("data")
+    cache_root: Path = Path("~/.cache/ssliqa-bench")
+    device: str = "auto"
+    threads: int = 1
+    keep: str = "phases"
+    skip_bad: bool = False
+    use_store: bool = True
+    quiet: bool = False
+
+    @classmethod
+    def from_environment(cls, **given: Any) -> Settings:
+        """Settings with the defaults of the environment ($SSLIQA_DATA, $SSLIQA_CACHE) for what is not given."""
+        cache = os.environ.get("SSLIQA_CACHE") or os.path.join(
+            os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ssliqa-bench"
+        )
+        defaults = {"data_root": Path(os.environ.get("SSLIQA_DATA") or "data"), "cache_root": Path(cache)}
+        settings = cls(**{**defaults, **{name: value for name, value in given.items() if value is not None}})
+        if settings.keep not in ("phases", "final", "none"):
+            raise InputError(f'--keep: got "{settings.keep}"; expected phases, final or none.')
+        if settings.threads < 1:
+            raise InputError(f"--threads: got {settings.threads}; expected 1 or more.")
+        return settings
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One run, fully resolved."""
+
+    spec: RunSpec
+    method: ResolvedMethod
+    protocol: ProtocolEntry
+    entries: Mapping[str, DatasetEntry]
+    tables: Mapping[str, Table]
+    fingerprints: Mapping[str, str]
+    roles: Mapping[str, tuple[Role, ...]]
+    backbones: Mapping[str, ResolvedBackbone]
+    weights: Mapping[str, WeightsFile]
+    key_parts: Mapping[str, Any]
+    key: str
+    search_folders: tuple[Path, ...] = field(default=())
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """Parameters as a learner gets them: names of backbones replaced by what they stand for."""
+        resolved = {
+            name: {"class": backbone.class_path, "arguments": dict(backbone.arguments)}
+            for name, backbone in self.backbones.items()
+        }
+        return {**self.method.params, **resolved}
+
+    @property
+    def device(self) -> str:
+        """cpu or cuda."""
+        return str(self.key_parts["device"])
+
+    @property
+    def precision(self) -> str:
+        """float32, or bfloat16 autocast on CUDA."""
+        return str(self.key_parts["precision"])
+
+    @property
+    def code_modules(self) -> tuple[str, ...]:
+        """Modules whose code a model of this run depends on, apart from those of its stages."""
+        return (*(backbone.class_path for backbone in self.backbones.values()), *_SHARED_CODE)
+
+    def locate(self, module: str) -> Path | None:
+        """The source file of a module outside this package, looked for beside users' registry files first."""
+        return locate_module(module, self.search_folders)
+
+    def code(self, *modules: str) -> dict[str, str]:
+        """Hashes of the code behind some modules, this run's backbones and the shared reading of pixels."""
+        return code_hashes((*modules, *self.code_modules), self.locate)
+
+    def prediction_code(self, *modules: str) -> dict[str, str]:
+        """As `code`, with the code that asks a model for predictions."""
+        return self.code(*modules, *_PREDICT_CODE)
+
+    def versions(self, *modules: str) -> dict[str, str]:
+        """Versions of the libraries that the code behind some modules imports."""
+        return library_versions(imported_packages((*modules, *self.code_modules), self.locate))
+
+
+def make_plan(spec: RunSpec, registry: Registry, settings: Settings) -> Plan:
+    """Resolve every name, read the tables, give every image its role, and derive the run key.
+
+    Weights are looked for before any data is read.
+
+    Raises:
+        InputError: an unknown name or parameter, a budget that does not fit, missing data or weights.
+    """
+    spec, entries, tables, roles, method, protocol, backbones, weights = _resolve(spec, registry, settings)
+    marks = {name: fingerprint(table, settings.cache_root) for name, table in tables.items()}
+    device = device_kind(settings.device)
+    modules = (method.class_path, *(b.class_path for b in backbones.values()), *_SHARED_CODE, *_PREDICT_CODE)
+
+    def locate(module: str) -> Path | None:
+        return locate_module(module, registry.search_folders)
+
+    parts: dict[str, Any] = {
+        "class": method.class_path,
+        "params": dict(method.params),
+        "code": code_hashes(modules, locate),
+        "rows": {
+            name: {"fingerprint": marks[name], "roles": _rows_digest(tables[name], roles[name])}
+            for name in spec.pair.datasets
+        },
+        "unlabeled_role": method.unlabeled_role,
+        "mapping": protocol.mapping,
+        "seed": spec.seed,
+        "weights": {name: weight.sha256 for name, weight in weights.items()},
+        "backbones": {name: {"class": b.class_path, "arguments": dict(b.arguments)} for name, b in backbones.items()},
+        "device": device,
+        "precision": "bfloat16" if device == "cuda" else "float32",
+        "threads": settings.threads,
+        "versions": library_versions(imported_packages(modules, locate)),
+    }
+    return Plan(spec, method, protocol, entries, tables, marks, roles, backbones, weights, parts, make_key(parts),
+                registry.search_folders)
+
+
+def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> tuple[Any, ...]:
+    pair = registry.pair(str(spec.pair))
+    protocol = registry.protocol(spec.protocol)
+    tests = tuple(dict.fromkeys(registry.dataset(name).name for name in (*protocol.tests, *spec.tests)))
+    tests = tuple(name for name in tests if name not in pair.datasets)
+    method = registry.resolve_method(spec.method, spec.recipe, dict(spec.overrides), registry.dataset(pair.labeled).recipe)
+    backbones: dict[str, ResolvedBackbone] = {
+        name: registry.resolve_backbone(str(value))
+        for name, value in method.params.items()
+        if (name == "backbone" or name.endswith("_backbone")) and value is not None
+    }
+    weights = {
+        name: found
+        for name, backbone in backbones.items()
+        if (found := resolve_weights(backbone, method.params)) is not None
+    }
+    method = _canonical(method, backbones, weights)
+    entries = {name: registry.dataset(name) for name in (*pair.datasets, *tests)}
+    tables = {name: load_table(e, settings.data_root, settings.cache_root, load=registry.load) for name, e in entries.items()}
+    spec = replace(spec, method=method.name, pair=pair, protocol=protocol.name, recipe=method.recipe, tests=tests,
+                   overrides=tuple(sorted(method.overrides.items())))
+    roles = assign_roles(pair, tables, protocol, spec.seed, spec.budget, spec.unlabeled_budget)
+    check_roles(tables, roles)
+    return spec, entries, tables, roles, method, protocol, backbones, weights
+
+
+def _canonical(
+    method: ResolvedMethod, backbones: Mapping[str, ResolvedBackbone], weights: Mapping[str, WeightsFile]
+) -> ResolvedMethod:
+    """One value for what is the same: a backbone's canonical name, and a weights file by what it holds."""
+    told: dict[str, Any] = {name: backbone.name for name, backbone in backbones.items()}
+    if method.params.get("weights_file") is not None:
+        told["weights_file"] = next((f"sha256:{w.sha256}" for w in weights.values()), None)
+    overrides = {name: told.get(name, value) for name, value in method.overrides.items()}
+    return replace(method, params={**method.params, **told}, overrides=overrides)
+
+
+def _rows_digest(table: Table, roles: tuple[Role, ...]) -> dict[str, str]:
+    names: dict[str, list[str]] = {}
+    for name, role in zip(table.name, roles, strict=True):
+        names.setdefault(role, []).append(name)
+    return {role: digest(sorted(members)) for role, members in sorted(names.items()) if role != "unused"}

@@ -1,0 +1,58 @@
+"""What the person who waits sees: one line per training phase with loss, images per second and time left.
+
+Everything goes to stderr. On a terminal it is a live bar; elsewhere one line when a phase begins.
+"""
+
+from __future__ import annotations
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class ConsoleReporter:
+    """Reports a run on stderr."""
+
+    def __init__(self, label: str = "", quiet: bool = False) -> None:
+        self._console = Console(stderr=True, quiet=quiet)
+        self._label = f"{label}: " if label else ""
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._images = 0
+        self._since = 0.0
+
+    def start(self, stage: str, epochs: int, steps_per_epoch: int, done: int) -> None:
+        """A phase of training begins, `done` epochs of it already behind."""
+        self.stop()
+        self._images, self._since = 0, time.perf_counter()
+        text = f"{self._label}{stage}, {epochs} epochs of {steps_per_epoch} steps"
+        if not self._console.is_terminal:
+            self._console.print(text, highlight=False, soft_wrap=True)
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
+                   TextColumn("loss {task.fields[loss]}"), TextColumn("{task.fields[rate]:.0f} images/s"),
+                   TimeRemainingColumn())
+        self._bar = Progress(*columns, console=self._console, transient=True)
+        total = epochs * steps_per_epoch
+        self._task = self._bar.add_task(text, total=total, completed=done * steps_per_epoch, loss="–", rate=0.0)
+        self._bar.start()
+
+    def step(self, images: int, loss: float | None) -> None:
+        """One optimiser step over so many images; the loss where it was looked at."""
+        if self._bar is None:
+            return
+        self._images += images
+        rate = self._images / max(time.perf_counter() - self._since, 1e-9)
+        fields = {"rate": rate} if loss is None else {"rate": rate, "loss": f"{loss:.4f}"}
+        self._bar.update(self._task, advance=1, **fields)
+
+    def say(self, text: str) -> None:
+        """One line."""
+        self._console.print(f"{self._label}{text}", highlight=False, soft_wrap=True)
+
+    def stop(self) -> None:
+        """Take a live bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None

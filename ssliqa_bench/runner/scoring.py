@@ -1,0 +1,96 @@
+"""Predictions of a model on a run's test sets, and their metrics; predictions are kept under keys of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
+from ssliqa_bench.methods.base import Learner, Predictor
+from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.runner.predict import predict_set
+from ssliqa_bench.runner.sets import TestSet
+from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.store.key import make_key
+from ssliqa_bench.store.records import Predictions
+from ssliqa_bench.types import Artifact, FloatArray
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A model on all test sets: metrics, keys and checksums by dataset, and the rows of the record."""
+
+    model_key: str
+    metrics: dict[str, dict[str, Any]]
+    keys: dict[str, str]
+    checksums: dict[str, str]
+    predictions: list[Predictions]
+    n_parameters: int
+
+
+class Scorer:
+    """Evaluates the models of one plan."""
+
+    evaluation_version = EVALUATION_VERSION
+
+    def __init__(
+        self, plan: Plan, learner: Learner, store: ArtifactStore, tests: Mapping[str, TestSet], *, use_store: bool
+    ) -> None:
+        self._plan = plan
+        self._learner = learner
+        self._store = store
+        self._tests = tests
+        self._use_store = use_store
+
+    def untrained_key(self) -> str:
+        """The model key of a method without stages."""
+        plan = self._plan
+        return make_key({"params": plan.params, "code": plan.code(plan.method.class_path),
+                         "versions": plan.versions(plan.method.class_path), "device": plan.device,
+                         "precision": plan.precision})
+
+    def score(self, model_key: str, artifact: Artifact | None) -> Scored:
+        """Predict, or find predictions under their keys, and evaluate them."""
+        model = self._learner.predictor(artifact, torch.device(self._plan.device))
+        metrics, keys, checksums, rows = {}, {}, {}, []
+        for name, test in self._tests.items():
+            keys[name] = self._prediction_key(model_key, name, test)
+            predictions = self._predictions(keys[name], model, test)
+            result = evaluate(predictions, test.scores, mapping=self._plan.protocol.mapping)
+            metrics[name] = {"side": self._plan.spec.pair.side(name), **result}
+            checksums[name] = input_checksum(test.names, test.scores, predictions)
+            rows.append(_rows(name, test, predictions))
+        return Scored(model_key, metrics, keys, checksums, rows, model.n_parameters)
+
+    def _prediction_key(self, model_key: str, dataset: str, test: TestSet) -> str:
+        plan, module = self._plan, self._plan.method.class_path
+        return make_key(
+            {
+                "model": model_key,
+                "fingerprint": plan.fingerprints[dataset],
+                "rows": test.content,
+                "params": {name: plan.params[name] for name in self._learner.predict_params},
+                "code": plan.prediction_code(module),
+                "versions": plan.versions(module),
+                "device": plan.device,
+                "precision": plan.precision,
+                "threads": plan.key_parts["threads"],
+            }
+        )
+
+    def _predictions(self, key: str, model: Predictor, test: TestSet) -> FloatArray:
+        with self._store.lock(key):
+            stored = self._store.load_predictions(key) if self._use_store else None
+            if stored is None:
+                stored = predict_set(model, test.images)
+                self._store.save_predictions(key, stored)
+        return stored
+
+
+def _rows(dataset: str, test: TestSet, predictions: FloatArray) -> Predictions:
+    n = len(test.names)
+    scores = tuple(float(score) for score in test.scores)
+    return Predictions(test.names, ("test",) * n, (dataset,) * n, scores, tuple(float(p) for p in predictions))

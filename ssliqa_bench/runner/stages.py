@@ -1,0 +1,164 @@
+"""Running a learner's stages: each is found under its key, or computed and stored there."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ssliqa_bench.errors import InputError, RunError
+from ssliqa_bench.methods.base import Learner
+from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.runner.sets import LearnerSets
+from ssliqa_bench.runner.weights import WeightsFile
+from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.store.key import make_key
+from ssliqa_bench.training.stages import Reporter, Stage, StageContext
+from ssliqa_bench.types import Artifact, derive_seed
+
+
+@dataclass
+class StageResult:
+    """A finished stage: where its artifact stands and what it cost when it was computed."""
+
+    stage: Stage
+    key: str
+    facts: Mapping[str, Any]
+    cached: bool
+    store: ArtifactStore
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps."""
+        return int(self.facts["steps"])
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that the stage took when it was computed, over all its interruptions."""
+        return float(self.facts["seconds"])
+
+    def load(self) -> Artifact:
+        """Its artifact, read from the store."""
+        loaded = self.store.load(self.key)
+        if loaded is None:
+            raise RunError(f"{self.stage.name}: its artifact {self.key[:12]} vanished from {self.store.root} during the "
+                           f"run. Run the same command again.")
+        return loaded[0]
+
+    def summary(self) -> dict[str, Any]:
+        """What a record says of it."""
+        return {"name": self.stage.name, "key": self.key, "steps": self.steps, "seconds": round(self.seconds, 3),
+                "cached": self.cached, "log": self.facts["log"]}
+
+
+class StageRunner:
+    """Runs the stages of one plan in order."""
+
+    def __init__(
+        self, plan: Plan, learner: Learner, sets: LearnerSets, store: ArtifactStore, report: Reporter, use_store: bool
+    ) -> None:
+        self._plan = plan
+        self._learner = learner
+        self._sets = sets
+        self._store = store
+        self._report = report
+        self._use_store = use_store
+
+    def run(self) -> list[StageResult]:
+        """All stages, found or computed."""
+        done: dict[str, StageResult] = {}
+        for stage in self._learner.stages():
+            done[stage.name] = self._one(stage, done)
+        return list(done.values())
+
+    def key_of(self, stage: Stage, input_keys: Mapping[str, str]) -> str:
+        """The key of a stage: what it reads, its code, the seed and the machine's numerics; no name of a method."""
+        plan, module = self._plan, stage.run.__module__
+        params = {name: plan.params[name] for name in stage.params}
+        return make_key(
+            {
+                "stage": stage.name,
+                "settings": dict(stage.settings),
+                "sets": {name: self._sets.content[name] for name in stage.sets},
+                "counts": {name: self._sets.counts[name] for name in stage.counts},
+                "inputs": {name: input_keys[name] for name in stage.inputs},
+                "params": params,
+                "weights": {name: w.sha256 for name, w in plan.weights.items() if name in stage.params},
+                "code": plan.code(module),
+                "versions": plan.versions(module),
+                "seed": plan.spec.seed,
+                "device": plan.device,
+                "precision": plan.precision,
+                "threads": plan.key_parts["threads"],
+            }
+        )
+
+    def _one(self, stage: Stage, done: Mapping[str, StageResult]) -> StageResult:
+        key = self.key_of(stage, {name: done[name].key for name in stage.inputs})
+        with self._store.lock(key):
+            loaded = self._store.load(key) if self._use_store else None
+            if loaded is not None:
+                return StageResult(stage, key, loaded[1], True, self._store)
+            facts = self._compute(stage, key, done)
+        return StageResult(stage, key, facts, False, self._store)
+
+    def _compute(self, stage: Stage, key: str, done: Mapping[str, StageResult]) -> dict[str, Any]:
+        plan, sets = self._plan, self._sets
+        checkpoints = _StageCheckpoints(self._store, key)
+        if not self._use_store:
+            self._store.clear_checkpoints(key)
+        context = StageContext(
+            name=stage.name,
+            labeled=sets.labeled if "labeled" in stage.sets else None,
+            unlabeled=sets.unlabeled if "unlabeled" in stage.sets else None,
+            validation=sets.validation if "validation" in stage.sets else None,
+            counts={name: sets.counts[name] for name in stage.counts},
+            inputs={name: done[name].load() for name in stage.inputs},
+            params={name: plan.params[name] for name in stage.params},
+            settings=stage.settings,
+            seed=derive_seed(plan.spec.seed, "training"),
+            device=torch.device(plan.device),
+            precision=plan.precision,
+            checkpoints=checkpoints,
+            report=self._report,
+            weights={name: _file_of(w) for name, w in plan.weights.items() if name in stage.params},
+        )
+        started = time.perf_counter()
+        artifact = stage.run(context)
+        seconds = checkpoints.seconds_before + time.perf_counter() - started
+        facts = {"stage": stage.name, "steps": int(artifact.meta.get("steps", 0)), "seconds": round(seconds, 3),
+                 "log": list(artifact.meta.get("log", []))}
+        self._store.save(key, artifact, facts)
+        self._store.clear_checkpoints(key)
+        return facts
+
+
+def _file_of(weights: WeightsFile) -> str:
+    if weights.path is None:
+        raise InputError(f"The weights file with SHA-256 {weights.sha256} is needed: name it with --set weights_file=FILE.")
+    return weights.path
+
+
+class _StageCheckpoints:
+    """The checkpoints of one stage, which also carry the seconds spent before an interruption."""
+
+    def __init__(self, store: ArtifactStore, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._started = time.perf_counter()
+        self.seconds_before = 0.0
+
+    def save(self, state: Artifact) -> None:
+        """Replace the checkpoint; whole or not at all."""
+        seconds = self.seconds_before + time.perf_counter() - self._started
+        self._store.save_checkpoint(self._key, Artifact(state.tensors, {**state.meta, "seconds": seconds}))
+
+    def load(self) -> Artifact | None:
+        """The newest whole checkpoint, or None."""
+        state = self._store.load_checkpoint(self._key)
+        if state is not None:
+            self.seconds_before = float(state.meta["seconds"])
+        return state

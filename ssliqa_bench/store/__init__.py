@@ -1,0 +1,1 @@
+"""Records, artifacts and the keys they stand under."""

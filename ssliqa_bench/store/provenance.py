@@ -1,0 +1,70 @@
+"""Where a result came from: versions, commit, memory."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+# Distributions whose name differs from the name they are imported by.
+_DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "cv2": "opencv-python-headless",
+                  "yaml": "pyyaml"}
+
+
+def library_versions(packages: Iterable[str]) -> dict[str, str]:
+    """Distribution → version of imported packages, read from their metadata; the standard library is left out."""
+    versions: dict[str, str] = {}
+    for package in sorted(packages):
+        if package in sys.stdlib_module_names:
+            continue
+        name = _DISTRIBUTIONS.get(package, package)
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "unknown"
+    return versions
+
+
+def own_version() -> str:
+    """Version of this package as installed."""
+    try:
+        return metadata.version("ssliqa-bench")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def python_version() -> str:
+    """Version of the interpreter, for example 3.11.7."""
+    return platform.python_version()
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the checkout that this package runs from and whether it is changed; None outside a checkout."""
+    folder = Path(__file__).resolve().parent
+    try:
+        commit = _git(folder, "rev-parse", "HEAD")
+        return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--", str(folder.parent)))}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def now() -> str:
+    """Time in UTC, ISO 8601 with microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def peak_memory_bytes() -> int:
+    """Largest resident memory of this process so far."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10)
+    return done.stdout.strip()

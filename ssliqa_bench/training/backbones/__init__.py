@@ -1,0 +1,1 @@
+"""Feature networks, each in a file of its own, built by their class path."""

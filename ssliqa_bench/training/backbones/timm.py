@@ -1,0 +1,40 @@
+"""Any network of timm as a feature network."""
+
+from __future__ import annotations
+
+import torch
+
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.training.backbones.base import Backbone
+
+
+class TimmBackbone(Backbone):
+    """The pooled vector before the classifier of a timm model; its own mean and deviation normalise the input.
+
+    Args:
+        name: a timm name such as `deit3_small_patch16_224.fb_in1k`.
+        arguments: further arguments of `timm.create_model`.
+    """
+
+    def __init__(self, name: str, **arguments: object) -> None:
+        import timm
+
+        super().__init__()
+        try:
+            self.network = timm.create_model(name, pretrained=False, num_classes=0, **arguments)
+        except RuntimeError as error:
+            raise InputError(f'Backbone "timm:{name}": timm does not know it ({error}). '
+                             f'"python -c \'import timm; print(timm.list_models())\'" lists its names.') from error
+        self.features = int(self.network.num_features)
+        settings = self.network.pretrained_cfg
+        for key in ("mean", "std"):
+            values = torch.tensor(settings.get(key) or (0.5, 0.5, 0.5)).reshape(1, 3, 1, 1)
+            self.register_buffer(f"_{key}", values, persistent=False)
+        with torch.no_grad():  # some models pool to another length than they state
+            side = int(settings.get("input_size", (3, 224, 224))[-1])
+            self.features = int(self.network.eval()(torch.zeros(1, 3, side, side)).shape[-1])
+        self.network.train()
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        """Features (n, d) of crops in [0, 1], shape (n, 3, h, w)."""
+        return self.network((crops - self._mean) / self._std)

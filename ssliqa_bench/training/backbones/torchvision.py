@@ -1,0 +1,50 @@
+"""Any classification network of torchvision as a feature network."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.training.backbones.base import Backbone
+
+_MEAN = (0.485, 0.456, 0.406)  # of ImageNet, which all weights of torchvision were trained with
+_STD = (0.229, 0.224, 0.225)
+
+
+class TorchvisionBackbone(Backbone):
+    """The vector that enters the last linear layer of a torchvision model.
+
+    Args:
+        name: a torchvision name such as `resnet18`.
+    """
+
+    def __init__(self, name: str) -> None:
+        from torchvision import models
+
+        super().__init__()
+        try:
+            self.network = models.get_model(name, weights=None)
+        except ValueError as error:
+            raise InputError(f'Backbone "torchvision:{name}": torchvision does not know it. "python -c \'import '
+                             f'torchvision; print(torchvision.models.list_models())\'" lists its names.') from error
+        path, last = _last_linear(self.network, name)
+        self.features = last.in_features
+        parent = self.network.get_submodule(path.rpartition(".")[0])
+        setattr(parent, path.rpartition(".")[2], nn.Identity())
+        self.register_buffer("_mean", torch.tensor(_MEAN).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("_std", torch.tensor(_STD).reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        """Features (n, d) of crops in [0, 1], shape (n, 3, h, w)."""
+        features = self.network((crops - self._mean) / self._std)
+        # Inception and GoogLeNet return auxiliary outputs beside the main one while training.
+        return features if isinstance(features, torch.Tensor) else features[0]
+
+
+def _last_linear(network: nn.Module, name: str) -> tuple[str, nn.Linear]:
+    linear = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise InputError(f'Backbone "torchvision:{name}": has no linear output layer, so no feature vector; '
+                         f"choose a classification network.")
+    return linear[-1]

@@ -1,0 +1,50 @@
+"""Pretrained weights of a backbone, read from a file that is already on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.training.backbones.base import Backbone
+
+_WRAPPERS = ("state_dict", "model", "model_state_dict")
+
+
+def load_weights(backbone: Backbone, path: str) -> None:
+    """Fill a backbone's network from a .safetensors or .pth file; a classifier in the file is left out.
+
+    Raises:
+        InputError: the file is not readable, or does not fit the network (says what is missing).
+    """
+    network = getattr(backbone, "network", backbone)
+    own = network.state_dict()
+    stored = _read(Path(path))
+    missing = sorted(name for name in own if name not in stored)
+    wrong = sorted(name for name in own if name in stored and stored[name].shape != own[name].shape)
+    if missing or wrong:
+        problem = (f"lacks {len(missing)} of {len(own)} tensors (first: {missing[0]})" if missing
+                   else f"has another shape for {wrong[0]}: {tuple(stored[wrong[0]].shape)}, "
+                        f"expected {tuple(own[wrong[0]].shape)}")
+        raise InputError(f"Weights file {path} {problem}. Name the file made for this backbone with "
+                         f"--set weights_file=FILE, or ask for random weights with --set pretrained=false.")
+    network.load_state_dict({name: stored[name] for name in own})
+
+
+def _read(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # pickle, zip and safetensors each raise their own kinds
+        raise InputError(f"Weights file {path}: not readable as safetensors or a PyTorch state dict ({error}).") from error
+    for wrapper in _WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
+            content = content[wrapper]
+    if isinstance(content, nn.Module) or not isinstance(content, dict):
+        raise InputError(f"Weights file {path}: expected a dictionary of tensors.")
+    return {name.removeprefix("module."): value for name, value in content.items() if isinstance(value, torch.Tensor)}

@@ -1,0 +1,81 @@
+"""Named views of images: what a learner's network gets to see of them.
+
+A view is a set of square crops, perhaps flipped. Nothing else is done to the pixels, since any other
+operation would change the quality that is being predicted. Every random choice is drawn from
+(seed, purpose, epoch, image); test crops from (purpose, image) alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from ssliqa_bench.training.images import ImageSet
+from ssliqa_bench.types import IntArray
+
+
+@dataclass(frozen=True)
+class View:
+    """How crops are drawn: `crops` squares of side `crop` pixels, each flipped left-right with probability 1/2
+    where `flip` is set. An image smaller than the crop is enlarged until its short side fits."""
+
+    crop: int
+    crops: int = 1
+    flip: bool = False
+
+
+def draw(
+    images: ImageSet, positions: Sequence[int] | IntArray, view: View, *purpose: Any
+) -> torch.Tensor:
+    """Random crops for training.
+
+    Args:
+        purpose: names the stream, for example (seed, "phase-1", "strong", epoch).
+
+    Returns:
+        uint8 tensor of shape (len(positions) * view.crops, 3, crop, crop); the crops of one image stand together.
+    """
+    out = np.empty((len(positions), view.crops, view.crop, view.crop, 3), dtype=np.uint8)
+    for k, position in enumerate(positions):
+        pixels = at_least(images[int(position)], view.crop)
+        random = images.generator(int(position), *purpose)
+        tops, lefts = _corners(pixels, view, random)
+        flips = random.random(view.crops) < 0.5 if view.flip else np.zeros(view.crops, dtype=bool)
+        for j in range(view.crops):
+            crop = pixels[tops[j] : tops[j] + view.crop, lefts[j] : lefts[j] + view.crop]
+            out[k, j] = crop[:, ::-1] if flips[j] else crop
+    return _channels_first(out)
+
+
+def test_crops(images: ImageSet, positions: Sequence[int] | IntArray, view: View) -> torch.Tensor:
+    """The crops an image is judged by, the same in every run; never flipped. Shape as `draw`."""
+    return draw(images, positions, View(view.crop, view.crops), "test crops")
+
+
+def at_least(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The image itself, or enlarged (bicubic, same aspect) until its short side has `side` pixels."""
+    height, width = pixels.shape[:2]
+    short = min(height, width)
+    if short >= side:
+        return pixels
+    size = (max(side, round(width * side / short)), max(side, round(height * side / short)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+def _corners(
+    pixels: NDArray[np.uint8], view: View, random: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    height, width = pixels.shape[:2]
+    tops = random.integers(0, height - view.crop + 1, view.crops)
+    return tops, random.integers(0, width - view.crop + 1, view.crops)
+
+
+def _channels_first(crops: NDArray[np.uint8]) -> torch.Tensor:
+    flat = crops.reshape(-1, *crops.shape[2:])
+    return torch.from_numpy(np.ascontiguousarray(flat.transpose(0, 3, 1, 2)))

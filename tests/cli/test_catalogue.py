@@ -1,0 +1,118 @@
+"""`list` and `show`, through the command line in process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ssliqa_bench.cli.app import main
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.suite import packaged_suites
+
+
+def output(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    assert main(words) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return printed.out
+
+
+def document(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
+    return json.loads(output(capsys, *words, "--json"))
+
+
+@pytest.mark.parametrize("kind", ["datasets", "methods", "protocols", "backbones", "suites"])
+def test_list_names_every_entry_once_in_the_order_of_the_file(capsys: pytest.CaptureFixture[str], kind: str) -> None:
+    names = list(packaged_suites() if kind == "suites" else getattr(load_registry(), kind))
+    lines = output(capsys, "list", kind).splitlines()
+    assert lines[0].split()[0] == "name"
+    assert [line.split()[0].removesuffix(":NAME") for line in lines[1:]] == names
+    found = document(capsys, "list", kind)
+    assert list(found) == [kind]
+    assert [entry["name"] for entry in found[kind]] == names
+    assert {entry["entry"] for entry in found[kind]} == {kind[:-1]}
+
+
+def test_list_of_something_else_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "method"]) == 2
+    assert "methods" in capsys.readouterr().err
+
+
+def test_show_a_method(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "show", "ssiqa")
+    for words in ("ssiqa  (method)", "supervised, ssiqa", "supervised-long", "@inproceedings{pan2024ssiqa,"):
+        assert words in text
+    row = next(line.split() for line in text.splitlines() if line.startswith("k1 "))
+    assert row == ["k1", "100", "5", "5"]
+    entry, = document(capsys, "show", "ssiqa")["entries"]
+    assert entry["chain"] == ["supervised", "ssiqa"]
+    assert entry["comparators"] == ["supervised-long", "oracle"]
+    assert entry["parameters"]["demo"] == load_registry().resolve_method("ssiqa", "demo").params
+    assert entry["files"][0].startswith("registry.yaml:")
+    assert "origins" not in entry
+
+
+def test_show_params_tells_what_sets_each_value(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "show", "ssiqa-krr", "--params")
+    demo = text.split("\n\nrecipe demo\n")[1].split("\n\nrecipe ")[0]
+    rows = {line.split()[0]: " ".join(line.split()[1:]) for line in demo.splitlines()[1:] if line}
+    assert rows["k1"] == "0 ssiqa-krr"
+    assert rows["phase_lr"] == "0.0003 ssiqa, recipe demo"
+    assert rows["lr_factor"] == "0.1 supervised"
+    entry, = document(capsys, "show", "ssiqa-krr", "--params")["entries"]
+    assert entry["origins"]["demo"]["backbone"] == "supervised, recipe demo"
+    assert entry["origins"]["demo"].keys() == entry["parameters"]["demo"].keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("demo-syn", ["demo-syn  (dataset)", "525", "registry.yaml:"]),
+        ("standard", ["standard  (protocol)", "logistic4"]),
+        ("demo", ["demo  (suite)", "benchmarks/demo.yaml", "35"]),
+        ("timm", ["timm:NAME  (backbone)"]),
+        ("deit3-small", ["deit3-small  (backbone)", "timm:deit3_small_patch16_224.fb_in1k", "Apache-2.0"]),
+        ("timm:deit3_small_patch16_224.fb_in1k", ["DeiT III", "224"]),
+        ("timm:resnet18", ["timm:resnet18  (backbone)", "name: resnet18"]),
+        ("ssiqa-k2-20", ["ssiqa-k1-20  (method)"]),
+    ],
+)
+def test_show_every_kind(capsys: pytest.CaptureFixture[str], name: str, words: list[str]) -> None:
+    text = output(capsys, "show", name)
+    assert [word for word in words if word not in text] == []
+    assert len(document(capsys, "show", name)["entries"]) == 1
+
+
+def test_show_an_unknown_name_hints_over_all_kinds(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "demo-wilt"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith('Error: Unknown name "demo-wilt". Did you mean "demo-wild" (dataset)')
+    assert error.count("\n") == 1
+    assert main(["show", "suprvised"]) == 2
+    assert '"supervised" (method)' in capsys.readouterr().err
+
+
+def test_a_users_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("methods:\n  mine: {extends: ssiqa, params: {k1: 3}}\n  piqe: {about: {title: Mine}}\n"
+                    "protocols:\n  piqe: {repeats: 2}\n")
+    words = ("--registry", str(file))
+    assert "mine" in [entry["name"] for entry in document(capsys, "list", "methods", *words)["methods"]]
+    method, protocol = document(capsys, "show", "piqe", *words)["entries"]
+    assert (method["entry"], method["about"]["title"]) == ("method", "Mine")
+    assert len(method["files"]) == 2
+    assert method["files"][1] == f"{file}:3"
+    assert (protocol["entry"], protocol["repeats"]) == ("protocol", 2)
+    text = output(capsys, "show", "piqe", *words)
+    assert "piqe  (method)" in text
+    assert "piqe  (protocol)" in text
+
+
+def test_a_users_file_with_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("methods:\n  mine: {extends: ssiqa, params: {k_1: 3}, lik: ssiqa}\n")
+    assert main(["list", "methods", "--registry", str(file)]) == 2
+    assert f'Error: {file}:2 methods.mine.lik: got an unknown key; expected "like"' in capsys.readouterr().err

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from types import ModuleType
+
+from ssliqa_bench.leaderboard.collect import collect
+from ssliqa_bench.leaderboard.ranking import rank_rows, remarks, span
+
+
+def test_reference_rows_stand_by_their_value_without_a_rank(made: ModuleType) -> None:
+    (board,) = collect(made.demo_suite())
+    ranked = [(item.row.method, item.rank, item.status) for item in rank_rows(board.sections[0])]
+    assert ranked == [
+        ("oracle", None, "oracle"),
+        ("ssiqa", 1, "ranked"),
+        ("supervised-long", None, "comparator"),
+        ("supervised", 2, "ranked"),
+        ("ssiqa-1in100", 3, "ranked"),
+        ("piqe", 4, "ranked"),
+    ]
+
+
+def test_seen_undefined_and_untested_rows_are_not_ranked_and_ties_share_a_rank(made: ModuleType) -> None:
+    def run(method: str, value: float | None, **changes: object) -> dict[str, object]:
+        return made.record(method, pair="koniq:livec", kind="authentic", srcc={"livec": value}, **changes)  # type: ignore[no-any-return]
+
+    records = [
+        run("first", 0.9),
+        run("also-first", 0.9),
+        run("third", 0.8),
+        run("saw-it", 0.99, trained_on=["live", "livec"]),
+        run("saw-another", 0.7, trained_on=["live"]),
+        run("nobody-knows", 0.6, trained_on="unknown"),
+        run("constant", None),
+        made.record("elsewhere", pair="koniq:livec", kind="authentic", srcc={"koniq": 0.9}),
+    ]
+    ranked = {item.row.method: (item.rank, item.status) for item in rank_rows(collect(records)[0].sections[0])}
+    assert ranked == {
+        "saw-it": (None, "seen"),
+        "also-first": (1, "ranked"),
+        "first": (1, "ranked"),
+        "third": (3, "ranked"),
+        "saw-another": (4, "ranked"),
+        "nobody-knows": (5, "ranked"),
+        "constant": (None, "undefined"),
+        "elsewhere": (None, "untested"),
+    }
+    assert list(ranked)[:4] == ["saw-it", "also-first", "first", "third"]
+
+
+def test_remarks_name_everything_a_reader_must_know(made: ModuleType) -> None:
+    runs = [made.record(seed=seed, trained_on="unknown") for seed in range(3)]
+    runs[1]["protocol"].update(transductive=True, stratified=True)
+    runs[1]["datasets"]["demo-wild"]["skipped"] = 2
+    runs[2]["datasets"]["demo-wild"]["skipped"] = 1
+    runs[0]["notes"] = ["3 images were  converted\nfrom 16 bits"]
+    older = made.record(seed=0, created="2025-01-01T00:00:00Z")
+    found = remarks(collect([*runs, older])[0].sections[0].rows[0])
+    assert [remark.mark for remark in found if remark.mark] == ["mixed", "transductive", "stratified"]
+    sentences = " | ".join(remark.sentence for remark in found)
+    assert "differ in protocol" in sentences
+    assert "1 to 2 unreadable images of demo-wild skipped (seeds 1, 2)" in sentences
+    assert "trained on is unknown" in sentences
+    assert "1 older record of the same runs left out" in sentences
+    assert "3 images were converted from 16 bits (seed 0)" in sentences
+
+
+def test_a_plain_row_has_no_remarks(made: ModuleType) -> None:
+    assert remarks(collect([made.record(seed=seed) for seed in range(3)])[0].sections[0].rows[0]) == []
+
+
+def test_span() -> None:
+    assert [span([]), span([5, 5]), span([9, 3, 5])] == ["", "5", "3 to 9"]

@@ -1,0 +1,255 @@
+"""Users' files over the packaged registry, and everything that can be wrong in them, told in one go."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ssliqa_bench.errors import RegistryError
+from ssliqa_bench.registry.load import load_registry
+
+DATASET = """\
+datasets:
+  mine:
+    kind: authentic
+    scale: [0, 100]
+    direction: higher_is_better
+"""
+METHOD = "methods:\n  a:\n    class: m:C\n"
+
+
+def write(folder: Path, text: str, name: str = "mine.yaml") -> Path:
+    file = folder / name
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def problems(folder: Path, text: str) -> list[str]:
+    """The lines of the one error that a user's file gives, without the folder."""
+    with pytest.raises(RegistryError) as caught:
+        load_registry([write(folder, text)])
+    lines = str(caught.value).replace(f"{folder}{os.sep}", "").splitlines()
+    return lines[1:] if len(lines) > 1 else lines
+
+
+# What stands in the user's file, and the one line that it gives after "mine.yaml:".
+ONE_PROBLEM = {
+    "method:\n  a: {}\n": '1 method: got an unknown section; expected "methods".',
+    "- a\n": '1: got ["a"]; expected a mapping of datasets, backbones, protocols, methods.',
+    "datasets: 3\n": "1 datasets: got 3; expected a mapping of names to entries.",
+    "methods:\n  a: 1\n": "2 methods.a: got 1; expected a mapping.",
+    "methods:\n  a:b: {}\n":
+        '2 methods.a:b: got the name "a:b"; expected a name of small letters, digits, dot, dash and underscore.',
+    METHOD + "    name: b\n":
+        "4 methods.a.name: got an unknown key; expected the name as the key of the entry only.",
+    METHOD + "    parms: {x: 1}\n": '4 methods.a.parms: got an unknown key; expected "params".',
+    METHOD + "    class_path: m:C\n": '4 methods.a.class_path: got an unknown key; expected "class".',
+    METHOD.replace("m:C", "m.C"):
+        '3 methods.a.class: got "m.C"; expected "module:Name", for example mypackage.mymodule:MyClass.',
+    "methods:\n  a:\n    params: {x: 1}\n":
+        '2 methods.a: got neither class nor extends; expected class: "module:Name", or extends: a method.',
+    METHOD + "    params: {lr: {x: 1}}\n":
+        "4 methods.a.params.lr: got a nested value; expected true, false, null, a number, text or a list of these.",
+    METHOD + "    params: {LR: 1}\n":
+        "4 methods.a.params.LR: got the name LR; expected small letters, digits and underscore.",
+    METHOD + "    recipes: {default: {}}\n":
+        '4 methods.a.recipes.default: got the reserved name "default"; expected another name.',
+    METHOD + "    unlabeled_role: label\n":
+        '4 methods.a.unlabeled_role: got "label"; expected "unlabeled" or "labeled".',
+    METHOD + "    about: {trained_on: koniq}\n":
+        '4 methods.a.about.trained_on: got "koniq"; expected a list of dataset names ([] for none), or "unknown".',
+    METHOD + "    about: a method\n": '4 methods.a.about: got "a method"; expected a mapping.',
+    METHOD + "    aliases: b\n": '4 methods.a.aliases: got "b"; expected a list.',
+    METHOD + "    aliases: [ssiqa]\n":
+        '4 methods.a.aliases[0]: got "ssiqa", the name of another entry; expected a name used nowhere else.',
+    METHOD + "    like: oracel\n": '4 methods.a.like: got "oracel"; expected "oracle".',
+    "methods:\n  a:\n    extends: oracel\n": '3 methods.a.extends: got "oracel"; expected "oracle".',
+    "methods:\n  a:\n    extends: ssiqa\n    params: {k_1: 3}\n":
+        '4 methods.a.params.k_1: got an unknown parameter; expected "k1".',
+    "methods:\n  a:\n    extends: ssiqa\n    params: {k1: few}\n":
+        '4 methods.a.params.k1: got "few"; expected a value like 100.',
+    "methods:\n  ssiqa:\n    params: {k1: few}\n": '3 methods.ssiqa.params.k1: got "few"; expected a value like 100.',
+    "methods:\n  a:\n    extends: ssiqa\n    recipes:\n      demo: {epoch: 3}\n":
+        '5 methods.a.recipes.demo.epoch: got an unknown parameter; expected "epochs".',
+    DATASET.replace("higher_is_better", "up"):
+        '5 datasets.mine.direction: got "up"; expected "higher_is_better" or "lower_is_better".',
+    DATASET.replace("[0, 100]", "[100, 0]"):
+        "4 datasets.mine.scale: got [100, 0]; expected [low, high], two numbers, the low one first.",
+    DATASET.replace("[0, 100]", '["0", 1]'):
+        '4 datasets.mine.scale: got ["0", 1]; expected [low, high], two numbers, the low one first.',
+    DATASET + "    images: many\n": '6 datasets.mine.images: got "many"; expected a whole number.',
+    DATASET + "    images: -1\n": "6 datasets.mine.images: got -1; expected at least 0.",
+    DATASET + "    rating_statistics: 1\n": "6 datasets.mine.rating_statistics: got 1; expected true or false.",
+    DATASET + "    working_size: 512\n": "6 datasets.mine.working_size: got 512; expected a mapping.",
+    DATASET + "    subsets:\n      common4:\n        distortions: [jpeg]\n        distortion: [jpeg]\n":
+        '8 datasets.mine.subsets.common4.distortions: got an unknown key; expected "distortion".',
+    "protocols:\n  p:\n    budget: 1.5\n":
+        "3 protocols.p.budget: got 1.5; expected a count (whole number from 1) or a fraction (number with a dot, up to "
+        "1.0).",
+    "protocols:\n  p:\n    budget: all\n": '3 protocols.p.budget: got "all"; expected a whole number or a number.',
+    "protocols:\n  p:\n    split: {rule: file}\n":
+        "3 protocols.p.split.file: got nothing; expected a file with rule: file, and only then.",
+    "protocols:\n  p:\n    split: {train: 1}\n": "3 protocols.p.split.train: got 1; expected less than 1.0.",
+    "protocols:\n  p:\n    split: {reul: random}\n": '3 protocols.p.split.reul: got an unknown key; expected "rule".',
+    "protocols:\n  p:\n    tests: [demo-sym]\n":
+        '3 protocols.p.tests[0]: got "demo-sym"; expected "demo-syn".',
+    DATASET + "    subsets: {four-of-mine: {distortion: [a]}}\nprotocols:\n  p:\n    subset: {name: for-of-mine}\n":
+        '9 protocols.p.subset.name: got "for-of-mine"; expected "four-of-mine".',
+    "backbones:\n  b: {}\n":
+        '2 backbones.b: got neither class nor stands_for; expected class: "module:Name", or stands_for: PREFIX:NAME.',
+    "backbones:\n  b:\n    stands_for: keras:x\n":
+        '3 backbones.b.stands_for: got "keras:x"; expected PREFIX:NAME with timm or torchvision.',
+}
+
+
+@pytest.mark.parametrize("text", ONE_PROBLEM)
+def test_one_problem_is_one_line(tmp_path: Path, text: str) -> None:
+    assert problems(tmp_path, text) == [f"mine.yaml:{ONE_PROBLEM[text]}"]
+
+
+def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
+    found = problems(tmp_path, """\
+datasets:
+  mine:
+    kind: authentik
+    scale: [1, 5]
+    scale: [1, 5]
+    direction: up
+    colour: blue
+protocols:
+  p: {mapping: logistic3, aggregate: mode, repeats: 0}
+methods:
+  a: {extends: nothing-like-this, aliases: [x]}
+  b: {class: "m:C", aliases: [x]}
+""")
+    assert [line.partition(": got")[0] for line in found] == [
+        "mine.yaml:3 datasets.mine.kind",
+        "mine.yaml:5 datasets.mine.scale",
+        "mine.yaml:6 datasets.mine.direction",
+        "mine.yaml:7 datasets.mine.colour",
+        "mine.yaml:9 protocols.p.repeats",
+        "mine.yaml:9 protocols.p.aggregate",
+        "mine.yaml:9 protocols.p.mapping",
+        "mine.yaml:11 methods.a.extends",
+        "mine.yaml:12 methods.b.aliases[0]",
+    ]
+
+
+def test_a_missing_field_has_the_line_of_its_entry(tmp_path: Path) -> None:
+    found = problems(tmp_path, "datasets:\n  other:\n    kind: unlabeled\n  mine:\n    kind: authentic\n")
+    assert found == [
+        "mine.yaml:4 datasets.mine.scale: got nothing; expected [low, high], the nominal ends of the score scale.",
+        'mine.yaml:4 datasets.mine.direction: got nothing; expected "higher_is_better" or "lower_is_better".',
+    ]
+
+
+def test_a_circle_is_told_once_and_its_variants_are_not_blamed(tmp_path: Path) -> None:
+    found = problems(tmp_path, "methods:\n  c: {extends: b}\n  a: {extends: b}\n  b: {extends: a}\n")
+    assert found == [
+        "mine.yaml:3 methods.a.extends: got a circle (a > b > a); expected a chain that ends at a method with a class."
+    ]
+
+
+def test_what_extends_a_broken_entry_is_not_reported(tmp_path: Path) -> None:
+    found = problems(tmp_path, "methods:\n  a: {class: wrong}\n  b: {extends: a}\n")
+    assert len(found) == 1
+    assert found[0].startswith("mine.yaml:2 methods.a.class:")
+
+
+def test_a_users_entry_is_merged_key_by_key(tmp_path: Path) -> None:
+    plain = load_registry()
+    file = write(tmp_path, "methods:\n  ssiqa:\n    about: {title: Ours}\n    params: {k1: 7}\n"
+                           "    recipes: {demo: {k2: 9}}\n")
+    merged = load_registry([file])
+    before, after = plain.method("ssiqa"), merged.method("ssiqa")
+    assert after.about.title == "Ours"
+    assert after.about.description == before.about.description
+    assert after.params == {**before.params, "k1": 7}
+    assert after.recipes["demo"] == {**before.recipes["demo"], "k2": 9}
+    assert after.recipes["check"] == before.recipes["check"]
+    packaged, = plain.sources["methods"]["ssiqa"]
+    assert merged.sources["methods"]["ssiqa"] == (packaged, f"{file}:2")
+
+
+def test_files_are_merged_in_the_order_given(tmp_path: Path) -> None:
+    first = write(tmp_path, "protocols:\n  standard: {repeats: 3, aggregate: median}\n", "first.yaml")
+    second = write(tmp_path, "protocols:\n  standard: {repeats: 4}\n", "second.yaml")
+    protocol = load_registry([first, second]).protocol("standard")
+    assert (protocol.repeats, protocol.aggregate) == (4, "median")
+    assert load_registry([second, first]).protocol("standard").repeats == 3
+
+
+def test_paths_of_a_users_file_are_relative_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    home = tmp_path / "home"
+    home.mkdir()
+    write(home, DATASET + "    options: {labels: my.csv, images: photos, separator: ;}\n"
+                "  with-folder:\n    folder: ../pictures\n    kind: unlabeled\n"
+                "  demo-wild: {options: {labels: /other/labels.csv}}\n"
+                "protocols:\n  fixed: {split: {rule: file, file: split.csv}}\n")
+    monkeypatch.chdir(home)
+    registry = load_registry([Path("mine.yaml")])
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    mine = registry.dataset("mine")
+    assert Path(mine.folder).resolve() == home
+    assert mine.options == {"labels": str(home / "my.csv"), "images": str(home / "photos"), "separator": ";"}
+    assert Path(registry.dataset("with-folder").folder).resolve() == tmp_path / "pictures"
+    # An entry that only changes a packaged one keeps its place below the data root.
+    assert registry.dataset("demo-wild").folder == "demo-wild"
+    assert registry.dataset("demo-wild").options == {"labels": "/other/labels.csv"}
+    assert registry.protocol("fixed").split.file == str(home / "split.csv")
+    assert registry.search_folders == (home,)
+
+
+def test_what_a_dataset_leaves_out(tmp_path: Path) -> None:
+    registry = load_registry([write(tmp_path, DATASET + "  pool: {kind: unlabeled}\n")])
+    mine, pool = registry.dataset("mine"), registry.dataset("pool")
+    assert (mine.valid_range, mine.recipe, mine.labels_redistributable) == ((0.0, 100.0), "paper", False)
+    assert mine.about.title == "mine"
+    assert (pool.scale, pool.higher_is_better) == ((0.0, 1.0), True)
+
+
+def test_a_variant_takes_over_what_it_does_not_say(tmp_path: Path) -> None:
+    registry = load_registry([write(tmp_path, """\
+methods:
+  leaf: {extends: middle, about: {title: Leaf}}
+  middle: {extends: root, about: {family: own, trained_on: [live]}}
+  root: {class: "m:C", about: {title: Root, description: first, citation: "@misc{a}", family: roots, trained_on: []}}
+  bare: {class: "m:C"}
+""")])
+    leaf = registry.method("leaf").about
+    assert (leaf.title, leaf.family, leaf.citation, leaf.description) == ("Leaf", "own", "@misc{a}", "")
+    assert leaf.trained_on == ("live",)
+    assert registry.method("bare").about.trained_on == "unknown"
+
+
+def test_aliases_lead_to_canonical_names(tmp_path: Path) -> None:
+    registry = load_registry([write(tmp_path, DATASET + "    aliases: [mine10k]\n"
+                                    "protocols:\n  p: {tests: [mine10k]}\n")])
+    assert registry.dataset("mine10k").name == "mine"
+    assert str(registry.pair("mine10k:demo-syn")) == "mine:demo-syn"
+    assert registry.protocol("p").tests == ("mine",)
+
+
+def test_a_missing_file_and_a_second_copy(tmp_path: Path) -> None:
+    with pytest.raises(RegistryError, match=r"absent\.yaml: No such file"):
+        load_registry([tmp_path / "absent.yaml"])
+    file = write(tmp_path, DATASET)
+    assert load_registry([file, file]).dataset("mine").name == "mine"
+
+
+def test_reading_the_registry_imports_nothing_heavy(tmp_path: Path) -> None:
+    """From a folder without any of the project's files, as an installed package would."""
+    script = (
+        "import sys; from ssliqa_bench.registry.load import load_registry;"
+        "r = load_registry(); r.resolve_method('ssiqa', 'demo'); r.resolve_backbone('timm:x');"
+        "print(sorted({'numpy', 'pandas', 'scipy', 'torch', 'timm', 'pyiqa'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                          env={**os.environ, "PYTHONPATH": str(root)})
+    assert done.stdout.strip() == "[]", done.stderr

@@ -1,0 +1,83 @@
+"""Imports flow one way (see the map of layers below); a wrong arrow fails here with file and line.
+
+Every import statement counts, also those inside functions. Loading a class by its registry name is none.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "ssliqa_bench"
+FREE = {"types", "errors", "files"}
+ARROWS = {
+    "__main__": {"cli"},
+    "cli": {"runner", "leaderboard", "testing", "integrations"},
+    "runner": {"methods", "datasets", "registry", "store", "evaluation", "integrations"},
+    "testing": {"runner"},
+    "leaderboard": {"registry", "store", "evaluation"},
+    "integrations": {"methods", "training"},
+    "methods": {"training"},
+    "datasets": {"registry"},
+}
+HEAVY = {"torch", "torchvision", "timm", "pyiqa"}
+BANNED = {
+    "registry": HEAVY,
+    "store": HEAVY,
+    "leaderboard": HEAVY,
+    "evaluation": HEAVY | {"pydantic"},
+    "methods": {"pyiqa", "pydantic"},
+    "training": {"pyiqa", "pydantic"},
+}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def reachable(layer: str) -> set[str]:
+    """The layers that a layer may import: arrows are transitive."""
+    found: set[str] = set()
+    waiting = [layer]
+    while waiting:
+        for target in ARROWS.get(waiting.pop(), set()) - found:
+            found.add(target)
+            waiting.append(target)
+    return found | FREE | {layer}
+
+
+def imported(path: Path) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of everything that a file imports."""
+    package = ("ssliqa_bench", *path.relative_to(ROOT).parts[:-1])
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            base += node.module.split(".") if node.module else []
+            yield from ((node.lineno, ".".join([*base, alias.name])) for alias in node.names)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_flow_one_way(path: Path) -> None:
+    layer = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    wrong = []
+    for line, name in imported(path):
+        top, _, rest = name.partition(".")
+        if top == "ssliqa_bench":
+            # the package itself offers its version to all, and its lazy public names to none of its own modules
+            target = rest.split(".")[0]
+            if rest != "__version__" and target not in reachable(layer):
+                wrong.append(f"{path.name}:{line} {layer} imports {target}")
+        elif top in BANNED.get(layer, set()):
+            wrong.append(f"{path.name}:{line} {layer} imports {top}")
+    assert not wrong, "; ".join(wrong)
+
+
+def test_the_walk_sees_what_it_should(tmp_path: Path) -> None:
+    """The walk itself: nested, relative and aliased imports are all found."""
+    assert len(FILES) > 20
+    names = {name for path in FILES for _, name in imported(path)}
+    assert {"torch", "numpy", "ssliqa_bench.errors.SsliqaError"} <= names
+    assert "methods" not in reachable("leaderboard") and "training" in reachable("cli")
+    assert not any("cli" in reachable(layer) for layer in ARROWS if layer not in ("cli", "__main__"))

@@ -1,0 +1,52 @@
+"""The quick commands stay quick: they import none of the heavy packages."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "accelerate", "cv2", "matplotlib", "pandas", "pyiqa", "scipy", "skimage", "sklearn", "timm", "torch", "torchvision",
+    "transformers",
+}
+
+SCRIPT = """
+import json, sys
+from ssliqa_bench.cli.app import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as stop:
+    code = stop.code or 0
+print(json.dumps([code, sorted({name.partition('.')[0] for name in sys.modules})]))
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--help", "--version", "run --help", "list methods", "list datasets --json", "list protocols", "list suites",
+     "show ssiqa", "show ssiqa --params", "show demo-syn"],
+)
+def test_a_quick_command_imports_nothing_heavy(words: str) -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *words.split()], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    code, modules = json.loads(done.stdout.splitlines()[-1])
+    assert code == 0, done.stderr
+    assert not HEAVY & set(modules)
+
+
+def test_importing_the_package_imports_none_of_its_modules() -> None:
+    script = "import sys, ssliqa_bench; print([m for m in sys.modules if 'ssliqa_bench.' in m], 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[] False"
+
+
+def test_every_public_name_resolves() -> None:
+    import ssliqa_bench
+
+    for name in ssliqa_bench.__all__:
+        assert getattr(ssliqa_bench, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        ssliqa_bench.no_such_name  # noqa: B018
