@@ -163,5 +163,7 @@ def _umask() -> int:
 
 def _storage_error(path: Path, error: OSError) -> StorageError:
     reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
-    return StorageError(f"Could not write {path}: {reason}. What was stored before is untouched; free space or "
-                        f"name another folder with --store, then run the same command again.")
+    return StorageError(
+        f"Could not write {path}: {reason}. What was stored before is untouched; free space or "
+        f"name another folder with --store, then run the same command again."
+    )

@@ -98,10 +98,10 @@ class _Bench:
             return
         yield Check("runs", True, f"{len(base)} finite predictions")
         yield self._imports(plan)
-        yield self._unchanged("labels", base, "withheld scores and other columns are shuffled",
-                              "it reads withheld labels")
-        yield self._unchanged("names", base, "file names and the reader's order are changed",
-                              "it reads names or order")
+        yield self._unchanged(
+            "labels", base, "withheld scores and other columns are shuffled", "it reads withheld labels"
+        )
+        yield self._unchanged("names", base, "file names and the reader's order are changed", "it reads names or order")
         yield self._repeated(base)
         yield from self._asked_otherwise(plan, settings)
         yield self._direction(plan, settings)
@@ -168,8 +168,11 @@ class _Bench:
             scores, what = sets.labeled.score01, "what the labels taught it"
         relation = float(spearmanr(values, scores).statistic)
         holds = relation > 0
-        return Check("direction", holds, f"SRCC of the scores with {what}: {relation:.2f}"
-                     + ("" if holds else ": higher must mean better"))
+        return Check(
+            "direction",
+            holds,
+            f"SRCC of the scores with {what}: {relation:.2f}" + ("" if holds else ": higher must mean better"),
+        )
 
     def _resumed(self, base: dict[str, float]) -> Iterator[Check]:
         with _interrupted(None) as saved:
@@ -199,7 +202,9 @@ class _Bench:
             _write_variant(self._tables, variant, data)
         registry = load_registry((*self._registries, data / "registry.yaml"))
         settings = replace(self._settings, store=self._folder / f"store-{self._runs}")
-        spec = RunSpec(self._method, Pair(*_SIDES), "check", recipe="check" if _has_recipe(registry, self._method) else None)
+        spec = RunSpec(
+            self._method, Pair(*_SIDES), "check", recipe="check" if _has_recipe(registry, self._method) else None
+        )
         return make_plan(spec, registry, settings), settings
 
     def _predictions(self, plan: Plan, settings: Settings) -> dict[str, float]:
@@ -210,8 +215,11 @@ class _Bench:
 
         run(plan, settings)
         rows = read_predictions(record_folder(settings.store, plan.key))
-        paths = {(name, image): path for name, table in plan.tables.items()
-                 for image, path in zip(table.name, table.path, strict=True)}
+        paths = {
+            (name, image): path
+            for name, table in plan.tables.items()
+            for image, path in zip(table.name, table.path, strict=True)
+        }
         hashes = file_hashes(paths.values())
         return {hashes[paths[d, i]]: p for d, i, p in zip(rows.dataset, rows.image, rows.prediction, strict=True)}
 
@@ -282,8 +290,12 @@ def _write_variant(tables: dict[str, Table], variant: str, folder: Path) -> None
             writer.writeheader()
             writer.writerows(rows)
         entries[side] = {
-            "about": {"title": f"Conformance images, {side}"}, "kind": "demo", "scale": [1, 5],
-            "direction": "higher_is_better", "folder": side, "rating_statistics": True,
+            "about": {"title": f"Conformance images, {side}"},
+            "kind": "demo",
+            "scale": [1, 5],
+            "direction": "higher_is_better",
+            "folder": side,
+            "rating_statistics": True,
         }
     protocol = {"about": {"title": "Conformance checks"}, "split": {"rule": "official"}}
     content = {"datasets": entries, "protocols": {"check": protocol}}
@@ -294,8 +306,15 @@ def _row(table: Table, k: int, part: str) -> dict[str, Any]:
     shares = {} if table.distribution is None else {f"c{j + 1}": v for j, v in enumerate(table.distribution[k])}
     columns = {name: getattr(table, name)[k] for name in ("group", "distortion", "level") if getattr(table, name)}
     spread = {} if table.rating_std is None else {"rating_std": table.rating_std[k]}
-    return {"source": table.path[k], "image": f"{k:03d}.png", "score": table.score[k], **spread, **shares, **columns,
-            "split": part}
+    return {
+        "source": table.path[k],
+        "image": f"{k:03d}.png",
+        "score": table.score[k],
+        **spread,
+        **shares,
+        **columns,
+        "split": part,
+    }
 
 
 def _plain(rows: list[dict[str, Any]], side: str) -> list[dict[str, Any]]:
@@ -328,7 +347,10 @@ def _opposite(rows: list[dict[str, Any]], side: str) -> list[dict[str, Any]]:
 
 
 _VARIANTS: dict[str, Callable[[list[dict[str, Any]], str], list[dict[str, Any]]]] = {
-    "plain": _plain, "labels": _labels, "names": _names, "opposite": _opposite,
+    "plain": _plain,
+    "labels": _labels,
+    "names": _names,
+    "opposite": _opposite,
 }
 
 
@@ -352,14 +374,16 @@ def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> d
         Metrics by dataset, as in a record.
     """
     from ssliqa_bench.runner.compute import make_sets, open_sources
-    from ssliqa_bench.runner.devices import set_threads
+    from ssliqa_bench.runner.devices import prepare_process
     from ssliqa_bench.runner.progress import ConsoleReporter
     from ssliqa_bench.runner.scoring import Scorer
     from ssliqa_bench.runner.stages import StageRunner
 
-    set_threads(settings.threads)
+    prepare_process(plan.device, settings.threads)
     sources, _ = open_sources(plan, settings)
-    rows = [(s.pixels.hashes[row], float(s.table.score01[row])) for s in sources.values() for row in s.rows("unlabeled")]
+    rows = [
+        (s.pixels.hashes[row], float(s.table.score01[row])) for s in sources.values() for row in s.rows("unlabeled")
+    ]
     scores = [score for _, score in sorted(rows)]  # in the order of content, as the unlabeled set stands
     if labels == "shuffled":
         rng = np.random.Generator(np.random.Philox(key=derive_seed("shuffled pseudo-labels", plan.spec.seed)))
@@ -381,7 +405,8 @@ def _told_learner(plan: Plan, labels: str, scores: FloatArray) -> Any:
     _TOLD[labels] = scores
     learner = SSIQA(plan.params)
     stages = [
-        stage if stage.name == "initial"
+        stage
+        if stage.name == "initial"
         else replace(stage, run=_run_told_phase, settings={**stage.settings, "told": labels})
         for stage in learner.stages()
     ]

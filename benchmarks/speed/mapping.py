@@ -120,13 +120,12 @@ def reference_error(pred: Array, scores: Array, *, starts: int = 20, seed: int =
     best = total
     distinct = np.unique(x)
     for _ in range(starts):
-        # starts differ in kind: near and far from the data, narrow and wide
         centre = rng.choice(distinct) + rng.normal() * 10.0 ** rng.uniform(-2, 0.5)
         width = 10.0 ** rng.uniform(-3, 1)
         start = np.array([y.min(), math.sqrt(np.ptp(y)), centre, math.log(width)])
         with np.errstate(all="ignore"):
-            found, *_ = leastsq(_residual, start, args=(x, y), Dfun=_jacobian, col_deriv=True, maxfev=200,
-                                ftol=1e-12, xtol=1e-12, full_output=True)
+            found, *_ = leastsq(_residual, start, args=(x, y), Dfun=_jacobian, col_deriv=True, maxfev=150,
+                                ftol=1e-11, xtol=1e-11, full_output=True)
             error = float(np.sum(_residual(found, x, y) ** 2))
         best = min(best, error) if math.isfinite(error) else best
     return best / total
@@ -164,6 +163,16 @@ def line_error(pred: Array, scores: Array) -> float:
     return float(np.mean((y - r * x) ** 2)) if r > 0 and y.any() else 1.0
 
 
+def best_step_gain(pred: Array, scores: Array) -> float:
+    """The largest covariance of the scores with a step between two predictions. Every increasing curve is a
+    mixture of such steps, so none correlates positively unless this is positive."""
+    order = np.argsort(pred, kind="stable")
+    _, y = standardised(pred, scores)
+    above = np.cumsum(y[order][::-1])[::-1][1:]
+    between = np.diff(pred[order]) > 0
+    return float(above[between].max(initial=-math.inf)) / len(y)
+
+
 def complaints(case: Case, *, reference: bool = True) -> tuple[list[str], float, Mapping]:
     """What is wrong with the mapping of a case, how far it exceeds the reference (as a share of what is
     allowed), and the mapping."""
@@ -175,15 +184,21 @@ def complaints(case: Case, *, reference: bool = True) -> tuple[list[str], float,
         said.append("mapped values are not finite")
     elif np.diff(mapped[order]).min() < 0:
         said.append("the curve decreases")
+    # Scores that differ in their last digits only leave no room to tell one curve from another.
+    rounding = min(np.abs(case.scores).max() * 2**-48 / max(float(case.scores.std()), 1e-300), 9.0) ** 2 + 1e-24
+    gain = best_step_gain(case.pred, case.scores)
+    allowed = 1e-9 + rounding**0.5
+    if (gain > allowed and mapping.status == "flat") or (gain < -allowed and mapping.status != "flat"):
+        said.append(f"status {mapping.status}, but the best step has covariance {gain:.3g}")
     error = error_share(mapping, case.pred, case.scores)
-    if error > line_error(case.pred, case.scores) * (1 + 1e-9) + 1e-15:
+    if error > line_error(case.pred, case.scores) * (1 + 1e-9) + rounding:
         said.append(f"worse than a straight line: {error:.12g}")
-    if error > 1 + 1e-12:
+    if error > 1 + 1e-12 + rounding:
         said.append(f"worse than the constant: {error:.12g}")
     excess = 0.0
     if reference:
         best = reference_error(case.pred, case.scores)
-        excess = (error - best) / (1e-6 * best + 1e-9)
+        excess = (error - best) / (1e-6 * best + 1e-9 + rounding)
         if excess > 1:
             said.append(f"scipy leaves {best:.12g}, the mapping {error:.12g}")
     return said, excess, mapping

@@ -11,8 +11,13 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 _METRICS = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
-_TITLES = {"srcc": "SRCC", "krcc": "KRCC", "plcc_raw": "PLCC raw", "plcc_mapped": "PLCC mapped",
-           "rmse_mapped": "RMSE mapped"}
+_TITLES = {
+    "srcc": "SRCC",
+    "krcc": "KRCC",
+    "plcc_raw": "PLCC raw",
+    "plcc_mapped": "PLCC mapped",
+    "rmse_mapped": "RMSE mapped",
+}
 
 
 def run_entry(status: str, facts: Mapping[str, Any], error: str | None = None) -> dict[str, Any]:
@@ -39,16 +44,33 @@ def print_json(document: Any) -> None:
 def print_runs(entries: Sequence[Mapping[str, Any]]) -> None:
     """Print runs as a table on stdout: one row per run and dataset."""
     table = RichTable(box=None, pad_edge=False, header_style="bold")
-    for title, justify in (("run", "left"), ("seed", "right"), ("dataset", "left"), ("side", "left"), ("n", "right"),
-                           *((t, "right") for t in _TITLES.values()), ("mapping", "left"), ("seconds", "right"),
-                           ("status", "left"), ("key", "left")):
+    for title, justify in (
+        ("run", "left"),
+        ("seed", "right"),
+        ("dataset", "left"),
+        ("side", "left"),
+        ("n", "right"),
+        *((t, "right") for t in _TITLES.values()),
+        ("mapping", "left"),
+        ("seconds", "right"),
+        ("status", "left"),
+        ("key", "left"),
+    ):
         table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for entry in entries:
         first = [_name(entry), str(entry["seed"])]
         last = [_number(entry["seconds"], 1), entry["status"], (entry["key"] or "")[:12]]
         for dataset, metrics in entry["metrics"].items() or [("", None)]:
-            values = [""] * 8 if metrics is None else [
-                metrics["side"], str(metrics["n"]), *(_number(metrics[m], 4) for m in _METRICS), metrics["mapping"]]
+            values = (
+                [""] * 8
+                if metrics is None
+                else [
+                    metrics["side"],
+                    str(metrics["n"]),
+                    *(_number(metrics[m], 4) for m in _METRICS),
+                    metrics["mapping"],
+                ]
+            )
             table.add_row(*first, dataset, *values, *last)
             first, last = ["", ""], ["", "", ""]
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)

@@ -27,7 +27,9 @@ def run(
     protocol: options.Protocol = "standard",
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of split and training [0].")] = None,
     seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Run seeds 0 … N-1.")] = None,
-    budget: Annotated[str | None, typer.Option("--budget", help="Images of A that keep their score: 200 or 0.25.")] = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", help="Images of A that keep their score: 200 or 0.25.")
+    ] = None,
     unlabeled_budget: Annotated[
         str | None, typer.Option("--unlabeled-budget", help="Unlabeled images of B that are used: 5000 or 0.5.")
     ] = None,
@@ -54,8 +56,15 @@ def run(
 
     if seed is not None and seeds is not None:
         raise InputError("--seed and --seeds exclude each other: --seed 3 is one run, --seeds 3 runs 0, 1 and 2.")
-    settings = settings_of(store=store, data_root=data_root, device=device, keep=keep, threads=threads,
-                           skip_bad=skip_bad, use_store=not no_cache)
+    settings = settings_of(
+        store=store,
+        data_root=data_root,
+        device=device,
+        keep=keep,
+        threads=threads,
+        skip_bad=skip_bad,
+        use_store=not no_cache,
+    )
     names = load_registry(registry or ())
     first = RunSpec(
         method=method,
@@ -75,8 +84,10 @@ def run(
             continue
         stored = execute.stored_facts(plan, settings) if settings.use_store else None
         if stored is None and (again := execute.why_again(plan, settings)) is not None:
-            _say(f"Stored run {again[0][:12]} differs in: {', '.join(map(str, again[1][:6]))}. Running again. "
-                 f'"ssliqa-bench store why {again[0][:12]}" shows all.')
+            _say(
+                f"Stored run {again[0][:12]} differs in: {', '.join(map(str, again[1][:6]))}. Running again. "
+                f'"ssliqa-bench store why {again[0][:12]}" shows all.'
+            )
         outcome = execute.run(plan, settings)
         if outcome.cached:
             _say(f"{plan.spec}: answered from the store (record {plan.key[:12]}, {outcome.facts['created'][:19]}Z).")
@@ -112,8 +123,9 @@ def test(
     if missing:
         from ssliqa_bench.runner.compute import add_tests
 
-        settings = settings_of(store=store, data_root=data_root, device=facts["device"], threads=facts["threads"],
-                               skip_bad=skip_bad)
+        settings = settings_of(
+            store=store, data_root=data_root, device=facts["device"], threads=facts["threads"], skip_bad=skip_bad
+        )
         spec = replace(spec_of(facts), tests=missing)
         facts = add_tests(make_plan(spec, names, settings), facts, missing, settings)
     entry = run_entry("done" if missing else "cached", facts)
@@ -150,8 +162,15 @@ def sweep(
 
     if engine != "local":
         raise InputError(f'--engine: got "{engine}"; expected local.')
-    settings = settings_of(store=store, data_root=data_root, device=device, keep=keep, threads=threads,
-                           skip_bad=skip_bad, use_store=not no_cache)
+    settings = settings_of(
+        store=store,
+        data_root=data_root,
+        device=device,
+        keep=keep,
+        threads=threads,
+        skip_bad=skip_bad,
+        use_store=not no_cache,
+    )
     check_jobs(jobs, threads, force)
     names = load_registry(registry or ())
     runs = load_suite(suite, names, None if seeds is None else range(seeds)).runs
@@ -198,8 +217,16 @@ def _planned(plan: Any, settings: Any) -> dict[str, Any]:
 
     stored = settings.use_store and stored_facts(plan, settings) is not None
     roles = {name: {role: list(own).count(role) for role in sorted(set(own))} for name, own in plan.roles.items()}
-    return {"key": plan.key, **cell(plan), "tests": list(plan.spec.tests), "status": "stored" if stored else "to run",
-            "error": None, "device": plan.device, "params": plan.method.params, "roles": roles}
+    return {
+        "key": plan.key,
+        **cell(plan),
+        "tests": list(plan.spec.tests),
+        "status": "stored" if stored else "to run",
+        "error": None,
+        "device": plan.device,
+        "params": plan.method.params,
+        "roles": roles,
+    }
 
 
 def _say(text: str) -> None:

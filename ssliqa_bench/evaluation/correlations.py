@@ -18,7 +18,11 @@ def srcc(pred: Any, scores: Any) -> float | None:
     are not finite.
     """
     predicted, given = paired(pred, scores)
-    return _pearson(rankdata(predicted), rankdata(given))
+    if _constant(predicted) or _constant(given):
+        return None
+    # Twice the rank from its mean is a whole number, so the sums are exact.
+    a, b = (2.0 * rankdata(side) - (len(side) + 1) for side in (predicted, given))
+    return _cosine(a, b)
 
 
 def krcc(pred: Any, scores: Any) -> float | None:
@@ -29,7 +33,7 @@ def krcc(pred: Any, scores: Any) -> float | None:
     predicted, given = paired(pred, scores)
     if _constant(predicted) or _constant(given):
         return None
-    value = float(kendalltau(predicted, given, variant="b", method="asymptotic").statistic)
+    value = float(kendalltau(predicted, given, variant="b").statistic)
     return min(1.0, max(-1.0, value))
 
 
@@ -81,8 +85,11 @@ def _centred(values: FloatArray) -> FloatArray:
 def _pearson(left: FloatArray, right: FloatArray) -> float | None:
     if _constant(left) or _constant(right):
         return None
-    a, b = _centred(left), _centred(right)
-    norm = float(np.sqrt(np.dot(a, a)) * np.sqrt(np.dot(b, b)))
+    return _cosine(_centred(left), _centred(right))
+
+
+def _cosine(a: FloatArray, b: FloatArray) -> float | None:
+    norm = float(np.sqrt(np.dot(a, a) * np.dot(b, b)))
     return min(1.0, max(-1.0, float(np.dot(a, b)) / norm)) if norm > 0 else None
 
 

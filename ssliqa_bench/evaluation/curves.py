@@ -10,6 +10,7 @@ from ssliqa_bench.types import FloatArray
 
 # exp() of this neither overflows when squared nor matters to a sum when negated.
 STEEPEST = 300.0
+_LARGEST = float(np.finfo(np.float64).max)
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,9 @@ class Units:
             return (np.ldexp(x, -self.exponent) - self.location) / self.scale
 
     def score(self, y: FloatArray) -> FloatArray:
-        """Standardised scores back to the units of the scores."""
-        return self.mean + self.spread * y
+        """Standardised scores back to the units of the scores, no further out than float64 reaches."""
+        with np.errstate(over="ignore"):
+            return np.clip(self.mean + self.spread * y, -_LARGEST, _LARGEST)
 
     def position(self, z: float) -> float:
         """A place on the axis of the predictions, in user units."""
@@ -149,5 +151,4 @@ Curve = Line | Step | Exponential | Logistic
 
 def half_logistic(u: FloatArray, upper: bool) -> FloatArray:
     """σ(u) if `upper` (the centre lies in the upper half of the data), else σ(u) - 1; both without cancellation."""
-    e = np.exp(u if upper else -u)
-    return e / (1.0 + e) if upper else -e / (1.0 + e)
+    return 1.0 / (1.0 + np.exp(-u)) if upper else -1.0 / (1.0 + np.exp(u))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,16 +19,13 @@ from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.evaluation.search import Place, Sample, climb, free_place, grid_peaks
 from ssliqa_bench.types import FloatArray
 
-MappingKind = Literal["logistic4", "logistic5", "linear", "none"]
 MappingStatus = Literal["ok", "linear", "step", "exponential", "flat", "none"]
-KINDS: tuple[MappingKind, ...] = get_args(MappingKind)
+KINDS = ("logistic4", "logistic5", "linear", "none")
 MINIMUM = 5
 
 # Pooling for the first search; the best few are finished on all images.
 _POOLED = 128
 _PEAKS = 8
-_FINISHED = 3
-_CLOSE = 0.01
 # A limit is named instead of a logistic curve that is no better than this.
 _SAME_ERROR = 1e-10
 _SAME_CORRELATION = 1e-11
@@ -50,7 +47,7 @@ class Mapping:
             base, rise, anchor, width of base + rise·exp((x - anchor)/width); flat: level.
     """
 
-    kind: MappingKind
+    kind: str
     status: MappingStatus
     params: dict[str, float]
     _curve: Curve | None = field(default=None, repr=False)
@@ -65,7 +62,7 @@ class Mapping:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class _Candidate:
     """A curve with its correlation and its mean squared error on the standardised scores."""
 
     status: MappingStatus
@@ -74,7 +71,7 @@ class Candidate:
     error: float
 
 
-def fit_mapping(pred: Any, scores: Any, *, kind: MappingKind = "logistic4") -> Mapping:
+def fit_mapping(pred: Any, scores: Any, *, kind: str = "logistic4") -> Mapping:
     """The increasing curve that takes predictions to opinion scores with the least squared error.
 
     Args:
@@ -90,7 +87,7 @@ def fit_mapping(pred: Any, scores: Any, *, kind: MappingKind = "logistic4") -> M
     (2000; logistic4) and phase II (2003); Sheikh, Sabir, Bovik (2006; logistic5).
     """
     if kind not in KINDS:
-        raise unknown_name("mapping", str(kind), KINDS, "ssliqa-bench evaluate --help")
+        raise unknown_name("mapping", kind, KINDS, "ssliqa-bench evaluate --help")
     predicted, given = paired(pred, scores, minimum=2 if kind == "none" else MINIMUM)
     if kind == "none":
         return Mapping(kind, "none", {})
@@ -107,9 +104,10 @@ def fit_mapping(pred: Any, scores: Any, *, kind: MappingKind = "logistic4") -> M
         candidates += steps
         candidates += _logistic(sample, spread_at_ties, candidates)
     if kind == "logistic5":
-        from ssliqa_bench.evaluation.logistic5 import sloped_candidates
+        # scipy.optimize is needed for this kind alone.
+        from ssliqa_bench.evaluation.logistic5 import sloped_curves
 
-        candidates += sloped_candidates(sample, spread_at_ties)
+        candidates += [_candidate("ok", curve, sample, spread_at_ties) for curve in sloped_curves(sample)]
     if max(c.correlation for c in candidates) <= _NO_CORRELATION:
         return _flat(kind, units)
     best = _choose(candidates)
@@ -118,17 +116,17 @@ def fit_mapping(pred: Any, scores: Any, *, kind: MappingKind = "logistic4") -> M
     return Mapping(kind, best.status, best.curve.params(units), best.curve, units)
 
 
-def candidate(status: MappingStatus, curve: Curve, sample: Sample, spread_at_ties: float) -> Candidate:
+def _candidate(status: MappingStatus, curve: Curve, sample: Sample, spread_at_ties: float) -> _Candidate:
     """A curve together with how well it does; its levels are taken as they are."""
     value = curve.value(sample.z)
     error = float(np.dot(sample.weight, (sample.score - value) ** 2)) + spread_at_ties
     deviation = value - float(np.dot(sample.weight, value))
     norm = float(np.sqrt(np.dot(sample.weight, deviation * deviation)))
     along = float(np.dot(sample.weight * sample.score, deviation))
-    return Candidate(status, curve, along / norm if norm > 0 else 0.0, error)
+    return _Candidate(status, curve, along / norm if norm > 0 else 0.0, error)
 
 
-def regress(sample: Sample, shape: FloatArray) -> tuple[float, float]:
+def _regress(sample: Sample, shape: FloatArray) -> tuple[float, float]:
     """Base and rise of the least-squares fit of the scores by base + rise·shape."""
     mean = float(np.dot(sample.weight, shape))
     deviation = shape - mean
@@ -174,17 +172,17 @@ def _sample(z: FloatArray, y: FloatArray) -> tuple[Sample, float]:
     return Sample(z[starts], counts / len(z), mean), float(np.mean(rest * rest))
 
 
-def _flat(kind: MappingKind, units: Units) -> Mapping:
+def _flat(kind: str, units: Units) -> Mapping:
     curve = Line(0.0, 0.0)
     return Mapping(kind, "flat", curve.params(units), curve, units)
 
 
-def _line(sample: Sample, spread_at_ties: float) -> Candidate:
-    base, slope = regress(sample, sample.z)
-    return candidate("linear", Line(base, slope) if slope > 0 else Line(0.0, 0.0), sample, spread_at_ties)
+def _line(sample: Sample, spread_at_ties: float) -> _Candidate:
+    base, slope = _regress(sample, sample.z)
+    return _candidate("linear", Line(base, slope) if slope > 0 else Line(0.0, 0.0), sample, spread_at_ties)
 
 
-def _steps(sample: Sample, spread_at_ties: float) -> list[Candidate]:
+def _steps(sample: Sample, spread_at_ties: float) -> list[_Candidate]:
     """The best step between two predictions, and the best with a level of its own at one prediction."""
     z, weight, score = sample.z, sample.weight, sample.score
     below = np.cumsum(weight)[:-1]
@@ -196,7 +194,7 @@ def _steps(sample: Sample, spread_at_ties: float) -> list[Candidate]:
         return []
     threshold = float(z[k] / 2 + z[k + 1] / 2)
     middle = low if threshold == z[k] else high if threshold == z[k + 1] else (low + high) / 2
-    found = [candidate("step", Step(threshold, low, middle, high), sample, spread_at_ties)]
+    found = [_candidate("step", Step(threshold, low, middle, high), sample, spread_at_ties)]
     if len(z) < 3:
         return found
     w_low, w_high = below[:-1], 1.0 - below[1:]
@@ -208,7 +206,7 @@ def _steps(sample: Sample, spread_at_ties: float) -> list[Candidate]:
     if between[k - 1]:
         curve = Step(float(z[k]), _mean(sample, 0, k), float(score[k]), _mean(sample, k + 1, len(z)))
         if curve.low <= curve.middle <= curve.high:
-            found.append(candidate("step", curve, sample, spread_at_ties))
+            found.append(_candidate("step", curve, sample, spread_at_ties))
     return found
 
 
@@ -217,30 +215,34 @@ def _mean(sample: Sample, start: int, stop: int) -> float:
     return float(np.dot(weight, sample.score[start:stop]) / weight.sum())
 
 
-def _logistic(sample: Sample, spread_at_ties: float, limits: list[Candidate]) -> list[Candidate]:
+def _logistic(sample: Sample, spread_at_ties: float, limits: list[_Candidate]) -> list[_Candidate]:
     """The best logistic curves of finite width and centre, and the best exponential ones of either side.
 
     `limits`: line and steps, which a climb may approach and need not follow.
     """
     coarse = sample.pooled(_POOLED)
-    starts: list[Place] = []
-    for place in grid_peaks(coarse, count=_PEAKS):
-        if not any(_same(place, other) for other in starts):
-            starts.append(place)
-    rough = [climb(coarse, place, tolerance=1e-5, iterations=12, beaten=-math.inf) for place in starts]
+    places = _climb_all(coarse, _best(grid_peaks(coarse, count=_PEAKS), 0.5, 10), tolerance=1e-2, iterations=5)
+    places = _climb_all(coarse, _best(places, 0.1, 5), tolerance=1e-5, iterations=20)
     beaten = max(math.log(limit.correlation) for limit in limits if limit.correlation > 0)
-    fine = []
-    for place in _best(rough + _around(sample, limits)):
-        fine.append(climb(sample, place, tolerance=1e-11, iterations=50, beaten=beaten))
-        beaten = max(beaten, fine[-1].value)
-    return [_candidate_of_place(place, sample, spread_at_ties) for place in fine if place.value > -math.inf]
+    places = _best(places + _around(sample, limits), 0.02, 3)
+    places = _climb_all(sample, places, tolerance=1e-11, iterations=50, beaten=beaten)
+    return [_candidate_of_place(place, sample, spread_at_ties) for place in places if place.value > -math.inf]
 
 
-def _around(sample: Sample, limits: list[Candidate]) -> list[Place]:
+def _climb_all(sample: Sample, places: list[Place], *, tolerance: float, iterations: int,
+               beaten: float = -math.inf) -> list[Place]:
+    found = []
+    for place in places:
+        found.append(climb(sample, place, tolerance=tolerance, iterations=iterations, beaten=beaten))
+        beaten = max(beaten, found[-1].value)
+    return found
+
+
+def _around(sample: Sample, limits: list[_Candidate]) -> list[Place]:
     """Narrow places at the thresholds of the best steps, where a pooled search may see nothing."""
     found = []
     for step in limits:
-        if isinstance(step.curve, Step):
+        if isinstance(step.curve, Step) and step.correlation > 0:
             at = int(np.searchsorted(sample.z, step.curve.threshold))
             near = sample.z[max(at - 1, 0):at + 2]
             found.append(free_place(sample, step.curve.threshold, float(near[-1] - near[0]) / 6,
@@ -248,13 +250,15 @@ def _around(sample: Sample, limits: list[Candidate]) -> list[Place]:
     return found
 
 
-def _best(places: list[Place]) -> list[Place]:
-    """The few different places that are close to the best, pinned ones first."""
+def _best(places: list[Place], margin: float, count: int) -> list[Place]:
+    """The best of places on different hills, in log correlation no further than a margin from the very best:
+    `count` free ones, after one pinned to each end."""
     chosen: list[Place] = []
-    top = max(place.value for place in places)
+    top = max((place.value for place in places), default=-math.inf)
     for place in sorted(places, key=lambda place: -place.value):
-        alike = [other for other in chosen if (other.lag if other.pinned else 0) == (place.lag if place.pinned else 0)]
-        if (place.value > top - _CLOSE and len(alike) < (1 if place.pinned else _FINISHED)
+        alike = [other for other in chosen
+                 if other.pinned == place.pinned and (not place.pinned or other.lag == place.lag)]
+        if (place.value > top - margin and len(alike) < (1 if place.pinned else count)
                 and not any(_same(place, other) for other in alike)):
             chosen.append(place)
     return sorted(chosen, key=lambda place: (not place.pinned, -place.value))
@@ -262,24 +266,24 @@ def _best(places: list[Place]) -> list[Place]:
 
 def _same(one: Place, other: Place) -> bool:
     """Whether two places lie on one hill, seen from their widths."""
-    return (one.pinned == other.pinned and abs(one.log_width - other.log_width) < 0.3
+    return (abs(one.log_width - other.log_width) < 0.3
             and abs(one.centre - other.centre) < 0.3 * math.exp(one.log_width))
 
 
-def _candidate_of_place(place: Place, sample: Sample, spread_at_ties: float) -> Candidate:
+def _candidate_of_place(place: Place, sample: Sample, spread_at_ties: float) -> _Candidate:
     width = math.exp(place.log_width)
     if place.pinned:
         sign = math.copysign(1.0, place.lag)
         shape = sign * np.exp(sign * (sample.z - place.anchor) / width)
-        base, rise = regress(sample, shape)
+        base, rise = _regress(sample, shape)
         curve = Exponential(base, sign * rise, place.anchor, sign * width)
-        return candidate("exponential", curve, sample, spread_at_ties)
-    upper = place.centre >= sample.middle
-    base, rise = regress(sample, Logistic(0.0, 1.0, place.centre, width, upper).value(sample.z))
-    return candidate("ok", Logistic(base, rise, place.centre, width, upper), sample, spread_at_ties)
+        return _candidate("exponential", curve, sample, spread_at_ties)
+    upper = place.centre >= sample.ends[1]
+    base, rise = _regress(sample, Logistic(0.0, 1.0, place.centre, width, upper).value(sample.z))
+    return _candidate("ok", Logistic(base, rise, place.centre, width, upper), sample, spread_at_ties)
 
 
-def _choose(candidates: list[Candidate]) -> Candidate:
+def _choose(candidates: list[_Candidate]) -> _Candidate:
     """The best candidate, or a simpler one that is as good."""
     error = min(c.error for c in candidates)
     correlation = max(c.correlation for c in candidates)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -48,10 +49,21 @@ class Sample:
     def __len__(self) -> int:
         return len(self.z)
 
-    @property
-    def middle(self) -> float:
-        """Half-way between the smallest and the largest prediction."""
-        return float(self.z[0] / 2 + self.z[-1] / 2)
+    @cached_property
+    def ends(self) -> tuple[float, float, float]:
+        """The smallest prediction, the one half-way between, the largest."""
+        bottom, top = float(self.z[0]), float(self.z[-1])
+        return bottom, bottom / 2 + top / 2, top
+
+    @cached_property
+    def pull(self) -> FloatArray:
+        """Weighted scores."""
+        return self.weight * self.score
+
+    @cached_property
+    def log_widths(self) -> tuple[float, float]:
+        """The narrowest and the widest curve that is looked at."""
+        return math.log(max(float(np.diff(self.z).min()) * NARROWEST, _TINY)), math.log(WIDEST)
 
     def pooled(self, size: int) -> Sample:
         """About `size` points: the ends as they are, neighbours between them averaged in equal numbers.
@@ -108,11 +120,10 @@ def climb(sample: Sample, start: Place, *, tolerance: float, iterations: int, be
     """The maximum above a place, by Newton steps in a trust region.
 
     The last step is the first that is expected to gain less than `tolerance`, counted in the share of the
-    variance that the curve leaves: the closer the fit, the finer. A climb that creeps along below the value
-    `beaten` of another curve, on its way to an exponential curve or a line, is given up.
+    variance that the curve leaves: the closer the fit, the finer. A climb on its way to an exponential curve or
+    a line is given up while it is below the value `beaten` of another curve.
     """
-    lowest = math.log(max(float(np.diff(sample.z).min()) * NARROWEST, _TINY))
-    highest = math.log(WIDEST)
+    lowest, highest = sample.log_widths
     here = survey(sample, start._replace(log_width=min(max(start.log_width, lowest), highest)))
     radius = 1.0
     for _ in range(iterations):
@@ -141,13 +152,28 @@ def climb(sample: Sample, start: Place, *, tolerance: float, iterations: int, be
             radius = min(max(2.0 * length, radius), 4.0)
         if gain > 0.0 or (last and gain > -1e-15):
             here = there
-        if last or radius < 1e-8:
-            break
-        # A full Newton step leaves little to gain, one cut short by the radius may be the first of many.
-        hope = place.value + (1.5 if length < 0.99 * radius else 10.0) * expected
-        if hope < beaten and not sample.z[0] < place.centre < sample.z[-1]:
+        if last or radius < 1e-8 or (here.place.value < beaten and _leaves(sample, here)):
             break
     return here.place
+
+
+def _leaves(sample: Sample, hill: Hill) -> bool:
+    """Whether the way up leads to an exponential curve or to a line, which are fitted on their own.
+
+    On such a way the value is a function of exp(-t) for large t, t being the outward lag or the log width; as a
+    parabola in exp(-t) it has its top at t = ∞, or nearer, as its slope and curvature say.
+    """
+    place, (by_lag, by_width), (lag_twice, mixed, width_twice) = hill
+    bottom, _, top = sample.ends
+    outside = max(place.centre - top, bottom - place.centre) / math.exp(place.log_width)
+    if outside > 2.0 and width_twice < 0.0:
+        slope = (by_lag - mixed * by_width / width_twice) * math.copysign(1.0, place.centre - bottom)
+        if slope > 0.0 and lag_twice - mixed * mixed / width_twice + 2.0 * slope >= 0.0:
+            return True
+    if place.log_width > math.log(top - bottom) and lag_twice < 0.0:
+        slope = by_width - mixed * by_lag / lag_twice
+        return slope > 0.0 and width_twice - mixed * mixed / lag_twice + 2.0 * slope >= 0.0
+    return False
 
 
 def _survey_within(sample: Sample, place: Place, move: float, log_width: float) -> Hill:
@@ -155,8 +181,8 @@ def _survey_within(sample: Sample, place: Place, move: float, log_width: float) 
     lag = place.lag
     if not place.pinned:
         width = math.exp(log_width)
-        lag = min(max(lag + move, (float(sample.z[0]) - place.anchor) / width - OUTSIDE),
-                  (float(sample.z[-1]) - place.anchor) / width + OUTSIDE)
+        lag = min(max(lag + move, (sample.ends[0] - place.anchor) / width - OUTSIDE),
+                  (sample.ends[2] - place.anchor) / width + OUTSIDE)
     return survey(sample, Place(place.anchor, lag, log_width))
 
 
@@ -168,36 +194,36 @@ def survey(sample: Sample, place: Place) -> Hill:
     """
     _, lag, log_width, _ = place
     anchor = place.anchor
+    upper = place.centre >= sample.ends[1]
+    terms = np.empty((6, len(sample)))
+    g, by_lag, by_width, lag_twice, mixed, width_twice = terms
     with np.errstate(over="ignore"):
         u = (sample.z - anchor) * math.exp(-log_width)
     u -= lag
     np.minimum(np.maximum(u, -STEEPEST, out=u), STEEPEST, out=u)
-    upper = place.centre >= sample.middle
     # σ(u) above the middle, σ(u) - 1 below it: small where it hardly varies, so that centring keeps the digits.
-    e = np.exp(u) if upper else np.exp(-u)
-    share = 1.0 / (1.0 + e)
-    terms = np.empty((6, len(sample)))
-    g, by_lag, by_width, lag_twice, mixed, width_twice = terms
-    np.multiply(e, share, out=g)
-    np.multiply(g, share, out=by_lag)
+    e = np.exp(-u if upper else u)
+    np.divide(1.0, 1.0 + e, out=g)
+    e *= g
+    np.multiply(g, e, out=by_lag)
     if not place.pinned:
         seen = by_lag * sample.weight
         total = float(seen.sum())
         if total > _TINY:
             mean = float(seen @ sample.z) / total
             anchor, lag = mean, lag + (anchor - mean) * math.exp(-log_width)
-    v = u + lag
-    np.multiply(by_lag, share - g, out=lag_twice)
+    u += lag
+    np.multiply(by_lag, e - g, out=lag_twice)
     if not upper:
         np.negative(g, out=g)
         np.negative(lag_twice, out=lag_twice)
     np.negative(by_lag, out=by_lag)
-    np.multiply(by_lag, v, out=by_width)
-    np.multiply(lag_twice, v, out=mixed)
+    np.multiply(by_lag, u, out=by_width)
+    np.multiply(lag_twice, u, out=mixed)
     np.subtract(mixed, by_lag, out=width_twice)
-    width_twice *= v
+    width_twice *= u
     terms -= (terms @ sample.weight)[:, None]
-    a, a0, a1, a00, a01, a11 = (terms @ (sample.weight * sample.score)).tolist()
+    a, a0, a1, a00, a01, a11 = (terms @ sample.pull).tolist()
     norms = ((terms[:3] * sample.weight) @ terms.T).tolist()
     b, b0, b1, b00, b01, b11 = norms[0]
     if not (a > 0.0 and b > 0.0):
@@ -274,7 +300,7 @@ def grid_peaks(sample: Sample, *, count: int) -> list[Place]:
 def free_place(sample: Sample, centre: float, width: float, value: float) -> Place:
     """The place of a curve given by centre and width."""
     width = max(width, _TINY)
-    end = min(max(centre, float(sample.z[0])), float(sample.z[-1]))
+    end = min(max(centre, sample.ends[0]), sample.ends[2])
     return Place(end, min(max((centre - end) / width, -OUTSIDE), OUTSIDE), math.log(width), value)
 
 
@@ -325,7 +351,7 @@ def _hung(sample: Sample, neighbours: IntArray) -> list[Place]:
         else:
             score, weight, shape = sample.score, sample.weight, -shape
         value = _log_correlation(shape, weight, score)
-        end = float(sample.z[-1] if pin > 0 else sample.z[0])
+        end = sample.ends[2] if pin > 0 else sample.ends[0]
         found += [Place(end, pin, math.log(width[k]), float(value[k])) for k in _peaks(value[:, None])[:2]]
     return found
 

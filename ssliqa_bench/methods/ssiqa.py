@@ -28,8 +28,16 @@ from ssliqa_bench.training.views import View, draw
 from ssliqa_bench.types import Artifact, FloatArray, IntArray, derive_seed
 
 _TEACHER_PARAMS = ("weak_views", "k1")
-_PHASE_PARAMS = (*TRAINING_PARAMS, "blocks", "phase_epochs", "phase_lr", "phase_lr_step", "phase_lr_factor", "k2",
-                 *_TEACHER_PARAMS)
+_PHASE_PARAMS = (
+    *TRAINING_PARAMS,
+    "blocks",
+    "phase_epochs",
+    "phase_lr",
+    "phase_lr_step",
+    "phase_lr_factor",
+    "k2",
+    *_TEACHER_PARAMS,
+)
 _LABEL_PARAMS = ("pseudo_labels", "krr_subset", "krr_rate", "krr_max", "krr_gamma", "krr_lambda")
 
 
@@ -116,8 +124,10 @@ def run_phase(context: StageContext, label_block: LabelBlock = pseudo_labels) ->
     quality_b, features_b = _teacher_reads(model, unlabeled.subset(block), context)
     labels = label_block(context, block, TeacherView(quality_a, features_a, quality_b, features_b))
     if not np.isfinite(labels).all():
-        raise RunError(f"{context.name}: {int((~np.isfinite(labels)).sum())} of {len(labels)} pseudo-labels are not "
-                       f"finite. Raise krr_lambda, or look at the initial phase: its features may not be finite.")
+        raise RunError(
+            f"{context.name}: {int((~np.isfinite(labels)).sum())} of {len(labels)} pseudo-labels are not "
+            f"finite. Raise krr_lambda, or look at the initial phase: its features may not be finite."
+        )
 
     replay_a = smallest_difference(quality_a, labeled.score01, count_one_in(len(labeled), p["k1"]))
     images = unlabeled.subset(block) + labeled.images.subset(replay_a)
@@ -274,7 +284,9 @@ def _teacher_reads(model: torch.nn.Module, images: ImageSet, context: StageConte
 
 def _phase_schedule(context: StageContext) -> Schedule:
     p = context.params
-    return Schedule(p["phase_epochs"], p["phase_lr"], 0, p["phase_lr_step"], p["phase_lr_factor"], p["weight_decay"])
+    return Schedule(
+        p["phase_epochs"], p["phase_lr"], 0, p["phase_lr_step"], p["phase_lr_factor"], p["weight_decay"], p["optimizer"]
+    )
 
 
 def _items_of(context: StageContext, n_labeled: int) -> int:
@@ -293,8 +305,9 @@ def _stratified(scores: FloatArray, limit: int, context: StageContext) -> IntArr
     """All rows, or a seeded `limit` of them spread evenly over the ranks of the scores."""
     if len(scores) <= limit:
         return np.arange(len(scores))
-    context.report.say(f"{context.name}: kernel ridge regression on {limit} of {len(scores)} labeled images, "
-                       f"stratified by score")
+    context.report.say(
+        f"{context.name}: kernel ridge regression on {limit} of {len(scores)} labeled images, stratified by score"
+    )
     ranked = np.argsort(scores, kind="stable")
     random = np.random.Generator(np.random.Philox(key=derive_seed(context.seed, context.name, "strata")))
     return np.sort(np.array([random.choice(stratum) for stratum in np.array_split(ranked, limit)]))

@@ -20,7 +20,7 @@ from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact
 
 # What training on scores reads, whichever stage does it.
-TRAINING_PARAMS = ("backbone", "crop", "crops", "batch_size", "smooth_l1_beta", "weight_decay")
+TRAINING_PARAMS = ("backbone", "crop", "crops", "batch_size", "smooth_l1_beta", "optimizer", "weight_decay")
 INITIAL_PARAMS = (*TRAINING_PARAMS, "epochs", "warmup_epochs", "lr", "lr_step", "lr_factor")
 
 
@@ -32,7 +32,9 @@ def strong_view(context: StageContext) -> View:
 def initial_schedule(context: StageContext) -> Schedule:
     """Epochs and rates of the initial phase."""
     p = context.params
-    return Schedule(p["epochs"], p["lr"], p["warmup_epochs"], p["lr_step"], p["lr_factor"], p["weight_decay"])
+    return Schedule(
+        p["epochs"], p["lr"], p["warmup_epochs"], p["lr_step"], p["lr_factor"], p["weight_decay"], p["optimizer"]
+    )
 
 
 def run_initial(context: StageContext) -> Artifact:

@@ -13,7 +13,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.correlations import srcc
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.registry.lookup import load_object
-from ssliqa_bench.runner.devices import set_threads
+from ssliqa_bench.runner.devices import prepare_process
 from ssliqa_bench.runner.execute import cell
 from ssliqa_bench.runner.plan import Plan, Settings
 from ssliqa_bench.runner.progress import ConsoleReporter
@@ -34,7 +34,7 @@ def compute(plan: Plan, settings: Settings) -> dict[str, Any]:
     Returns:
         The facts of the record.
     """
-    set_threads(settings.threads)
+    prepare_process(plan.device, settings.threads)
     reporter = ConsoleReporter(str(plan.spec), quiet=settings.quiet)
     try:
         return _compute(plan, settings, reporter)
@@ -49,7 +49,7 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
         InputError: the final weights were not kept.
         LeakError: a further dataset holds an image that the run learned from.
     """
-    set_threads(settings.threads)
+    prepare_process(plan.device, settings.threads)
     learner = make_learner(plan)
     store = ArtifactStore(settings.store)
     artifact = final_artifact(facts, store)
@@ -79,12 +79,16 @@ def make_learner(plan: Plan) -> Learner:
         load_object(backbone.class_path, plan.search_folders)
     made = load_object(plan.method.class_path, plan.search_folders)
     if not (isinstance(made, type) and issubclass(made, Learner)):
-        raise InputError(f'Method "{plan.method.name}": {plan.method.class_path} is not a subclass of '
-                         f"ssliqa_bench.methods.base.Learner.")
+        raise InputError(
+            f'Method "{plan.method.name}": {plan.method.class_path} is not a subclass of '
+            f"ssliqa_bench.methods.base.Learner."
+        )
     learner = made(plan.params)
     if learner.needs.unlabeled and plan.spec.pair.unlabeled is None:
-        raise InputError(f'Method "{plan.method.name}" learns from unlabeled images: name a pair A:B, for example '
-                         f"--pair {plan.spec.pair.labeled}:DATASET.")
+        raise InputError(
+            f'Method "{plan.method.name}" learns from unlabeled images: name a pair A:B, for example '
+            f"--pair {plan.spec.pair.labeled}:DATASET."
+        )
     return learner
 
 
@@ -92,8 +96,13 @@ def open_sources(plan: Plan, settings: Settings) -> tuple[dict[str, Source], dic
     """Tables, roles and pixels of a plan's datasets, and how many images of each were skipped as unreadable."""
     sources, skipped = {}, {}
     for name, table in plan.tables.items():
-        pixels = open_pixels(table, plan.fingerprints[name], plan.entries[name].working_size, settings.cache_root,
-                             skip_bad=settings.skip_bad)
+        pixels = open_pixels(
+            table,
+            plan.fingerprints[name],
+            plan.entries[name].working_size,
+            settings.cache_root,
+            skip_bad=settings.skip_bad,
+        )
         roles: list[Role] = ["unused" if row in pixels.bad else role for row, role in enumerate(plan.roles[name])]
         used = [row for row in pixels.bad if plan.roles[name][row] != "unused"]
         for row in used:
@@ -141,8 +150,11 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
         "evaluation_inputs": final.checksums,
         "keys": {"model": final.model_key, "predictions": final.keys},
         "key_parts": plan.key_parts,
-        "versions": {"ssliqa-bench": provenance.own_version(), "python": provenance.python_version(),
-                     **plan.key_parts["versions"]},
+        "versions": {
+            "ssliqa-bench": provenance.own_version(),
+            "python": provenance.python_version(),
+            **plan.key_parts["versions"],
+        },
         "git": provenance.git_state(),
         "notes": [],
     }
@@ -166,16 +178,19 @@ def make_sets(plan: Plan, learner: Learner, sources: Mapping[str, Source]) -> Le
 
 def _check_sets(plan: Plan, learner: Learner, sets: LearnerSets) -> None:
     if learner.needs.labels and sets.labeled is None:
-        raise InputError(f"{plan.spec}: no image keeps its score; dataset {plan.spec.pair.labeled} has none, or the "
-                         f"budget is 0.")
+        raise InputError(
+            f"{plan.spec}: no image keeps its score; dataset {plan.spec.pair.labeled} has none, or the budget is 0."
+        )
     if learner.needs.unlabeled and sets.counts["unlabeled"] == 0:
         raise InputError(f"{plan.spec}: no image is left unlabeled; in A:A the budget decides how many are.")
     if not sets.tests:
         raise InputError(f"{plan.spec}: no dataset of the run has a test part.")
     for name, wanted in (("distribution", learner.needs.distribution), ("rating_std", learner.needs.rating_std)):
         if wanted and sets.labeled is not None and getattr(sets.labeled, name) is None:
-            raise InputError(f'Method "{plan.method.name}" needs the column {name}, which {plan.spec.pair.labeled} '
-                             f'does not have. "ssliqa-bench list datasets" shows which datasets do.')
+            raise InputError(
+                f'Method "{plan.method.name}" needs the column {name}, which {plan.spec.pair.labeled} '
+                f'does not have. "ssliqa-bench list datasets" shows which datasets do.'
+            )
 
 
 def final_artifact(facts: Mapping[str, Any], store: ArtifactStore) -> Artifact | None:
@@ -183,8 +198,10 @@ def final_artifact(facts: Mapping[str, Any], store: ArtifactStore) -> Artifact |
         return None
     loaded = store.load(facts["keys"]["model"])
     if loaded is None:
-        raise InputError(f"Record {facts['key'][:12]}: its final weights were not kept or are damaged. Run it again "
-                         f"with --no-cache --keep final.")
+        raise InputError(
+            f"Record {facts['key'][:12]}: its final weights were not kept or are damaged. Run it again "
+            f"with --no-cache --keep final."
+        )
     return loaded[0]
 
 

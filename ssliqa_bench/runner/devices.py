@@ -22,8 +22,10 @@ def device_kind(asked: str) -> str:
     if asked not in KINDS:
         raise InputError(f'--device: got "{asked}"; expected auto, cpu or cuda.')
     if asked == "cuda" and not cuda_devices():
-        raise RunError("--device cuda: the driver shows no CUDA device. Run with --device cpu, or look at "
-                       "nvidia-smi and CUDA_VISIBLE_DEVICES.")
+        raise RunError(
+            "--device cuda: the driver shows no CUDA device. Run with --device cpu, or look at "
+            "nvidia-smi and CUDA_VISIBLE_DEVICES."
+        )
     return asked
 
 
@@ -41,11 +43,24 @@ def cuda_devices() -> int:
     return count.value
 
 
-def set_threads(threads: int) -> None:
-    """Fix the threads of this process's numerical libraries; must come before torch is first imported to bind
-    OpenMP and BLAS, and holds for torch in any case."""
+def prepare_process(device: str, threads: int) -> None:
+    """Make this process ready to compute: fix the threads of its numerical libraries, and check the device.
+
+    The variables bind what is not loaded yet (torch, the BLAS of scipy), the limits what is (the BLAS of numpy):
+    sums over another number of threads round otherwise.
+
+    Raises:
+        RunError: the driver shows a device that this torch cannot use.
+    """
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(threads)
     import torch
+    from threadpoolctl import threadpool_limits
 
+    threadpool_limits(threads)
     torch.set_num_threads(threads)
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RunError(
+            f"The driver shows a CUDA device, but torch {torch.__version__} cannot use it (a build for the CPU, or for "
+            f"another CUDA version). Run with --device cpu, or install a torch that fits the driver."
+        )

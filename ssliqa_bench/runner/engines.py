@@ -42,8 +42,10 @@ def check_jobs(jobs: int, threads: int, force: bool) -> None:
     if jobs < 1:
         raise InputError(f"--jobs: got {jobs}; expected 1 or more.")
     if jobs * threads > cores and not force:
-        raise InputError(f"--jobs {jobs} with --threads {threads} asks for {jobs * threads} cores; this machine gives "
-                         f"{cores}. Lower one of them, or add --force.")
+        raise InputError(
+            f"--jobs {jobs} with --threads {threads} asks for {jobs * threads} cores; this machine gives "
+            f"{cores}. Lower one of them, or add --force."
+        )
 
 
 def run_all(
@@ -96,8 +98,12 @@ def _in_processes(
             try:
                 results[index] = future.result()
             except BrokenProcessPool:
-                results[index] = RunResult(specs[index], "failed", error="its worker process died (killed, or out of "
-                                           "memory). The same sweep continues where it stopped.")
+                results[index] = RunResult(
+                    specs[index],
+                    "failed",
+                    error="its worker process died (killed, or out of "
+                    "memory). The same sweep continues where it stopped.",
+                )
             report(results[index], len(results), len(specs))
     return [results[i] for i in range(len(specs))]
 

@@ -164,8 +164,20 @@ def make_plan(spec: RunSpec, registry: Registry, settings: Settings) -> Plan:
         "threads": settings.threads,
         "versions": library_versions(imported_packages(modules, locate)),
     }
-    return Plan(spec, method, protocol, entries, tables, marks, roles, backbones, weights, parts, make_key(parts),
-                registry.search_folders)
+    return Plan(
+        spec,
+        method,
+        protocol,
+        entries,
+        tables,
+        marks,
+        roles,
+        backbones,
+        weights,
+        parts,
+        make_key(parts),
+        registry.search_folders,
+    )
 
 
 def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> tuple[Any, ...]:
@@ -173,7 +185,9 @@ def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> tuple[Any
     protocol = registry.protocol(spec.protocol)
     tests = tuple(dict.fromkeys(registry.dataset(name).name for name in (*protocol.tests, *spec.tests)))
     tests = tuple(name for name in tests if name not in pair.datasets)
-    method = registry.resolve_method(spec.method, spec.recipe, dict(spec.overrides), registry.dataset(pair.labeled).recipe)
+    method = registry.resolve_method(
+        spec.method, spec.recipe, dict(spec.overrides), registry.dataset(pair.labeled).recipe
+    )
     backbones: dict[str, ResolvedBackbone] = {
         name: registry.resolve_backbone(str(value))
         for name, value in method.params.items()
@@ -186,9 +200,18 @@ def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> tuple[Any
     }
     method = _canonical(method, backbones, weights)
     entries = {name: registry.dataset(name) for name in (*pair.datasets, *tests)}
-    tables = {name: load_table(e, settings.data_root, settings.cache_root, load=registry.load) for name, e in entries.items()}
-    spec = replace(spec, method=method.name, pair=pair, protocol=protocol.name, recipe=method.recipe, tests=tests,
-                   overrides=tuple(sorted(method.overrides.items())))
+    tables = {
+        name: load_table(e, settings.data_root, settings.cache_root, load=registry.load) for name, e in entries.items()
+    }
+    spec = replace(
+        spec,
+        method=method.name,
+        pair=pair,
+        protocol=protocol.name,
+        recipe=method.recipe,
+        tests=tests,
+        overrides=tuple(sorted(method.overrides.items())),
+    )
     roles = assign_roles(pair, tables, protocol, spec.seed, spec.budget, spec.unlabeled_budget)
     check_roles(tables, roles)
     return spec, entries, tables, roles, method, protocol, backbones, weights

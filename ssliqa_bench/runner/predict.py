@@ -20,7 +20,9 @@ Names = TypeVar("Names")
 _CHUNK = 256
 
 
-def predict(source: Iterable[tuple[Names, ImageSet]], model: Predictor, sink: Callable[[Names, FloatArray], None]) -> None:
+def predict(
+    source: Iterable[tuple[Names, ImageSet]], model: Predictor, sink: Callable[[Names, FloatArray], None]
+) -> None:
     """Send every chunk of a source through a model to a sink.
 
     Raises:
@@ -29,12 +31,16 @@ def predict(source: Iterable[tuple[Names, ImageSet]], model: Predictor, sink: Ca
     for names, images in source:
         predictions = np.asarray(model.predict(images), dtype=np.float64)
         if predictions.shape != (len(images),):
-            raise RunError(f"The model returned predictions of shape {predictions.shape} for {len(images)} images; "
-                           f"expected ({len(images)},).")
+            raise RunError(
+                f"The model returned predictions of shape {predictions.shape} for {len(images)} images; "
+                f"expected ({len(images)},)."
+            )
         bad = np.flatnonzero(~np.isfinite(predictions))
         if len(bad):
-            raise RunError(f"{len(bad)} of {len(images)} predictions are not finite (first: image {bad[0]} of its "
-                           f"chunk). Look at the training log, or at that image.")
+            raise RunError(
+                f"{len(bad)} of {len(images)} predictions are not finite (first: image {bad[0]} of its "
+                f"chunk). Look at the training log, or at that image."
+            )
         sink(names, predictions)
 
 

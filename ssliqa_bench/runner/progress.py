@@ -30,9 +30,14 @@ class ConsoleReporter:
         if not self._console.is_terminal:
             self._console.print(text, highlight=False, soft_wrap=True)
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-                   TextColumn("loss {task.fields[loss]}"), TextColumn("{task.fields[rate]:.0f} images/s"),
-                   TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("{task.fields[rate]:.0f} images/s"),
+            TimeRemainingColumn(),
+        )
         self._bar = Progress(*columns, console=self._console, transient=True)
         total = epochs * steps_per_epoch
         self._task = self._bar.add_task(text, total=total, completed=done * steps_per_epoch, loss="–", rate=0.0)

@@ -48,9 +48,15 @@ class Scorer:
     def untrained_key(self) -> str:
         """The model key of a method without stages."""
         plan = self._plan
-        return make_key({"params": plan.params, "code": plan.code(plan.method.class_path),
-                         "versions": plan.versions(plan.method.class_path), "device": plan.device,
-                         "precision": plan.precision})
+        return make_key(
+            {
+                "params": plan.params,
+                "code": plan.code(plan.method.class_path),
+                "versions": plan.versions(plan.method.class_path),
+                "device": plan.device,
+                "precision": plan.precision,
+            }
+        )
 
     def score(self, model_key: str, artifact: Artifact | None) -> Scored:
         """Predict, or find predictions under their keys, and evaluate them."""

@@ -44,14 +44,22 @@ class StageResult:
         """Its artifact, read from the store."""
         loaded = self.store.load(self.key)
         if loaded is None:
-            raise RunError(f"{self.stage.name}: its artifact {self.key[:12]} vanished from {self.store.root} during the "
-                           f"run. Run the same command again.")
+            raise RunError(
+                f"{self.stage.name}: its artifact {self.key[:12]} vanished from {self.store.root} during the "
+                f"run. Run the same command again."
+            )
         return loaded[0]
 
     def summary(self) -> dict[str, Any]:
         """What a record says of it."""
-        return {"name": self.stage.name, "key": self.key, "steps": self.steps, "seconds": round(self.seconds, 3),
-                "cached": self.cached, "log": self.facts["log"]}
+        return {
+            "name": self.stage.name,
+            "key": self.key,
+            "steps": self.steps,
+            "seconds": round(self.seconds, 3),
+            "cached": self.cached,
+            "log": self.facts["log"],
+        }
 
 
 class StageRunner:
@@ -129,8 +137,12 @@ class StageRunner:
         started = time.perf_counter()
         artifact = stage.run(context)
         seconds = checkpoints.seconds_before + time.perf_counter() - started
-        facts = {"stage": stage.name, "steps": int(artifact.meta.get("steps", 0)), "seconds": round(seconds, 3),
-                 "log": list(artifact.meta.get("log", []))}
+        facts = {
+            "stage": stage.name,
+            "steps": int(artifact.meta.get("steps", 0)),
+            "seconds": round(seconds, 3),
+            "log": list(artifact.meta.get("log", [])),
+        }
         self._store.save(key, artifact, facts)
         self._store.clear_checkpoints(key)
         return facts
@@ -138,7 +150,9 @@ class StageRunner:
 
 def _file_of(weights: WeightsFile) -> str:
     if weights.path is None:
-        raise InputError(f"The weights file with SHA-256 {weights.sha256} is needed: name it with --set weights_file=FILE.")
+        raise InputError(
+            f"The weights file with SHA-256 {weights.sha256} is needed: name it with --set weights_file=FILE."
+        )
     return weights.path
 
 

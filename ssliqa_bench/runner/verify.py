@@ -31,7 +31,9 @@ def verify_store(store: Path) -> tuple[list[str], int]:
 
 def _problems(facts: Mapping[str, Any], predictions: Predictions) -> list[str]:
     if facts["evaluation_version"] != EVALUATION_VERSION:
-        return [f"evaluated by version {facts['evaluation_version']}, this is version {EVALUATION_VERSION}; run it again"]
+        return [
+            f"evaluated by version {facts['evaluation_version']}, this is version {EVALUATION_VERSION}; run it again"
+        ]
     found = []
     for dataset, stated in facts["metrics"].items():
         rows = predictions.of(dataset)
@@ -40,8 +42,11 @@ def _problems(facts: Mapping[str, Any], predictions: Predictions) -> list[str]:
             found.append(f"{dataset}: scores and predictions are not those its metrics were computed from")
             continue
         again = evaluate(values, scores, mapping=facts["protocol"]["mapping"])
-        found += [f"{dataset}: {name} is stated as {stated[name]}, computed as {value}"
-                  for name, value in again.items() if not _equal(stated[name], value)]
+        found += [
+            f"{dataset}: {name} is stated as {stated[name]}, computed as {value}"
+            for name, value in again.items()
+            if not _equal(stated[name], value)
+        ]
     return found
 
 

@@ -50,8 +50,10 @@ def resolve_weights(backbone: ResolvedBackbone, params: Mapping[str, Any]) -> We
     elif library == "torchvision":
         path = _torchvision_weights(model)
     else:
-        raise InputError(f'Backbone "{backbone.name}" has no published weights: use --set pretrained=false for random '
-                         f"initial weights, or --set weights_file=FILE.")
+        raise InputError(
+            f'Backbone "{backbone.name}" has no published weights: use --set pretrained=false for random '
+            f"initial weights, or --set weights_file=FILE."
+        )
     return WeightsFile(str(path), sha256_file(path))
 
 
@@ -63,8 +65,10 @@ def _timm_weights(model: str) -> Path:
     settings = get_pretrained_cfg(model) if timm.is_model(model) else None
     repository = getattr(settings, "hf_hub_id", None)
     if repository is None:
-        raise InputError(f'Backbone "timm:{model}": timm publishes no weights for it. '
-                         f"Use --set weights_file=FILE, or --set pretrained=false for random initial weights.")
+        raise InputError(
+            f'Backbone "timm:{model}": timm publishes no weights for it. '
+            f"Use --set weights_file=FILE, or --set pretrained=false for random initial weights."
+        )
     repository = f"timm/{model}" if repository == "timm/" else repository
     for name in ("model.safetensors", "pytorch_model.bin"):
         cached = try_to_load_from_cache(repository, name)

@@ -8,6 +8,7 @@ counts as absent: it will be computed again.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import shutil
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.errors import CorruptFileError
-from ssliqa_bench.files import atomic_path, exclusive_lock, read_sealed, set_aside, sha256_file, write_sealed
+from ssliqa_bench.files import exclusive_lock, read_sealed, set_aside, sha256_file, write_bytes, write_sealed
 from ssliqa_bench.types import Artifact, FloatArray
 
 _log = logging.getLogger("ssliqa_bench")
@@ -95,12 +96,12 @@ class ArtifactStore:
 
 
 def _save(folder: Path, artifact: Artifact, facts: Mapping[str, Any]) -> None:
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
+    data = save({name: np.ascontiguousarray(value) for name, value in artifact.tensors.items()})
     (folder / _META).unlink(missing_ok=True)
-    with atomic_path(folder / _TENSORS) as temporary:
-        save_file({name: np.ascontiguousarray(value) for name, value in artifact.tensors.items()}, temporary)
-        checksum = sha256_file(temporary)
+    write_bytes(folder / _TENSORS, data)
+    checksum = hashlib.sha256(data).hexdigest()
     body = {"tensors_sha256": checksum, "meta": dict(artifact.meta), "facts": dict(facts)}
     write_sealed(folder / _META, body, kind="artifact")
 

@@ -90,7 +90,11 @@ def _docstring_starts(text: str) -> set[tuple[int, int]]:
         body = getattr(node, "body", None)
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and body:
             first = body[0]
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
                 starts.add((first.lineno, first.col_offset))
     return starts
 
@@ -123,8 +127,10 @@ def _outside_files(module: str, locate: Locate) -> tuple[Path, list[Path]]:
     """All modules of the package that a module outside belongs to, or of its folder, and the folder above."""
     file = locate(module)
     if file is None:
-        raise InputError(f'Module "{module}" was not found beside the registry file or on the Python path. Write the '
-                         f"class as module:Class of an installed package or of a file beside the registry file.")
+        raise InputError(
+            f'Module "{module}" was not found beside the registry file or on the Python path. Write the '
+            f"class as module:Class of an installed package or of a file beside the registry file."
+        )
     package = file.parent
     if file.name != "__init__.py" and "." not in module:
         return package, sorted(package.glob("*.py"))

@@ -13,8 +13,13 @@ from pathlib import Path
 from typing import Any
 
 # Distributions whose name differs from the name they are imported by.
-_DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-image", "cv2": "opencv-python-headless",
-                  "yaml": "pyyaml"}
+_DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "cv2": "opencv-python-headless",
+    "yaml": "pyyaml",
+}
 
 
 def library_versions(packages: Iterable[str]) -> dict[str, str]:
@@ -66,5 +71,7 @@ def peak_memory_bytes() -> int:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10)
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
+    )
     return done.stdout.strip()

@@ -124,8 +124,10 @@ def iter_facts(store: Path) -> Iterator[dict[str, Any]]:
         try:
             yield read_facts(folder)
         except CorruptFileError as error:
-            raise CorruptFileError(f'{error} "ssliqa-bench store verify --store {store}" lists all damaged records; '
-                                   f"running the same run again sets it aside and makes it anew.") from error
+            raise CorruptFileError(
+                f'{error} "ssliqa-bench store verify --store {store}" lists all damaged records; '
+                f"running the same run again sets it aside and makes it anew."
+            ) from error
 
 
 def find_record(store: Path, run: str) -> Path:

@@ -16,12 +16,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from ssliqa_bench.errors import RunError
+from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.training.checkpoint import restore_training_state, training_state
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import IntArray, derive_seed
 
 Batch = TypeVar("Batch")
+_OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
+    "adam": (torch.optim.Adam, {}),
+    "adamw": (torch.optim.AdamW, {}),
+    "sgd": (torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+}
 _LOOK_EVERY = 20  # steps between two looks at the loss, each of which waits for the device
 
 
@@ -39,6 +44,18 @@ class Schedule:
     lr_step: int = 0
     lr_factor: float = 0.1
     weight_decay: float = 0.0
+    optimizer: str = "adam"
+
+    def make_optimizer(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """A fresh optimiser: adam, adamw (decoupled decay), or sgd (Nesterov momentum 0.9).
+
+        Raises:
+            InputError: another name.
+        """
+        if self.optimizer not in _OPTIMIZERS:
+            raise InputError(f'Parameter optimizer: got "{self.optimizer}"; expected {", ".join(_OPTIMIZERS)}.')
+        made, arguments = _OPTIMIZERS[self.optimizer]
+        return made(parameters, lr=self.lr, weight_decay=self.weight_decay, **arguments)
 
     def rate(self, epoch: int, fraction: float) -> float:
         """The rate of a step that completes the fraction (0, 1] of an epoch's steps; epochs count from 0."""
@@ -100,8 +117,7 @@ def train(
     Raises:
         RunError: the loss is not finite.
     """
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.Adam(parameters, lr=schedule.lr, weight_decay=schedule.weight_decay)
+    optimizer = schedule.make_optimizer(p for p in model.parameters() if p.requires_grad)
     done, log = 0, []
     if (state := context.checkpoints.load()) is not None:
         restore_training_state(state, model, optimizer)
@@ -146,9 +162,16 @@ def _epoch(
         context.report.step(images, float(terms["loss"].detach()) if look else None)
     means = {name: float(value) / plan.steps for name, value in sums.items()}
     if not all(math.isfinite(value) for value in means.values()):
-        raise RunError(f"{context.name}, epoch {epoch + 1}: the loss is not finite ({means}). Lower the learning "
-                       f"rate (--set lr=…) or look at the scores of the labeled images.")
+        raise RunError(
+            f"{context.name}, epoch {epoch + 1}: the loss is not finite ({means}). Lower the learning "
+            f"rate (--set lr=…) or look at the scores of the labeled images."
+        )
     seconds = time.perf_counter() - started
     rate = optimizer.param_groups[0]["lr"]
-    return {"epoch": epoch + 1, **means, "lr": rate, "seconds": round(seconds, 3),
-            "images_per_second": round(plan.items / max(seconds, 1e-9), 1)}
+    return {
+        "epoch": epoch + 1,
+        **means,
+        "lr": rate,
+        "seconds": round(seconds, 3),
+        "images_per_second": round(plan.items / max(seconds, 1e-9), 1),
+    }

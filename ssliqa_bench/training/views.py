@@ -30,9 +30,7 @@ class View:
     flip: bool = False
 
 
-def draw(
-    images: ImageSet, positions: Sequence[int] | IntArray, view: View, *purpose: Any
-) -> torch.Tensor:
+def draw(images: ImageSet, positions: Sequence[int] | IntArray, view: View, *purpose: Any) -> torch.Tensor:
     """Random crops for training.
 
     Args:

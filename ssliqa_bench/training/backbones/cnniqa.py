@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import torch
 from torch import nn
-from torch.nn import functional
 
 from ssliqa_bench.training.backbones.base import Backbone
 
 _WINDOW = 7
 _SIGMA = 7 / 6
-_STABILISER = 1.0  # added to the local deviation, on the 0-255 scale
 _LUMA = (0.299, 0.587, 0.114)
 
 
@@ -25,15 +23,15 @@ class CNNIQA(Backbone):
 
     dropout = 0.5
 
-    def __init__(self, maps: int = 50, width: int = 400) -> None:
+    def __init__(self, maps: int = 50, width: int = 400, stabiliser: float = 10.0) -> None:
         super().__init__()
         self.features = width
+        self.stabiliser = stabiliser
         self.convolution = nn.Conv2d(1, maps, 7)
         self.hidden = nn.Sequential(nn.Linear(2 * maps, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU())
         axis = torch.arange(_WINDOW, dtype=torch.float64) - _WINDOW // 2
         line = torch.exp(-(axis**2) / (2 * _SIGMA**2))
-        line = (line / line.sum()).float()
-        self.register_buffer("_line", line.reshape(1, 1, 1, -1), persistent=False)
+        self.register_buffer("_line", (line / line.sum()).float(), persistent=False)
         self.register_buffer("_luma", torch.tensor(_LUMA).reshape(1, 3, 1, 1), persistent=False)
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
@@ -53,7 +51,8 @@ class CNNIQA(Backbone):
             return maps.amax(2), maps.amin(2)
         with torch.no_grad():
             maps = self.convolution(patches)
-            places = maps.flatten(2).argmax(2), maps.flatten(2).argmin(2)
+            flat = maps.flatten(2)
+            places = _argmax(flat), _argmax(flat.neg_())
         size = self.convolution.kernel_size[0]
         windows = patches[:, 0].unfold(1, size, 1).unfold(2, size, 1)
         weight, bias = self.convolution.weight[:, 0], self.convolution.bias
@@ -71,7 +70,23 @@ class CNNIQA(Backbone):
         centre = luminance[..., edge:-edge, edge:-edge]
         mean = self._blur(luminance)
         variance = (self._blur(luminance.square()) - mean.square()).clamp_min(0)
-        return (centre - mean) / (variance.sqrt() + _STABILISER)
+        return (centre - mean) / (variance.sqrt() + self.stabiliser)
 
     def _blur(self, values: torch.Tensor) -> torch.Tensor:
-        return functional.conv2d(functional.conv2d(values, self._line), self._line.transpose(2, 3))
+        """Gaussian blur by whole windows, as two products with band matrices: much faster on one channel than a
+        convolution."""
+        return self._bands(values.shape[-2]) @ values @ self._bands(values.shape[-1]).T
+
+    def _bands(self, size: int) -> torch.Tensor:
+        """(size - 6, size): row i holds the Gaussian window over i … i + 6."""
+        rows = torch.arange(size - _WINDOW + 1, device=self._line.device)
+        bands = torch.zeros(len(rows), size, device=self._line.device)
+        bands[rows[:, None], rows[:, None] + torch.arange(_WINDOW, device=rows.device)] = self._line
+        return bands
+
+
+def _argmax(values: torch.Tensor) -> torch.Tensor:
+    """Position of the first largest value along the last axis; on a CPU by numpy, which vectorises it."""
+    if values.device.type == "cpu" and values.dtype != torch.bfloat16:
+        return torch.from_numpy(values.numpy().argmax(-1))
+    return values.argmax(-1)

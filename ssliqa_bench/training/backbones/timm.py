@@ -23,8 +23,10 @@ class TimmBackbone(Backbone):
         try:
             self.network = timm.create_model(name, pretrained=False, num_classes=0, **arguments)
         except RuntimeError as error:
-            raise InputError(f'Backbone "timm:{name}": timm does not know it ({error}). '
-                             f'"python -c \'import timm; print(timm.list_models())\'" lists its names.') from error
+            raise InputError(
+                f'Backbone "timm:{name}": timm does not know it ({error}). '
+                f"\"python -c 'import timm; print(timm.list_models())'\" lists its names."
+            ) from error
         self.features = int(self.network.num_features)
         settings = self.network.pretrained_cfg
         for key in ("mean", "std"):

@@ -26,8 +26,10 @@ class TorchvisionBackbone(Backbone):
         try:
             self.network = models.get_model(name, weights=None)
         except ValueError as error:
-            raise InputError(f'Backbone "torchvision:{name}": torchvision does not know it. "python -c \'import '
-                             f'torchvision; print(torchvision.models.list_models())\'" lists its names.') from error
+            raise InputError(
+                f'Backbone "torchvision:{name}": torchvision does not know it. "python -c \'import '
+                f"torchvision; print(torchvision.models.list_models())'\" lists its names."
+            ) from error
         path, last = _last_linear(self.network, name)
         self.features = last.in_features
         parent = self.network.get_submodule(path.rpartition(".")[0])
@@ -45,6 +47,8 @@ class TorchvisionBackbone(Backbone):
 def _last_linear(network: nn.Module, name: str) -> tuple[str, nn.Linear]:
     linear = [(path, module) for path, module in network.named_modules() if isinstance(module, nn.Linear)]
     if not linear:
-        raise InputError(f'Backbone "torchvision:{name}": has no linear output layer, so no feature vector; '
-                         f"choose a classification network.")
+        raise InputError(
+            f'Backbone "torchvision:{name}": has no linear output layer, so no feature vector; '
+            f"choose a classification network."
+        )
     return linear[-1]

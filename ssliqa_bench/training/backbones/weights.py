@@ -25,11 +25,16 @@ def load_weights(backbone: Backbone, path: str) -> None:
     missing = sorted(name for name in own if name not in stored)
     wrong = sorted(name for name in own if name in stored and stored[name].shape != own[name].shape)
     if missing or wrong:
-        problem = (f"lacks {len(missing)} of {len(own)} tensors (first: {missing[0]})" if missing
-                   else f"has another shape for {wrong[0]}: {tuple(stored[wrong[0]].shape)}, "
-                        f"expected {tuple(own[wrong[0]].shape)}")
-        raise InputError(f"Weights file {path} {problem}. Name the file made for this backbone with "
-                         f"--set weights_file=FILE, or ask for random weights with --set pretrained=false.")
+        problem = (
+            f"lacks {len(missing)} of {len(own)} tensors (first: {missing[0]})"
+            if missing
+            else f"has another shape for {wrong[0]}: {tuple(stored[wrong[0]].shape)}, "
+            f"expected {tuple(own[wrong[0]].shape)}"
+        )
+        raise InputError(
+            f"Weights file {path} {problem}. Name the file made for this backbone with "
+            f"--set weights_file=FILE, or ask for random weights with --set pretrained=false."
+        )
     network.load_state_dict({name: stored[name] for name in own})
 
 
@@ -41,7 +46,9 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and safetensors each raise their own kinds
-        raise InputError(f"Weights file {path}: not readable as safetensors or a PyTorch state dict ({error}).") from error
+        raise InputError(
+            f"Weights file {path}: not readable as safetensors or a PyTorch state dict ({error})."
+        ) from error
     for wrapper in _WRAPPERS:
         if isinstance(content, dict) and isinstance(content.get(wrapper), dict):
             content = content[wrapper]

@@ -1,0 +1,88 @@
+"""`evaluate`: all metrics of a CSV file of scores and predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+_ABOUT_STATUS = {
+    "ok": "the curve asked for",
+    "linear": "a straight line fits as well or better",
+    "step": "the best curve is a step",
+    "exponential": "the best curve has one bend",
+    "flat": "no increasing curve beats the constant; RMSE is the standard deviation of the scores",
+    "none": "nothing was fitted",
+}
+
+
+def evaluate(
+    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="CSV with the columns score and prediction.")],
+    mapping: Annotated[
+        str, typer.Option(help="Fitted before PLCC and RMSE: logistic4, logistic5, linear or none.")
+    ] = "logistic4",
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A further metric: mae_mapped or rmse_raw. May be given several times.")
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(min=0, help="Draws behind the 95 % intervals; 0 leaves the intervals out.")
+    ] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compute SRCC, KRCC, PLCC and RMSE with the mapping's status, and intervals.
+
+    Higher must mean better in both columns. Other columns are ignored.
+    """
+    from ssliqa_bench.errors import InputError
+    from ssliqa_bench.evaluation.inputs import read_score_file
+    from ssliqa_bench.evaluation.metrics import evaluate as compute
+    from ssliqa_bench.evaluation.uncertainty import bootstrap_intervals
+
+    predictions, scores = read_score_file(file)
+    try:
+        metrics = compute(predictions, scores, mapping=mapping, extra=tuple(metric or ()))
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from error
+    if bootstrap:
+        metrics["extra"].update(bootstrap_intervals(predictions, scores, replicates=bootstrap, seed=seed))
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(metrics, indent=1, allow_nan=False))
+    else:
+        _print_table(file, metrics)
+
+
+def _print_table(file: Path, metrics: dict[str, Any]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    extra = dict(metrics["extra"])
+    table = Table(title=f"{file.name}: {metrics['n']} images", title_justify="left")
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval")
+    for name in ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped"):
+        low, high = extra.pop(f"{name}_lo", None), extra.pop(f"{name}_hi", None)
+        table.add_row(name, _number(metrics[name]), "" if low is None else f"{_number(low)} … {_number(high)}")
+    for name, value in extra.items():
+        table.add_row(name, _number(value), "")
+    status = metrics["mapping"]
+    console = Console()
+    console.print(table)
+    console.print(f"mapping: {status} ({_ABOUT_STATUS[status]})", highlight=False)
+    if metrics["srcc"] is not None and metrics["srcc"] < 0:
+        console.print("The relation is negative: higher must mean better in both columns.", highlight=False)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e5 or value == 0 else f"{value:.4g}"
+
+
+def register(app: typer.Typer) -> None:
+    """Attach the command to the app."""
+    app.command("evaluate")(evaluate)

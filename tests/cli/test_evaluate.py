@@ -1,0 +1,74 @@
+"""The command `evaluate`: its JSON, its table, its messages."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssliqa_bench.cli.app import main
+from ssliqa_bench.evaluation.metrics import evaluate
+
+
+def _write(folder: Path, *, sign: float = 1.0, n: int = 60) -> tuple[Path, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(1)
+    pred = rng.normal(size=n)
+    scores = np.round(50 + sign * 30 * np.tanh(pred) + 5 * rng.normal(size=n), 3)
+    path = folder / "scores.csv"
+    rows = [f"{i}.png,{score!r},{value!r}" for i, (score, value) in enumerate(zip(scores.tolist(), pred.tolist()))]
+    path.write_text("\n".join(["image,score,prediction", *rows]) + "\n")
+    return path, pred, scores
+
+
+def test_json_is_the_metrics_object_with_intervals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, pred, scores = _write(tmp_path)
+    assert main(["evaluate", str(path), "--json", "--bootstrap", "50"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    extra = printed.pop("extra")
+    expected = evaluate(pred, scores)
+    assert expected.pop("extra") == {}
+    assert printed == expected
+    assert extra["srcc_lo"] < printed["srcc"] < extra["srcc_hi"]
+    assert main(["evaluate", str(path), "--json", "--bootstrap", "0", "--metric", "mae_mapped",
+                 "--mapping", "linear"]) == 0
+    assert json.loads(capsys.readouterr().out) == evaluate(pred, scores, mapping="linear", extra=("mae_mapped",))
+
+
+def test_the_table_names_metrics_status_and_a_negative_relation(tmp_path: Path,
+                                                                capsys: pytest.CaptureFixture[str]) -> None:
+    path, pred, scores = _write(tmp_path)
+    assert main(["evaluate", str(path), "--bootstrap", "20"]) == 0
+    printed = capsys.readouterr().out
+    for name in ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped", "95 % interval", "mapping: ok"):
+        assert name in printed
+    assert f"{evaluate(pred, scores)['srcc']:.4f}" in printed
+    assert "negative" not in printed
+    path, _, _ = _write(tmp_path, sign=-1.0)
+    assert main(["evaluate", str(path), "--bootstrap", "0"]) == 0
+    assert "The relation is negative" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("content", "said"), [
+    ("score,predicted\n1,2\n", "prediction"),
+    ("score,prediction\n1,2\n2,nan\n", "scores.csv:3: prediction"),
+    ("score,prediction\n1,2\n", "expected at least 2"),
+    ("", "empty"),
+])
+def test_bad_files_end_with_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str,
+                                        said: str) -> None:
+    path = tmp_path / "scores.csv"
+    path.write_text(content)
+    assert main(["evaluate", str(path)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("Error: ") and said in captured.err and "Traceback" not in captured.err
+
+
+def test_unknown_mapping_and_metric(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, _, _ = _write(tmp_path)
+    assert main(["evaluate", str(path), "--mapping", "logistc4"]) == 2
+    assert "Did you mean 'logistic4'" in capsys.readouterr().err
+    assert main(["evaluate", str(path), "--metric", "mae"]) == 2
+    assert 'Unknown metric "mae"' in capsys.readouterr().err

@@ -1,0 +1,57 @@
+"""What the README quotes is what the repository holds: the board, the example, the commands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def _between(first: str, last: str) -> str:
+    found = re.search(rf"<!-- {first}.*?-->\n(.*?)<!-- {last} -->", README, re.DOTALL)
+    assert found is not None, f"README.md lacks the part between '{first}' and '{last}'"
+    return found.group(1).strip()
+
+
+def test_board_is_that_of_the_committed_records() -> None:
+    board = (ROOT / "leaderboards/demo/standard.md").read_text()
+    quoted = _between("board", "end of board")
+    assert quoted.count("|") > 20
+    assert quoted in board
+
+
+@pytest.mark.parametrize("file", ["my_method.py", "my_registry.yaml"])
+def test_example_is_the_one_that_is_tested(file: str) -> None:
+    assert (ROOT / "docs/examples" / file).read_text().strip() in _between("example", "end of example")
+
+
+def test_commands_exist() -> None:
+    from typer.main import get_command
+
+    from ssliqa_bench.cli.app import app
+
+    command = get_command(app)
+    lines = re.findall(r"^ssliqa-bench (.+)$", README, re.MULTILINE)
+    assert len(lines) >= 8
+    for line in lines:
+        words = shlex.split(line, comments=True)
+        known = command.commands[words[0]]  # type: ignore[attr-defined]
+        if hasattr(known, "commands"):
+            known, words = known.commands[words[1]], words[1:]
+        options = {name for parameter in known.params for name in parameter.opts}
+        assert {word for word in words if word.startswith("--")} <= options, line
+
+
+def test_makefile_has_the_targets() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"`?make ([a-z-]+)", README)) <= targets
+
+
+def test_files_that_are_linked_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("http") or (ROOT / target).exists(), target
