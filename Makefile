@@ -13,7 +13,8 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
 
-.PHONY: help install install-test demo test test-slow test-wheel check-board lint types bench mapping-cases demo-records lock clean
+.PHONY: help install install-test demo test test-slow test-wheel check-board lint types bench mapping-cases demo-records \
+  demo-claims lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -82,6 +83,9 @@ demo-records: $(INSTALLED) ## run the demo suite with seeds 0-4; write records a
 	@$(BIN)/ssliqa-bench sweep demo --seeds 5 --jobs $(JOBS) --store runs/demo-records --json \
 	  | $(BIN)/python .ci/demo_records.py runs/demo-records leaderboards/demo
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards
+
+demo-claims: $(INSTALLED) ## check what the demo pair must show, on the models of `make demo-records`
+	@$(BIN)/python benchmarks/claims/demo.py --store runs/demo-records
 
 check-board: $(INSTALLED) ## check that the committed demo board follows from the committed records
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards --check

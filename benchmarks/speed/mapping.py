@@ -198,7 +198,7 @@ def complaints(case: Case, *, reference: bool = True) -> tuple[list[str], float,
     excess = 0.0
     if reference:
         best = reference_error(case.pred, case.scores)
-        excess = (error - best) / (1e-6 * best + 1e-9 + rounding)
+        excess = float((error - best) / (1e-6 * best + 1e-9 + rounding))
         if excess > 1:
             said.append(f"scipy leaves {best:.12g}, the mapping {error:.12g}")
     return said, excess, mapping

@@ -35,16 +35,12 @@ def evaluate(
 
     Higher must mean better in both columns. Other columns are ignored.
     """
-    from ssliqa_bench.errors import InputError
     from ssliqa_bench.evaluation.inputs import read_score_file
     from ssliqa_bench.evaluation.metrics import evaluate as compute
     from ssliqa_bench.evaluation.uncertainty import bootstrap_intervals
 
     predictions, scores = read_score_file(file)
-    try:
-        metrics = compute(predictions, scores, mapping=mapping, extra=tuple(metric or ()))
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from error
+    metrics = compute(predictions, scores, mapping=mapping, extra=tuple(metric or ()))
     if bootstrap:
         metrics["extra"].update(bootstrap_intervals(predictions, scores, replicates=bootstrap, seed=seed))
     if as_json:

@@ -111,7 +111,7 @@ def test(
     """Evaluate a stored model on further datasets, without training."""
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.execute import spec_of
+    from ssliqa_bench.runner.execute import spec_of, unanswered
     from ssliqa_bench.runner.plan import make_plan
     from ssliqa_bench.store.records import checked_facts, find_record
 
@@ -119,15 +119,15 @@ def test(
     facts = checked_facts(folder)
     names = load_registry(registry or ())
     asked = tuple(dict.fromkeys(names.dataset(name).name for name in on.split(",") if name))
-    missing = tuple(name for name in asked if name not in facts["metrics"])
+    settings = settings_of(
+        store=store, data_root=data_root, device=facts["device"], threads=facts["threads"], skip_bad=skip_bad
+    )
+    plan = make_plan(replace(spec_of(facts), tests=asked), names, settings)
+    missing = unanswered(plan, facts)
     if missing:
         from ssliqa_bench.runner.compute import add_tests
 
-        settings = settings_of(
-            store=store, data_root=data_root, device=facts["device"], threads=facts["threads"], skip_bad=skip_bad
-        )
-        spec = replace(spec_of(facts), tests=missing)
-        facts = add_tests(make_plan(spec, names, settings), facts, missing, settings)
+        facts = add_tests(plan, facts, missing, settings)
     entry = run_entry("done" if missing else "cached", facts)
     if json:
         print_json({"runs": [entry]})
@@ -215,7 +215,7 @@ def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
 def _planned(plan: Any, settings: Any) -> dict[str, Any]:
     from ssliqa_bench.runner.execute import cell, stored_facts
 
-    stored = settings.use_store and stored_facts(plan, settings) is not None
+    stored = settings.use_store and stored_facts(plan, settings, look_only=True) is not None
     roles = {name: {role: list(own).count(role) for role in sorted(set(own))} for name, own in plan.roles.items()}
     return {
         "key": plan.key,

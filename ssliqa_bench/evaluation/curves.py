@@ -1,4 +1,7 @@
-"""The increasing curves that a mapping can be, on standardised predictions, and their parameters in user units."""
+"""The increasing curves that a mapping can be, on standardised predictions, and their parameters in user units.
+
+Overflow to infinity and underflow to zero are meant to happen here; the callers keep numpy quiet about both.
+"""
 
 from __future__ import annotations
 
@@ -29,13 +32,11 @@ class Units:
 
     def standardise(self, x: FloatArray) -> FloatArray:
         """Predictions in user units to z."""
-        with np.errstate(over="ignore"):
-            return (np.ldexp(x, -self.exponent) - self.location) / self.scale
+        return (np.ldexp(x, -self.exponent) - self.location) / self.scale
 
     def score(self, y: FloatArray) -> FloatArray:
         """Standardised scores back to the units of the scores, no further out than float64 reaches."""
-        with np.errstate(over="ignore"):
-            return np.clip(self.mean + self.spread * y, -_LARGEST, _LARGEST)
+        return np.clip(self.mean + self.spread * y, -_LARGEST, _LARGEST)
 
     def position(self, z: float) -> float:
         """A place on the axis of the predictions, in user units."""
@@ -43,13 +44,11 @@ class Units:
 
     def length(self, z: float) -> float:
         """A difference of predictions, in user units; infinite where float64 ends."""
-        with np.errstate(over="ignore", under="ignore"):
-            return float(np.ldexp(z * self.scale, self.exponent))
+        return float(np.ldexp(z * self.scale, self.exponent))
 
     def slope(self, per_z: float) -> float:
         """A slope, in score units per user unit of the predictions; infinite where float64 ends."""
-        with np.errstate(over="ignore", under="ignore"):
-            return float(np.ldexp(self.spread * per_z / self.scale, -self.exponent))
+        return float(np.ldexp(self.spread * per_z / self.scale, -self.exponent))
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,7 @@ class Line:
 
     def value(self, z: FloatArray) -> FloatArray:
         """The curve at z."""
-        with np.errstate(over="ignore"):
-            return self.base + self.slope * z if self.slope else np.full_like(z, self.base)
+        return self.base + self.slope * z if self.slope else np.full_like(z, self.base)
 
     def params(self, units: Units) -> dict[str, float]:
         """Slope and intercept, or the level of a constant."""
@@ -103,8 +101,7 @@ class Exponential:
 
     def value(self, z: FloatArray) -> FloatArray:
         """The curve at z."""
-        with np.errstate(over="ignore"):
-            return self.base + self.rise * np.exp(np.clip((z - self.anchor) / self.width, -STEEPEST, STEEPEST))
+        return self.base + self.rise * np.exp(np.clip((z - self.anchor) / self.width, -STEEPEST, STEEPEST))
 
     def params(self, units: Units) -> dict[str, float]:
         """score = base + rise·exp((x - anchor)/width)."""
@@ -126,10 +123,9 @@ class Logistic:
 
     def value(self, z: FloatArray) -> FloatArray:
         """The curve at z."""
-        with np.errstate(over="ignore"):
-            u = np.clip((z - self.centre) / self.width, -STEEPEST, STEEPEST)
-            curve = self.base + self.rise * half_logistic(u, self.upper)
-            return curve + self.slope * (z - self.centre) if self.slope else curve
+        u = np.clip((z - self.centre) / self.width, -STEEPEST, STEEPEST)
+        curve = self.base + self.rise * half_logistic(u, self.upper)
+        return curve + self.slope * (z - self.centre) if self.slope else curve
 
     def params(self, units: Units) -> dict[str, float]:
         """β1 to β4 of the four-parameter logistic."""

@@ -56,7 +56,7 @@ def read_score_file(path: Path | str) -> tuple[FloatArray, FloatArray]:
 
     Raises:
         InputError: no such file, not text, a column that is missing or stands twice, a row with too few or too
-            many cells, a cell that is not a finite number, no rows.
+            many cells, a cell that is not a finite number, fewer than two rows.
     """
     path = Path(path)
     lines = _lines(path)
@@ -85,8 +85,8 @@ def read_score_file(path: Path | str) -> tuple[FloatArray, FloatArray]:
     if problems:
         more = f"\n(and {len(problems) - _SHOWN} more)" if len(problems) > _SHOWN else ""
         raise InputError("\n".join(problems[:_SHOWN]) + more)
-    if not rows:
-        raise InputError(f"{path}: has a header and no rows; expected one row per image.")
+    if len(rows) < 2:
+        raise InputError(f"{path}: has {len(rows)} rows below its header; expected one per image, at least 2.")
     table = np.asarray(rows, dtype=np.float64)
     return table[:, 0].copy(), table[:, 1].copy()
 

@@ -15,8 +15,9 @@ import numpy as np
 
 from ssliqa_bench.errors import unknown_name
 from ssliqa_bench.evaluation.curves import Curve, Exponential, Line, Logistic, Step, Units
+from ssliqa_bench.evaluation.grid import grid_peaks, is_clustered
 from ssliqa_bench.evaluation.inputs import paired
-from ssliqa_bench.evaluation.search import Place, Sample, climb, free_place, grid_peaks
+from ssliqa_bench.evaluation.search import Place, Sample, along_ridge, climb, free_place
 from ssliqa_bench.types import FloatArray
 
 MappingStatus = Literal["ok", "linear", "step", "exponential", "flat", "none"]
@@ -31,6 +32,8 @@ _SAME_ERROR = 1e-10
 _SAME_CORRELATION = 1e-11
 # 1 - r² is 1 in float64: no curve beats the constant.
 _NO_CORRELATION = 1.5e-8
+# What is too large or too small for float64 becomes infinite or zero, and is meant to.
+_QUIET = np.errstate(over="ignore", under="ignore")
 _PREFERENCE: tuple[MappingStatus, ...] = ("linear", "exponential", "step", "ok")
 
 
@@ -53,6 +56,7 @@ class Mapping:
     _curve: Curve | None = field(default=None, repr=False)
     _units: Units | None = field(default=None, repr=False)
 
+    @_QUIET
     def apply(self, x: Any) -> FloatArray:
         """The mapped values of predictions of any shape, in the units of the scores."""
         values = np.asarray(x, dtype=np.float64)
@@ -71,6 +75,7 @@ class _Candidate:
     error: float
 
 
+@_QUIET
 def fit_mapping(pred: Any, scores: Any, *, kind: str = "logistic4") -> Mapping:
     """The increasing curve that takes predictions to opinion scores with the least squared error.
 
@@ -91,7 +96,11 @@ def fit_mapping(pred: Any, scores: Any, *, kind: str = "logistic4") -> Mapping:
     predicted, given = paired(pred, scores, minimum=2 if kind == "none" else MINIMUM)
     if kind == "none":
         return Mapping(kind, "none", {})
-    units, z, y = _standardised(predicted, given)
+    return _fit(predicted, given, kind)
+
+
+def _fit(pred: FloatArray, scores: FloatArray, kind: str) -> Mapping:
+    units, z, y = _standardised(pred, scores)
     sample, spread_at_ties = _sample(z, y)
     if len(sample) < 2 or units.spread == 0:
         return _flat(kind, units)
@@ -222,9 +231,12 @@ def _logistic(sample: Sample, spread_at_ties: float, limits: list[_Candidate]) -
     """
     coarse = sample.pooled(_POOLED)
     places = _climb_all(coarse, _best(grid_peaks(coarse, count=_PEAKS), 0.5, 10), tolerance=1e-2, iterations=5)
-    places = _climb_all(coarse, _best(places, 0.1, 5), tolerance=1e-5, iterations=20)
+    places = _climb_all(coarse, _best(places, 0.1, 5), tolerance=1e-7, iterations=20)
+    if is_clustered(coarse):
+        ridges = [place for free in _best(places, 0.1, 2) if not free.pinned for place in along_ridge(coarse, free)]
+        places += _climb_all(coarse, _best(ridges, 0.1, 5), tolerance=1e-7, iterations=20)
     beaten = max(math.log(limit.correlation) for limit in limits if limit.correlation > 0)
-    places = _best(places + _around(sample, limits), 0.02, 3)
+    places = _best(places + _around(sample, limits), 0.02, 3 if len(coarse) < len(sample) else 5)
     places = _climb_all(sample, places, tolerance=1e-11, iterations=50, beaten=beaten)
     return [_candidate_of_place(place, sample, spread_at_ties) for place in places if place.value > -math.inf]
 

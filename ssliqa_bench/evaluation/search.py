@@ -1,4 +1,4 @@
-"""Where the best logistic curve lies: a grid that follows the data, then Newton steps from its peaks.
+"""Where the best logistic curve lies: Newton steps from places that `grid.py` suggests.
 
 The curve is linear in its two levels, so only centre and width are searched (variable projection). What is
 maximised is the correlation of g((z - centre)/width) with the scores, in its logarithm, which stays well
@@ -17,10 +17,9 @@ from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ssliqa_bench.evaluation.curves import STEEPEST
-from ssliqa_bench.types import FloatArray, IntArray
+from ssliqa_bench.types import FloatArray
 
 # exp(-40) is below the rounding of 1, so a pinned logistic curve is exponential to the last digit.
 PIN = 40.0
@@ -29,12 +28,18 @@ PIN = 40.0
 WIDEST = 1e4
 OUTSIDE = 15.0
 NARROWEST = 0.02
+# The smallest width that a curve is given.
+TINY = 1e-300
 
-_TINY = 1e-300
+# Pooling: single points at either end, and what share of its surroundings makes a gap wide.
 _ENDS = 12
 _WIDE_GAP = 0.3
-_GAPS = 24
-_CENTRES = 41
+# A climb takes the value as exact for gains down to here, and ends for good at a gain of nothing.
+_BELOW_ROUNDING = 1e-12
+_NOTHING = 1e-24
+# A ridge is followed from this log width down, in steps of 1.
+_RIDGE_TOP = 2.0
+_RIDGE_STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,7 @@ class Sample:
     @cached_property
     def log_widths(self) -> tuple[float, float]:
         """The narrowest and the widest curve that is looked at."""
-        return math.log(max(float(np.diff(self.z).min()) * NARROWEST, _TINY)), math.log(WIDEST)
+        return math.log(max(float(np.diff(self.z).min()) * NARROWEST, TINY)), math.log(WIDEST)
 
     def pooled(self, size: int) -> Sample:
         """About `size` points: the ends as they are, neighbours between them averaged in equal numbers.
@@ -120,8 +125,8 @@ def climb(sample: Sample, start: Place, *, tolerance: float, iterations: int, be
     """The maximum above a place, by Newton steps in a trust region.
 
     The last step is the first that is expected to gain less than `tolerance`, counted in the share of the
-    variance that the curve leaves: the closer the fit, the finer. A climb on its way to an exponential curve or
-    a line is given up while it is below the value `beaten` of another curve.
+    variance that the curve leaves: the closer the fit, the finer. A climb on its way to an exponential curve,
+    a line or a step is given up while it is below the value `beaten` of another curve.
     """
     lowest, highest = sample.log_widths
     here = survey(sample, start._replace(log_width=min(max(start.log_width, lowest), highest)))
@@ -131,46 +136,57 @@ def climb(sample: Sample, start: Place, *, tolerance: float, iterations: int, be
         if place.value == -math.inf:
             break
         move, widen, expected = _newton_step(here.slope, here.bend, radius)
-        last = expected <= max(tolerance * -math.expm1(2.0 * min(place.value, 0.0)), 1e-16)
+        last = expected <= max(tolerance * -math.expm1(2.0 * min(place.value, 0.0)), _NOTHING)
         log_width = min(max(place.log_width + widen, lowest), highest)
         there = _survey_within(sample, place, 0.0 if place.pinned else move, log_width)
+        if expected < _BELOW_ROUNDING:
+            # The value says no more; the slopes still do.
+            if there.place.value > place.value - 1e-14 and _newton_step(there.slope, there.bend, 1.0)[2] < expected / 2:
+                here = there
+                if not last:
+                    continue
+            break
         if not (last or place.pinned):
-            # Ridges are curved: step back onto the ridge before the step is judged.
-            for _ in range(2):
-                if there.place.value - place.value > 0.25 * expected or there.bend[0] >= 0.0:
-                    break
-                back = min(max(-there.slope[0] / there.bend[0], -1.0), 1.0)
-                again = _survey_within(sample, there.place, back, log_width)
-                if again.place.value <= there.place.value:
-                    break
-                there = again
+            there = _back_onto_ridge(sample, there, place.value + 0.25 * expected)
         gain = there.place.value - place.value
         length = math.hypot(move, widen)
         if gain < 0.25 * expected:
             radius = length / 4.0
         elif gain > 0.75 * expected:
             radius = min(max(2.0 * length, radius), 4.0)
-        if gain > 0.0 or (last and gain > -1e-15):
+        if gain > 0.0:
             here = there
         if last or radius < 1e-8 or (here.place.value < beaten and _leaves(sample, here)):
             break
     return here.place
 
 
-def _leaves(sample: Sample, hill: Hill) -> bool:
-    """Whether the way up leads to an exponential curve or to a line, which are fitted on their own.
+def _back_onto_ridge(sample: Sample, hill: Hill, enough: float) -> Hill:
+    """A hill at the same width, its lag improved until the value is enough: ridges are curved, and a straight
+    step is judged by where it lands after that."""
+    for _ in range(2):
+        if hill.place.value > enough or hill.bend[0] >= 0.0:
+            break
+        better = _survey_within(sample, hill.place, min(max(-hill.slope[0] / hill.bend[0], -1.0), 1.0),
+                                hill.place.log_width)
+        if better.place.value <= hill.place.value:
+            break
+        hill = better
+    return hill
 
-    On such a way the value is a function of exp(-t) for large t, t being the outward lag or the log width; as a
-    parabola in exp(-t) it has its top at t = ∞, or nearer, as its slope and curvature say.
+
+def _leaves(sample: Sample, hill: Hill) -> bool:
+    """Whether the way up leads to an exponential curve, a step or a line, which are fitted on their own.
+
+    On such a way the value is a function of exp(-t) for large t, t being the size of the lag or the log width;
+    as a parabola in exp(-t) it has its top at t = ∞, or nearer, as its slope and curvature say.
     """
     place, (by_lag, by_width), (lag_twice, mixed, width_twice) = hill
-    bottom, _, top = sample.ends
-    outside = max(place.centre - top, bottom - place.centre) / math.exp(place.log_width)
-    if outside > 2.0 and width_twice < 0.0:
-        slope = (by_lag - mixed * by_width / width_twice) * math.copysign(1.0, place.centre - bottom)
+    if abs(place.lag) > 3.0 and width_twice < 0.0:
+        slope = (by_lag - mixed * by_width / width_twice) * math.copysign(1.0, place.lag)
         if slope > 0.0 and lag_twice - mixed * mixed / width_twice + 2.0 * slope >= 0.0:
             return True
-    if place.log_width > math.log(top - bottom) and lag_twice < 0.0:
+    if place.log_width > math.log(sample.ends[2] - sample.ends[0]) and lag_twice < 0.0:
         slope = by_width - mixed * by_lag / lag_twice
         return slope > 0.0 and width_twice - mixed * mixed / lag_twice + 2.0 * slope >= 0.0
     return False
@@ -186,6 +202,38 @@ def _survey_within(sample: Sample, place: Place, move: float, log_width: float) 
     return survey(sample, Place(place.anchor, lag, log_width))
 
 
+def along_ridge(sample: Sample, start: Place) -> list[Place]:
+    """Places at the local maxima over the width, the lag being the best for each width.
+
+    Between clusters of predictions the lag is settled to many digits by the levels of the clusters, and the
+    width hardly at all: there a grid does not see which width is best.
+    """
+    start = start._replace(log_width=min(start.log_width, _RIDGE_TOP))
+    lowest, highest = max(sample.log_widths[0], start.log_width - _RIDGE_STEPS), _RIDGE_TOP
+    found: list[Place] = []
+    for step in (-1.0, 1.0):
+        place = start
+        while lowest < place.log_width + step < highest:
+            hill = survey(sample, place._replace(log_width=place.log_width + step))
+            hill = _back_onto_ridge(sample, hill, math.inf)
+            if hill.place.value == -math.inf:
+                break
+            place = hill.place
+            found.append(place)
+    found = sorted([survey(sample, start).place, *found], key=lambda place: place.log_width)
+    value = [-math.inf, *(place.value for place in found), -math.inf]
+    # Of a plateau, its edges: where one neighbour is lower.
+    return [place for k, place in enumerate(found)
+            if value[k + 1] >= max(value[k], value[k + 2]) and value[k + 1] > min(value[k], value[k + 2]) + 1e-13]
+
+
+def free_place(sample: Sample, centre: float, width: float, value: float) -> Place:
+    """The place of a curve given by centre and width."""
+    width = max(width, TINY)
+    end = min(max(centre, sample.ends[0]), sample.ends[2])
+    return Place(end, min(max((centre - end) / width, -OUTSIDE), OUTSIDE), math.log(width), value)
+
+
 def survey(sample: Sample, place: Place) -> Hill:
     """The log correlation at a place, with its first and second derivatives (lag twice, mixed, width twice).
 
@@ -197,8 +245,7 @@ def survey(sample: Sample, place: Place) -> Hill:
     upper = place.centre >= sample.ends[1]
     terms = np.empty((6, len(sample)))
     g, by_lag, by_width, lag_twice, mixed, width_twice = terms
-    with np.errstate(over="ignore"):
-        u = (sample.z - anchor) * math.exp(-log_width)
+    u = (sample.z - anchor) * math.exp(-log_width)
     u -= lag
     np.minimum(np.maximum(u, -STEEPEST, out=u), STEEPEST, out=u)
     # σ(u) above the middle, σ(u) - 1 below it: small where it hardly varies, so that centring keeps the digits.
@@ -209,9 +256,9 @@ def survey(sample: Sample, place: Place) -> Hill:
     if not place.pinned:
         seen = by_lag * sample.weight
         total = float(seen.sum())
-        if total > _TINY:
-            mean = float(seen @ sample.z) / total
-            anchor, lag = mean, lag + (anchor - mean) * math.exp(-log_width)
+        if total > TINY:
+            mean = float(seen @ u) / total
+            anchor, lag = anchor + (lag + mean) * math.exp(log_width), -mean
     u += lag
     np.multiply(by_lag, e - g, out=lag_twice)
     if not upper:
@@ -258,134 +305,3 @@ def _newton_step(slope: tuple[float, float], bend: tuple[float, float, float],
     if length > radius:
         x, y = x * radius / length, y * radius / length
     return x, y, p * x + q * y + 0.5 * (a * x * x + 2.0 * b * x * y + c * y * y)
-
-
-def grid_peaks(sample: Sample, *, count: int) -> list[Place]:
-    """Free places at the best local maxima of a grid, looked at more closely, and pinned ones of both ends.
-
-    Centres stand at the data, widths are distances to the k-th neighbour, so that the grid is as fine as the
-    data wherever they are dense. Best first.
-    """
-    z, size = sample.z, len(sample)
-    if size <= 32:
-        pairs = np.repeat(np.arange(size), 2)
-        low, high = pairs[:-1], pairs[1:]
-    else:
-        low = high = np.unique(np.linspace(0, size - 1, _CENTRES).astype(np.int64))
-    neighbours = np.unique(np.geomspace(1, size, 13).astype(np.int64))
-    reach = (z[np.minimum(high + neighbours[:, None], size - 1)] - z[np.maximum(low - neighbours[:, None], 0)]) / 4
-    width = np.concatenate([reach[:1] / 6, reach, reach[-1:] * 3, reach[-1:] * 9])
-    centre = np.broadcast_to((z[low] + z[high]) / 2, width.shape)
-    beyond_centre, beyond_width = _beyond_ends(z, neighbours)
-    gap_centre, gap_width = _in_gaps(z)
-    centres = np.concatenate([centre.ravel(), beyond_centre, gap_centre])
-    widths = np.concatenate([width.ravel(), beyond_width, gap_width])
-    value = grid_values(sample, centres, widths)
-
-    inner = width.size
-    best = [*_peaks(value[:inner].reshape(width.shape))[:count],
-            *(inner + _highest(value[inner:inner + len(beyond_width)], 2)),
-            *(inner + len(beyond_width) + _highest(value[inner + len(beyond_width):], count // 2))]
-    near = np.linspace(-1.2, 1.2, 5)
-    widths = widths[best][:, None, None] * np.exp(near / 2)
-    centres = centres[best][:, None, None] + widths * near[:, None]
-    widths = np.broadcast_to(widths, centres.shape)
-    value = grid_values(sample, centres.ravel(), widths.ravel()).reshape(len(best), 25)
-    at = np.argmax(value, axis=1)
-    found = [free_place(sample, float(c.ravel()[k]), float(w.ravel()[k]), float(v[k]))
-             for c, w, v, k in zip(centres, widths, value, at) if np.isfinite(v[k])]
-    return sorted(found + _hung(sample, neighbours), key=lambda place: -place.value)
-
-
-def free_place(sample: Sample, centre: float, width: float, value: float) -> Place:
-    """The place of a curve given by centre and width."""
-    width = max(width, _TINY)
-    end = min(max(centre, sample.ends[0]), sample.ends[2])
-    return Place(end, min(max((centre - end) / width, -OUTSIDE), OUTSIDE), math.log(width), value)
-
-
-def _beyond_ends(z: FloatArray, neighbours: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Centres beyond both ends, with their widths: nearly exponential curves."""
-    centre, width = [], []
-    for end, sign in ((float(z[-1]), 1.0), (float(z[0]), -1.0)):
-        scale = np.abs(end - z[::int(-sign)][np.minimum(neighbours, len(z) - 1)])
-        scale = np.concatenate([scale / 3, scale[-1:] * np.array([1.0, 3.0])])
-        for offset in (2.0, 6.0):
-            centre.append(end + sign * offset * scale)
-            width.append(scale)
-    return np.concatenate(centre), np.concatenate(width)
-
-
-def _in_gaps(z: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Centres in wide gaps, with widths between the size of the cluster they lean on and that of the gap."""
-    size = len(z)
-    gap = np.diff(z)
-    place = np.arange(size - 1)
-    reach = 1 + size // 40
-    centre, width = [np.empty(0)], [np.empty(0)]
-    offsets = np.array([0.0, 1.0, 2.5, 5.0])[:, None]
-    for near, far, sign in ((place, place - reach, 1.0), (place + 1, place + 1 + reach, -1.0)):
-        inside = (far >= 0) & (far < size)
-        local = np.where(inside, np.abs(z[near] - z[np.clip(far, 0, size - 1)]), np.inf)
-        ratio = gap / local
-        for j in _highest(ratio, _GAPS):
-            if ratio[j] < 6.0:
-                break
-            widths = np.geomspace(local[j], gap[j], 2 + int(np.log(ratio[j])))
-            centre.append((z[near[j]] + sign * offsets * widths).ravel())
-            width.append(np.tile(widths, len(offsets)))
-    return np.concatenate(centre), np.concatenate(width)
-
-
-def _hung(sample: Sample, neighbours: IntArray) -> list[Place]:
-    """The best places pinned to either end, on a grid of widths."""
-    found = []
-    for pin in (PIN, -PIN):
-        distance = sample.z[-1] - sample.z[::-1] if pin > 0 else sample.z - sample.z[0]
-        scale = distance[np.minimum(neighbours, len(sample) - 1)]
-        width = np.maximum(np.concatenate([scale[:1] / 10, scale / 3, scale[-1:] * np.array([1.0, 3.0, 9.0])]), _TINY)
-        with np.errstate(over="ignore"):
-            shape = np.exp((-distance / width[:, None]).astype(np.float32))
-        if pin > 0:
-            score, weight = sample.score[::-1], sample.weight[::-1]
-        else:
-            score, weight, shape = sample.score, sample.weight, -shape
-        value = _log_correlation(shape, weight, score)
-        end = sample.ends[2] if pin > 0 else sample.ends[0]
-        found += [Place(end, pin, math.log(width[k]), float(value[k])) for k in _peaks(value[:, None])[:2]]
-    return found
-
-
-def grid_values(sample: Sample, centre: FloatArray, width: FloatArray) -> FloatArray:
-    """Log correlation for many centres and widths, without derivatives; -inf where it is not positive."""
-    with np.errstate(over="ignore"):
-        shape = sample.z - centre[:, None]
-        shape *= (0.5 / np.maximum(width, _TINY))[:, None]
-        # Single precision ranks places well enough, in half the time.
-        single = shape.astype(np.float32)
-    return _log_correlation(np.tanh(single, out=single), sample.weight, sample.score)
-
-
-def _log_correlation(shape: NDArray[np.float32], weight: FloatArray, score: FloatArray) -> FloatArray:
-    """Log of the correlation of each row with the scores, up to what pooling hides; `shape` is overwritten."""
-    sides = np.stack([weight, weight * score], axis=1).astype(np.float32)
-    mean, a = (shape @ sides).astype(np.float64).T
-    b = np.square(shape, out=shape) @ sides[:, 0] - mean * mean
-    good = (a > 0) & (b > 1e-6)
-    return np.where(good, np.log(np.where(good, a, 1.0)) - 0.5 * np.log(np.where(good, b, 1.0)), -np.inf)
-
-
-def _peaks(value: FloatArray) -> IntArray:
-    """Flat indices of the local maxima of a table, highest first."""
-    rows, columns = value.shape
-    padded = np.full((rows + 2, columns + 2), -np.inf)
-    padded[1:-1, 1:-1] = value
-    tall = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-    around = np.maximum(np.maximum(tall[:, :-2], tall[:, 1:-1]), tall[:, 2:])
-    at = np.flatnonzero((value >= around) & (value > -np.inf))
-    return at[np.argsort(-value.ravel()[at], kind="stable")]
-
-
-def _highest(value: FloatArray, count: int) -> IntArray:
-    """Indices of the highest values, highest first."""
-    return np.argsort(-value, kind="stable")[:count]

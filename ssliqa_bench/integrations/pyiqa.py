@@ -36,8 +36,8 @@ class MetricPredictor:
     """Judges whole images one at a time: several metrics give another value inside a batch."""
 
     def __init__(self, name: str, device: torch.device) -> None:
-        if name not in pyiqa.list_models():
-            raise InputError(f'pyiqa has no metric "{name}". "pyiqa --list" shows all.')
+        if name not in pyiqa.list_models(metric_mode="NR"):
+            raise InputError(f'Parameter metric: pyiqa has no no-reference metric "{name}". "pyiqa --list" shows all.')
         with contextlib.redirect_stdout(io.StringIO()):  # pyiqa prints where it loads weights from
             self._metric: Any = pyiqa.create_metric(name, device=device)
         self._sign = -1.0 if self._metric.lower_better else 1.0

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 
+from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.stages import Stage
 from ssliqa_bench.types import Artifact, FloatArray
@@ -42,13 +43,23 @@ class Learner(ABC):
 
     Args:
         params: all parameters of the registry entry, resolved.
+
+    Raises:
+        InputError: a parameter lies below its smallest value, or is no number where it has one.
     """
 
     needs: ClassVar[Needs] = Needs()
     # Parameters that decide how a finished model looks at an image; they are part of a prediction's key.
     predict_params: ClassVar[tuple[str, ...]] = ()
+    # Smallest values of parameters; where that is written as an int, the parameter is a whole number.
+    least: ClassVar[Mapping[str, float]] = {}
 
     def __init__(self, params: Mapping[str, Any]) -> None:
+        for name, least in self.least.items():
+            value = params.get(name)
+            if value is not None and (not isinstance(value, int | type(least)) or value < least):
+                kind = "a whole number" if isinstance(least, int) else "a number"
+                raise InputError(f"Parameter {name}: got {value}; expected {kind}, {least:g} or more.")
         self.params = dict(params)
 
     @abstractmethod

@@ -8,7 +8,7 @@ regression is fitted on, its constants, when pseudo-labels are made) is decided 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,8 +55,8 @@ LabelBlock = Callable[[StageContext, IntArray, TeacherView], FloatArray]
 
 
 def count_one_in(n: int, rate: float) -> int:
-    """One in `rate` of n images: ceil(n / rate), at least one; rate 0 means none."""
-    return 0 if rate == 0 or n == 0 else max(1, math.ceil(n / rate))
+    """One in `rate` of n images: ceil(n / rate), at most all; rate 0 means none."""
+    return 0 if rate == 0 else min(n, math.ceil(n / rate))
 
 
 def smallest_difference(first: FloatArray, second: FloatArray, count: int) -> IntArray:
@@ -199,6 +199,12 @@ class SSIQA(Supervised):
     """Θ_0 from the labeled side, then one student per block of the unlabeled side."""
 
     needs: ClassVar[Needs] = Needs(unlabeled=True)
+    least: ClassVar[Mapping[str, float]] = {
+        **Supervised.least,
+        **dict.fromkeys(("blocks", "phase_epochs", "weak_views", "krr_max"), 1),
+        "phase_lr_step": 0,
+        **dict.fromkeys(("phase_lr", "phase_lr_factor", "k1", "k2", "krr_rate", "krr_gamma", "krr_lambda"), 0.0),
+    }
 
     def stages(self) -> list[Stage]:
         """`initial`, then `phase-1` … `phase-N`."""

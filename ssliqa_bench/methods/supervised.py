@@ -6,6 +6,7 @@ Incremental Learning", AAAI 2024, implementation details of the initial phase.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
@@ -70,6 +71,11 @@ class Supervised(Learner):
 
     needs: ClassVar[Needs] = Needs()
     predict_params: ClassVar[tuple[str, ...]] = ("backbone", "crop", "test_crops")
+    least: ClassVar[Mapping[str, float]] = {
+        **dict.fromkeys(("crop", "crops", "test_crops", "batch_size", "epochs"), 1),
+        **dict.fromkeys(("warmup_epochs", "lr_step"), 0),
+        **dict.fromkeys(("lr", "lr_factor", "weight_decay", "smooth_l1_beta"), 0.0),
+    }
 
     def stages(self) -> list[Stage]:
         """One stage: the initial phase."""

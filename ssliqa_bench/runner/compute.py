@@ -22,7 +22,13 @@ from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_cont
 from ssliqa_bench.runner.stages import StageResult, StageRunner
 from ssliqa_bench.store import provenance
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.store.records import join_predictions, read_predictions, record_folder, write_record
+from ssliqa_bench.store.records import (
+    checked_facts,
+    join_predictions,
+    read_predictions,
+    record_folder,
+    write_record,
+)
 from ssliqa_bench.types import Artifact, Role
 
 _log = logging.getLogger("ssliqa_bench")
@@ -58,14 +64,18 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
     scorer = Scorer(plan, learner, store, {name: test_set(sources[name]) for name in datasets}, use_store=True)
     scored = scorer.score(facts["keys"]["model"], artifact)
     folder = record_folder(settings.store, str(facts["key"]))
-    updated = {
-        **facts,
-        "metrics": {**facts["metrics"], **scored.metrics},
-        "datasets": {**facts["datasets"], **_dataset_facts(plan, sources, skipped, datasets)},
-        "evaluation_inputs": {**facts["evaluation_inputs"], **scored.checksums},
-        "keys": {**facts["keys"], "predictions": {**facts["keys"]["predictions"], **scored.keys}},
-    }
-    write_record(settings.store, updated, join_predictions([read_predictions(folder), *scored.predictions]))
+    with store.lock(folder.name):
+        facts = checked_facts(folder)  # another process may have added further ones meanwhile
+        held = read_predictions(folder)
+        kept = [held.of(name) for name in facts["metrics"] if name not in datasets]
+        updated = {
+            **facts,
+            "metrics": {**facts["metrics"], **scored.metrics},
+            "datasets": {**facts["datasets"], **_dataset_facts(plan, sources, skipped, datasets)},
+            "evaluation_inputs": {**facts["evaluation_inputs"], **scored.checksums},
+            "keys": {**facts["keys"], "predictions": {**facts["keys"]["predictions"], **scored.keys}},
+        }
+        write_record(settings.store, updated, join_predictions([*kept, *scored.predictions]))
     return updated
 
 
@@ -158,7 +168,8 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
         "git": provenance.git_state(),
         "notes": [],
     }
-    write_record(settings.store, facts, join_predictions(final.predictions))
+    with store.lock(plan.key):
+        write_record(settings.store, facts, join_predictions(final.predictions))
     _discard(stages, settings.keep, store)
     return facts
 

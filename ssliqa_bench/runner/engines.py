@@ -104,6 +104,9 @@ def _in_processes(
                     error="its worker process died (killed, or out of "
                     "memory). The same sweep continues where it stopped.",
                 )
+            except StorageError:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
             report(results[index], len(results), len(specs))
     return [results[i] for i in range(len(specs))]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ssliqa_bench.errors import CorruptFileError
 from ssliqa_bench.files import set_aside
-from ssliqa_bench.runner.plan import Plan, Settings
+from ssliqa_bench.runner.plan import Plan, Settings, cell_of
 from ssliqa_bench.store.key import Difference, differences
 from ssliqa_bench.store.records import checked_facts, iter_facts, record_folder
 from ssliqa_bench.types import Pair, RunSpec
@@ -38,7 +38,7 @@ def run(plan: Plan, settings: Settings) -> Outcome:
         StorageError: the disk is full.
     """
     stored = stored_facts(plan, settings) if settings.use_store else None
-    missing = () if stored is None else tuple(name for name in plan.spec.tests if name not in stored["metrics"])
+    missing = () if stored is None else unanswered(plan, stored)
     if stored is not None and not missing:
         return Outcome(stored, cached=True)
     # From here on torch is needed.
@@ -49,16 +49,29 @@ def run(plan: Plan, settings: Settings) -> Outcome:
     return Outcome(compute(plan, settings), cached=False)
 
 
-def stored_facts(plan: Plan, settings: Settings) -> dict[str, Any] | None:
-    """Facts of the finished record of a plan; a damaged one is set aside, said, and counts as missing."""
+def stored_facts(plan: Plan, settings: Settings, *, look_only: bool = False) -> dict[str, Any] | None:
+    """Facts of the finished record of a plan; a damaged one is set aside, said, and counts as missing.
+
+    A record that went on without unreadable images answers only who goes on without them. With `look_only`
+    a damaged record stays where it is.
+    """
     folder = record_folder(settings.store, plan.key)
     try:
-        return checked_facts(folder)
+        facts = checked_facts(folder)
     except FileNotFoundError:
         return None
     except CorruptFileError as error:
-        _log.warning("%s Set aside as %s; the run is made again.", error, set_aside(folder).name)
+        if not look_only:
+            _log.warning("%s Set aside as %s; the run is made again.", error, set_aside(folder).name)
         return None
+    skipped = any(dataset["skipped"] for dataset in facts["datasets"].values())
+    return None if skipped and not settings.skip_bad else facts
+
+
+def unanswered(plan: Plan, facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Further test datasets of a plan that a record does not hold, or holds as they were before they changed."""
+    held = {name: facts["datasets"][name]["fingerprint"] for name in facts["metrics"]}
+    return tuple(name for name in plan.spec.tests if held.get(name) != plan.fingerprints[name])
 
 
 def why_again(plan: Plan, settings: Settings) -> tuple[str, list[Difference]] | None:
@@ -73,20 +86,6 @@ def why_again(plan: Plan, settings: Settings) -> tuple[str, list[Difference]] | 
 def cell(plan: Plan) -> dict[str, Any]:
     """What a board calls one cell: method, recipe, overrides, pair, protocol, seed and budgets."""
     return cell_of(plan.spec)
-
-
-def cell_of(spec: RunSpec) -> dict[str, Any]:
-    """The cell of a run as asked for; canonical where the spec is (that of a plan)."""
-    return {
-        "method": spec.method,
-        "recipe": spec.recipe,
-        "overrides": dict(spec.overrides),
-        "pair": str(spec.pair),
-        "protocol": spec.protocol,
-        "seed": spec.seed,
-        "budget": spec.budget,
-        "unlabeled_budget": spec.unlabeled_budget,
-    }
 
 
 def spec_of(facts: Mapping[str, Any]) -> RunSpec:

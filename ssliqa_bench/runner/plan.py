@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import fingerprint
 from ssliqa_bench.datasets.splits import assign_roles, check_roles
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.files import digest
+from ssliqa_bench.files import digest, finite_or_none
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind
@@ -147,13 +149,21 @@ def make_plan(spec: RunSpec, registry: Registry, settings: Settings) -> Plan:
         return locate_module(module, registry.search_folders)
 
     parts: dict[str, Any] = {
+        # Two cells of a board keep records of their own, also where they share a model.
+        "cell": cell_of(spec),
         "class": method.class_path,
         "params": dict(method.params),
         "code": code_hashes(modules, locate),
         "rows": {
-            name: {"fingerprint": marks[name], "roles": _rows_digest(tables[name], roles[name])}
+            name: {
+                "fingerprint": marks[name],
+                "roles": _rows_digest(tables[name], roles[name]),
+                "scores": _scores_digest(tables[name]),
+                "working_size": entries[name].working_size and entries[name].working_size.model_dump(),
+            }
             for name in spec.pair.datasets
         },
+        "transductive": protocol.transductive,
         "unlabeled_role": method.unlabeled_role,
         "mapping": protocol.mapping,
         "seed": spec.seed,
@@ -178,6 +188,20 @@ def make_plan(spec: RunSpec, registry: Registry, settings: Settings) -> Plan:
         make_key(parts),
         registry.search_folders,
     )
+
+
+def cell_of(spec: RunSpec) -> dict[str, Any]:
+    """What a board calls one cell, of a run as asked for; canonical where the spec is (that of a plan)."""
+    return {
+        "method": spec.method,
+        "recipe": spec.recipe,
+        "overrides": dict(spec.overrides),
+        "pair": str(spec.pair),
+        "protocol": spec.protocol,
+        "seed": spec.seed,
+        "budget": spec.budget,
+        "unlabeled_budget": spec.unlabeled_budget,
+    }
 
 
 def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> tuple[Any, ...]:
@@ -233,3 +257,10 @@ def _rows_digest(table: Table, roles: tuple[Role, ...]) -> dict[str, str]:
     for name, role in zip(table.name, roles, strict=True):
         names.setdefault(role, []).append(name)
     return {role: digest(sorted(members)) for role, members in sorted(names.items()) if role != "unused"}
+
+
+def _scores_digest(table: Table) -> str:
+    """What learners may be told of images that the fingerprint does not hold: scores on the [0, 1] scale, ratings."""
+    ratings = [column for column in (table.rating_std, table.distribution) if column is not None]
+    values = np.column_stack([table.score01, *ratings]).tolist()
+    return digest(sorted([name, *map(finite_or_none, own)] for name, own in zip(table.name, values, strict=True)))

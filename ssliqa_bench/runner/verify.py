@@ -1,4 +1,4 @@
-"""Does a store say the truth? Checksums of every file, and every metric computed again from predictions."""
+"""Does a store say the truth? The checksum of every file, and every metric computed again from predictions."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ssliqa_bench.errors import CorruptFileError
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
+from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import Predictions, read_facts, read_predictions, record_folders
 
 _TOLERANCE = 1e-9
@@ -26,7 +27,7 @@ def verify_store(store: Path) -> tuple[list[str], int]:
             problems += [f"{folder.name[:12]}: {text}" for text in _problems(facts, read_predictions(folder))]
         except CorruptFileError as error:
             problems.append(str(error))
-    return problems, len(folders)
+    return problems + ArtifactStore(store).damaged(), len(folders)
 
 
 def _problems(facts: Mapping[str, Any], predictions: Predictions) -> list[str]:

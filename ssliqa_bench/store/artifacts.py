@@ -81,6 +81,18 @@ class ArtifactStore:
         loaded = _load(self._prediction(key))
         return None if loaded is None else np.asarray(loaded[0].tensors["prediction"], dtype=np.float64)
 
+    def damaged(self) -> list[str]:
+        """What does not match its checksum, one line each; everything stays where it is."""
+        problems = []
+        for kind in ("artifacts/*", "predictions/*", "checkpoints/*/*"):
+            for folder in sorted(path.parent for path in self.root.glob(f"{kind}/{_META}")):
+                try:
+                    if ".corrupt-" not in folder.name:
+                        _read(folder)
+                except CorruptFileError as error:
+                    problems.append(str(error))
+        return problems
+
     def _folder(self, key: str) -> Path:
         return self.root / "artifacts" / key
 
@@ -107,16 +119,20 @@ def _save(folder: Path, artifact: Artifact, facts: Mapping[str, Any]) -> None:
 
 
 def _load(folder: Path) -> tuple[Artifact, dict[str, Any]] | None:
-    from safetensors.numpy import load_file
-
-    if not (folder / _META).is_file():
-        return None
     try:
-        body = read_sealed(folder / _META, kind="artifact")
-        tensors = folder / _TENSORS
-        if not tensors.is_file() or sha256_file(tensors) != body["tensors_sha256"]:
-            raise CorruptFileError(f"{tensors}: content does not match its checksum.")
-        return Artifact(load_file(tensors), body["meta"]), body["facts"]
+        return _read(folder)
+    except FileNotFoundError:
+        return None
     except CorruptFileError as error:
         _log.warning("%s Set aside as %s; it will be computed again.", error, set_aside(folder).name)
         return None
+
+
+def _read(folder: Path) -> tuple[Artifact, dict[str, Any]]:
+    from safetensors.numpy import load_file
+
+    body = read_sealed(folder / _META, kind="artifact")
+    tensors = folder / _TENSORS
+    if not tensors.is_file() or sha256_file(tensors) != body["tensors_sha256"]:
+        raise CorruptFileError(f"{tensors}: content does not match its checksum.")
+    return Artifact(load_file(tensors), body["meta"]), body["facts"]

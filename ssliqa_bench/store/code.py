@@ -11,7 +11,7 @@ import ast
 import hashlib
 import io
 import tokenize
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -36,22 +36,20 @@ def code_hashes(modules: Iterable[str], locate: Locate) -> dict[str, str]:
     """
     hashes: dict[str, str] = {}
     for name in modules:
-        module = name.partition(":")[0]
-        hashes.update(_closure(module) if _is_ours(module) else _outside(module, locate))
+        found = _behind(name.partition(":")[0], locate)
+        hashes.update((path, _file_hash(file)) for path, (file, _) in found.items())
     return dict(sorted(hashes.items()))
 
 
 def imported_packages(modules: Iterable[str], locate: Locate) -> set[str]:
     """Top-level names of everything that the code of `code_hashes` imports from elsewhere."""
-    found: set[str] = set()
+    packages: set[str] = set()
     for name in modules:
-        module = name.partition(":")[0]
-        inside = _is_ours(module)
-        own = PACKAGE if inside else module.partition(".")[0]
-        for file in _files_of(module) if inside else _outside_files(module, locate)[1]:
-            names = _imports(file, _module_name(file) if inside else file.stem)
-            found |= {imported.partition(".")[0] for imported in names} - {own}
-    return found - {PACKAGE, ""}
+        found = _behind(name.partition(":")[0], locate).values()
+        own = {module.partition(".")[0] for _, module in found}
+        imported = {full.partition(".")[0] for file, module in found for full in _imports(file, module)}
+        packages |= imported - own
+    return packages - {PACKAGE, ""}
 
 
 def source_hash(text: str) -> str:
@@ -62,7 +60,11 @@ def source_hash(text: str) -> str:
     depth, fstring = 0, (0, 0)  # Python 3.12 cuts f-strings into tokens, 3.11 does not: take them whole
     start_kind = getattr(tokenize, "FSTRING_START", None)
     end_kind = getattr(tokenize, "FSTRING_END", None)
+    after_docstring = False
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        ends_docstring, after_docstring = after_docstring, token.start in docstrings
+        if after_docstring or (ends_docstring and token.type == tokenize.NEWLINE):
+            continue
         if start_kind is not None and token.type == start_kind:
             fstring = fstring if depth else token.start
             depth += 1
@@ -70,7 +72,7 @@ def source_hash(text: str) -> str:
             depth -= 1
             if not depth:
                 pieces.append(_between(lines, fstring, token.end))
-        elif depth or token.type in _LAYOUT or token.start in docstrings:
+        elif depth or token.type in _LAYOUT:
             continue
         else:
             pieces.append(_MARKS.get(token.type, token.string))
@@ -99,8 +101,23 @@ def _docstring_starts(text: str) -> set[tuple[int, int]]:
     return starts
 
 
-def _closure(module: str) -> dict[str, str]:
-    return {str(file.relative_to(_ROOT.parent).as_posix()): _file_hash(file) for file in _files_of(module)}
+def _behind(module: str, locate: Locate) -> dict[str, tuple[Path, str]]:
+    """Path as a key names it → file and dotted name, of all code of ours behind a module."""
+    if _is_ours(module):
+        return _named(_files_of(module), _ROOT.parent)
+    base, files = _outside_files(module, locate)
+    found = _named(files, base)
+    for file, name in list(found.values()):  # what such a class takes from this package determines its results as well
+        for imported in _imports(file, name):
+            if _is_ours(imported) and _own_file(imported) is not None:
+                found.update(_behind(imported, locate))
+    return found
+
+
+def _named(files: Iterable[Path], base: Path) -> dict[str, tuple[Path, str]]:
+    paths = {file.relative_to(base): file for file in files}
+    names = {path: path.parent.parts if path.stem == "__init__" else path.with_suffix("").parts for path in paths}
+    return {path.as_posix(): (file, ".".join(names[path])) for path, file in paths.items()}
 
 
 def _is_ours(module: str) -> bool:
@@ -111,16 +128,6 @@ def _own_file(module: str) -> Path | None:
     """The file of a module of this package; None where the name is not a module's."""
     base = _ROOT.parent.joinpath(*module.split("."))
     return next((f for f in (base.with_suffix(".py"), base / "__init__.py") if f.is_file()), None)
-
-
-def _outside(module: str, locate: Locate) -> dict[str, str]:
-    base, files = _outside_files(module, locate)
-    hashes = {f.relative_to(base).as_posix(): _file_hash(f) for f in files}
-    for file in files:  # what such a class takes from this package determines its results as well
-        for imported in _imports(file, file.stem):
-            if _is_ours(imported) and _own_file(imported) is not None:
-                hashes.update(_closure(imported))
-    return hashes
 
 
 def _outside_files(module: str, locate: Locate) -> tuple[Path, list[Path]]:
@@ -160,7 +167,7 @@ def _imports(file: Path, module: str) -> tuple[str, ...]:
     """Absolute names that a file imports; `from a import b` gives both a and a.b, which may be a module."""
     package = module if file.name == "__init__.py" else module.rpartition(".")[0]
     names: list[str] = []
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in _nodes_that_run(ast.parse(_source(file))):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -170,11 +177,36 @@ def _imports(file: Path, module: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _module_name(file: Path) -> str:
-    parts = file.relative_to(_ROOT.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+def _nodes_that_run(tree: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below one, without what only type checkers read."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            waiting += node.orelse
+        else:
+            waiting += ast.iter_child_nodes(node)
 
 
 @cache
 def _file_hash(file: Path) -> str:
-    return source_hash(file.read_text())
+    return source_hash(_source(file))
+
+
+@cache
+def _source(file: Path) -> str:
+    """The text of a Python file, which must be one: it is hashed, and asked what it imports.
+
+    Raises:
+        InputError: it is not.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+        ast.parse(text)
+    except (SyntaxError, ValueError) as error:
+        raise InputError(
+            f"{file}: not readable as Python ({error}). It lies beside or below a class of the registry, so its code "
+            f"is part of that class's key: mend it, or move the class to a folder of its own."
+        ) from error
+    return text

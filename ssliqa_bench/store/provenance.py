@@ -53,6 +53,8 @@ def git_state() -> dict[str, Any] | None:
     """Commit of the checkout that this package runs from and whether it is changed; None outside a checkout."""
     folder = Path(__file__).resolve().parent
     try:
+        # An installed copy may lie inside somebody else's checkout.
+        _git(folder, "ls-files", "--error-unmatch", Path(__file__).name)
         commit = _git(folder, "rev-parse", "HEAD")
         return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain", "--", str(folder.parent)))}
     except (OSError, subprocess.SubprocessError):

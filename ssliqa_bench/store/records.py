@@ -6,6 +6,7 @@ that a record can gain predictions on further datasets without ever being seen h
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -52,7 +53,10 @@ def record_folder(store: Path, key: str) -> Path:
 
 
 def write_record(store: Path, facts: Mapping[str, Any], predictions: Predictions) -> Path:
-    """Write or replace a record; `facts["key"]` names its folder, the checksum of the predictions is added."""
+    """Write or replace a record; `facts["key"]` names its folder, the checksum of the predictions is added.
+
+    Where several processes may write one record, the caller holds the lock of its key.
+    """
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -94,18 +98,15 @@ def read_facts(folder: Path) -> dict[str, Any]:
 
 def checked_facts(folder: Path) -> dict[str, Any]:
     """As `read_facts`, after comparing the file of predictions with its checksum, without parsing it."""
-    facts = read_facts(folder)
-    path = _predictions_path(folder, facts)
-    if not path.is_file() or sha256_file(path) != facts["predictions_sha256"]:
-        raise CorruptFileError(f"{path}: is missing or does not match the checksum in {FACTS}.")
-    return facts
+    return _checked(folder)[0]
 
 
 def read_predictions(folder: Path) -> Predictions:
     """The predictions of a record, checked against the checksum in its facts."""
+    import pyarrow as pa
     from pyarrow import parquet
 
-    columns = parquet.read_table(_predictions_path(folder, checked_facts(folder))).to_pydict()
+    columns = parquet.read_table(pa.BufferReader(_checked(folder)[1])).to_pydict()
     return Predictions(*(tuple(columns[name]) for name in ("image", "role", "dataset", "score", "prediction")))
 
 
@@ -146,5 +147,18 @@ def find_record(store: Path, run: str) -> Path:
     raise InputError(f'{len(found)} records in {store} begin with "{run}": give more digits.')
 
 
-def _predictions_path(folder: Path, facts: Mapping[str, Any]) -> Path:
-    return folder / _PREDICTIONS.format(facts["predictions_sha256"][:12])
+def _checked(folder: Path) -> tuple[dict[str, Any], bytes]:
+    """The facts of a record and the bytes of its predictions, which match them."""
+    facts = read_facts(folder)
+    while True:
+        path = folder / _PREDICTIONS.format(facts["predictions_sha256"][:12])
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            data = b""
+        if hashlib.sha256(data).hexdigest() == facts["predictions_sha256"]:
+            return facts, data
+        again = read_facts(folder)
+        if again == facts:  # else another process replaced the record between the two files
+            raise CorruptFileError(f"{path}: is missing or does not match the checksum in {FACTS}.")
+        facts = again

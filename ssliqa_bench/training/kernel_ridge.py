@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from sklearn.kernel_ridge import KernelRidge
 
 from ssliqa_bench.types import FloatArray
+
+_ROUNDING = 1e-12  # relative size of what summing in float64 leaves
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ def fit_kernel_ridge(
     """
     mean = features.mean(0)
     deviation = features.std(0)
-    deviation[deviation == 0] = 1.0  # a feature that never varies says nothing, and must not divide by zero
+    # A feature that never varies says nothing, but its deviation may be a rounding error instead of 0.
+    deviation[deviation <= _ROUNDING * np.sqrt(np.square(features).mean(0))] = 1.0
     offset = float(scores.mean())
     width = 1.0 / features.shape[1] if gamma is None else gamma
     regression = KernelRidge(alpha=penalty, kernel="rbf", gamma=width)

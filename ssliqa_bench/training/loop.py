@@ -91,6 +91,15 @@ def drawn_rows(pool: int, items: int, epoch: int, *purpose: Any) -> IntArray:
     return np.concatenate(chunks)
 
 
+def earlier_visits(rows: IntArray) -> IntArray:
+    """How often each row stands earlier in an epoch: 0 for all where no row comes twice."""
+    order = np.argsort(rows, kind="stable")
+    ranked = rows[order]
+    visits = np.empty_like(rows)
+    visits[order] = np.arange(len(rows)) - np.searchsorted(ranked, ranked)
+    return visits
+
+
 def split_batches(rows: IntArray, batch_size: int) -> list[IntArray]:
     """Rows in batches, the last of which may be smaller."""
     return [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import torch
 
+from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.backbones.base import Backbone, QualityModel
 from ssliqa_bench.training.backbones.weights import load_weights
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.loop import Plan, Schedule, split_batches, train
+from ssliqa_bench.training.loop import Plan, Schedule, earlier_visits, split_batches, train
 from ssliqa_bench.training.losses import smooth_l1
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.training.views import View, draw, test_crops
@@ -36,10 +37,23 @@ def build_backbone(spec: Mapping[str, Any], weights: str | None = None) -> Backb
 
 
 def build_model(context: StageContext) -> QualityModel:
-    """The model Θ before training, on the context's device: initial values depend on the seed alone."""
+    """The model Θ before training, on the context's device: initial values depend on the seed alone.
+
+    Raises:
+        InputError: the network does not take crops of that size.
+    """
     torch.manual_seed(derive_seed(context.seed, "initial weights"))
     backbone = build_backbone(context.params["backbone"], context.weights.get("backbone"))
-    return QualityModel(backbone).to(context.device)
+    model = QualityModel(backbone)
+    side = int(context.params["crop"])
+    try:
+        with torch.no_grad():
+            model.eval()(torch.zeros(1, 3, side, side))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise InputError(
+            f"Parameter crop: the backbone does not take crops of {side}×{side} pixels: {error}"
+        ) from error
+    return model.train().to(context.device)
 
 
 def stored_model(artifact: Artifact, backbone: Mapping[str, Any], device: torch.device) -> QualityModel:
@@ -73,8 +87,11 @@ def train_on_scores(
     beta = float(context.params["smooth_l1_beta"])
 
     def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for positions in split_batches(rows(epoch), plan.batch_size):
-            crops = draw(images, positions, view, context.seed, context.name, "strong", epoch)
+        order = rows(epoch)
+        visits = earlier_visits(order)
+        for part in split_batches(np.arange(len(order)), plan.batch_size):
+            positions = order[part]
+            crops = draw(images, positions, view, context.seed, context.name, "strong", epoch, visits=visits[part])
             target = targets[positions].repeat_interleave(view.crops)
             yield crops.to(context.device, non_blocking=True), target.to(context.device, non_blocking=True)
 

@@ -2,7 +2,8 @@
 
 A view is a set of square crops, perhaps flipped. Nothing else is done to the pixels, since any other
 operation would change the quality that is being predicted. Every random choice is drawn from
-(seed, purpose, epoch, image); test crops from (purpose, image) alone.
+(seed, purpose, epoch, image), and where an epoch comes by an image several times from the number of the visit;
+test crops from (purpose, image) alone.
 """
 
 from __future__ import annotations
@@ -30,11 +31,18 @@ class View:
     flip: bool = False
 
 
-def draw(images: ImageSet, positions: Sequence[int] | IntArray, view: View, *purpose: Any) -> torch.Tensor:
+def draw(
+    images: ImageSet,
+    positions: Sequence[int] | IntArray,
+    view: View,
+    *purpose: Any,
+    visits: Sequence[int] | IntArray | None = None,
+) -> torch.Tensor:
     """Random crops for training.
 
     Args:
         purpose: names the stream, for example (seed, "phase-1", "strong", epoch).
+        visits: how often each image was drawn before for this purpose; it gets other crops each time.
 
     Returns:
         uint8 tensor of shape (len(positions) * view.crops, 3, crop, crop); the crops of one image stand together.
@@ -42,7 +50,8 @@ def draw(images: ImageSet, positions: Sequence[int] | IntArray, view: View, *pur
     out = np.empty((len(positions), view.crops, view.crop, view.crop, 3), dtype=np.uint8)
     for k, position in enumerate(positions):
         pixels = at_least(images[int(position)], view.crop)
-        random = images.generator(int(position), *purpose)
+        visit = int(visits[k]) if visits is not None else 0
+        random = images.generator(int(position), *purpose, *([visit] if visit else []))
         tops, lefts = _corners(pixels, view, random)
         flips = random.random(view.crops) < 0.5 if view.flip else np.zeros(view.crops, dtype=bool)
         for j in range(view.crops):

@@ -53,7 +53,7 @@ def test_the_table_names_metrics_status_and_a_negative_relation(tmp_path: Path,
 @pytest.mark.parametrize(("content", "said"), [
     ("score,predicted\n1,2\n", "prediction"),
     ("score,prediction\n1,2\n2,nan\n", "scores.csv:3: prediction"),
-    ("score,prediction\n1,2\n", "expected at least 2"),
+    ("score,prediction\n1,2\n", "at least 2"),
     ("", "empty"),
 ])
 def test_bad_files_end_with_one_message(tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str,

@@ -51,7 +51,8 @@ def test_accepted_files(tmp_path: Path, content: str) -> None:
 @pytest.mark.parametrize(("content", "said"), [
     ("", "the file is empty"),
     ("\n \n", "the file is empty"),
-    ("score,prediction\n", "no rows"),
+    ("score,prediction\n", "has 0 rows below its header"),
+    ("score,prediction\n1,2\n", "has 1 rows below its header; expected one per image, at least 2"),
     ("score,pred\n1,2\n", r'scores.csv:1: the column "prediction" is missing from the header; found: score, pred'),
     ("score;prediction\n1;2\n", "separated by commas"),
     ("score,prediction,score\n1,2,3\n", 'the column "score" stands twice'),

@@ -19,7 +19,11 @@ _LUMA = (0.299, 0.587, 0.114)
 
 
 class CNNIQA(Backbone):
-    """Convolution 7 x 7 to 50 maps, global maximum and minimum, two layers of 400 with ReLU."""
+    """Convolution 7 x 7 to 50 maps, global maximum and minimum, two layers of 400 with ReLU.
+
+    Args:
+        stabiliser: what is added to the local deviation, in grey levels of 0 to 255.
+    """
 
     dropout = 0.5
 
@@ -64,7 +68,7 @@ class CNNIQA(Backbone):
         return largest, smallest
 
     def normalise(self, crops: torch.Tensor) -> torch.Tensor:
-        """Luminance less its local mean, divided by its local deviation plus one: (n, 1, h - 6, w - 6)."""
+        """Luminance less its local mean, divided by its local deviation plus `stabiliser`: (n, 1, h - 6, w - 6)."""
         luminance = (crops * self._luma).sum(1, keepdim=True) * 255.0
         edge = _WINDOW // 2
         centre = luminance[..., edge:-edge, edge:-edge]

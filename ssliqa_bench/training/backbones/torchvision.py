@@ -23,13 +23,13 @@ class TorchvisionBackbone(Backbone):
         from torchvision import models
 
         super().__init__()
-        try:
-            self.network = models.get_model(name, weights=None)
-        except ValueError as error:
+        # Networks for detection and the like would fetch weights of their own, whatever is asked for.
+        if name not in models.list_models(module=models):
             raise InputError(
-                f'Backbone "torchvision:{name}": torchvision does not know it. "python -c \'import '
-                f"torchvision; print(torchvision.models.list_models())'\" lists its names."
-            ) from error
+                f'Backbone "torchvision:{name}": torchvision has no classification network of that name. '
+                f'"python -c \'from torchvision import models; print(models.list_models(module=models))\'" lists them.'
+            )
+        self.network = models.get_model(name, weights=None)
         path, last = _last_linear(self.network, name)
         self.features = last.in_features
         parent = self.network.get_submodule(path.rpartition(".")[0])

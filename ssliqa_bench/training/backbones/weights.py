@@ -22,6 +22,9 @@ def load_weights(backbone: Backbone, path: str) -> None:
     network = getattr(backbone, "network", backbone)
     own = network.state_dict()
     stored = _read(Path(path))
+    # Files older than the batch counter of batch normalisation lack it; nothing is computed from it.
+    counters = {name: own[name] for name in own if name.endswith("num_batches_tracked")}
+    stored = {**counters, **stored}
     missing = sorted(name for name in own if name not in stored)
     wrong = sorted(name for name in own if name in stored and stored[name].shape != own[name].shape)
     if missing or wrong:
@@ -43,8 +46,9 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
 
-            return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+            content = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # pickle, zip and safetensors each raise their own kinds
         raise InputError(
             f"Weights file {path}: not readable as safetensors or a PyTorch state dict ({error})."

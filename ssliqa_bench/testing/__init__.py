@@ -1,0 +1,6 @@
+"""Conformance tests for contributors, and questions about learners that only a test may ask."""
+
+from ssliqa_bench.testing.conformance import Check, check_method, require_conformance
+from ssliqa_bench.testing.pseudo_labels import metrics_with_pseudo_labels
+
+__all__ = ["Check", "check_method", "require_conformance", "metrics_with_pseudo_labels"]

@@ -1,0 +1,333 @@
+"""Does a method keep the rules that make results comparable?
+
+`check_method` runs a method on sixty images of the demo sets with its recipe `check` (one epoch) and looks at
+what it does: with withheld columns shuffled, asked twice, asked one image at a time, killed and resumed, taught
+the opposite. `ssliqa-bench check method M` prints what it finds.
+"""
+
+from __future__ import annotations
+
+import ast
+import random
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssliqa_bench.datasets.base import load_table
+from ssliqa_bench.errors import CheckError, SsliqaError
+from ssliqa_bench.evaluation.correlations import srcc
+from ssliqa_bench.files import sha256_file
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.lookup import locate_module
+from ssliqa_bench.runner.plan import Plan, Settings, make_plan
+from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.testing.miniature import PAIR, PROTOCOL, SOURCES, registry_file, write_variants
+from ssliqa_bench.types import Artifact, RunSpec, derive_seed
+
+_TOLERANCE = 1e-5  # of the spread of the predictions
+_CLEAR = 0.3  # a correlation that says which way a learner went
+_FORBIDDEN = ("ssliqa_bench.datasets", "ssliqa_bench.registry", "ssliqa_bench.store", "ssliqa_bench.runner")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property: whether it holds, and what was seen."""
+
+    name: str
+    holds: bool
+    seen: str
+
+
+def check_method(name: str, registries: Sequence[Path] = (), settings: Settings | None = None) -> list[Check]:
+    """Run all conformance checks on a method.
+
+    Args:
+        registries: files of one's own that hold its entry.
+        settings: device, threads and folders of datasets and caches; the store is a throw-away one.
+
+    Returns:
+        One Check per property, in the order in which they were looked at.
+
+    Raises:
+        InputError: the method is not known, or its class cannot be loaded.
+    """
+    with tempfile.TemporaryDirectory(prefix="ssliqa-check-") as folder:
+        bench = _Bench(name, tuple(registries), settings or Settings.from_environment(), Path(folder))
+        return list(bench.checks())
+
+
+def require_conformance(name: str, registries: Sequence[Path] = (), settings: Settings | None = None) -> None:
+    """As `check_method`, for tests: one error with everything that does not hold.
+
+    Raises:
+        CheckError: at least one check failed.
+    """
+    failed = [check for check in check_method(name, registries, settings) if not check.holds]
+    if failed:
+        raise CheckError(f"{name}: " + "; ".join(f"{check.name}: {check.seen}" for check in failed))
+
+
+@dataclass(frozen=True)
+class _Done:
+    """A finished run: the variant it saw, how many times the epochs of the recipe it was trained, the store it
+    filled, and its predictions by file content and by (dataset, name)."""
+
+    variant: str
+    times: int
+    store: Path
+    predictions: dict[str, float]
+    named: dict[tuple[str, str], float]
+
+    def changed(self, other: _Done) -> int:
+        """How many images the other run judges otherwise, be it in the last bit."""
+        return sum(other.predictions[image] != value for image, value in self.predictions.items())
+
+
+class _Bench:
+    """The miniature pair of the checks in several variants, and runs of one method on them."""
+
+    def __init__(self, method: str, registries: tuple[Path, ...], settings: Settings, folder: Path) -> None:
+        names = load_registry(registries)
+        resolved = names.resolve_method(method)
+        self._method = resolved.name
+        self._registries = registries
+        self._folder = folder
+        self._settings = replace(settings, cache_root=folder / "cache", quiet=True, use_store=True, keep="phases")
+        self._stores = 0
+        # The oracle is told the labels of both sides: only those of test images are withheld from it.
+        told = set(SOURCES) if resolved.unlabeled_role == "labeled" else {str(PAIR.labeled)}
+        write_variants(
+            {
+                side: load_table(names.dataset(source), settings.data_root, settings.cache_root)
+                for side, source in SOURCES.items()
+            },
+            told,
+            folder,
+        )
+
+    def checks(self) -> Iterator[Check]:
+        """All checks, up to the first without which the next ones mean nothing."""
+        try:
+            base = self._run("plain")
+        except SsliqaError as error:
+            yield Check("runs", False, str(error))
+            return
+        yield Check("runs", True, f"{len(base.predictions)} finite predictions")
+        yield self._imports()
+        yield (repeated := self._repeated(base))
+        if not repeated.holds:
+            return
+        what = "withheld scores and other columns are shuffled"
+        yield self._unchanged("labels", base, what, "it reads withheld labels")
+        what = "file names and the reader's order are changed"
+        yield self._unchanged("names", base, what, "it reads names or order")
+        yield from self._asked_otherwise(base)
+        yield self._direction(base)
+        yield from self._resumed()
+
+    def _imports(self) -> Check:
+        plan, _ = self._plan("plain", self._new_store())
+        module = plan.method.class_path.partition(":")[0]
+        file = locate_module(module, plan.search_folders)
+        found = [] if file is None else [n for n in _imported(file) if n.startswith(_FORBIDDEN)]
+        seen = f"{module} imports {', '.join(found)}: a learner reads no files" if found else "imports no reader"
+        return Check("imports", not found, seen)
+
+    def _repeated(self, base: _Done) -> Check:
+        import torch
+
+        # The state in which other code left the global generators must not matter.
+        random.seed("another state")
+        np.random.seed(12345)
+        torch.manual_seed(derive_seed("another state"))
+        changed = base.changed(self._run("plain"))
+        seen = f"{changed} of {len(base.predictions)} predictions change when the same run is made again"
+        return Check("determinism", not changed, f"{seen}: it is not deterministic" if changed else seen)
+
+    def _unchanged(self, variant: str, base: _Done, what: str, why: str) -> Check:
+        changed = base.changed(self._run(variant))
+        seen = f"{changed} of {len(base.predictions)} predictions change when {what}"
+        return Check(f"firewall: {variant}", not changed, f"{seen}: {why}" if changed else seen)
+
+    def _asked_otherwise(self, base: _Done) -> Iterator[Check]:
+        predictor, sets = self._model(base)
+        test = sets.tests[PAIR.unlabeled]
+        images = test.images
+        whole = predictor.predict(images)
+        spread = float(np.std(whole)) or 1.0
+        recorded = np.array([base.named[str(PAIR.unlabeled), name] for name in test.names])
+        together = predictor.predict(images.subset(range(8)))
+        alone = np.array([predictor.predict(images.subset([k]))[0] for k in range(8)])
+        backwards = predictor.predict(images.subset(range(7, -1, -1)))[::-1]
+        twice = predictor.predict(images.subset([0, 0, 1]))
+        for name, first, second, what in (
+            ("save and load", recorded, whole, "a stored model predicts otherwise when loaded again"),
+            ("one image twice", twice[:1], twice[1:2], "an image that comes twice gets two values"),
+            ("batch size", together, alone, "values change with the images beside them"),
+            ("order", together, backwards, "values change with the position in the set"),
+        ):
+            gap = float(np.max(np.abs(first - second))) / spread
+            holds = bool(gap <= _TOLERANCE)
+            yield Check(name, holds, f"largest difference {gap:.1e} of the spread" + ("" if holds else f": {what}"))
+
+    def _direction(self, base: _Done) -> Check:
+        if not self._stages():
+            predictor, sets = self._model(base)
+            values = np.concatenate([predictor.predict(test.images) for test in sets.tests.values()])
+            relation = srcc(values, np.concatenate([test.scores for test in sets.tests.values()])) or 0.0
+            what = "its values"
+        else:
+            relation = self._taught(base)
+            if -_CLEAR < relation < _CLEAR:  # a few steps may be too few to learn anything
+                relation = self._taught(self._run("plain", 8))
+            what = "what they taught it, and their opposite"
+        holds = relation > 0
+        seen = f"SRCC of the scores with {what}: {relation:.2f}"
+        return Check("direction", holds, seen if holds else f"{seen}: higher must mean better")
+
+    def _taught(self, done: _Done) -> float:
+        """SRCC of labels with the predictions for the labeled images, over two runs: the one given, and one with
+        labels turned round and lowered, so that both the order and the level of predictions must follow them."""
+        values, labels = [], []
+        for run in (done, self._run("opposite", done.times)):
+            predictor, sets = self._model(run)
+            values.append(predictor.predict(sets.labeled.images))
+            labels.append(sets.labeled.score01)
+        return srcc(np.concatenate(values), np.concatenate(labels)) or 0.0
+
+    def _resumed(self) -> Iterator[Check]:
+        """Stop a run after every one of its checkpoints and start it again each time.
+
+        Numbers of epochs are doubled, so that a stage of one epoch is also stopped in its middle.
+        """
+        if not (stages := self._stages()):
+            return
+        with _watched() as whole:
+            expected = self._run("plain", 2)
+        store = self._new_store()
+        with _watched(stop=True) as parts:
+            while True:
+                try:
+                    found = self._run("plain", 2, store)
+                    break
+                except _Interruption:
+                    pass
+        for stage in stages:
+            changed = _different(whole.tensors[stage], parts.tensors[stage])
+            epochs = ", ".join(str(epoch) for key, epoch in parts.stops if key == parts.keys[stage])
+            seen = f"stopped after epoch {epochs}" if epochs else "leaves no checkpoint, starts anew"
+            seen += f": {changed} of {len(whole.tensors[stage])} arrays of its artifact change"
+            yield Check(f"resume at {stage}", not changed, seen)
+        changed = expected.changed(found)
+        seen = f"{changed} of {len(expected.predictions)} predictions change after {len(parts.stops)} interruptions"
+        yield Check("resume", not changed, seen)
+
+    def _stages(self) -> list[str]:
+        from ssliqa_bench.runner.compute import make_learner
+
+        return [stage.name for stage in make_learner(self._plan("plain", self._new_store())[0]).stages()]
+
+    def _new_store(self) -> Path:
+        self._stores += 1
+        return self._folder / f"store-{self._stores}"
+
+    def _plan(self, variant: str, store: Path, times: int = 1) -> tuple[Plan, Settings]:
+        """A plan for a variant of the miniature pair, with so many times the epochs of the recipe."""
+        registry = load_registry((*self._registries, registry_file(self._folder, variant)))
+        settings = replace(self._settings, store=store)
+        recipe = "check" if "check" in registry.recipes(self._method) else None
+        spec = RunSpec(self._method, PAIR, PROTOCOL, recipe=recipe)
+        plan = make_plan(spec, registry, settings)
+        epochs = {k: v for k, v in plan.method.params.items() if k == "epochs" or k.endswith("_epochs")}
+        if times > 1 and epochs:
+            longer = tuple((name, times * number) for name, number in epochs.items())
+            plan = make_plan(replace(spec, overrides=longer), registry, settings)
+        return plan, settings
+
+    def _run(self, variant: str, times: int = 1, store: Path | None = None) -> _Done:
+        """Run the method on a variant, in an empty store unless one is given."""
+        from ssliqa_bench.runner.execute import run
+        from ssliqa_bench.store.records import read_predictions, record_folder
+
+        plan, settings = self._plan(variant, store or self._new_store(), times)
+        run(plan, settings)
+        rows = read_predictions(record_folder(settings.store, plan.key))
+        named = {(d, i): p for d, i, p in zip(rows.dataset, rows.image, rows.prediction, strict=True)}
+        files = {(t.dataset, i): path for t in plan.tables.values() for i, path in zip(t.name, t.path, strict=True)}
+        by_content = {sha256_file(files[key]): prediction for key, prediction in named.items()}
+        return _Done(variant, times, settings.store, by_content, named)
+
+    def _model(self, done: _Done) -> tuple[Any, Any]:
+        """The model of a run, as a new learner makes it of the stored artifact, and the sets of the run."""
+        import torch
+
+        from ssliqa_bench.runner.compute import final_artifact, make_learner, make_sets, open_sources
+        from ssliqa_bench.store.records import read_facts, record_folder
+
+        plan, settings = self._plan(done.variant, done.store, done.times)
+        learner = make_learner(plan)
+        sets = make_sets(plan, learner, open_sources(plan, settings)[0])
+        artifact = final_artifact(read_facts(record_folder(settings.store, plan.key)), ArtifactStore(settings.store))
+        return learner.predictor(artifact, torch.device(plan.device)), sets
+
+
+class _Interruption(BaseException):
+    """Stands for a kill right after a checkpoint was written."""
+
+
+@dataclass
+class _Watch:
+    """What was seen of a store: (key, epoch) of the checkpoints at which it stopped, and key and tensors by stage."""
+
+    stops: list[tuple[str, int]] = field(default_factory=list)
+    keys: dict[str, str] = field(default_factory=dict)
+    tensors: dict[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+
+
+@contextmanager
+def _watched(stop: bool = False) -> Iterator[_Watch]:
+    """Watch what stages store; with `stop`, interrupt once after each checkpoint."""
+    watch = _Watch()
+    save, save_checkpoint = ArtifactStore.save, ArtifactStore.save_checkpoint
+
+    def note(self: ArtifactStore, key: str, artifact: Artifact, facts: Mapping[str, Any]) -> None:
+        save(self, key, artifact, facts)
+        watch.keys[facts["stage"]], watch.tensors[facts["stage"]] = key, artifact.tensors
+
+    def note_and_stop(self: ArtifactStore, key: str, state: Artifact) -> None:
+        save_checkpoint(self, key, state)
+        mark = (key, int(state.meta["epoch"]))
+        if stop and mark not in watch.stops:  # a stage that starts anew each time comes by the same mark
+            watch.stops.append(mark)
+            raise _Interruption
+
+    with (
+        mock.patch.object(ArtifactStore, "save", note),
+        mock.patch.object(ArtifactStore, "save_checkpoint", note_and_stop),
+    ):
+        yield watch
+
+
+def _different(first: Mapping[str, NDArray[Any]], second: Mapping[str, NDArray[Any]]) -> int:
+    """How many named arrays two artifacts do not share, bit for bit."""
+    return sum(
+        name not in first or name not in second or first[name].tobytes() != second[name].tobytes()
+        for name in {*first, *second}
+    )
+
+
+def _imported(file: Path) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.append(node.module)
+    return sorted(set(names))

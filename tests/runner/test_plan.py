@@ -1,0 +1,176 @@
+"""What names a run: everything that determines its result, and nothing else."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.runner.execute import spec_of
+from ssliqa_bench.runner.plan import Settings
+from ssliqa_bench.store.key import differences
+
+if TYPE_CHECKING:
+    from tests.conftest import Bench
+
+
+def edit_registry(bench: Bench, **fields: Any) -> None:
+    """Change fields of the entry of tiny-a."""
+    path = bench.data / "registry.yaml"
+    content = yaml.safe_load(path.read_text())
+    content["datasets"]["tiny-a"].update(fields)
+    path.write_text(yaml.safe_dump(content))
+
+
+def changed(one: Any, other: Any) -> set[str]:
+    """Where the keys of two plans differ."""
+    paths = {found.path for found in differences(one.key_parts, other.key_parts)}
+    assert (one.key == other.key) == (not paths)
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("asked", "paths"),
+    [
+        ({"threads": 2}, {"threads"}),
+        ({"overrides": (("lr", 0.5),)}, {"cell.overrides.lr", "params.lr"}),
+        ({"overrides": (("lr", 1e-3),)}, {"cell.overrides.lr"}),
+        ({"budget": 8}, {"cell.budget", "rows.tiny-a.roles.labeled"}),
+        ({"budget": 16}, {"cell.budget"}),
+        ({"unlabeled_budget": 0.5}, {"cell.unlabeled_budget", "rows.tiny-b.roles.unlabeled"}),
+        ({"skip_bad": True}, set()),
+        ({"tests": ("tiny-c",)}, set()),
+    ],
+)
+def test_each_setting_that_matters_changes_the_key_and_no_other(
+    bench: Bench, asked: dict[str, Any], paths: set[str]
+) -> None:
+    assert changed(bench.plan("supervised")[0], bench.plan("supervised", **asked)[0]) == paths
+
+
+def test_another_seed_is_another_split_and_another_training(bench: Bench) -> None:
+    found = changed(bench.plan("supervised")[0], bench.plan("supervised", seed=1)[0])
+    assert {"seed", "cell.seed", "rows.tiny-a.roles.test", "rows.tiny-b.roles.test"} <= found
+    assert not {path for path in found if path.startswith(("params.", "code.", "versions."))}
+
+
+def test_another_recipe_is_other_parameters(bench: Bench) -> None:
+    found = changed(bench.plan("supervised")[0], bench.plan("supervised", recipe="demo")[0])
+    assert found == {"cell.recipe", "params.epochs"}
+
+
+def test_the_device_is_keyed_with_its_precision(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ssliqa_bench.runner import devices
+
+    monkeypatch.setattr(devices, "cuda_devices", lambda: 1)
+    found = changed(bench.plan("supervised")[0], bench.plan("supervised", device="cuda")[0])
+    assert found == {"device", "precision"}
+    assert bench.key("supervised", device="auto") == bench.key("supervised", device="cuda")
+
+
+def test_aliases_and_defaults_spelled_out_are_the_same_run(bench: Bench) -> None:
+    plain = bench.key("ssiqa-k1-20")
+    assert bench.key("ssiqa-k2-20") == plain, "an alias"
+    assert bench.key("ssiqa-k1-20", protocol="standard", recipe="check") == plain
+    assert bench.key("supervised", overrides=(("epochs", 2),)) == bench.key("supervised", overrides=(("epochs", 2.0),))
+
+
+def test_where_the_data_lies_and_how_it_is_ordered_is_not_keyed(own_bench: Bench, tiny_pair: Path) -> None:
+    moved = own_bench.key("supervised")
+    labels = own_bench.data / "tiny-a" / "labels.csv"
+    header, *rows = labels.read_text().splitlines()
+    labels.write_text("\n".join([header, *reversed(rows)]) + "\n")
+    assert own_bench.key("supervised") == moved
+    own_bench.data = tiny_pair
+    assert own_bench.key("supervised") == moved
+
+
+@pytest.mark.parametrize(
+    ("fields", "paths"),
+    [
+        ({"scale": [0, 5]}, {"rows.tiny-a.scores"}),
+        ({"working_size": {"short_side": 40}}, {"rows.tiny-a.working_size", "rows.tiny-a.working_size.short_side"}),
+        ({"direction": "lower_is_better"}, {"rows.tiny-a.fingerprint", "rows.tiny-a.scores"}),
+        ({"about": {"title": "Another title", "citation": "@misc{x}"}}, set()),
+        ({"labels_redistributable": True}, set()),
+    ],
+)
+def test_fields_of_a_dataset_that_change_what_learners_see_are_keyed(
+    own_bench: Bench, fields: dict[str, Any], paths: set[str]
+) -> None:
+    before = own_bench.plan("supervised")[0]
+    edit_registry(own_bench, **fields)
+    found = changed(before, own_bench.plan("supervised")[0])
+    assert (found <= paths) and bool(found) == bool(paths)
+
+
+def test_ratings_that_a_learner_may_ask_for_are_keyed(own_bench: Bench) -> None:
+    def write(spread: float) -> Any:
+        labels = own_bench.data / "tiny-a" / "labels.csv"
+        rows = list(csv.DictReader(labels.open()))
+        with labels.open("w", newline="") as handle:
+            writer = csv.DictWriter(handle, list({**rows[0], "rating_std": 0}))
+            writer.writeheader()
+            writer.writerows({**row, "rating_std": spread} for row in rows)
+        return own_bench.plan("supervised")[0]
+
+    edit_registry(own_bench, rating_statistics=True)
+    assert changed(write(0.5), write(0.6)) == {"rows.tiny-a.scores"}
+
+
+def test_a_protocol_that_hands_over_test_images_is_another_run(own_bench: Bench) -> None:
+    def plan(**fields: Any) -> Any:
+        file = own_bench.registry({"protocols": {"own": {"about": {"title": "Own"}, **fields}}})
+        return own_bench.plan("ssiqa", protocol="own", registry=file)[0]
+
+    plain = plan()
+    assert changed(plain, plan(transductive=True)) == {"transductive"}
+    assert changed(plain, plan(mapping="linear")) == {"mapping"}
+    assert changed(plain, plan(aggregate="median", repeats=9, tests=["tiny-c"])) == set()
+    assert changed(plain, own_bench.plan("ssiqa")[0]) == {"cell.protocol"}
+
+
+def test_transductive_images_reach_the_learner(own_bench: Bench) -> None:
+    from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
+
+    file = own_bench.registry({"protocols": {"own": {"about": {"title": "Own"}, "transductive": True}}})
+    plan, settings = own_bench.plan("ssiqa", protocol="own", registry=file)
+    sets = make_sets(plan, make_learner(plan), open_sources(plan, settings)[0])
+    assert sets.unlabeled is not None and len(sets.unlabeled) == 24 and len(sets.tests["tiny-b"].names) == 8
+
+
+def test_a_weights_file_is_keyed_by_what_it_holds(bench: Bench, tmp_path: Path) -> None:
+    for name, content in (("one.pth", b"a"), ("two.pth", b"a"), ("three.pth", b"b")):
+        (tmp_path / name).write_bytes(content)
+
+    def plan(name: str) -> Any:
+        overrides = (("pretrained", True), ("weights_file", str(tmp_path / name)))
+        return bench.plan("supervised", overrides=overrides)[0]
+
+    one, two, three = plan("one.pth"), plan("two.pth"), plan("three.pth")
+    assert changed(one, two) == set()
+    assert changed(one, three) == {"weights.backbone", "params.weights_file", "cell.overrides.weights_file"}
+    assert str(tmp_path) not in str(one.key_parts) and str(tmp_path) not in str(one.spec)
+
+
+def test_a_record_says_which_run_it_answers(finished: Bench) -> None:
+    plan = finished.plan("ssiqa")[0]
+    assert spec_of(finished.facts(plan.key)) == plan.spec
+
+
+def test_settings_come_from_the_environment_where_nothing_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSLIQA_DATA", "/somewhere/data")
+    monkeypatch.delenv("SSLIQA_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere/cache")
+    found = Settings.from_environment(store=Path("s"), data_root=None, threads=None)
+    assert (found.store, found.threads, found.keep) == (Path("s"), 1, "phases")
+    assert (found.data_root, found.cache_root) == (Path("/somewhere/data"), Path("/somewhere/cache/ssliqa-bench"))
+    assert Settings.from_environment(data_root=Path("mine")).data_root == Path("mine")
+    monkeypatch.setenv("SSLIQA_CACHE", "/own")
+    assert Settings.from_environment().cache_root == Path("/own")
+    with pytest.raises(InputError, match="--keep"):
+        Settings.from_environment(keep="everything")

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ssliqa_bench.errors import RunError
+from ssliqa_bench.runner import predict as module
+from ssliqa_bench.runner.predict import chunks, predict_set
+from ssliqa_bench.training.images import ImageSet
+from ssliqa_bench.types import FloatArray
+
+
+class Memory:
+    def __init__(self, n: int) -> None:
+        self.hashes = [f"{k:064d}" for k in range(n)]
+
+    def image(self, row: int) -> np.ndarray:
+        return np.full((1, 1, 3), row, np.uint8)
+
+
+class Mean:
+    """Predicts the mean of an image, and notes how many images it was given at a time."""
+
+    n_parameters = 0
+
+    def __init__(self, wrong: dict[int, float] | None = None, drop: int = 0) -> None:
+        self.seen: list[int] = []
+        self.wrong = wrong or {}
+        self.drop = drop
+
+    def predict(self, images: ImageSet) -> FloatArray:
+        self.seen.append(len(images))
+        means = [float(images[k].mean()) for k in range(len(images))]
+        return np.array([self.wrong.get(int(mean), mean) for mean in means][: len(means) - self.drop])
+
+
+def images(n: int) -> ImageSet:
+    source = Memory(n)
+    return ImageSet((source, row) for row in range(n))
+
+
+@pytest.mark.parametrize("n", [0, 1, 4, 5, 9])
+def test_every_image_is_predicted_once_in_order_a_chunk_at_a_time(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CHUNK", 4)
+    model = Mean()
+    assert np.array_equal(predict_set(model, images(n)), np.arange(n, dtype=float))
+    assert sum(model.seen) == n and all(size <= 4 for size in model.seen)
+    assert [window.start for window, _ in chunks(images(n))] == list(range(0, n, 4))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_a_prediction_that_is_not_finite_stops_the_run(value: float) -> None:
+    with pytest.raises(RunError, match="1 of 6 predictions are not finite .first: image 3"):
+        predict_set(Mean({3: value}), images(6))
+
+
+def test_another_number_of_predictions_stops_the_run() -> None:
+    with pytest.raises(RunError, match=r"shape \(5,\) for 6 images"):
+        predict_set(Mean(drop=1), images(6))

@@ -1,0 +1,215 @@
+"""Artifacts come back as they were stored, or not at all."""
+
+from __future__ import annotations
+
+import json
+import logging
+import multiprocessing
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ssliqa_bench.errors import StorageError
+from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.types import Artifact
+
+KEY = "ab" * 32
+FACTS = {"stage": "initial", "steps": 12, "seconds": 1.5, "log": [{"epoch": 1, "loss": 0.25}]}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ArtifactStore:
+    return ArtifactStore(tmp_path)
+
+
+def artifact(value: float = 1.0) -> Artifact:
+    tensors = {
+        "model.weight": np.full((2, 3), value, np.float32),
+        "labels.0": np.array([0.1, 0.2], np.float64),
+        "replay.0": np.array([3, 1], np.int64),
+        "none": np.zeros((0, 4), np.uint8),
+        "turned": np.arange(6, dtype=np.float32).reshape(2, 3).T,
+    }
+    return Artifact(tensors, {"steps": 12, "log": [], "note": "ü"})
+
+
+def state(epoch: int) -> Artifact:
+    return Artifact({"w": np.full(3, float(epoch))}, {"epoch": epoch, "stage": "phase-2", "seconds": 0.5})
+
+
+def files_below(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+def flip(path: Path, position: int) -> None:
+    """Change one bit of the byte at a position, counted from the end where negative."""
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
+def test_an_artifact_comes_back_as_it_was(store: ArtifactStore) -> None:
+    stored = artifact()
+    store.save(KEY, stored, FACTS)
+    loaded = store.load(KEY)
+    assert loaded is not None
+    back, facts = loaded
+    assert facts == FACTS and back.meta == stored.meta
+    assert back.tensors.keys() == stored.tensors.keys()
+    for name, values in stored.tensors.items():
+        assert back.tensors[name].dtype == values.dtype and np.array_equal(back.tensors[name], values)
+
+
+def test_absent_replaced_and_removed(store: ArtifactStore) -> None:
+    assert store.load(KEY) is None and not store.has(KEY)
+    store.save(KEY, artifact(1), {})
+    store.save(KEY, artifact(2), {})
+    loaded = store.load(KEY)
+    assert loaded is not None and loaded[0].tensors["model.weight"][0, 0] == 2 and store.has(KEY)
+    store.remove(KEY)
+    store.remove(KEY)
+    assert store.load(KEY) is None and files_below(store.root) == []
+
+
+def test_predictions_come_back_as_they_were(store: ArtifactStore) -> None:
+    values = np.array([0.1, -3.5, 1e-300])
+    assert store.load_predictions(KEY) is None
+    store.save_predictions(KEY, values)
+    assert np.array_equal(store.load_predictions(KEY), values)  # type: ignore[arg-type]
+
+
+def break_tensors(folder: Path) -> None:
+    flip(folder / "tensors.safetensors", -1)
+
+
+def cut_tensors(folder: Path) -> None:
+    content = (folder / "tensors.safetensors").read_bytes()
+    (folder / "tensors.safetensors").write_bytes(content[: len(content) // 2])
+
+
+def lose_tensors(folder: Path) -> None:
+    (folder / "tensors.safetensors").unlink()
+
+
+def break_json(folder: Path) -> None:
+    flip(folder / "artifact.json", 5)
+
+
+def edit_json(folder: Path) -> None:
+    text = (folder / "artifact.json").read_text()
+    (folder / "artifact.json").write_text(text.replace('"steps": 12', '"steps": 13'))
+
+
+def other_schema(folder: Path) -> None:
+    body = json.loads((folder / "artifact.json").read_text())
+    (folder / "artifact.json").write_text(json.dumps({**body, "schema": 2}))
+
+
+DAMAGE = [break_tensors, cut_tensors, lose_tensors, break_json, edit_json, other_schema]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_what_was_damaged_is_said_set_aside_and_absent(
+    store: ArtifactStore, caplog: pytest.LogCaptureFixture, damage: Any
+) -> None:
+    store.save(KEY, artifact(), FACTS)
+    damage(store.root / "artifacts" / KEY)
+    (problem,) = store.damaged()
+    assert KEY in problem and caplog.text == "", "looking changes nothing"
+    with caplog.at_level(logging.WARNING, "ssliqa_bench"):
+        assert store.load(KEY) is None
+    assert f"{KEY}.corrupt-1" in caplog.text and "computed again" in caplog.text
+    if damage is other_schema:
+        assert "schema 2" in caplog.text
+    assert (store.root / "artifacts" / f"{KEY}.corrupt-1").is_dir() and not store.has(KEY)
+    store.save(KEY, artifact(), FACTS)
+    assert store.load(KEY) is not None and store.damaged() == []
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_predictions_and_checkpoints_count_as_absent(store: ArtifactStore, damage: Any) -> None:
+    store.save_predictions(KEY, np.zeros(5))
+    store.save_checkpoint(KEY, Artifact(state(3).tensors, {**state(3).meta, "steps": 12}))
+    if damage is not edit_json:
+        damage(store.root / "predictions" / KEY)
+        assert store.load_predictions(KEY) is None
+    damage(store.root / "checkpoints" / KEY / "epoch-0003")
+    assert store.load_checkpoint(KEY) is None
+    assert store.load_checkpoint(KEY) is None, "what was set aside is not looked at again"
+
+
+def test_an_artifact_that_was_being_written_is_absent(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The description comes last, so that whoever dies before it leaves nothing that looks finished."""
+    import ssliqa_bench.store.artifacts as module
+
+    store.save(KEY, artifact(1), FACTS)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(module, "write_sealed", interrupt)
+        store.save(KEY, artifact(2), FACTS)
+    assert store.load(KEY) is None and not store.has(KEY)
+    assert not list(store.root.rglob("*.corrupt-*")), "unfinished is not damaged"
+
+
+def interrupt(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def test_only_the_newest_checkpoint_is_kept(store: ArtifactStore) -> None:
+    assert store.load_checkpoint(KEY) is None
+    for epoch in (1, 2, 9, 10, 11):
+        store.save_checkpoint(KEY, state(epoch))
+        assert [p.name for p in (store.root / "checkpoints" / KEY).iterdir()] == [f"epoch-{epoch:04d}"]
+    loaded = store.load_checkpoint(KEY)
+    assert loaded is not None and loaded.meta["epoch"] == 11 and loaded.tensors["w"][0] == 11
+    store.clear_checkpoints(KEY)
+    assert store.load_checkpoint(KEY) is None and files_below(store.root) == []
+
+
+def test_a_checkpoint_that_could_not_be_written_leaves_the_one_before(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.save_checkpoint(KEY, state(1))
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(StorageError):
+            store.save_checkpoint(KEY, state(2))
+    loaded = store.load_checkpoint(KEY)
+    assert loaded is not None and loaded.meta["epoch"] == 1
+
+
+def _compute_once(root: Path, started: Any) -> None:
+    """What a run does: under the lock, look whether it is there, else compute and store it."""
+    store = ArtifactStore(root)
+    started.wait(30)
+    with store.lock(KEY):
+        if store.load(KEY) is None:
+            time.sleep(0.1)
+            with open(root / "computed", "a") as log:
+                log.write(f"{os.getpid()}\n")
+            store.save(KEY, artifact(), {})
+
+
+def test_of_two_processes_one_computes_and_the_other_finds_it(store: ArtifactStore) -> None:
+    context = multiprocessing.get_context("fork")
+    started = context.Event()
+    processes = [context.Process(target=_compute_once, args=(store.root, started)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    started.set()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert len((store.root / "computed").read_text().split()) == 1
+
+
+def test_locks_of_different_keys_do_not_wait_for_each_other(store: ArtifactStore) -> None:
+    with store.lock("one"), store.lock("two"):
+        pass
