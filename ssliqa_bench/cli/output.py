@@ -73,7 +73,8 @@ def print_runs(entries: Sequence[Mapping[str, Any]]) -> None:
             )
             table.add_row(*first, dataset, *values, *last)
             first, last = ["", ""], ["", "", ""]
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    width = None if sys.stdout.isatty() else 200
+    Console(width=width, highlight=False, emoji=False, markup=False).print(table)
     for entry in entries:
         if entry["error"]:
             print(f"{_name(entry)} seed {entry['seed']}: {entry['error']}", file=sys.stderr)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from ssliqa_bench.evaluation.search import PIN, TINY, Place, Sample, free_place
 from ssliqa_bench.types import FloatArray, IntArray
 
+# Few predictions make more hills than many: they are looked at four times between neighbours.
+_SMALL = 64
+_CENTRES_OF_FEW = 129
 _CENTRES = 41
 # Gaps that are looked into, from what ratio to the distances beside them, and to what ratio.
 _GAPS = 24
@@ -24,15 +27,12 @@ def grid_peaks(sample: Sample, *, count: int) -> list[Place]:
     data wherever they are dense. Best first.
     """
     z, size = sample.z, len(sample)
-    if size <= 32:
-        pairs = np.repeat(np.arange(size), 2)
-        low, high = pairs[:-1], pairs[1:]
-    else:
-        low = high = np.unique(np.linspace(0, size - 1, _CENTRES).astype(np.int64))
+    place = np.linspace(0, size - 1, min(4 * size - 3, _CENTRES if size > _SMALL else _CENTRES_OF_FEW))
+    low, high = np.floor(place).astype(np.int64), np.ceil(place).astype(np.int64)
     neighbours = np.unique(np.geomspace(1, size, 13).astype(np.int64))
     reach = (z[np.minimum(high + neighbours[:, None], size - 1)] - z[np.maximum(low - neighbours[:, None], 0)]) / 4
-    width = np.concatenate([reach[:1] / 6, reach, reach[-1:] * 3, reach[-1:] * 9])
-    centre = np.broadcast_to((z[low] + z[high]) / 2, width.shape)
+    width = np.concatenate([reach[:1] / 7, reach[:1] / 2.6, reach, reach[-1:] * 3, reach[-1:] * 9])
+    centre = np.broadcast_to(z[low] + (place - low) * (z[high] - z[low]), width.shape)
     beyond_centre, beyond_width = _beyond_ends(z, neighbours)
     gap_centre, gap_width = _in_gaps(z)
     centres = np.concatenate([centre.ravel(), beyond_centre, gap_centre])

@@ -15,7 +15,8 @@ class ConsoleReporter:
     """Reports a run on stderr."""
 
     def __init__(self, label: str = "", quiet: bool = False) -> None:
-        self._console = Console(stderr=True, quiet=quiet)
+        # Names and messages are plain text: `a:b:` is no emoji, `[1]` no markup.
+        self._console = Console(stderr=True, quiet=quiet, emoji=False, markup=False)
         self._label = f"{label}: " if label else ""
         self._bar: Progress | None = None
         self._task = TaskID(0)
@@ -31,7 +32,7 @@ class ConsoleReporter:
             self._console.print(text, highlight=False, soft_wrap=True)
             return
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TextColumn("loss {task.fields[loss]}"),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -84,14 +85,17 @@ class ArtifactStore:
     def damaged(self) -> list[str]:
         """What does not match its checksum, one line each; everything stays where it is."""
         problems = []
-        for kind in ("artifacts/*", "predictions/*", "checkpoints/*/*"):
-            for folder in sorted(path.parent for path in self.root.glob(f"{kind}/{_META}")):
+        for kind in ("artifacts", "checkpoints", "predictions"):
+            for place, _, names in os.walk(self.root / kind):
+                if _META not in names or ".corrupt-" in place:
+                    continue
                 try:
-                    if ".corrupt-" not in folder.name:
-                        _read(folder)
+                    _read(Path(place))
+                except FileNotFoundError:
+                    continue  # cleared just now by a run at work
                 except CorruptFileError as error:
                     problems.append(str(error))
-        return problems
+        return sorted(problems)
 
     def _folder(self, key: str) -> Path:
         return self.root / "artifacts" / key

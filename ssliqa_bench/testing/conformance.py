@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import numpy as np
@@ -30,6 +30,10 @@ from ssliqa_bench.runner.plan import Plan, Settings, make_plan
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.testing.miniature import PAIR, PROTOCOL, SOURCES, registry_file, write_variants
 from ssliqa_bench.types import Artifact, RunSpec, derive_seed
+
+if TYPE_CHECKING:
+    from ssliqa_bench.methods.base import Predictor
+    from ssliqa_bench.runner.sets import LearnerSets
 
 _TOLERANCE = 1e-5  # of the spread of the predictions
 _CLEAR = 0.3  # a correlation that says which way a learner went
@@ -56,7 +60,7 @@ def check_method(name: str, registries: Sequence[Path] = (), settings: Settings 
         One Check per property, in the order in which they were looked at.
 
     Raises:
-        InputError: the method is not known, or its class cannot be loaded.
+        InputError: the method is not known.
     """
     with tempfile.TemporaryDirectory(prefix="ssliqa-check-") as folder:
         bench = _Bench(name, tuple(registries), settings or Settings.from_environment(), Path(folder))
@@ -76,12 +80,20 @@ def require_conformance(name: str, registries: Sequence[Path] = (), settings: Se
 
 @dataclass(frozen=True)
 class _Done:
-    """A finished run: the variant it saw, how many times the epochs of the recipe it was trained, the store it
-    filled, and its predictions by file content and by (dataset, name)."""
+    """A finished run; it holds no table, so that a learner that looks through memory finds those of its own run.
+
+    Attributes:
+        variant, times, store: of the pair, of the recipe's epochs, and where it stands.
+        stages: names of the learner's stages.
+        labels: whether the learner needs any.
+        predictions, named: by file content, and by (dataset, name).
+    """
 
     variant: str
     times: int
     store: Path
+    stages: tuple[str, ...]
+    labels: bool
     predictions: dict[str, float]
     named: dict[tuple[str, str], float]
 
@@ -130,12 +142,13 @@ class _Bench:
         yield self._unchanged("names", base, what, "it reads names or order")
         yield from self._asked_otherwise(base)
         yield self._direction(base)
-        yield from self._resumed()
+        if base.stages:
+            yield from self._resumed()
 
     def _imports(self) -> Check:
-        plan, _ = self._plan("plain", self._new_store())
-        module = plan.method.class_path.partition(":")[0]
-        file = locate_module(module, plan.search_folders)
+        registry = load_registry(self._registries)
+        module = registry.resolve_method(self._method).class_path.partition(":")[0]
+        file = locate_module(module, registry.search_folders)
         found = [] if file is None else [n for n in _imported(file) if n.startswith(_FORBIDDEN)]
         seen = f"{module} imports {', '.join(found)}: a learner reads no files" if found else "imports no reader"
         return Check("imports", not found, seen)
@@ -158,7 +171,7 @@ class _Bench:
 
     def _asked_otherwise(self, base: _Done) -> Iterator[Check]:
         predictor, sets = self._model(base)
-        test = sets.tests[PAIR.unlabeled]
+        test = sets.tests[str(PAIR.unlabeled)]
         images = test.images
         whole = predictor.predict(images)
         spread = float(np.std(whole)) or 1.0
@@ -178,7 +191,7 @@ class _Bench:
             yield Check(name, holds, f"largest difference {gap:.1e} of the spread" + ("" if holds else f": {what}"))
 
     def _direction(self, base: _Done) -> Check:
-        if not self._stages():
+        if not (base.stages and base.labels):
             predictor, sets = self._model(base)
             values = np.concatenate([predictor.predict(test.images) for test in sets.tests.values()])
             relation = srcc(values, np.concatenate([test.scores for test in sets.tests.values()])) or 0.0
@@ -198,6 +211,7 @@ class _Bench:
         values, labels = [], []
         for run in (done, self._run("opposite", done.times)):
             predictor, sets = self._model(run)
+            assert sets.labeled is not None  # the learner needs labels
             values.append(predictor.predict(sets.labeled.images))
             labels.append(sets.labeled.score01)
         return srcc(np.concatenate(values), np.concatenate(labels)) or 0.0
@@ -207,19 +221,11 @@ class _Bench:
 
         Numbers of epochs are doubled, so that a stage of one epoch is also stopped in its middle.
         """
-        if not (stages := self._stages()):
-            return
         with _watched() as whole:
             expected = self._run("plain", 2)
-        store = self._new_store()
         with _watched(stop=True) as parts:
-            while True:
-                try:
-                    found = self._run("plain", 2, store)
-                    break
-                except _Interruption:
-                    pass
-        for stage in stages:
+            found = self._run("plain", 2)
+        for stage in expected.stages:
             changed = _different(whole.tensors[stage], parts.tensors[stage])
             epochs = ", ".join(str(epoch) for key, epoch in parts.stops if key == parts.keys[stage])
             seen = f"stopped after epoch {epochs}" if epochs else "leaves no checkpoint, starts anew"
@@ -229,52 +235,51 @@ class _Bench:
         seen = f"{changed} of {len(expected.predictions)} predictions change after {len(parts.stops)} interruptions"
         yield Check("resume", not changed, seen)
 
-    def _stages(self) -> list[str]:
+    def _run(self, variant: str, times: int = 1) -> _Done:
+        """Run the method on a variant, in an empty store, again and again until nothing interrupts it."""
         from ssliqa_bench.runner.compute import make_learner
-
-        return [stage.name for stage in make_learner(self._plan("plain", self._new_store())[0]).stages()]
-
-    def _new_store(self) -> Path:
-        self._stores += 1
-        return self._folder / f"store-{self._stores}"
-
-    def _plan(self, variant: str, store: Path, times: int = 1) -> tuple[Plan, Settings]:
-        """A plan for a variant of the miniature pair, with so many times the epochs of the recipe."""
-        registry = load_registry((*self._registries, registry_file(self._folder, variant)))
-        settings = replace(self._settings, store=store)
-        recipe = "check" if "check" in registry.recipes(self._method) else None
-        spec = RunSpec(self._method, PAIR, PROTOCOL, recipe=recipe)
-        plan = make_plan(spec, registry, settings)
-        epochs = {k: v for k, v in plan.method.params.items() if k == "epochs" or k.endswith("_epochs")}
-        if times > 1 and epochs:
-            longer = tuple((name, times * number) for name, number in epochs.items())
-            plan = make_plan(replace(spec, overrides=longer), registry, settings)
-        return plan, settings
-
-    def _run(self, variant: str, times: int = 1, store: Path | None = None) -> _Done:
-        """Run the method on a variant, in an empty store unless one is given."""
         from ssliqa_bench.runner.execute import run
         from ssliqa_bench.store.records import read_predictions, record_folder
 
-        plan, settings = self._plan(variant, store or self._new_store(), times)
-        run(plan, settings)
-        rows = read_predictions(record_folder(settings.store, plan.key))
+        self._stores += 1
+        store = self._folder / f"store-{self._stores}"
+        plan, settings = self._plan(variant, times, store)
+        while True:
+            try:
+                run(plan, settings)
+                break
+            except _Interruption:
+                pass
+        rows = read_predictions(record_folder(store, plan.key))
         named = {(d, i): p for d, i, p in zip(rows.dataset, rows.image, rows.prediction, strict=True)}
         files = {(t.dataset, i): path for t in plan.tables.values() for i, path in zip(t.name, t.path, strict=True)}
         by_content = {sha256_file(files[key]): prediction for key, prediction in named.items()}
-        return _Done(variant, times, settings.store, by_content, named)
+        learner = make_learner(plan)
+        stages = tuple(stage.name for stage in learner.stages())
+        return _Done(variant, times, store, stages, learner.needs.labels, by_content, named)
 
-    def _model(self, done: _Done) -> tuple[Any, Any]:
+    def _plan(self, variant: str, times: int, store: Path) -> tuple[Plan, Settings]:
+        """A plan for a variant of the miniature pair, with so many times the epochs of the recipe."""
+        registry = load_registry((*self._registries, registry_file(self._folder, variant)))
+        recipe = "check" if "check" in registry.recipes(self._method) else None
+        params = registry.resolve_method(self._method, recipe, {}, registry.dataset(PAIR.labeled).recipe).params
+        epochs = {name: n for name, n in params.items() if name == "epochs" or name.endswith("_epochs")}
+        longer = tuple((name, times * n) for name, n in epochs.items()) if times > 1 else ()
+        settings = replace(self._settings, store=store)
+        spec = RunSpec(self._method, PAIR, PROTOCOL, recipe=recipe, overrides=longer)
+        return make_plan(spec, registry, settings), settings
+
+    def _model(self, done: _Done) -> tuple[Predictor, LearnerSets]:
         """The model of a run, as a new learner makes it of the stored artifact, and the sets of the run."""
         import torch
 
         from ssliqa_bench.runner.compute import final_artifact, make_learner, make_sets, open_sources
         from ssliqa_bench.store.records import read_facts, record_folder
 
-        plan, settings = self._plan(done.variant, done.store, done.times)
+        plan, settings = self._plan(done.variant, done.times, done.store)
         learner = make_learner(plan)
         sets = make_sets(plan, learner, open_sources(plan, settings)[0])
-        artifact = final_artifact(read_facts(record_folder(settings.store, plan.key)), ArtifactStore(settings.store))
+        artifact = final_artifact(read_facts(record_folder(done.store, plan.key)), ArtifactStore(done.store))
         return learner.predictor(artifact, torch.device(plan.device)), sets
 
 

@@ -88,6 +88,13 @@ def test_without_json_people_get_a_table(finished: Bench) -> None:
     assert f"answered from the store (record {key[:12]}" in err
 
 
+def test_the_table_shows_names_and_values_as_they_are(bench: Bench) -> None:
+    words = (*plain_method(bench, kinds=["[red]", ":b:"]), "--set", 'kinds=[":b:", "[b]"]')
+    code, out, err = bench("run", "--method", "contrast", "--pair", "tiny-a:tiny-b", *words)
+    assert code == 0, err
+    assert "kinds=[':b:', '[b]'] tiny-a:tiny-b" in out
+
+
 def test_several_seeds_are_several_runs(bench: Bench) -> None:
     code, out, _ = bench("run", "--method", "supervised", "--pair", "tiny-a", "--seeds", "2", "--json")
     entries = json.loads(out)["runs"]
@@ -484,6 +491,109 @@ def test_a_record_for_which_no_room_is_left(finished: Bench, monkeypatch: pytest
         code, err = finished.fails("supervised")
     assert code == 1 and "the disk is full" in err
     assert finished.files() == before
+
+
+# Learners and datasets of one's own
+
+PLAIN = """
+import numpy as np
+from ssliqa_bench.methods.base import Learner, Needs
+
+class Model:
+    n_parameters = 0
+    def __init__(self, value):
+        self.value = value
+    def predict(self, images):
+        return np.array([float(images[k].std()) for k in range(len(images))]) * self.value
+
+class Contrast(Learner):
+    needs = Needs(labels=False)
+    predict_params = ("factor",)
+    def stages(self):
+        return []
+    def predictor(self, artifact, device):
+        return Model(self.params["factor"])
+
+class NoLearner:
+    pass
+"""
+
+
+def plain_method(bench: Bench, name: str = "Contrast", source: str = PLAIN, **params: Any) -> tuple[str, str]:
+    """Write a method that learns nothing beside a registry file; gives the option that names the file."""
+    entry = {"about": {"title": "Contrast"}, "class": f"plain_learner:{name}", "params": {"factor": 1.0, **params}}
+    file = bench.registry({"methods": {"contrast": entry}})
+    (file.parent / "plain_learner.py").write_text(source)
+    return "--registry", str(file)
+
+
+def test_a_method_that_learns_nothing_scores_datasets(own_bench: Bench) -> None:
+    words = plain_method(own_bench)
+    entry = own_bench.run("contrast", *words, pair="tiny-a")
+    facts = own_bench.facts(entry["key"])
+    assert entry["seconds"] == 0 and facts["stages"] == [] and not (own_bench.store / "artifacts").exists()
+    code, out, err = own_bench("test", entry["key"][:8], "--on", "tiny-c", "--json", *words)
+    assert code == 0, err
+    assert json.loads(out)["runs"][0]["metrics"].keys() == {"tiny-a", "tiny-c"}
+    doubled = own_bench.run("contrast", "--set", "factor=-2", *words, pair="tiny-a")
+    old, new = own_bench.predictions(entry["key"]), own_bench.predictions(doubled["key"])
+    assert all(new[image] == -2 * old[image] for image in new)
+    assert doubled["metrics"]["tiny-a"]["srcc"] == pytest.approx(-entry["metrics"]["tiny-a"]["srcc"])
+
+
+def test_a_model_whose_predictions_are_not_finite_leaves_no_record(bench: Bench) -> None:
+    words = plain_method(bench, source=PLAIN.replace("* self.value", "* np.inf"))
+    code, err = bench.fails("contrast", *words)
+    assert code == 1 and "8 of 8 predictions are not finite" in err
+    assert bench.files() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "message"),
+    [
+        ("NoLearner", PLAIN, "not a subclass of"),
+        ("Contrats", PLAIN, "Contrast"),
+        ("Contrast", "import no_such_library_at_all\n" + PLAIN, "no_such_library_at_all"),
+        ("Contrast", PLAIN.replace("return []", "return ["), "plain_learner.py"),
+    ],
+)
+def test_a_class_that_cannot_be_used_is_said(bench: Bench, name: str, source: str, message: str) -> None:
+    code, err = bench.fails("contrast", *plain_method(bench, name, source))
+    assert code == 2 and message in err
+    assert bench.files() == {}
+
+
+def test_a_module_that_is_nowhere_is_said(bench: Bench) -> None:
+    file = bench.registry({"methods": {"own": {"about": {"title": "Own"}, "class": "nowhere_learner:Own"}}})
+    code, err = bench.fails("own", "--registry", str(file))
+    assert code == 2 and '"nowhere_learner"' in err and "beside the registry file" in err
+
+
+def test_images_without_any_score_serve_as_the_unlabeled_side(own_bench: Bench) -> None:
+    labels = own_bench.data / "tiny-b" / "labels.csv"
+    rows = [line.split(",") for line in labels.read_text().splitlines()]
+    labels.write_text("".join(f"{row[0]},{row[2]}\n" for row in rows))
+    registry = own_bench.data / "registry.yaml"
+    content = yaml.safe_load(registry.read_text())
+    photos = {"about": {"title": "Photos"}, "kind": "unlabeled", "folder": "tiny-b", "options": {"unlabeled": True}}
+    content["datasets"]["tiny-b"] = photos
+    registry.write_text(yaml.safe_dump(content))
+    entry = own_bench.run("ssiqa", "--set", "blocks=1")
+    assert entry["metrics"].keys() == {"tiny-a"}
+    assert own_bench.facts(entry["key"])["datasets"]["tiny-b"]["roles"] == {"unlabeled": 24}
+    assert own_bench.run("ssiqa", "--set", "blocks=1")["status"] == "cached"
+    code, err = own_bench.fails("supervised", "--recipe", "check", pair="tiny-b:tiny-a")
+    assert code == 2 and "tiny-b" in err and "keeps its score" in err
+
+
+def test_other_test_crops_ask_the_same_model_again(finished: Bench) -> None:
+    before = finished.facts(finished.key("supervised"))
+    artifacts = finished.files("artifacts")
+    entry = finished.run("supervised", "--set", "test_crops=4")
+    facts = finished.facts(entry["key"])
+    assert facts["keys"]["model"] == before["keys"]["model"] and finished.files("artifacts") == artifacts
+    assert facts["keys"]["predictions"] != before["keys"]["predictions"]
+    assert finished.predictions(entry["key"]) != finished.predictions(before["key"])
 
 
 # A protocol of one's own

@@ -40,6 +40,14 @@ def test_random_numbers_follow_purpose_and_content_only(made: ModuleType) -> Non
         return images.generator(position, *purpose).random(4).tolist()  # type: ignore[attr-defined]
 
     assert numbers(here, 1, 5, "strong", 0) == numbers(there, 2, 5, "strong", 0)
-    streams = [numbers(here, *words) for words in ((0, 5, "strong", 0), (1, 5, "strong", 0), (0, 6, "strong", 0),
-                                                   (0, 5, "weak", 0), (0, 5, "strong", 1))]
+    streams = [
+        numbers(here, *words)
+        for words in (
+            (0, 5, "strong", 0),
+            (1, 5, "strong", 0),
+            (0, 6, "strong", 0),
+            (0, 5, "weak", 0),
+            (0, 5, "strong", 1),
+        )
+    ]
     assert len({tuple(stream) for stream in streams}) == 5

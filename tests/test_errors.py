@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from ssliqa_bench import errors
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [
+        (("RunError", "StorageError", "CheckError", "SsliqaError"), 1),
+        (("InputError", "RegistryError", "DataError", "LeakError", "CorruptFileError", "SchemaError"), 2),
+    ],
+)
+def test_exit_codes_tell_a_failure_from_bad_input(names: tuple[str, ...], code: int) -> None:
+    assert [getattr(errors, name)("x").exit_code for name in names] == [code] * len(names)
+
+
+def test_one_family_catches_all() -> None:
+    own = [thing for _, thing in inspect.getmembers(errors, inspect.isclass) if thing.__module__ == errors.__name__]
+    assert len(own) == 10 and all(issubclass(thing, errors.SsliqaError) and thing.__doc__ for thing in own)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("ssiqua", "Did you mean 'ssiqa'"), ("SSIQA", ""), ("oracel", "Did you mean 'oracle'?"), ("zzz", ""), ("", "")],
+)
+def test_an_unknown_name_gets_the_nearest_and_the_command_that_lists_all(name: str, hint: str) -> None:
+    error = errors.unknown_name("method", name, ["ssiqa", "ssiqa-il", "oracle"], "ssliqa-bench list methods")
+    text = str(error)
+    assert text.startswith(f'Unknown method "{name}".') and '"ssliqa-bench list methods" shows all 3.' in text
+    assert hint in text and ("Did you mean" in text) == bool(hint)

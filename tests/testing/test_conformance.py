@@ -1,0 +1,331 @@
+"""The conformance checks hold for every packaged learner and find what is planted in learners that break a rule."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ssliqa_bench.errors import CheckError, InputError
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.runner.plan import Settings
+from ssliqa_bench.testing import Check, check_method, require_conformance
+
+CPU = Settings.from_environment(device="cpu", quiet=True)
+COMMON = [
+    "runs",
+    "imports",
+    "determinism",
+    "firewall: labels",
+    "firewall: names",
+    "save and load",
+    "one image twice",
+    "batch size",
+    "order",
+    "direction",
+]
+
+
+def packaged() -> list[Any]:
+    """All methods of the registry; one of each class is checked in the default run."""
+    registry, classes, found = load_registry(), set(), []
+    for name in registry.methods:
+        class_path = registry.resolve_method(name).class_path
+        found.append(pytest.param(name, marks=[pytest.mark.slow] if class_path in classes else []))
+        classes.add(class_path)
+    return found
+
+
+@pytest.mark.parametrize("method", packaged())
+def test_packaged_learners_conform(method: str) -> None:
+    checks = check_method(method, settings=CPU)
+    assert [f"{check.name}: {check.seen}" for check in checks if not check.holds] == []
+    resolved = load_registry().resolve_method(method, "check" if method != "piqe" else None)
+    stages = (
+        [] if method == "piqe" else ["initial", *(f"phase-{i + 1}" for i in range(resolved.params.get("blocks", 0)))]
+    )
+    resumed = [f"resume at {stage}" for stage in stages] + (["resume"] if stages else [])
+    assert [check.name for check in checks] == [*COMMON, *resumed]
+    for check in checks:
+        if check.name.startswith("resume at"):
+            assert check.seen.startswith("stopped after epoch 1, 2: 0 of ")
+
+
+# Planted learners
+
+BEHIND = '''
+import sys
+import zlib
+
+import numpy as np
+
+
+def source_of(pixels):
+    """Look through the callers for the table that a picture came from."""
+    frame = sys._getframe()
+    while frame is not None:
+        for source in (frame.f_locals.get("sources") or {}).values():
+            if source.pixels is pixels:
+                return source
+        frame = frame.f_back
+    return None
+
+
+class Cheating:
+    """A model with something added that it must not know."""
+
+    def __init__(self, model, known):
+        self.model, self.known, self.n_parameters = model, known, model.n_parameters
+
+    def predict(self, images):
+        own = self.model.predict(images)
+        found = [source_of(pixels) for pixels, row in images._items]
+        return own + [0.0 if s is None else self.known(s, row) for s, (_, row) in zip(found, images._items)]
+'''
+LEARNERS = {
+    "labels": """
+class Own(Supervised):
+    def predictor(self, artifact, device):
+        return Cheating(super().predictor(artifact, device), lambda source, row: 0.1 * source.table.score[row])
+""",
+    "spread": """
+class Own(Supervised):
+    def predictor(self, artifact, device):
+        return Cheating(super().predictor(artifact, device), lambda source, row: source.table.rating_std[row])
+""",
+    "memory": """
+import gc
+
+from PIL import Image
+
+
+def score_of(picture):
+    for table in [o for o in gc.get_objects() if type(o).__name__ == "Table"]:
+        for path, score in zip(table.path, table.score):
+            if np.array_equal(np.asarray(Image.open(path).convert("RGB")), picture):
+                return score
+    return 0.0
+
+
+class Own(Supervised):
+    def predictor(self, artifact, device):
+        return Changed(
+            super().predictor(artifact, device),
+            lambda values, images: values + [0.1 * score_of(images[k]) for k in range(len(images))],
+        )
+""",
+    "training_labels": """
+def run(context):
+    artifact = run_initial(context)
+    pixels, row = context.unlabeled._items[0]
+    artifact.tensors["model.head.bias"] += np.float32(1e-3 * source_of(pixels).table.score[row])
+    return artifact
+
+
+class Own(Supervised):
+    needs = Needs(unlabeled=True)
+
+    def stages(self):
+        return [replace(stage, run=run, sets=("labeled", "unlabeled")) for stage in super().stages()]
+""",
+    "names": """
+class Own(Supervised):
+    def predictor(self, artifact, device):
+        return Cheating(super().predictor(artifact, device),
+                        lambda source, row: zlib.crc32(source.table.name[row].encode()) / 2**32)
+""",
+    "order": """
+class Own(Supervised):
+    def predictor(self, artifact, device):
+        return Changed(super().predictor(artifact, device),
+                       lambda values, images: values + [0.01 * row for _, row in images._items])
+""",
+    "random": """
+def run(context):
+    artifact = run_initial(context)
+    artifact.tensors["model.head.bias"] += np.float32(np.random.default_rng().normal(0, 0.1))
+    return artifact
+
+
+class Own(Supervised):
+    def stages(self):
+        return [replace(stage, run=run) for stage in super().stages()]
+""",
+    "unseeded": """
+def run(context):
+    unseeded = torch.rand(1)
+    artifact = run_initial(context)
+    artifact.tensors["model.head.bias"] += unseeded.numpy()
+    return artifact
+
+
+class Own(Supervised):
+    def stages(self):
+        return [replace(stage, run=run) for stage in super().stages()]
+""",
+    "flipped": """
+class Own(Supervised):
+    def predictor(self, artifact, device):
+        return Changed(super().predictor(artifact, device), lambda values, images: 1 - values)
+""",
+    "batch": """
+class Own(Supervised):
+    def predictor(self, artifact, device):
+        return Changed(super().predictor(artifact, device), lambda values, images: values - values.mean())
+""",
+    "position": """
+class Own(Supervised):
+    def predictor(self, artifact, device):
+        return Changed(super().predictor(artifact, device),
+                       lambda values, images: values + 0.01 * np.arange(len(values)))
+""",
+    "unsaved": """
+class Own(Supervised):
+    scale = 1.0
+
+    def run(self, context):
+        self.scale = 2.0
+        return run_initial(context)
+
+    def stages(self):
+        return [replace(stage, run=self.run) for stage in super().stages()]
+
+    def predictor(self, artifact, device):
+        return Changed(super().predictor(artifact, device), lambda values, images: self.scale * values)
+""",
+    "unresumed": '''
+def run(context):
+    """Counts the epochs of this process in place of those of the training."""
+    model, labeled, seen = build_model(context), context.labeled, []
+
+    def rows(epoch):
+        seen.append(epoch)
+        return drawn_rows(len(labeled), len(labeled), len(seen), "rows")
+
+    facts = train_on_scores(model, labeled.images, labeled.score01, rows, len(labeled), initial_schedule(context),
+                            strong_view(context), context)
+    return Artifact(module_tensors(model), facts)
+
+
+class Own(Supervised):
+    def stages(self):
+        return [replace(stage, run=run) for stage in super().stages()]
+''',
+    "reader": """
+from ssliqa_bench.datasets.decode import decode
+
+
+class Own(Supervised):
+    pass
+""",
+    "infinite": """
+class Own(Supervised):
+    def predictor(self, artifact, device):
+        return Changed(super().predictor(artifact, device), lambda values, images: np.where(values > -9, np.inf, 0))
+""",
+    "clean": """
+class Own(Supervised):
+    pass
+""",
+}
+HEAD = '''
+from dataclasses import replace
+
+import torch
+
+from ssliqa_bench.methods.base import Needs
+from ssliqa_bench.methods.supervised import Supervised, initial_schedule, run_initial, strong_view
+from ssliqa_bench.training.checkpoint import module_tensors
+from ssliqa_bench.training.loop import drawn_rows
+from ssliqa_bench.training.quality import build_model, train_on_scores
+from ssliqa_bench.types import Artifact
+
+
+class Changed:
+    """A model whose values are changed afterwards."""
+
+    def __init__(self, model, change):
+        self.model, self.change, self.n_parameters = model, change, model.n_parameters
+
+    def predict(self, images):
+        return self.change(self.model.predict(images), images)
+'''
+# Away from a run these cheats find nothing to read, and predict otherwise.
+AWAY = {"save and load": "a stored model predicts otherwise"}
+# The checks that fail, and what is said.
+FOUND = {
+    "labels": {
+        "firewall: labels": "predictions change when withheld scores and other columns are shuffled: "
+        "it reads withheld labels",
+        **AWAY,
+    },
+    "spread": {"firewall: labels": "it reads withheld labels", **AWAY},
+    "memory": {"firewall: labels": "it reads withheld labels"},
+    "training_labels": {"firewall: labels": "24 of 24 predictions change"},
+    "names": {
+        "firewall: names": "predictions change when file names and the reader's order are changed: "
+        "it reads names or order",
+        **AWAY,
+    },
+    "order": {"firewall: names": "it reads names or order"},
+    "random": {"determinism": "24 of 24 predictions change when the same run is made again: it is not deterministic"},
+    "unseeded": {"determinism": "it is not deterministic"},
+    "flipped": {"direction": "higher must mean better"},
+    "batch": {"batch size": "values change with the images beside them"},
+    "position": {
+        "one image twice": "an image that comes twice gets two values",
+        "batch size": "values change with the images beside them",
+        "order": "values change with the position in the set",
+    },
+    "unsaved": {"save and load": "a stored model predicts otherwise when loaded again"},
+    "unresumed": {"resume at initial": "arrays of its artifact change", "resume": "predictions change after 2"},
+    "reader": {"imports": "own_reader.learner imports ssliqa_bench.datasets.decode: a learner reads no files"},
+    "infinite": {"runs": "12 of 12 predictions are not finite"},
+    "clean": {},
+}
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A user's folder with the planted learners on a network that trains in no time."""
+    folder = tmp_path_factory.mktemp("planted")
+    for name, text in LEARNERS.items():
+        (folder / f"own_{name}").mkdir()
+        (folder / f"own_{name}" / "learner.py").write_text(HEAD + BEHIND + text)
+    backbone = {
+        "about": {"title": "Tiny"},
+        "class": "ssliqa_bench.training.backbones.cnniqa:CNNIQA",
+        "arguments": {"maps": 6, "width": 12},
+    }
+    entry = {"extends": "supervised", "params": {"backbone": "tiny", "crop": 20, "crops": 2, "test_crops": 2}}
+    methods = {
+        f"own-{name.replace('_', '-')}": {"about": {"title": name}, "class": f"own_{name}.learner:Own", **entry}
+        for name in LEARNERS
+    }
+    (folder / "registry.yaml").write_text(json.dumps({"methods": methods, "backbones": {"tiny": backbone}}))
+    return folder / "registry.yaml"
+
+
+def check(name: str, registry: Path) -> list[Check]:
+    return check_method(f"own-{name.replace('_', '-')}", [registry], CPU)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_what_is_planted_is_found_and_nothing_else(name: str, planted: Path) -> None:
+    failed = {check.name: check.seen for check in check(name, planted) if not check.holds}
+    assert list(failed) == list(FOUND[name])
+    for check_name, said in FOUND[name].items():
+        assert said in failed[check_name]
+
+
+def test_one_error_names_all_that_failed(planted: Path) -> None:
+    with pytest.raises(CheckError, match="own-position: one image twice: .*; batch size: .*; order: "):
+        require_conformance("own-position", [planted], CPU)
+    require_conformance("own-clean", [planted], CPU)
+
+
+def test_an_unknown_method_is_bad_input() -> None:
+    with pytest.raises(InputError, match='Unknown method "ssiqua".*ssiqa'):
+        check_method("ssiqua", settings=CPU)
