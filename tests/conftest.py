@@ -6,6 +6,8 @@ import csv
 import json
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,8 +47,6 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(autouse=True)
 def _one_thread() -> None:
     """Undo what an earlier test set: the number of threads changes floating-point results."""
-    import sys
-
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != 1:
         torch.set_num_threads(1)
@@ -99,6 +99,15 @@ def _write_tiny(folder: Path, number: int) -> None:
                 writer.writerow([name, f"{score:.4f}", f"scene{scene}", "blur" if blurred else "noise", str(level)])
 
 
+HEAVY = {"torch", "scipy", "sklearn", "skimage", "pyiqa", "timm", "torchvision", "cv2", "pandas"}
+FRESH = """
+import json, sys
+from ssliqa_bench.cli.app import main
+code = main(sys.argv[1:])
+print(json.dumps([code, sorted({name.partition('.')[0] for name in sys.modules})]), file=sys.stderr)
+"""
+
+
 @dataclass
 class Bench:
     """The command line on the tiny pair with a store of its own; commands run in this process."""
@@ -119,6 +128,14 @@ class Bench:
         code = main([*words, *where])
         captured = self.capture.readouterr()
         return code, captured.out, captured.err + "".join(f"{message}\n" for message in self.log.messages)
+
+    def fresh(self, *words: str) -> tuple[int, set[str], str, str]:
+        """A command in a process of its own: exit code, heavy packages that it loaded, stdout and stderr."""
+        where = ("--store", str(self.store), "--registry", str(self.data / "registry.yaml"))
+        command = [sys.executable, "-c", FRESH, *words, *where]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+        code, modules = json.loads(done.stderr.splitlines()[-1])
+        return code, HEAVY & set(modules), done.stdout, done.stderr
 
     def run(self, method: str = "supervised", *words: str, pair: str = "tiny-a:tiny-b") -> dict[str, Any]:
         """The one entry of `run --json`, which must succeed."""

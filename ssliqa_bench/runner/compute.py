@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.datasets.cache import open_pixels
@@ -141,7 +142,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
         "cell": cell(plan),
         "method": _method_facts(plan),
         "datasets": _dataset_facts(plan, sources, skipped, list(plan.tables)),
-        "protocol": plan.protocol.model_dump(mode="json", exclude={"about"}),
+        "protocol": _protocol_facts(plan),
         "metrics": final.metrics,
         "stages": [{**s.summary(), "metrics": score.metrics} for s, score in zip(models, scores, strict=True)],
         "seconds": {
@@ -226,6 +227,14 @@ def _method_facts(plan: Plan) -> dict[str, Any]:
         "chain": list(method.chain),
         "trained_on": method.about.trained_on,
     }
+
+
+def _protocol_facts(plan: Plan) -> dict[str, Any]:
+    """All fields of the protocol; of a split file its name, since the folder differs from machine to machine."""
+    facts = plan.protocol.model_dump(mode="json", exclude={"about"})
+    if (file := facts["split"]["file"]) is not None:
+        facts["split"]["file"] = Path(file).name
+    return facts
 
 
 def _dataset_facts(

@@ -97,24 +97,25 @@ class Own(Supervised):
 """,
     "memory": """
 import gc
+from functools import cache
 
 from PIL import Image
 
 
-def score_of(picture):
-    for table in [o for o in gc.get_objects() if type(o).__name__ == "Table"]:
-        for path, score in zip(table.path, table.score):
-            if np.array_equal(np.asarray(Image.open(path).convert("RGB")), picture):
-                return score
-    return 0.0
+@cache
+def picture(path):
+    return np.asarray(Image.open(path).convert("RGB")).tobytes()
+
+
+def guess(values, images):
+    tables = [thing for thing in gc.get_objects() if type(thing).__name__ == "Table"]
+    known = {picture(p): score for table in tables for p, score in zip(table.path, table.score)}
+    return values + [0.1 * known.get(images[k].tobytes(), 0) for k in range(len(images))]
 
 
 class Own(Supervised):
     def predictor(self, artifact, device):
-        return Changed(
-            super().predictor(artifact, device),
-            lambda values, images: values + [0.1 * score_of(images[k]) for k in range(len(images))],
-        )
+        return Changed(super().predictor(artifact, device), guess)
 """,
     "training_labels": """
 def run(context):
@@ -262,7 +263,7 @@ FOUND = {
         **AWAY,
     },
     "spread": {"firewall: labels": "it reads withheld labels", **AWAY},
-    "memory": {"firewall: labels": "it reads withheld labels"},
+    "memory": {"firewall: labels": "it reads withheld labels", **AWAY},
     "training_labels": {"firewall: labels": "24 of 24 predictions change"},
     "names": {
         "firewall: names": "predictions change when file names and the reader's order are changed: "

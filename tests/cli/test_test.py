@@ -1,0 +1,117 @@
+"""`test` and `run --test`: further datasets without training, and the weights that are kept for it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import Bench
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return bool(one["key"] == other["key"] and one["metrics"] == other["metrics"])
+
+
+def test_keep_says_which_weights_stay(bench: Bench) -> None:
+    def kept() -> set[str]:
+        return {path.name for path in (bench.store / "artifacts").iterdir()}
+
+    words = ("ssiqa", "--set", "blocks=1")
+    first = bench.run(*words, "--keep", "none")
+    assert kept() == set()
+    entry = bench.run(*words, "--keep", "final", "--no-cache")
+    facts = bench.facts(entry["key"])
+    assert kept() == {facts["keys"]["model"]} and same(entry, first)
+    bench.run(*words, "--no-cache")
+    assert kept() == {stage["key"] for stage in facts["stages"]} and len(kept()) == 2
+
+
+def test_keep_leaves_what_was_there_before(finished: Bench) -> None:
+    before = finished.files("artifacts")
+    finished.run("ssiqa-baseline", "--keep", "none")
+    assert finished.files("artifacts") == before, "Θ_0 belongs to supervised and ssiqa too"
+
+
+def test_further_datasets_are_added_without_training(finished: Bench) -> None:
+    key = finished.key("ssiqa")
+    before, artifacts = finished.facts(key), finished.files("artifacts")
+    code, out, _ = finished("test", key[:10], "--on", "tiny-c", "--json")
+    (entry,) = json.loads(out)["runs"]
+    assert code == 0 and entry["status"] == "done" and entry["key"] == key
+    assert entry["metrics"]["tiny-c"]["side"] == "external" and entry["metrics"]["tiny-c"]["n"] == 24
+    assert {name: entry["metrics"][name] for name in before["metrics"]} == before["metrics"]
+    assert finished.files("artifacts") == artifacts
+    assert sum(dataset == "tiny-c" for dataset, _ in finished.predictions(key)) == 24
+    files = finished.files()
+    code, heavy, out, _ = finished.fresh("test", key[:10], "--on", "tiny-c", "--json")
+    (again,) = json.loads(out)["runs"]
+    assert code == 0 and again["status"] == "cached" and same(again, entry) and not heavy
+    third = finished.run("ssiqa", "--test", "tiny-c")
+    assert third["status"] == "cached" and same(third, entry)
+    assert finished.files() == files
+    assert finished("store", "verify")[0] == 0
+
+
+def test_run_with_tests_adds_them_to_a_finished_run(finished: Bench) -> None:
+    artifacts = finished.files("artifacts")
+    entry = finished.run("supervised", "--test", "tiny-c")
+    assert entry["status"] == "cached" and entry["key"] == finished.key("supervised"), "tests are no part of the key"
+    assert entry["metrics"]["tiny-c"]["side"] == "external"
+    assert finished.files("artifacts") == artifacts
+
+
+def test_tests_asked_at_once_give_what_tests_asked_later_give(finished: Bench, tmp_path: Path) -> None:
+    later = finished.run("supervised", "--test", "tiny-c")
+    predictions = finished.predictions(later["key"])
+    finished.store = tmp_path / "other"
+    at_once = finished.run("supervised", "--test", "tiny-c,tiny-b")
+    assert at_once["status"] == "done" and same(at_once, later)
+    assert finished.predictions(at_once["key"]) == predictions
+
+
+def test_a_further_dataset_that_changed_is_evaluated_again(own_bench: Bench) -> None:
+    first = own_bench.run("supervised", "--test", "tiny-c")
+    labels = own_bench.data / "tiny-c" / "labels.csv"
+    header, *rows = labels.read_text().splitlines()
+    labels.write_text("\n".join([header, *rows[:-4]]) + "\n")
+    assert own_bench.run("supervised")["key"] == first["key"]
+    entry = own_bench.run("supervised", "--test", "tiny-c")
+    assert entry["key"] == first["key"] and entry["metrics"]["tiny-c"]["n"] == 20
+    assert sum(dataset == "tiny-c" for dataset, _ in own_bench.predictions(entry["key"])) == 20
+    assert own_bench("store", "verify")[0] == 0
+
+
+def test_weights_that_were_not_kept_cannot_be_tested_further(bench: Bench) -> None:
+    entry = bench.run("supervised", "--keep", "none")
+    files = bench.files("records")
+    code, out, err = bench("test", entry["key"][:8], "--on", "tiny-c")
+    assert code == 2 and out == "" and "weights were not kept" in err and "--keep final" in err
+    assert bench.files("records") == files
+
+
+def test_a_further_dataset_with_images_of_the_training_is_refused(own_bench: Bench) -> None:
+    entry = own_bench.run("supervised")
+    roles = own_bench.plan("supervised")[0].roles["tiny-a"]
+    names = own_bench.plan("supervised")[0].tables["tiny-a"].name
+    shutil.copy(own_bench.data / "tiny-a" / "images" / names[roles.index("labeled")],
+                own_bench.data / "tiny-c" / "images" / "00.png")
+    files = own_bench.files("records")
+    code, _, err = own_bench("test", entry["key"][:8], "--on", "tiny-c")
+    assert code == 2 and "tiny-c/00.png" in err and "two roles" in err
+    assert own_bench.files("records") == files
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [(("ffffffff", "--on", "tiny-c"), "No record"), (("abc", "--on", "tiny-c"), "No record|too short"),
+     (("KEY", "--on", "tiny-x"), "tiny-c")],
+)
+def test_wrong_words_for_test(finished: Bench, words: tuple[str, ...], message: str) -> None:
+    code, out, err = finished("test", *(finished.key("ssiqa")[:8] if word == "KEY" else word for word in words))
+    assert code == 2 and out == "" and re.search(message, err)
