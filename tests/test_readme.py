@@ -25,7 +25,7 @@ def test_board_is_that_of_the_committed_records() -> None:
     assert quoted in board
 
 
-@pytest.mark.parametrize("file", ["my_method.py", "my_registry.yaml"])
+@pytest.mark.parametrize("file", ["contrast.py", "contrast.yaml"])
 def test_example_is_the_one_that_is_tested(file: str) -> None:
     assert (ROOT / "docs/examples" / file).read_text().strip() in _between("example", "end of example")
 
@@ -49,9 +49,20 @@ def test_commands_exist() -> None:
 
 def test_makefile_has_the_targets() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`?make ([a-z-]+)", README)) <= targets
+    assert set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE)) <= targets
 
 
 def test_files_that_are_linked_exist() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert target.startswith("http") or (ROOT / target).exists(), target
+
+
+def test_example_runs(tmp_path: Path) -> None:
+    from ssliqa_bench.cli.app import main
+    from ssliqa_bench.store.records import iter_facts
+
+    words = ["run", "--registry", str(ROOT / "docs/examples/contrast.yaml"), "--method", "contrast"]
+    assert main([*words, "--pair", "demo-syn:demo-wild", "--store", str(tmp_path)]) == 0
+    (facts,) = iter_facts(tmp_path)
+    assert facts["cell"]["method"] == "contrast" and set(facts["metrics"]) == {"demo-syn", "demo-wild"}
+    assert "contrast.py" in facts["key_parts"]["code"]

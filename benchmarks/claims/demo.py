@@ -1,6 +1,6 @@
 """What the demo pair must show, checked on trained models: run after `make demo-records`, in the same store.
 
-    python benchmarks/claims/demo.py --store .cache/demo-records [--seeds 5]
+    python benchmarks/claims/demo.py --store runs/demo-records [--seeds 5]
 
 Prints means over the seeds and exits with 1 where a claim does not hold. With true scores as pseudo-labels SS-IQA
 must come close to the oracle; with shuffled ones it must not beat its supervised start. Parameters of the recipe

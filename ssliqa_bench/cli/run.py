@@ -111,7 +111,7 @@ def test(
     """Evaluate a stored model on further datasets, without training."""
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.execute import spec_of, unanswered
+    from ssliqa_bench.runner.execute import refuse_other_key, spec_of, unanswered
     from ssliqa_bench.runner.plan import make_plan
     from ssliqa_bench.store.records import checked_facts, find_record
 
@@ -125,6 +125,7 @@ def test(
     plan = make_plan(replace(spec_of(facts), tests=asked), names, settings)
     missing = unanswered(plan, facts)
     if missing:
+        refuse_other_key(plan, facts)
         from ssliqa_bench.runner.compute import add_tests
 
         facts = add_tests(plan, facts, missing, settings)

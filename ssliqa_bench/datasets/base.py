@@ -75,7 +75,13 @@ def load_table(
         DataError: the folder or files are missing, or the content contradicts the registry entry.
     """
     folder = dataset_folder(entry, data_root, cache_root, load=load)
-    raw = load(entry.reader)(folder, entry.options)
+    try:
+        raw = load(entry.reader)(folder, entry.options)
+    except (OSError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{entry.name}: its reader {entry.reader} failed on {folder} with options {dict(entry.options)}: {error}. "
+            f'"ssliqa-bench show {entry.name}" shows the entry.'
+        ) from error
     _check_rows(entry, raw)
     low, high = entry.scale
     # The one place where a direction is turned; 0 - x, so that no score becomes -0.0.

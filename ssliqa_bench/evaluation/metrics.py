@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.errors import InputError, unknown_name
+from ssliqa_bench.evaluation import EVALUATION_VERSION as EVALUATION_VERSION
 from ssliqa_bench.evaluation.correlations import krcc, mae, plcc, rmse, srcc
 from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.evaluation.mapping import MINIMUM, fit_mapping
 from ssliqa_bench.types import FloatArray
-
-# Stands in every record. Raise it when a change here alters a stored number.
-EVALUATION_VERSION = 1
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ssliqa_bench.datasets.cache import open_pixels
 from ssliqa_bench.datasets.splits import split_hash, transductive_rows
@@ -14,7 +17,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.correlations import srcc
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.registry.lookup import load_object
-from ssliqa_bench.runner.devices import prepare_process
+from ssliqa_bench.runner.devices import peak_memory_bytes, prepare_process, reset_peak_memory
 from ssliqa_bench.runner.execute import cell
 from ssliqa_bench.runner.plan import Plan, Settings
 from ssliqa_bench.runner.progress import ConsoleReporter
@@ -89,6 +92,9 @@ def make_learner(plan: Plan) -> Learner:
     for backbone in plan.backbones.values():
         load_object(backbone.class_path, plan.search_folders)
     made = load_object(plan.method.class_path, plan.search_folders)
+    if inspect.isabstract(made):
+        lacks = ", ".join(sorted(made.__abstractmethods__))
+        raise InputError(f'Method "{plan.method.name}": {plan.method.class_path} lacks {lacks}.')
     if not (isinstance(made, type) and issubclass(made, Learner)):
         raise InputError(
             f'Method "{plan.method.name}": {plan.method.class_path} is not a subclass of '
@@ -125,12 +131,14 @@ def open_sources(plan: Plan, settings: Settings) -> tuple[dict[str, Source], dic
 def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[str, Any]:
     learner = make_learner(plan)
     store = ArtifactStore(settings.store)
+    _check_scores(plan)
     sources, skipped = open_sources(plan, settings)
     sets = make_sets(plan, learner, sources)
     _check_sets(plan, learner, sets)
     started = time.perf_counter()
     stages = StageRunner(plan, learner, sets, store, reporter, settings.use_store).run()
     trained = time.perf_counter()
+    reset_peak_memory(plan.device)
     scorer = Scorer(plan, learner, store, sets.tests, use_store=settings.use_store)
     models = [s for s in stages if s.stage.predicts]
     scores = [scorer.score(s.key, s.load()) for s in models]
@@ -153,7 +161,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
         },
         "steps": sum(s.steps for s in stages),
         "n_parameters": final.n_parameters,
-        "peak_memory_bytes": _peak_memory(plan),
+        "peak_memory_bytes": _peak_memory(plan, stages),
         "device": plan.device,
         "threads": settings.threads,
         "precision": plan.precision,
@@ -186,6 +194,20 @@ def make_sets(plan: Plan, learner: Learner, sources: Mapping[str, Source]) -> Le
         srcc=srcc,
         transductive=[(str(pair.unlabeled), row) for row in transductive_rows(pair, plan.roles, plan.protocol)],
     )
+
+
+def _check_scores(plan: Plan) -> None:
+    """An oracle is handed the unlabeled side with its scores, so that side must have some."""
+    if plan.method.unlabeled_role != "labeled":
+        return
+    for name, roles in plan.roles.items():
+        rows = [row for row, role in enumerate(roles) if role == "unlabeled"]
+        missing = sum(not np.isfinite(plan.tables[name].score[row]) for row in rows)
+        if missing:
+            raise InputError(
+                f'Method "{plan.method.name}" needs the scores of both sides; {name} has none for {missing} of its '
+                f"{len(rows)} unlabeled images."
+            )
 
 
 def _check_sets(plan: Plan, learner: Learner, sets: LearnerSets) -> None:
@@ -237,6 +259,13 @@ def _protocol_facts(plan: Plan) -> dict[str, Any]:
     return facts
 
 
+def _protocol_facts(plan: Plan) -> dict[str, Any]:
+    facts = plan.protocol.model_dump(mode="json", exclude={"about"})
+    if facts["split"]["file"] is not None:  # where it lies is this machine's business; split_hash says what it holds
+        facts["split"]["file"] = Path(facts["split"]["file"]).name
+    return facts
+
+
 def _dataset_facts(
     plan: Plan, sources: Mapping[str, Source], skipped: Mapping[str, int], names: Sequence[str]
 ) -> dict[str, Any]:
@@ -255,12 +284,10 @@ def _dataset_facts(
     return facts
 
 
-def _peak_memory(plan: Plan) -> int:
-    if plan.device == "cuda":
-        import torch
-
-        return int(torch.cuda.max_memory_allocated())
-    return provenance.peak_memory_bytes()
+def _peak_memory(plan: Plan, stages: Sequence[StageResult]) -> int | None:
+    """Largest memory of all stages, when they were computed, and of predicting; None where one did not say."""
+    peaks = [result.facts.get("peak_memory_bytes") for result in stages]
+    return None if None in peaks else max([*peaks, peak_memory_bytes(plan.device)])
 
 
 def _discard(stages: Sequence[StageResult], keep: str, store: ArtifactStore) -> None:

@@ -6,6 +6,7 @@ import ctypes
 import os
 
 from ssliqa_bench.errors import InputError, RunError
+from ssliqa_bench.store import provenance
 
 KINDS = ("cpu", "cuda")
 
@@ -41,6 +42,25 @@ def cuda_devices() -> int:
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return 0
     return count.value
+
+
+def reset_peak_memory(device: str) -> None:
+    """Begin anew with the largest memory of this process or device."""
+    if device == "cuda":
+        import torch
+
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        provenance.reset_peak_memory()
+
+
+def peak_memory_bytes(device: str) -> int:
+    """Largest memory since `reset_peak_memory`: of the GPU on CUDA, else of the process."""
+    if device == "cuda":
+        import torch
+
+        return int(torch.cuda.max_memory_allocated())
+    return provenance.peak_memory_bytes()
 
 
 def prepare_process(device: str, threads: int) -> None:

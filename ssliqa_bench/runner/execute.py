@@ -11,7 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ssliqa_bench.errors import CorruptFileError
+from ssliqa_bench.datasets.splits import split_hash
+from ssliqa_bench.errors import CorruptFileError, InputError, SchemaError
+from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.files import set_aside
 from ssliqa_bench.runner.plan import Plan, Settings, cell_of
 from ssliqa_bench.store.key import Difference, differences
@@ -60,18 +62,40 @@ def stored_facts(plan: Plan, settings: Settings, *, look_only: bool = False) -> 
         facts = checked_facts(folder)
     except FileNotFoundError:
         return None
+    except SchemaError:
+        raise  # another version wrote it; it is sound, and not ours to set aside
     except CorruptFileError as error:
         if not look_only:
             _log.warning("%s Set aside as %s; the run is made again.", error, set_aside(folder).name)
         return None
     skipped = any(dataset["skipped"] for dataset in facts["datasets"].values())
-    return None if skipped and not settings.skip_bad else facts
+    outdated = facts["evaluation_version"] != EVALUATION_VERSION  # predictions are stored, so this costs little
+    return None if outdated or (skipped and not settings.skip_bad) else facts
 
 
 def unanswered(plan: Plan, facts: Mapping[str, Any]) -> tuple[str, ...]:
     """Further test datasets of a plan that a record does not hold, or holds as they were before they changed."""
-    held = {name: facts["datasets"][name]["fingerprint"] for name in facts["metrics"]}
-    return tuple(name for name in plan.spec.tests if held.get(name) != plan.fingerprints[name])
+    held = {name: (facts["datasets"][name]["fingerprint"], facts["datasets"][name]["split_hash"])
+            for name in facts["metrics"]}
+    asked = {name: (plan.fingerprints[name], split_hash(plan.tables[name], plan.roles[name]))
+             for name in plan.spec.tests}
+    return tuple(name for name, marks in asked.items() if held.get(name) != marks)
+
+
+def refuse_other_key(plan: Plan, facts: Mapping[str, Any]) -> None:
+    """Refuse to add predictions to a record that the same run would not make today.
+
+    Raises:
+        InputError: what differs; predictions of one record come from one key.
+    """
+    if plan.key == facts["key"]:
+        return
+    changed = ", ".join(str(d) for d in differences(facts["key_parts"], plan.key_parts)[:6])
+    short = facts["key"][:12]
+    raise InputError(
+        f"Record {short} was made otherwise than the same run would be today; it differs in: {changed}. Make the run "
+        f'again, then test that record. "ssliqa-bench store why {short}" shows all.'
+    )
 
 
 def why_again(plan: Plan, settings: Settings) -> tuple[str, list[Difference]] | None:

@@ -51,7 +51,7 @@ class Settings:
 
     store: Path = Path("runs")
     data_root: Path = Path("data")
-    cache_root: Path = Path("~/.cache/ssliqa-bench")
+    cache_root: Path = field(default_factory=lambda: Path("~/.cache/ssliqa-bench").expanduser())
     device: str = "auto"
     threads: int = 1
     keep: str = "phases"

@@ -11,6 +11,7 @@ import torch
 
 from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.methods.base import Learner
+from ssliqa_bench.runner.devices import peak_memory_bytes, reset_peak_memory
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import LearnerSets
 from ssliqa_bench.runner.weights import WeightsFile
@@ -134,6 +135,7 @@ class StageRunner:
             report=self._report,
             weights={name: _file_of(w) for name, w in plan.weights.items() if name in stage.params},
         )
+        reset_peak_memory(plan.device)
         started = time.perf_counter()
         artifact = stage.run(context)
         seconds = checkpoints.seconds_before + time.perf_counter() - started
@@ -142,6 +144,7 @@ class StageRunner:
             "steps": int(artifact.meta.get("steps", 0)),
             "seconds": round(seconds, 3),
             "log": list(artifact.meta.get("log", [])),
+            "peak_memory_bytes": peak_memory_bytes(plan.device),
         }
         self._store.save(key, artifact, facts)
         self._store.clear_checkpoints(key)

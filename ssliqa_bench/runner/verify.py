@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.errors import CorruptFileError
+from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import Predictions, read_facts, read_predictions, record_folders
@@ -19,6 +19,8 @@ _TOLERANCE = 1e-9
 
 def verify_store(store: Path) -> tuple[list[str], int]:
     """Everything that does not hold, one line each, and how many records were looked at."""
+    if not store.is_dir():
+        raise InputError(f"{store}: there is no such store. Name its folder with --store.")
     problems: list[str] = []
     folders = record_folders(store)
     for folder in folders:

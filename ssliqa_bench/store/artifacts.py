@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.errors import CorruptFileError
+from ssliqa_bench.errors import CorruptFileError, SchemaError
 from ssliqa_bench.files import exclusive_lock, read_sealed, set_aside, sha256_file, write_bytes, write_sealed
 from ssliqa_bench.types import Artifact, FloatArray
 
@@ -127,6 +127,8 @@ def _load(folder: Path) -> tuple[Artifact, dict[str, Any]] | None:
         return _read(folder)
     except FileNotFoundError:
         return None
+    except SchemaError:
+        raise  # another version wrote it; it is sound, and not ours to set aside
     except CorruptFileError as error:
         _log.warning("%s Set aside as %s; it will be computed again.", error, set_aside(folder).name)
         return None

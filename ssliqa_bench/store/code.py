@@ -140,10 +140,24 @@ def _outside_files(module: str, locate: Locate) -> tuple[Path, list[Path]]:
         )
     package = file.parent
     if file.name != "__init__.py" and "." not in module:
-        return package, sorted(package.glob("*.py"))
+        return package, _folder_files(package)
     for _ in range(module.count(".") - (file.name != "__init__.py")):
         package = package.parent
     return package.parent, sorted(package.rglob("*.py"))
+
+
+def _folder_files(folder: Path) -> list[Path]:
+    """The modules of a folder, and those of the packages in it that any of them imports."""
+    found = set(folder.glob("*.py"))
+    waiting = list(found)
+    while waiting:
+        file = waiting.pop()
+        for name in _imports(file, file.stem):
+            beside = folder / name.partition(".")[0]
+            new = set(beside.rglob("*.py")) - found if name and beside.is_dir() else set()
+            found |= new
+            waiting += new
+    return sorted(found)
 
 
 @cache

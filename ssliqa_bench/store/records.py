@@ -127,7 +127,8 @@ def iter_facts(store: Path) -> Iterator[dict[str, Any]]:
         except CorruptFileError as error:
             raise CorruptFileError(
                 f'{error} "ssliqa-bench store verify --store {store}" lists all damaged records; '
-                f"running the same run again sets it aside and makes it anew."
+                f"running the same run again sets it aside and makes it anew; where that run is not made any more, "
+                f"move {folder} away."
             ) from error
 
 

@@ -131,6 +131,9 @@ class _Bench:
         except SsliqaError as error:
             yield Check("runs", False, str(error))
             return
+        except Exception as error:  # a learner may fail in any way; that is a finding, not the end of the checks
+            yield Check("runs", False, f"{type(error).__name__}: {error}")
+            return
         yield Check("runs", True, f"{len(base.predictions)} finite predictions")
         yield self._imports()
         yield (repeated := self._repeated(base))
