@@ -252,14 +252,6 @@ def _method_facts(plan: Plan) -> dict[str, Any]:
 
 
 def _protocol_facts(plan: Plan) -> dict[str, Any]:
-    """All fields of the protocol; of a split file its name, since the folder differs from machine to machine."""
-    facts = plan.protocol.model_dump(mode="json", exclude={"about"})
-    if (file := facts["split"]["file"]) is not None:
-        facts["split"]["file"] = Path(file).name
-    return facts
-
-
-def _protocol_facts(plan: Plan) -> dict[str, Any]:
     facts = plan.protocol.model_dump(mode="json", exclude={"about"})
     if facts["split"]["file"] is not None:  # where it lies is this machine's business; split_hash says what it holds
         facts["split"]["file"] = Path(facts["split"]["file"]).name

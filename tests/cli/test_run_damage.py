@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ssliqa_bench.files import write_sealed
+
 if TYPE_CHECKING:
     from tests.conftest import Bench
 
@@ -80,6 +82,27 @@ def test_a_damaged_record_is_set_aside_and_made_again(finished: Bench, file: str
     assert finished.files("artifacts") == artifacts, "its stages were not trained again"
     assert finished.run("ssiqa")["status"] == "cached"
     assert finished("store", "verify")[0] == 0
+
+
+def test_a_record_of_another_schema_stops_the_run_and_stays(finished: Bench) -> None:
+    path = finished.record(finished.key("ssiqa")) / "facts.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    before = finished.files()
+    code, err = finished.fails("ssiqa")
+    assert code == 2 and "schema 2; this version reads schema 1" in err
+    assert finished.files() == before
+
+
+def test_metrics_of_an_older_evaluation_are_computed_again_without_training(finished: Bench) -> None:
+    key = finished.key("ssiqa")
+    before, artifacts = finished.facts(key), finished.files("artifacts")
+    older = {name: value for name, value in before.items() if name not in ("kind", "schema", "checksum")}
+    write_sealed(finished.record(key) / "facts.json", {**older, "evaluation_version": 0}, kind="record")
+    entry = finished.run("ssiqa")
+    assert entry["status"] == "done" and same(entry, before)
+    assert finished.facts(key)["evaluation_version"] == before["evaluation_version"]
+    assert finished.files("artifacts") == artifacts
+    assert finished.run("ssiqa")["status"] == "cached"
 
 
 def test_a_damaged_artifact_is_set_aside_and_computed_again(finished: Bench) -> None:

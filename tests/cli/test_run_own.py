@@ -164,6 +164,8 @@ def test_images_without_any_score_serve_as_the_unlabeled_side(own_bench: Bench) 
     assert entry["metrics"].keys() == {"tiny-a"}
     assert own_bench.facts(entry["key"])["datasets"]["tiny-b"]["roles"] == {"unlabeled": 24}
     assert own_bench.run("ssiqa", "--set", "blocks=1")["status"] == "cached"
+    code, err = own_bench.fails("oracle")
+    assert code == 2 and "needs the scores of both sides" in err and "tiny-b has none for 24 of its 24" in err
     code, err = own_bench.fails("supervised", "--recipe", "check", pair="tiny-b:tiny-a")
     assert code == 2 and "tiny-b" in err and "keeps its score" in err
 

@@ -107,6 +107,16 @@ def test_a_further_dataset_with_images_of_the_training_is_refused(own_bench: Ben
     assert own_bench.files("records") == files
 
 
+def test_a_record_that_would_be_made_otherwise_today_gets_nothing_added(own_bench: Bench) -> None:
+    entry = own_bench.run("supervised")
+    labels = own_bench.data / "tiny-a" / "labels.csv"
+    labels.write_text(labels.read_text().replace("00.png,4", "00.png,3"))
+    files = own_bench.files("records")
+    code, out, err = own_bench("test", entry["key"][:8], "--on", "tiny-c")
+    assert code == 2 and out == "" and "rows.tiny-a.fingerprint" in err and "store why" in err
+    assert own_bench.files("records") == files
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [(("ffffffff", "--on", "tiny-c"), "No record"), (("abc", "--on", "tiny-c"), "No record|too short"),

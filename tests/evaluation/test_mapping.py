@@ -156,6 +156,20 @@ def test_refused_input() -> None:
         fit_mapping([1.0] * 5, [1.0] * 5).status = "ok"  # type: ignore[misc]
 
 
+def test_a_hill_narrower_than_the_gaps_is_found_in_any_units() -> None:
+    # Two hills of nearly one height: the grid once saw the narrow one in some units only.
+    x = np.array([-43, -43, -41, -40, -27, -24, -2, 4, 5, 28, 31, 32.0])
+    y = np.array([-32, -15, -6, -13, 9, -13, -1, 21, 30, 33, 43, 47.0])
+    for pred in (x, 1.6e-6 * (x - 29289.25)):
+        assert cases.error_share(fit_mapping(pred, y), pred, y) == pytest.approx(0.137443812207, rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", [150, 161, 269, 492, 2745])
+def test_a_width_that_clusters_hardly_settle(seed: int) -> None:
+    # Ridges on which a climb once stopped short of what scipy finds.
+    assert not cases.complaints(cases.make_case(seed))[0]
+
+
 # Random cases, the same as in benchmarks/speed/mapping.py
 
 
@@ -185,7 +199,7 @@ def test_ten_thousand_cases_are_mapped_upwards() -> None:
 
 
 def test_the_sign_of_the_relation_is_reported() -> None:
-    for seed in range(300):
+    for seed in range(200):
         case = cases.make_case(seed, largest=200)
         result = evaluate(case.pred, case.scores)
         assert (result["plcc_mapped"] is None) == (result["mapping"] == "flat" or case.shape == "constant")
@@ -203,7 +217,7 @@ _VALUE = st.integers(-50, 50).map(float)
 _ROWS = st.lists(st.tuples(_VALUE, _VALUE), min_size=5, max_size=14)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(_ROWS)
 def test_drawn_rows_against_scipy(rows: list[tuple[float, float]]) -> None:
     table = np.array(rows)
@@ -211,7 +225,7 @@ def test_drawn_rows_against_scipy(rows: list[tuple[float, float]]) -> None:
     assert not cases.complaints(case)[0]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(_ROWS, st.floats(-12, 12), st.floats(-1e4, 1e4))
 def test_an_affine_change_of_the_predictions_changes_no_metric(rows: list[tuple[float, float]], power: float,
                                                                offset: float) -> None:
@@ -223,7 +237,7 @@ def test_an_affine_change_of_the_predictions_changes_no_metric(rows: list[tuple[
     assert after["rmse_mapped"] == pytest.approx(before["rmse_mapped"], rel=1e-9, abs=1e-9 * scores.std())
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.floats(-12, 12), st.floats(-1e4, 1e4))
 def test_an_affine_change_of_many_predictions(seed: int, power: float, offset: float) -> None:
     case = cases.make_case(seed, largest=400)

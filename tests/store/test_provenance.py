@@ -56,3 +56,12 @@ def test_time_and_memory_have_their_units() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", provenance.now())
     assert 10_000_000 < provenance.peak_memory_bytes() < 1e12
     assert provenance.python_version() == sys.version.split()[0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux only")
+def test_peak_memory_can_begin_anew() -> None:
+    block = bytearray(200_000_000)
+    high = provenance.peak_memory_bytes()
+    del block
+    provenance.reset_peak_memory()
+    assert provenance.peak_memory_bytes() < high - 100_000_000

@@ -11,7 +11,10 @@ import pytest
 from ssliqa_bench.errors import CheckError, InputError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.plan import Settings
-from ssliqa_bench.testing import Check, check_method, require_conformance
+from ssliqa_bench.testing import Check, check_method, conformance, require_conformance
+from ssliqa_bench.training import loop
+from ssliqa_bench.training.checkpoint import load_module, restore_training_state
+from ssliqa_bench.types import Artifact
 
 CPU = Settings.from_environment(device="cpu", quiet=True)
 COMMON = [
@@ -305,6 +308,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         f"own-{name.replace('_', '-')}": {"about": {"title": name}, "class": f"own_{name}.learner:Own", **entry}
         for name in LEARNERS
     }
+    methods["own-phases"] = {"about": {"title": "phases"}, **entry, "extends": "ssiqa"}
     (folder / "registry.yaml").write_text(json.dumps({"methods": methods, "backbones": {"tiny": backbone}}))
     return folder / "registry.yaml"
 
@@ -321,10 +325,31 @@ def test_what_is_planted_is_found_and_nothing_else(name: str, planted: Path) -> 
         assert said in failed[check_name]
 
 
-def test_one_error_names_all_that_failed(planted: Path) -> None:
-    with pytest.raises(CheckError, match="own-position: one image twice: .*; batch size: .*; order: "):
-        require_conformance("own-position", [planted], CPU)
-    require_conformance("own-clean", [planted], CPU)
+def test_each_stage_is_resumed_in_its_middle(planted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A training that forgets its optimiser when it goes on is found in the stage in which it does."""
+
+    def forgetful(state: Artifact, model: Any, optimizer: Any) -> None:
+        if state.meta["stage"] != "phase-2":
+            restore_training_state(state, model, optimizer)
+        else:
+            load_module(model, state.tensors)
+
+    monkeypatch.setattr(loop, "restore_training_state", forgetful)
+    checks = check("phases", planted)
+    failed = [check.name for check in checks if not check.holds]
+    assert failed == ["resume at phase-2", "resume at phase-3", "resume"]
+    seen = {check.name: check.seen for check in checks}
+    assert all("stopped after epoch 1, 2: 0 of" in seen[f"resume at {stage}"] for stage in ("initial", "phase-1"))
+    assert "8 interruptions" in seen["resume"]
+
+
+def test_one_error_names_all_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    checks = [Check("runs", True, "well"), Check("order", False, "astray"), Check("direction", False, "down")]
+    monkeypatch.setattr(conformance, "check_method", lambda *words: checks)
+    with pytest.raises(CheckError, match="^mine: order: astray; direction: down$"):
+        require_conformance("mine")
+    del checks[1:]
+    require_conformance("mine")
 
 
 def test_an_unknown_method_is_bad_input() -> None:

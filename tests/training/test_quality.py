@@ -158,3 +158,24 @@ def test_training_on_scores_is_a_plain_loop(made: ModuleType) -> None:
             optimizer.step()
     assert equal(model, plain)
     assert not equal(model, build_model(context))
+
+
+def test_mixed_precision_gives_nearly_the_same(made: ModuleType) -> None:
+    labeled = made.labeled_set(made.noise(7))
+    view, models, every = View(13, 2, flip=True), {}, np.arange(7)
+    for precision in ("float32", "bfloat16"):
+        context = made.context(precision=precision)
+        model = models[precision] = build_model(context)
+        train_on_scores(model, labeled.images, labeled.score01, lambda _: every, 7, Schedule(2, 1e-3), view, context)
+        assert all(value.dtype == torch.float32 for value in model.state_dict().values())
+
+    def crops(rows: Any) -> torch.Tensor:
+        return draw(labeled.images, rows, view, 0)
+
+    exact = read_views(models["float32"], labeled.images, crops, CPU)
+    rough = read_views(models["float32"], labeled.images, crops, CPU, "bfloat16")
+    trained = read_views(models["bfloat16"], labeled.images, crops, CPU)
+    for values, mixed in zip(exact, rough, strict=True):
+        assert mixed.dtype == np.float64 and not np.array_equal(values, mixed)
+        np.testing.assert_allclose(mixed, values, rtol=0.05, atol=0.02)
+    np.testing.assert_allclose(trained[0], exact[0], rtol=0.05, atol=0.02)
