@@ -98,28 +98,6 @@ class Own(Supervised):
     def predictor(self, artifact, device):
         return Cheating(super().predictor(artifact, device), lambda source, row: source.table.rating_std[row])
 """,
-    "memory": """
-import gc
-from functools import cache
-
-from PIL import Image
-
-
-@cache
-def picture(path):
-    return np.asarray(Image.open(path).convert("RGB")).tobytes()
-
-
-def guess(values, images):
-    tables = [thing for thing in gc.get_objects() if type(thing).__name__ == "Table"]
-    known = {picture(p): score for table in tables for p, score in zip(table.path, table.score)}
-    return values + [0.1 * known.get(images[k].tobytes(), 0) for k in range(len(images))]
-
-
-class Own(Supervised):
-    def predictor(self, artifact, device):
-        return Changed(super().predictor(artifact, device), guess)
-""",
     "training_labels": """
 def run(context):
     artifact = run_initial(context)
@@ -266,7 +244,6 @@ FOUND = {
         **AWAY,
     },
     "spread": {"firewall: labels": "it reads withheld labels", **AWAY},
-    "memory": {"firewall: labels": "it reads withheld labels", **AWAY},
     "training_labels": {"firewall: labels": "24 of 24 predictions change"},
     "names": {
         "firewall: names": "predictions change when file names and the reader's order are changed: "
