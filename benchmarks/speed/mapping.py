@@ -185,20 +185,20 @@ def complaints(case: Case, *, reference: bool = True) -> tuple[list[str], float,
     elif np.diff(mapped[order]).min() < 0:
         said.append("the curve decreases")
     # Scores that differ in their last digits only leave no room to tell one curve from another.
-    rounding = min(np.abs(case.scores).max() * 2**-48 / max(float(case.scores.std()), 1e-300), 9.0) ** 2 + 1e-24
+    digits = min(np.abs(case.scores).max() * 2**-48 / max(float(case.scores.std()), 1e-300), 9.0) + 1e-12
     gain = best_step_gain(case.pred, case.scores)
-    allowed = 1e-9 + rounding**0.5
+    allowed = 1e-9 + digits
     if (gain > allowed and mapping.status == "flat") or (gain < -allowed and mapping.status != "flat"):
         said.append(f"status {mapping.status}, but the best step has covariance {gain:.3g}")
     error = error_share(mapping, case.pred, case.scores)
-    if error > line_error(case.pred, case.scores) * (1 + 1e-9) + rounding:
+    if error**0.5 > line_error(case.pred, case.scores) ** 0.5 * (1 + 1e-9) + digits:
         said.append(f"worse than a straight line: {error:.12g}")
-    if error > 1 + 1e-12 + rounding:
+    if error**0.5 > 1 + 1e-12 + digits:
         said.append(f"worse than the constant: {error:.12g}")
     excess = 0.0
     if reference:
         best = reference_error(case.pred, case.scores)
-        excess = float((error - best) / (1e-6 * best + 1e-9 + rounding))
+        excess = float((error - best) / (1e-6 * best + 1e-9 + digits**2))
         if excess > 1:
             said.append(f"scipy leaves {best:.12g}, the mapping {error:.12g}")
     return said, excess, mapping
