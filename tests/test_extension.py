@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ssliqa_bench.runner.plan import Settings
 from ssliqa_bench.testing import require_conformance
@@ -38,13 +40,15 @@ class Edges(Backbone):
 
 
 @pytest.fixture
-def example(tmp_path: Path) -> Path:
-    """A copy of the example of the README; gives its registry file."""
-    folder = tmp_path / "examples"
-    folder.mkdir()
-    for name in ("my_method.py", "my_registry.yaml"):
-        shutil.copy(EXAMPLES / name, folder / name)
-    return folder / "my_registry.yaml"
+def examples(tmp_path: Path) -> Path:
+    """A copy of the examples that the README shows and names."""
+    return Path(shutil.copytree(EXAMPLES, tmp_path / "examples", ignore=shutil.ignore_patterns("__pycache__")))
+
+
+@pytest.fixture
+def example(examples: Path) -> Path:
+    """The registry file of the learner with a stage of its own."""
+    return examples / "my_registry.yaml"
 
 
 def test_the_example_runs_and_is_answered_from_the_store(bench: Bench, example: Path) -> None:
@@ -66,8 +70,17 @@ def test_the_example_runs_and_is_answered_from_the_store(bench: Bench, example: 
     assert again["status"] == "cached" and again["metrics"] == entry["metrics"]
 
 
-def test_the_example_conforms(example: Path) -> None:
-    require_conformance("my-method", [example], Settings.from_environment(device="cpu", quiet=True))
+def test_the_example_without_stages_runs(bench: Bench, examples: Path) -> None:
+    entry = bench.run("contrast", "--registry", str(examples / "contrast.yaml"))
+    assert entry["status"] == "done" and entry["n_parameters"] == 0
+    for (dataset, image), value in bench.predictions(entry["key"]).items():
+        pixels = np.asarray(Image.open(bench.data / dataset / "images" / image).convert("RGB"))
+        assert value == pytest.approx(float(np.std(pixels.astype(np.float64))), rel=1e-9)
+
+
+@pytest.mark.parametrize(("method", "file"), [("my-method", "my_registry.yaml"), ("contrast", "contrast.yaml")])
+def test_the_examples_conform(examples: Path, method: str, file: str) -> None:
+    require_conformance(method, [examples / file], Settings.from_environment(device="cpu", quiet=True))
 
 
 def test_a_method_that_needs_unlabeled_images_asks_for_a_pair(bench: Bench, example: Path) -> None:
