@@ -121,12 +121,16 @@ def read_sealed(path: Path | str, *, kind: str) -> dict[str, Any]:
 
 
 def set_aside(path: Path | str) -> Path:
-    """Rename a damaged file or folder to a free `NAME.corrupt-K` beside it and return that path."""
+    """Rename a damaged file or folder to a free `NAME.corrupt-K` beside it and return that path.
+
+    Of several processes that set the same thing aside at once, one moves it; the others find it gone.
+    """
     path = Path(path)
     number = 1
     while (target := path.with_name(f"{path.name}.corrupt-{number}")).exists():
         number += 1
-    os.replace(path, target)
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, target)
     return target
 
 
@@ -164,6 +168,6 @@ def _umask() -> int:
 def _storage_error(path: Path, error: OSError) -> StorageError:
     reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
     return StorageError(
-        f"Could not write {path}: {reason}. What was stored before is untouched; free space or "
-        f"name another folder with --store, then run the same command again."
+        f"Could not write {path}: {reason}. What was stored before is untouched; make room or name another folder, "
+        f"then run the same command again."
     )

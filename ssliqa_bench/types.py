@@ -85,6 +85,7 @@ class Table:
         score: native opinion score, turned so that higher is better; NaN for an image without score.
         score01: the same mapped to [0, 1] by the registry's scale; may leave it where scores leave the scale.
         group: what must not be torn between train and test.
+        scale_width: native units from 0 to 1 of `score01`.
         rating_std: standard deviation of the ratings in native units, or None.
         distribution: shares of the rating levels, shape (n, P), worst level first, rows sum to 1, or None.
         reference: path of the pristine image, "" where there is none, or None.
@@ -97,6 +98,7 @@ class Table:
     score: FloatArray
     score01: FloatArray
     group: tuple[str, ...]
+    scale_width: float = 1.0
     rating_std: FloatArray | None = None
     distribution: FloatArray | None = None
     reference: tuple[str, ...] | None = None
@@ -109,6 +111,11 @@ class Table:
     def __len__(self) -> int:
         return len(self.name)
 
+    @property
+    def rating_std01(self) -> FloatArray | None:
+        """`rating_std` on the scale of `score01`."""
+        return None if self.rating_std is None else self.rating_std / self.scale_width
+
     def take(self, rows: Sequence[int] | IntArray) -> Table:
         """The same columns for some rows, in the order given."""
         index = np.asarray(rows, dtype=np.int64)
@@ -119,7 +126,7 @@ class Table:
         for column in ("score", "score01", "rating_std", "distribution"):
             value = getattr(self, column)
             columns[column] = None if value is None else value[index]
-        return Table(dataset=self.dataset, facts=self.facts, **columns)
+        return Table(dataset=self.dataset, facts=self.facts, scale_width=self.scale_width, **columns)
 
 
 @dataclass(frozen=True)

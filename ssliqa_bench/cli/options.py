@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,9 @@ Registries = Annotated[
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Threads = Annotated[int, typer.Option("--threads", help="CPU threads per run; they change results, so they are keyed.")]
+Jobs = Annotated[
+    int | None, typer.Option("--jobs", help="Processes that share the images of a slow metric [all cores].")
+]
 Keep = Annotated[str, typer.Option("--keep", help="Weights kept after the run: phases, final or none.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without unreadable images and count them.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Compute again what the store holds.")]
@@ -43,6 +47,11 @@ def read_budget(text: str | None, option: str) -> int | float | None:
     if (isinstance(value, int) and value >= 1) or (isinstance(value, float) and 0 < value <= 1):
         return value
     raise InputError(f"{option}: got {text}; expected a count such as 200, or a fraction such as 0.25.")
+
+
+def processes(jobs: int | None, threads: int) -> int:
+    """Processes for a slow metric: as asked for, else as many as the cores of this process allow."""
+    return max(1, len(os.sched_getaffinity(0)) // max(1, threads)) if jobs is None else jobs
 
 
 def settings_of(**given: Any) -> Any:

@@ -40,6 +40,7 @@ def run(
     device: options.Device = "auto",
     keep: options.Keep = "phases",
     threads: options.Threads = 1,
+    jobs: options.Jobs = None,
     registry: options.Registries = None,
     json: options.Json = False,
     dry_run: options.DryRun = False,
@@ -62,6 +63,7 @@ def run(
         device=device,
         keep=keep,
         threads=threads,
+        processes=options.processes(jobs, threads),
         skip_bad=skip_bad,
         use_store=not no_cache,
     )
@@ -104,6 +106,7 @@ def test(
     on: Annotated[str, typer.Option("--on", help="Datasets to evaluate the stored model on: D,…")],
     data_root: options.DataRoot = None,
     store: options.Store = DEFAULT_STORE,
+    jobs: options.Jobs = None,
     registry: options.Registries = None,
     skip_bad: options.SkipBad = False,
     json: options.Json = False,
@@ -120,7 +123,12 @@ def test(
     names = load_registry(registry or ())
     asked = tuple(dict.fromkeys(names.dataset(name).name for name in on.split(",") if name))
     settings = settings_of(
-        store=store, data_root=data_root, device=facts["device"], threads=facts["threads"], skip_bad=skip_bad
+        store=store,
+        data_root=data_root,
+        device=facts["device"],
+        threads=facts["threads"],
+        processes=options.processes(jobs, facts["threads"]),
+        skip_bad=skip_bad,
     )
     plan = make_plan(replace(spec_of(facts), tests=asked), names, settings)
     missing = unanswered(plan, facts)
@@ -169,6 +177,7 @@ def sweep(
         device=device,
         keep=keep,
         threads=threads,
+        processes=options.processes(None if jobs == 1 else 1, threads),
         skip_bad=skip_bad,
         use_store=not no_cache,
     )

@@ -94,6 +94,7 @@ def load_table(
         score=score,
         score01=score01,
         group=_groups(entry, raw),
+        scale_width=high - low,
         rating_std=raw.rating_std if entry.rating_statistics else None,
         distribution=_shares(entry, raw),
         reference=raw.reference and tuple(path and os.path.abspath(path) for path in raw.reference),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,9 +42,14 @@ class MetricPredictor:
             raise InputError(f'Parameter metric: pyiqa has no no-reference metric "{name}". "pyiqa --list" shows all.')
         with contextlib.redirect_stdout(io.StringIO()):  # pyiqa prints where it loads weights from
             self._metric: Any = pyiqa.create_metric(name, device=device)
+        self._name = name
         self._sign = -1.0 if self._metric.lower_better else 1.0
         self._device = device
         self.n_parameters = sum(p.numel() for p in self._metric.parameters())
+
+    def remake(self) -> Callable[[], MetricPredictor] | None:
+        """The same metric in another process; None on a GPU, which the processes would share."""
+        return functools.partial(MetricPredictor, self._name, self._device) if self._device.type == "cpu" else None
 
     @torch.no_grad()
     def predict(self, images: ImageSet) -> FloatArray:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 
@@ -36,6 +36,14 @@ class Predictor(Protocol):
 
     def predict(self, images: ImageSet) -> FloatArray:
         """Quality (n,), higher is better. An image's value does not depend on the images beside it."""
+
+
+@runtime_checkable
+class SlowPredictor(Predictor, Protocol):
+    """A model that judges images one by one, and slowly: the runner may share them among processes."""
+
+    def remake(self) -> Callable[[], Predictor] | None:
+        """A picklable call by which another process makes the same model; None where that would not help."""
 
 
 class Learner(ABC):

@@ -311,9 +311,8 @@ def _stratified(scores: FloatArray, limit: int, context: StageContext) -> IntArr
     """All rows, or a seeded `limit` of them spread evenly over the ranks of the scores."""
     if len(scores) <= limit:
         return np.arange(len(scores))
-    context.report.say(
-        f"{context.name}: kernel ridge regression on {limit} of {len(scores)} labeled images, stratified by score"
-    )
+    fitted = f"{limit} of {len(scores)} labeled images, stratified by score"
+    context.report.note(f"kernel ridge regression fitted on {fitted}")
     ranked = np.argsort(scores, kind="stable")
     random = np.random.Generator(np.random.Philox(key=derive_seed(context.seed, context.name, "strata")))
     return np.sort(np.array([random.choice(stratum) for stratum in np.array_split(ranked, limit)]))

@@ -65,7 +65,8 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
     artifact = final_artifact(facts, store)
     sources, skipped = open_sources(plan, settings)
     check_content(sources)
-    scorer = Scorer(plan, learner, store, {name: test_set(sources[name]) for name in datasets}, use_store=True)
+    tests = {name: test_set(sources[name]) for name in datasets}
+    scorer = Scorer(plan, learner, store, tests, use_store=True, processes=settings.processes)
     scored = scorer.score(facts["keys"]["model"], artifact)
     folder = record_folder(settings.store, str(facts["key"]))
     with store.lock(folder.name):
@@ -139,7 +140,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
     stages = StageRunner(plan, learner, sets, store, reporter, settings.use_store).run()
     trained = time.perf_counter()
     reset_peak_memory(plan.device)
-    scorer = Scorer(plan, learner, store, sets.tests, use_store=settings.use_store)
+    scorer = Scorer(plan, learner, store, sets.tests, use_store=settings.use_store, processes=settings.processes)
     models = [s for s in stages if s.stage.predicts]
     scores = [scorer.score(s.key, s.load()) for s in models]
     final = scores[-1] if scores else scorer.score(scorer.untrained_key(), None)
@@ -175,7 +176,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
             **plan.key_parts["versions"],
         },
         "git": provenance.git_state(),
-        "notes": [],
+        "notes": _notes(stages),
     }
     with store.lock(plan.key):
         write_record(settings.store, facts, join_predictions(final.predictions))
@@ -280,6 +281,15 @@ def _peak_memory(plan: Plan, stages: Sequence[StageResult]) -> int | None:
     """Largest memory of all stages, when they were computed, and of predicting; None where one did not say."""
     peaks = [result.facts.get("peak_memory_bytes") for result in stages]
     return None if None in peaks else max([*peaks, peak_memory_bytes(plan.device)])
+
+
+def _notes(stages: Sequence[StageResult]) -> list[str]:
+    """What the stages noted, each sentence once with the stages that say it."""
+    said: dict[str, list[str]] = {}
+    for result in stages:
+        for text in result.notes:
+            said.setdefault(text, []).append(result.stage.name)
+    return [f"{', '.join(names)}: {text}" for text, names in said.items()]
 
 
 def _discard(stages: Sequence[StageResult], keep: str, store: ArtifactStore) -> None:

@@ -79,6 +79,11 @@ def prepare_process(device: str, threads: int) -> None:
 
     threadpool_limits(threads)
     torch.set_num_threads(threads)
+    if device == "cuda":
+        # Same seed, same result: no kernel that adds in whatever order its threads finish, where torch has another.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.backends.cudnn.benchmark = False
     if device == "cuda" and not torch.cuda.is_available():
         raise RunError(
             f"The driver shows a CUDA device, but torch {torch.__version__} cannot use it (a build for the CPU, or for "

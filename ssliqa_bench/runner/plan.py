@@ -43,6 +43,7 @@ class Settings:
         cache_root: folder of generated datasets, decoded images and file hashes.
         device: auto, cpu or cuda.
         threads: CPU threads of one run.
+        processes: how many may share the images of a slow metric; no result depends on it.
         keep: which artifacts outlive the run: phases, final or none.
         skip_bad: go on without unreadable images, counting them.
         use_store: False computes everything anew.
@@ -54,6 +55,7 @@ class Settings:
     cache_root: Path = field(default_factory=lambda: Path("~/.cache/ssliqa-bench").expanduser())
     device: str = "auto"
     threads: int = 1
+    processes: int = 1
     keep: str = "phases"
     skip_bad: bool = False
     use_store: bool = True
@@ -69,8 +71,12 @@ class Settings:
         settings = cls(**{**defaults, **{name: value for name, value in given.items() if value is not None}})
         if settings.keep not in ("phases", "final", "none"):
             raise InputError(f'--keep: got "{settings.keep}"; expected phases, final or none.')
-        if settings.threads < 1:
-            raise InputError(f"--threads: got {settings.threads}; expected 1 or more.")
+        for option, folder in (("--store", settings.store), ("$SSLIQA_CACHE", settings.cache_root)):
+            if folder.exists() and not folder.is_dir():
+                raise InputError(f"{option}: {folder} is a file; expected a folder, which is made where there is none.")
+        for option, number in (("--threads", settings.threads), ("--jobs", settings.processes)):
+            if number < 1:
+                raise InputError(f"{option}: got {number}; expected 1 or more.")
         return settings
 
 

@@ -1,27 +1,38 @@
 """Prediction over many images: source → decode → model → sink.
 
 The one place that does it. A source gives image sets in chunks with whatever names its caller needs; a sink
-takes each chunk's predictions. Memory holds one chunk at a time.
+takes each chunk's predictions. Memory holds one chunk at a time, or a few small ones where processes share them.
 """
 
 from __future__ import annotations
 
+import multiprocessing
+import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TypeVar
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from ssliqa_bench.errors import RunError
-from ssliqa_bench.methods.base import Predictor
+from ssliqa_bench.methods.base import Predictor, SlowPredictor
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.types import FloatArray
 
 Names = TypeVar("Names")
 _CHUNK = 256
+_SHARE = 8  # images that a process gets at a time
+_WORTHWHILE = 30.0  # seconds of work left from which other processes are started; each takes some to start
 
 
 def predict(
-    source: Iterable[tuple[Names, ImageSet]], model: Predictor, sink: Callable[[Names, FloatArray], None]
+    source: Iterable[tuple[Names, ImageSet]],
+    model: Predictor,
+    sink: Callable[[Names, FloatArray], None],
 ) -> None:
     """Send every chunk of a source through a model to a sink.
 
@@ -44,19 +55,107 @@ def predict(
         sink(names, predictions)
 
 
-def chunks(images: ImageSet) -> Iterator[tuple[slice, ImageSet]]:
+def chunks(images: ImageSet, size: int | None = None) -> Iterator[tuple[slice, ImageSet]]:
     """An image set as a source; the names of a chunk are its slice of positions."""
-    for start in range(0, len(images), _CHUNK):
-        window = slice(start, min(start + _CHUNK, len(images)))
+    size = size or _CHUNK
+    for start in range(0, len(images), size):
+        window = slice(start, min(start + size, len(images)))
         yield window, images.subset(range(window.start, window.stop))
 
 
-def predict_set(model: Predictor, images: ImageSet) -> FloatArray:
-    """Predictions (n,) of a whole image set."""
+def predict_set(model: Predictor, images: ImageSet, processes: int = 1) -> FloatArray:
+    """Predictions (n,) of a whole image set.
+
+    Args:
+        processes: how many share the images of a slow model, where enough of them are left after a first few; the
+            predictions do not depend on it.
+    """
     out = np.empty(len(images))
 
     def keep(window: slice, predictions: FloatArray) -> None:
         out[window] = predictions
 
-    predict(chunks(images), model, keep)
+    remake = model.remake() if isinstance(model, SlowPredictor) else None
+    if processes == 1 or remake is None:
+        predict(chunks(images), model, keep)
+        return out
+    source = chunks(images, _SHARE)
+    first, began = next(source, None), time.perf_counter()
+    if first is not None:
+        predict([first], model, keep)
+    left = (time.perf_counter() - began) / _SHARE * (len(images) - _SHARE)
+    if left < _WORTHWHILE:
+        predict(source, model, keep)
+    else:
+        with _Processes(remake, processes) as shared:
+            predict(shared.answers(source), shared, keep)
     return out
+
+
+class _Processes:
+    """A model in several processes. Chunks are sent ahead, and their predictions collected in order."""
+
+    n_parameters = 0
+
+    def __init__(self, remake: Callable[[], Predictor], processes: int) -> None:
+        self._ahead = 2 * processes
+        self._waiting: deque[Future[FloatArray]] = deque()
+        self._pool = ProcessPoolExecutor(
+            processes,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_start,
+            initargs=(remake, torch.get_num_threads()),
+        )
+
+    def __enter__(self) -> _Processes:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def answers(self, source: Iterator[tuple[slice, ImageSet]]) -> Iterator[tuple[slice, ImageSet]]:
+        """The source itself, read some chunks ahead of who consumes it."""
+        taken: deque[tuple[slice, ImageSet]] = deque()
+        for window, images in source:
+            self._waiting.append(self._pool.submit(_answer, [images[k] for k in range(len(images))]))
+            taken.append((window, images))
+            if len(taken) > self._ahead:
+                yield taken.popleft()
+        yield from taken
+
+    def predict(self, images: ImageSet) -> FloatArray:
+        """Predictions of the chunk that `answers` gave last."""
+        try:
+            return self._waiting.popleft().result()
+        except BrokenProcessPool as error:
+            raise RunError(
+                "A process that was predicting died (killed, or out of memory). Run the same command again, with a "
+                "smaller --jobs where memory is short."
+            ) from error
+
+
+class _Pictures:
+    """Images that another process sent."""
+
+    def __init__(self, pictures: list[NDArray[np.uint8]]) -> None:
+        self.hashes = [""] * len(pictures)
+        self._pictures = pictures
+
+    def image(self, row: int) -> NDArray[np.uint8]:
+        """The image of a row."""
+        return self._pictures[row]
+
+
+_made: Predictor | None = None
+
+
+def _start(remake: Callable[[], Predictor], threads: int) -> None:
+    global _made
+    torch.set_num_threads(threads)
+    _made = remake()
+
+
+def _answer(pictures: list[NDArray[np.uint8]]) -> FloatArray:
+    assert _made is not None
+    source = _Pictures(pictures)
+    return np.asarray(_made.predict(ImageSet((source, k) for k in range(len(pictures)))), dtype=np.float64)

@@ -57,6 +57,8 @@ class ConsoleReporter:
         """One line."""
         self._console.print(f"{self._label}{text}", highlight=False, soft_wrap=True)
 
+    note = say  # what keeps the sentence for the record stands between this and the stage
+
     def stop(self) -> None:
         """Take a live bar away."""
         if self._bar is not None:

@@ -37,13 +37,21 @@ class Scorer:
     evaluation_version = EVALUATION_VERSION
 
     def __init__(
-        self, plan: Plan, learner: Learner, store: ArtifactStore, tests: Mapping[str, TestSet], *, use_store: bool
+        self,
+        plan: Plan,
+        learner: Learner,
+        store: ArtifactStore,
+        tests: Mapping[str, TestSet],
+        *,
+        use_store: bool,
+        processes: int = 1,
     ) -> None:
         self._plan = plan
         self._learner = learner
         self._store = store
         self._tests = tests
         self._use_store = use_store
+        self._processes = processes
 
     def untrained_key(self) -> str:
         """The model key of a method without stages."""
@@ -91,7 +99,7 @@ class Scorer:
         with self._store.lock(key):
             stored = self._store.load_predictions(key) if self._use_store else None
             if stored is None:
-                stored = predict_set(model, test.images)
+                stored = predict_set(model, test.images, self._processes)
                 self._store.save_predictions(key, stored)
         return stored
 

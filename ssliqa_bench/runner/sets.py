@@ -58,7 +58,7 @@ class LearnerSets:
 
     Attributes:
         labeled, unlabeled, validation: what stages may be handed.
-        counts: images that the two sides of the pair give, before an oracle relabels any.
+        counts: images that the two sides of the pair give, transductive ones too, before an oracle relabels any.
         content: digest of what each set holds, scores included where a learner sees them; part of stage keys.
     """
 
@@ -94,7 +94,7 @@ def build_sets(
     check_content(sources)
     labeled = [(name, row) for name, s in sources.items() for row in s.rows("labeled")]
     unlabeled = [(name, row) for name, s in sources.items() for row in s.rows("unlabeled")]
-    counts = {"labeled": len(labeled), "unlabeled": len(unlabeled)}
+    counts = {"labeled": len(labeled), "unlabeled": len(unlabeled) + len(transductive)}
     if labels_for_unlabeled:
         labeled, unlabeled = labeled + unlabeled, []
     unlabeled += transductive
@@ -166,7 +166,7 @@ def _labeled(
     ordered = [rows[i] for i in order]
     scores = np.array([sources[n].table.score01[r] for n, r in ordered], dtype=np.float64)
     shares = _column(sources, ordered, "distribution") if distribution else None
-    spread = _column(sources, ordered, "rating_std") if rating_std else None
+    spread = _column(sources, ordered, "rating_std01") if rating_std else None
     columns = [c.tolist() if c is not None else None for c in (scores, shares, spread)]
     content = digest([[sources[n].pixels.hashes[r] for n, r in ordered], *columns])
     return LabeledSet(images, scores, shares, spread), content

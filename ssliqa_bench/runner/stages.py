@@ -41,6 +41,11 @@ class StageResult:
         """Seconds that the stage took when it was computed, over all its interruptions."""
         return float(self.facts["seconds"])
 
+    @property
+    def notes(self) -> list[str]:
+        """Sentences of the stage that belong to the result."""
+        return list(self.facts["notes"])
+
     def load(self) -> Artifact:
         """Its artifact, read from the store."""
         loaded = self.store.load(self.key)
@@ -60,6 +65,7 @@ class StageResult:
             "seconds": round(self.seconds, 3),
             "cached": self.cached,
             "log": self.facts["log"],
+            "notes": self.notes,
         }
 
 
@@ -119,6 +125,7 @@ class StageRunner:
         checkpoints = _StageCheckpoints(self._store, key)
         if not self._use_store:
             self._store.clear_checkpoints(key)
+        report = _Notes(self._report, stage.name)
         context = StageContext(
             name=stage.name,
             labeled=sets.labeled if "labeled" in stage.sets else None,
@@ -132,7 +139,7 @@ class StageRunner:
             device=torch.device(plan.device),
             precision=plan.precision,
             checkpoints=checkpoints,
-            report=self._report,
+            report=report,
             weights={name: _file_of(w) for name, w in plan.weights.items() if name in stage.params},
         )
         reset_peak_memory(plan.device)
@@ -144,6 +151,7 @@ class StageRunner:
             "steps": int(artifact.meta.get("steps", 0)),
             "seconds": round(seconds, 3),
             "log": list(artifact.meta.get("log", [])),
+            "notes": report.notes,
             "peak_memory_bytes": peak_memory_bytes(plan.device),
         }
         self._store.save(key, artifact, facts)
@@ -157,6 +165,24 @@ def _file_of(weights: WeightsFile) -> str:
             f"The weights file with SHA-256 {weights.sha256} is needed: name it with --set weights_file=FILE."
         )
     return weights.path
+
+
+class _Notes:
+    """The reporter of one stage, which keeps what the stage notes."""
+
+    def __init__(self, report: Reporter, stage: str) -> None:
+        self._stage = stage
+        self._report = report
+        self.start = report.start
+        self.step = report.step
+        self.say = report.say
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        """Say it, and keep it once."""
+        if text not in self.notes:
+            self.notes.append(text)
+            self._report.note(f"{self._stage}: {text}")
 
 
 class _StageCheckpoints:

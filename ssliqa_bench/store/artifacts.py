@@ -39,10 +39,6 @@ class ArtifactStore:
         with exclusive_lock(self.root / "locks" / f"{key}.lock"):
             yield
 
-    def has(self, key: str) -> bool:
-        """Whether a finished artifact stands under a key (its checksum is looked at when it is loaded)."""
-        return (self._folder(key) / _META).is_file()
-
     def load(self, key: str) -> tuple[Artifact, dict[str, Any]] | None:
         """An artifact and the facts stored with it; None where it is absent or was damaged."""
         return _load(self._folder(key))
@@ -114,7 +110,7 @@ class ArtifactStore:
 def _save(folder: Path, artifact: Artifact, facts: Mapping[str, Any]) -> None:
     from safetensors.numpy import save
 
-    data = save({name: np.ascontiguousarray(value) for name, value in artifact.tensors.items()})
+    data = save({name: np.asarray(value, order="C") for name, value in artifact.tensors.items()})
     (folder / _META).unlink(missing_ok=True)
     write_bytes(folder / _TENSORS, data)
     checksum = hashlib.sha256(data).hexdigest()

@@ -73,7 +73,7 @@ class LabeledSet:
         images: the pixels.
         score01: quality on the learner's scale, [0, 1] for scores inside the registry's scale, higher is better.
         distribution: shares of the rating levels (n, P), worst first, or None unless the learner needs them.
-        rating_std: standard deviation of the ratings in the dataset's own units, or None unless needed.
+        rating_std: standard deviation of the ratings on the scale of `score01`, or None unless needed.
     """
 
     images: ImageSet

@@ -51,6 +51,9 @@ class Reporter(Protocol):
     def say(self, text: str) -> None:
         """One line for the person who waits."""
 
+    def note(self, text: str) -> None:
+        """One sentence that belongs to the result: said to the person who waits, and kept in the record."""
+
 
 @dataclass(frozen=True)
 class StageContext:

@@ -131,7 +131,7 @@ def test_a_dry_run_says_what_is_stored_and_leaves_damage_alone(finished: Bench) 
 def test_other_test_crops_ask_the_same_model_again(finished: Bench) -> None:
     before = finished.facts(finished.key("supervised"))
     artifacts = finished.files("artifacts")
-    entry = finished.run("supervised", "--set", "test_crops=4")
+    entry = finished.run("supervised", "--set", "test_crops=5")
     facts = finished.facts(entry["key"])
     assert facts["keys"]["model"] == before["keys"]["model"] and finished.files("artifacts") == artifacts
     assert facts["keys"]["predictions"] != before["keys"]["predictions"]

@@ -60,7 +60,7 @@ def test_another_seed_is_another_split_and_another_training(bench: Bench) -> Non
 
 def test_another_recipe_is_other_parameters(bench: Bench) -> None:
     found = changed(bench.plan("supervised")[0], bench.plan("supervised", recipe="demo")[0])
-    assert found == {"cell.recipe", "params.epochs"}
+    assert found == {"cell.recipe", "params.epochs", "params.crops", "params.test_crops"}
 
 
 def test_the_device_is_keyed_with_its_precision(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

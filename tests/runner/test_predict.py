@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -57,3 +59,39 @@ def test_a_prediction_that_is_not_finite_stops_the_run(value: float) -> None:
 def test_another_number_of_predictions_stops_the_run() -> None:
     with pytest.raises(RunError, match=r"shape \(5,\) for 6 images"):
         predict_set(Mean(drop=1), images(6))
+
+
+class SlowMean(Mean):
+    def remake(self) -> type[Mean]:
+        return Mean
+
+
+def test_processes_share_the_images_of_a_slow_model_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_WORTHWHILE", 0.0)
+    model = SlowMean()
+    assert np.array_equal(predict_set(model, images(77), processes=2), np.arange(77, dtype=float))
+    assert sum(model.seen) == module._SHARE, "only the first few were judged here"
+
+
+@pytest.mark.parametrize("model", [Mean(), SlowMean()], ids=["quick model", "little work"])
+def test_no_process_is_started_where_it_would_not_help(model: Mean, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_Processes", None)
+    assert np.array_equal(predict_set(model, images(20), processes=2), np.arange(20, dtype=float))
+
+
+class Broken:
+    n_parameters = 0
+
+    def predict(self, images: ImageSet) -> FloatArray:
+        os._exit(1)
+
+
+class SlowBroken(Mean):
+    def remake(self) -> type[Broken]:
+        return Broken
+
+
+def test_a_process_that_dies_stops_the_run_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_WORTHWHILE", 0.0)
+    with pytest.raises(RunError, match="died"):
+        predict_set(SlowBroken(), images(40), processes=2)

@@ -171,7 +171,7 @@ def test_transductive_rows_join_the_unlabeled_images_and_stay_test_images() -> N
     sets = build(pair(), transductive=[("b", 1)])
     assert sets.unlabeled is not None and values(sets.unlabeled) == by_hash([11, 12, 13, 15])
     assert values(sets.tests["b"].images) == [12]
-    assert sets.counts == {"labeled": 3, "unlabeled": 3}
+    assert sets.counts == {"labeled": 3, "unlabeled": 4}, "a comparator keeps the steps that they make"
     assert sets.content["unlabeled"] != build(pair()).content["unlabeled"]
 
 

@@ -91,6 +91,9 @@ class Report:
     def say(self, text: str) -> None:
         self.lines.append(text)
 
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
 
 def context(name: str = "initial", **fields: Any) -> StageContext:
     """What a stage is handed; `params` are merged over a small set that trains in milliseconds."""

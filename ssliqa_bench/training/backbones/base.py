@@ -17,6 +17,10 @@ class Backbone(nn.Module):
     features: int
     dropout: float = 0.0
 
+    def adapt(self, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The tensors of a published weights file under the names that this network has for them."""
+        return stored
+
 
 class QualityModel(nn.Module):
     """A backbone with one linear output: the quality of a crop on the learner's [0, 1] scale."""

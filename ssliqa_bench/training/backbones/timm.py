@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 
 from ssliqa_bench.errors import InputError
@@ -36,6 +38,12 @@ class TimmBackbone(Backbone):
             side = int(settings.get("input_size", (3, 224, 224))[-1])
             self.features = int(self.network.eval()(torch.zeros(1, 3, side, side)).shape[-1])
         self.network.train()
+
+    def adapt(self, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """What timm itself does to the published files of this family: older names, position embeddings resized."""
+        family = sys.modules[type(self.network).__module__]
+        change = getattr(family, "checkpoint_filter_fn", None)
+        return stored if change is None else dict(change(stored, self.network))
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
         """Features (n, d) of crops in [0, 1], shape (n, 3, h, w)."""

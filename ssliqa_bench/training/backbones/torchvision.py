@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from torch import nn
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.backbones.base import Backbone
 
+_NUMBERED = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12])(?=\.)")
 _MEAN = (0.485, 0.456, 0.406)  # of ImageNet, which all weights of torchvision were trained with
 _STD = (0.229, 0.224, 0.225)
 
@@ -36,6 +39,10 @@ class TorchvisionBackbone(Backbone):
         setattr(parent, path.rpartition(".")[2], nn.Identity())
         self.register_buffer("_mean", torch.tensor(_MEAN).reshape(1, 3, 1, 1), persistent=False)
         self.register_buffer("_std", torch.tensor(_STD).reshape(1, 3, 1, 1), persistent=False)
+
+    def adapt(self, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """DenseNet's published files come from a time when the parts of a layer were numbered: `norm.1` is `norm1`."""
+        return {_NUMBERED.sub(r"\1\2", name): value for name, value in stored.items()}
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
         """Features (n, d) of crops in [0, 1], shape (n, 3, h, w)."""

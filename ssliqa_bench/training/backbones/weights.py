@@ -21,7 +21,7 @@ def load_weights(backbone: Backbone, path: str) -> None:
     """
     network = getattr(backbone, "network", backbone)
     own = network.state_dict()
-    stored = _read(Path(path))
+    stored = backbone.adapt(_read(Path(path)))
     # Files older than the batch counter of batch normalisation lack it; nothing is computed from it.
     counters = {name: own[name] for name in own if name.endswith("num_batches_tracked")}
     stored = {**counters, **stored}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import timm
 import torch
 from safetensors.torch import save_file
+from torchvision import models
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.backbones.cnniqa import CNNIQA
@@ -60,6 +62,30 @@ def test_files_of_other_backbones(tmp_path: Path) -> None:
     target = CNNIQA(maps=3, width=4)
     load_weights(target, str(tmp_path / "cnniqa.safetensors"))
     assert torch.equal(target.convolution.weight, source.convolution.weight)
+
+
+def test_older_names_of_published_densenets_are_understood(tmp_path: Path) -> None:
+    torch.manual_seed(6)
+    tensors = models.densenet121(weights=None).state_dict()
+    older = {re.sub(r"(denselayer\d+\.(?:norm|conv))([12])", r"\1.\2", name): value for name, value in tensors.items()}
+    assert sum(name not in tensors for name in older) == 58 * 12
+    save_file(older, tmp_path / "densenet.safetensors")
+    backbone = TorchvisionBackbone("densenet121")
+    load_weights(backbone, str(tmp_path / "densenet.safetensors"))
+    for name, value in backbone.network.state_dict().items():
+        assert torch.equal(value, tensors[name]), name
+
+
+def test_weights_for_another_crop_are_resized_as_timm_does(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    tensors = timm.create_model("test_vit", pretrained=False).state_dict()
+    save_file(tensors, tmp_path / "vit.safetensors")
+    backbone = TimmBackbone("test_vit", img_size=96)
+    load_weights(backbone, str(tmp_path / "vit.safetensors"))
+    changes = {"img_size": 96, "num_classes": 0, "pretrained_cfg_overlay": {"file": str(tmp_path / "vit.safetensors")}}
+    expected = timm.create_model("test_vit", pretrained=True, **changes)
+    for name, value in backbone.network.state_dict().items():
+        assert torch.equal(value, expected.state_dict()[name]), name
 
 
 def test_a_file_without_batch_counters_fits(tmp_path: Path) -> None:
