@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssliqa_bench.datasets.generated import generated_folder
+from ssliqa_bench.datasets.kept import KeptTable
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.types import FloatArray, Table
@@ -40,6 +41,8 @@ class RawTable:
         reference: path of the pristine image, "" where there is none.
         group: what must not be torn between train and test, "" for an image on its own.
         rating_std, distortion, level, split, role: as `types.Table`; None where the dataset has no such column.
+        reads: every file that the reader opened, where opening them is slow or needs a heavy library; what was
+            read is then kept beside the image cache until one of them changes.
     """
 
     name: tuple[str, ...]
@@ -55,6 +58,7 @@ class RawTable:
     level: tuple[str, ...] | None = None
     split: tuple[str, ...] | None = None
     role: tuple[str, ...] | None = None
+    reads: tuple[str, ...] = ()
 
 
 Reader = Callable[[Path, Mapping[str, Any]], RawTable]
@@ -75,13 +79,12 @@ def load_table(
         DataError: the folder or files are missing, or the content contradicts the registry entry.
     """
     folder = dataset_folder(entry, data_root, cache_root, load=load)
-    try:
-        raw = load(entry.reader)(folder, entry.options)
-    except (OSError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{entry.name}: its reader {entry.reader} failed on {folder} with options {dict(entry.options)}: {error}. "
-            f'"ssliqa-bench show {entry.name}" shows the entry.'
-        ) from error
+    reader = load(entry.reader)
+    kept = KeptTable(Path(cache_root) / "tables", entry, folder, reader)
+    raw = kept.load()
+    if raw is None or _missing(raw):  # files may have been put right since, in another layout perhaps
+        raw = _read(entry, reader, folder)
+        kept.save(raw)
     _check_rows(entry, raw)
     low, high = entry.scale
     # The one place where a direction is turned; 0 - x, so that no score becomes -0.0.
@@ -118,13 +121,27 @@ def dataset_folder(
         home = Path(cache_root) / "generated"
         hashes = Path(cache_root) / "hashes" / f"{entry.name}.json"
         return generated_folder(f"{entry.name}-v{entry.generator_version}", home, load(entry.generator), hashes)
-    folder = Path(data_root) / entry.folder
-    if not folder.is_dir():
+    folders = [Path(data_root) / name for name in (entry.folder, *entry.other_folders)]
+    for folder in folders:
+        if folder.is_dir():
+            return folder
+    others = f" (nor {', '.join(entry.other_folders)} beside it)" if entry.other_folders else ""
+    raise DataError(
+        f"{entry.name}: folder {folders[0]} not found{others}. Put the dataset there, or name the folder that holds "
+        f'its folder with --data-root; "ssliqa-bench show {entry.name}" says where it comes from.'
+    )
+
+
+def _read(entry: DatasetEntry, reader: Reader, folder: Path) -> RawTable:
+    try:
+        return reader(folder, entry.options)
+    except DataError as error:
+        raise DataError(f"{entry.name}: {error}") from error
+    except (OSError, TypeError, ValueError) as error:
         raise DataError(
-            f"{entry.name}: folder {folder} not found. Put the dataset there, or name the folder that holds it "
-            f'with --data-root; "ssliqa-bench show {entry.name}" says where it comes from.'
-        )
-    return folder
+            f"{entry.name}: its reader {entry.reader} failed on {folder} with options {dict(entry.options)}: {error}. "
+            f'"ssliqa-bench show {entry.name}" shows the entry.'
+        ) from error
 
 
 def _check_rows(entry: DatasetEntry, raw: RawTable) -> None:
@@ -135,10 +152,10 @@ def _check_rows(entry: DatasetEntry, raw: RawTable) -> None:
     if entry.images is not None and len(raw.name) != entry.images:
         raise DataError(f"{where}: lists {len(raw.name)} images; expected {entry.images}.")
 
-    def complain(rows: Sequence[int], what: str, show: Callable[[int], str]) -> None:
+    def complain(rows: Sequence[int], what: str, show: Callable[[int], str], then: str = "") -> None:
         if rows:
             first = ", ".join(f"{_place(raw, i)}{show(i)}" for i in rows[:_FIRST])
-            raise DataError(f"{where}: {len(rows)} of {len(raw.name)} {what} (first: {first}).")
+            raise DataError(f"{where}: {len(rows)} of {len(raw.name)} {what} (first: {first}). {then}".rstrip())
 
     counts = Counter(raw.name)
     complain([i for i, name in enumerate(raw.name) if counts[name] > 1],
@@ -151,13 +168,19 @@ def _check_rows(entry: DatasetEntry, raw: RawTable) -> None:
     outside = np.flatnonzero((raw.score < low) | (raw.score > high)).tolist()
     complain(outside, f"scores lie outside the valid range {low:g} to {high:g}",
              lambda i: f"{raw.name[i]} {raw.score[i]:g}")
-    missing = [i for i, path in enumerate(raw.path) if not os.path.isfile(path)]
+    missing = _missing(raw)
     folder = _common_folder(raw.path[i] for i in missing) if missing else ""
-    complain(missing, f"images have no file under {folder}", lambda i: f'"{raw.name[i]}"')
+    complain(missing, f"images have no file under {folder}", lambda i: f'"{raw.name[i]}"',
+             f'"ssliqa-bench data check {entry.name}" lists them all.')
     if raw.reference is not None:
         there = {path: os.path.isfile(path) for path in set(raw.reference) if path}
         complain([i for i, path in enumerate(raw.reference) if path and not there[path]],
                  "reference images have no file", lambda i: str(raw.reference[i]) if raw.reference else "")
+
+
+def _missing(raw: RawTable) -> list[int]:
+    """Rows whose image file is not there."""
+    return [i for i, path in enumerate(raw.path) if not os.path.isfile(path)]
 
 
 def _place(raw: RawTable, row: int) -> str:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from ssliqa_bench.datasets.readers import Rows, read_rows
+from ssliqa_bench.datasets.readers.rows import Rows, read_rows
 from ssliqa_bench.errors import DataError, InputError, LeakError
 from ssliqa_bench.files import digest
 from ssliqa_bench.types import ROLES, Pair, Role, Side, Table, derive_seed

@@ -140,6 +140,7 @@ class DatasetEntry(_Entry):
     Attributes:
         reader, generator: functions as "module:name"; a generator makes the files on first use.
         folder: the dataset's folder below the data root, its name unless given; absolute in a user's file.
+        other_folders: names that the official archive or another collection gives to that folder.
         options: keyword arguments for the reader.
         scale: nominal ends of the native scores, mapped to 0 and 1 for learners.
         valid_range: what a reader accepts, `scale` unless given.
@@ -150,15 +151,17 @@ class DatasetEntry(_Entry):
         recipe: parameters that methods use here by default, "demo" for the demo kind, else "paper".
         labels_redistributable: its scores may be passed on.
         size_on_disk: in bytes.
+        typical_size: width and height (pixels) of most images, for estimates.
     """
 
     kind: Literal["synthetic", "authentic", "algorithmic", "unlabeled", "demo"] = Field(
         description='"synthetic", "authentic", "algorithmic", "unlabeled" or "demo"'
     )
-    reader: ClassPath = "ssliqa_bench.datasets.readers:read_csv"
+    reader: ClassPath = "ssliqa_bench.datasets.readers.table:read_csv"
     generator: ClassPath | None = None
     generator_version: Annotated[StrictInt, Field(ge=1)] = 1
     folder: str
+    other_folders: tuple[str, ...] = ()
     options: dict[str, Any] = {}
     images: Count | None = None
     groups: Count | None = None
@@ -177,6 +180,7 @@ class DatasetEntry(_Entry):
     labels_redistributable: StrictBool = False
     pyiqa_name: str | None = None
     size_on_disk: Count | None = None
+    typical_size: tuple[Count, Count] | None = None
 
     @property
     def higher_is_better(self) -> bool:

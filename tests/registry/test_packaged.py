@@ -134,9 +134,9 @@ def test_recipe_paper_has_the_numbers_of_the_paper() -> None:
     assert {key: params[key] for key in stated} == stated
 
 
-def test_recipe_check_is_demo_with_one_epoch() -> None:
+def test_recipe_check_is_demo_with_one_epoch_of_fewer_crops() -> None:
     demo, check = resolved("ssiqa", "demo"), resolved("ssiqa", "check")
-    assert {key for key in demo if demo[key] != check[key]} == {"epochs", "phase_epochs"}
+    assert {key for key in demo if demo[key] != check[key]} == {"epochs", "phase_epochs", "crops", "test_crops"}
     assert check["epochs"] == check["phase_epochs"] == 1
 
 

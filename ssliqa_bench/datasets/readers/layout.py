@@ -1,0 +1,122 @@
+"""What readers of official folders share: finding files as people have them, and opening the formats of labels.
+
+Archives were unpacked on many systems: capitals differ, folders are doubled, label files moved. A helper here
+looks in the stated places and, where it finds nothing, says which ones those were.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ssliqa_bench.datasets.readers.rows import Rows, read_rows
+from ssliqa_bench.errors import DataError, near_names
+
+
+class Images:
+    """The image files below a folder, found whatever their capitals."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(os.path.abspath(folder))
+
+    def path(self, name: str) -> str:
+        """Where an image is, spelled as it is on disk; where it should be, if it is nowhere."""
+        exact = os.path.join(self.folder, name)
+        return exact if os.path.isfile(exact) else self._by_small_letters.get(name.lower(), exact)
+
+    @cached_property
+    def _by_small_letters(self) -> Mapping[str, str]:
+        found = {}
+        for place, _, files in os.walk(self.folder):
+            for file in files:
+                path = os.path.join(place, file)
+                found[os.path.relpath(path, self.folder).lower()] = path
+        return found
+
+
+def first_file(folder: Path, candidates: Sequence[str | Path], what: str = "label file") -> Path:
+    """The first of some files that exists; candidates are relative to the folder, or absolute.
+
+    Raises:
+        DataError: none does; names what was looked for and, where one is near, what is there.
+    """
+    for candidate in candidates:
+        if (folder / candidate).is_file():
+            return folder / candidate
+    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    near = [name for candidate in candidates for name in near_names(Path(candidate).name, there, limit=1)]
+    hint = f' There is "{near[0]}".' if near else ""
+    raise DataError(f"No {what} in {folder}; looked for {', '.join(map(str, candidates))}.{hint}")
+
+
+def first_folder(folder: Path, candidates: Sequence[str], what: str = "image folder") -> Path:
+    """The first of some folders that exists; "." stands for the folder itself.
+
+    Raises:
+        DataError: none does.
+    """
+    for candidate in candidates:
+        if (folder / candidate).is_dir():
+            return folder / candidate
+    raise DataError(f"No {what} in {folder}; looked for {', '.join(candidates)}.")
+
+
+def meta_info(folder: Path, name: str) -> Path:
+    """Where pyiqa's mirror keeps its label file for a dataset: in `meta_info`, beside the dataset's folder."""
+    return folder.resolve().parent / "meta_info" / f"meta_info_{name}Dataset.csv"
+
+
+def read_meta_info(path: Path) -> tuple[Rows, Mapping[str, str]]:
+    """A label file of pyiqa's mirror, and its names for our columns: image, score, and what else it has.
+
+    Of its splits only `official_split` is taken: the ratio splits of pyiqa are its own.
+    """
+    rows = read_rows(path)
+    known = {
+        "image": ("dist_name", "img_name"),
+        "reference": ("ref_name",),
+        "score": ("mos", "dmos"),
+        "rating_std": ("std", "mos_std"),
+        "split": ("official_split",),
+    }
+    columns = {ours: name for ours, names in known.items() for name in names if name in rows.header}
+    for ours in ("image", "score"):
+        if ours not in columns:
+            raise DataError(
+                f"{path}:1: no column {' or '.join(known[ours])}; found {', '.join(rows.header)}. Expected the "
+                f"meta_info file of pyiqa's mirror."
+            )
+    return rows, columns
+
+
+def read_mat(path: Path, *variables: str) -> dict[str, NDArray[Any]]:
+    """Some variables of a MATLAB file, as scipy gives them.
+
+    Raises:
+        DataError: unreadable, or a variable is missing (names those that are there).
+    """
+    from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
+
+    if not path.is_file():
+        raise DataError(f"{path}: no such file.")
+    try:
+        content = loadmat(path)
+    except (MatReadError, NotImplementedError, OSError, TypeError, ValueError) as error:
+        raise DataError(f"{path}: not readable as a MATLAB file ({error}).") from error
+    there = sorted(name for name in content if not name.startswith("__"))
+    for variable in variables:
+        if variable not in content:
+            raise DataError(f'{path}: no variable "{variable}"; found {", ".join(there) or "none"}.')
+    return {variable: content[variable] for variable in variables}
+
+
+def cell_texts(values: NDArray[Any]) -> tuple[str, ...]:
+    """The texts of a MATLAB cell array, in its order."""
+    return tuple(str(np.asarray(cell).ravel()[0]) if np.size(cell) else "" for cell in values.ravel())
