@@ -24,9 +24,9 @@ MappingStatus = Literal["ok", "linear", "step", "exponential", "flat", "none"]
 KINDS = ("logistic4", "logistic5", "linear", "none")
 MINIMUM = 5
 
-# Pooling for the first search; the best few are finished on all images. Few images leave more hills to climb.
-_POOLED = 128
-_FEW = 128
+# The first search looks at the images pooled to so many, coarsely and finely: what is a hill in the one may be hidden
+# in the other. The best few of either are finished on all images.
+_POOLED = (128, 512)
 # A limit is named instead of a logistic curve that is no better than this.
 _SAME_ERROR = 1e-10
 _SAME_CORRELATION = 1e-11
@@ -229,18 +229,24 @@ def _logistic(sample: Sample, spread_at_ties: float, limits: list[_Candidate]) -
 
     `limits`: line and steps, which a climb may approach and need not follow.
     """
-    coarse = sample.pooled(_POOLED)
-    few = len(sample) <= _FEW
-    places = _best(grid_peaks(coarse, count=16 if few else 8), 0.5, 20 if few else 10)
+    places: list[Place] = []
+    for size in _POOLED[: 1 + sum(len(sample) > size for size in _POOLED[:-1])]:
+        places += _best(_seen_from(sample.pooled(size)), 0.02, 5)
+    beaten = max(math.log(limit.correlation) for limit in limits if limit.correlation > 0)
+    places = _best(places + _around(sample, limits), 0.05, 8)
+    places = _climb_all(sample, places, tolerance=1e-11, iterations=50, beaten=beaten)
+    return [_candidate_of_place(place, sample, spread_at_ties) for place in places if place.value > -math.inf]
+
+
+def _seen_from(coarse: Sample) -> list[Place]:
+    """The highest places of a pooled sample."""
+    places = _best(grid_peaks(coarse, count=16), 0.5, 20)
     places = _climb_all(coarse, places, tolerance=1e-2, iterations=5)
     places = _climb_all(coarse, _best(places, 0.1, 5), tolerance=1e-7, iterations=20)
     if is_clustered(coarse):
         ridges = [place for free in _best(places, 0.1, 2) if not free.pinned for place in along_ridge(coarse, free)]
         places += _climb_all(coarse, _best(ridges, 0.1, 5), tolerance=1e-7, iterations=20)
-    beaten = max(math.log(limit.correlation) for limit in limits if limit.correlation > 0)
-    places = _best(places + _around(sample, limits), 0.02, 5 if few else 3)
-    places = _climb_all(sample, places, tolerance=1e-11, iterations=50, beaten=beaten)
-    return [_candidate_of_place(place, sample, spread_at_ties) for place in places if place.value > -math.inf]
+    return places
 
 
 def _climb_all(sample: Sample, places: list[Place], *, tolerance: float, iterations: int,

@@ -22,6 +22,7 @@ from ssliqa_bench.registry.schema import (
     MethodAbout,
     MethodEntry,
     ProtocolEntry,
+    WeightsFacts,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class ResolvedMethod:
         chain: names from the root to the method itself.
         like: the method whose steps this comparator keeps.
         unlabeled_role: the role that the runner gives to B's unlabeled rows.
+        weights: the published file of parameters that it comes with.
         origins: for each parameter, what set it.
     """
 
@@ -65,6 +67,7 @@ class ResolvedMethod:
     chain: tuple[str, ...]
     like: str | None = None
     unlabeled_role: Literal["unlabeled", "labeled"] = "unlabeled"
+    weights: WeightsFacts | None = None
     origins: dict[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +80,7 @@ class ResolvedBackbone:
     arguments: dict[str, Any]
     about: About
     input_size: int | None = None
+    weights: WeightsFacts | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +166,7 @@ class Registry:
             chain=chain,
             like=entry.like,
             unlabeled_role=next((link.unlabeled_role for link in links if link.unlabeled_role), "unlabeled"),
+            weights=next((link.weights for link in links if link.weights), None),
             origins=origins,
         )
 
@@ -193,7 +198,8 @@ class Registry:
             arguments[built.prefix] = rest
         about = (facts or built).about
         size = (facts or built).input_size
-        return ResolvedBackbone(full if colon else built.name, built.class_path, arguments, about, size)
+        weights = facts.weights if facts else None
+        return ResolvedBackbone(full if colon else built.name, built.class_path, arguments, about, size, weights)
 
     def load(self, class_path: str) -> Any:
         """Import what a class path names, also from beside users' registry files."""

@@ -204,12 +204,25 @@ class DatasetEntry(_Entry):
         return filled
 
 
+class WeightsFacts(_Model):
+    """Where pretrained weights come from, what they were trained on, and under which licence they are.
+
+    `source` is the address of the file, or of its repository on the Hugging Face hub; `file` its name there.
+    """
+
+    source: str
+    file: str | None = None
+    trained_on: tuple[str, ...] = ()
+    licence: str = ""
+
+
 class MethodEntry(_Entry):
     """A method or a variant of one: parameters go from root to leaf, each ancestor's `params`, then its recipe.
 
     Attributes:
         class_path: `class` in YAML; inherited where absent.
         like: a comparator names the method whose steps it keeps; not inherited.
+        weights: the published file of parameters that a method without training comes with; inherited.
         unlabeled_role: "labeled" asks the runner to hand over B's unlabeled rows with their scores (the
             upper reference); inherited, "unlabeled" where no ancestor says.
     """
@@ -218,6 +231,7 @@ class MethodEntry(_Entry):
     class_path: ClassPath | None = Field(None, alias="class")
     extends: Name | None = None
     like: Name | None = None
+    weights: WeightsFacts | None = None
     unlabeled_role: Literal["unlabeled", "labeled"] | None = None
     params: ParamSet = {}
     recipes: dict[Name, ParamSet] = {}
@@ -286,15 +300,6 @@ class ProtocolEntry(_Entry):
     subset: SubsetFields | None = None
     metrics: tuple[str, ...] = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
     tests: tuple[str, ...] = ()
-
-
-class WeightsFacts(_Model):
-    """Where pretrained weights come from, what they were trained on, and under which licence they are."""
-
-    source: str
-    file: str | None = None
-    trained_on: tuple[str, ...] = ()
-    licence: str = ""
 
 
 class BackboneEntry(_Entry):

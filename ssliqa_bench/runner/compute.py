@@ -23,7 +23,7 @@ from ssliqa_bench.runner.plan import Plan, Settings
 from ssliqa_bench.runner.progress import ConsoleReporter
 from ssliqa_bench.runner.scoring import Scorer
 from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_content, test_set
-from ssliqa_bench.runner.stages import StageResult, StageRunner
+from ssliqa_bench.runner.stages import StageResult, StageRunner, file_of
 from ssliqa_bench.store import provenance
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import (
@@ -101,7 +101,10 @@ def make_learner(plan: Plan) -> Learner:
             f'Method "{plan.method.name}": {plan.method.class_path} is not a subclass of '
             f"ssliqa_bench.methods.base.Learner."
         )
-    learner = made(plan.params)
+    params = plan.params
+    if "method" in plan.weights:
+        params["weights_file"] = file_of(plan.weights["method"])
+    learner = made(params)
     if learner.needs.unlabeled and plan.spec.pair.unlabeled is None:
         raise InputError(
             f'Method "{plan.method.name}" learns from unlabeled images: name a pair A:B, for example '

@@ -22,7 +22,7 @@ from ssliqa_bench.files import digest, finite_or_none
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind
-from ssliqa_bench.runner.weights import WeightsFile, resolve_weights
+from ssliqa_bench.runner.weights import WeightsFile, resolve_method_weights, resolve_weights
 from ssliqa_bench.store.code import code_hashes, imported_packages
 from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.provenance import library_versions
@@ -99,7 +99,7 @@ class Plan:
 
     @property
     def params(self) -> dict[str, Any]:
-        """Parameters as a learner gets them: names of backbones replaced by what they stand for."""
+        """Parameters as stages get them: names of backbones replaced by what they stand for."""
         resolved = {
             name: {"class": backbone.class_path, "arguments": dict(backbone.arguments)}
             for name, backbone in self.backbones.items()
@@ -226,8 +226,10 @@ def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> tuple[Any
     weights = {
         name: found
         for name, backbone in backbones.items()
-        if (found := resolve_weights(backbone, method.params)) is not None
+        if (found := resolve_weights(backbone, method.params, settings.cache_root)) is not None
     }
+    if method.weights is not None:
+        weights["method"] = resolve_method_weights(method.name, method.weights, method.params, settings.cache_root)
     method = _canonical(method, backbones, weights)
     entries = {name: registry.dataset(name) for name in (*pair.datasets, *tests)}
     tables = {

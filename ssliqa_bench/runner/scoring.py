@@ -59,6 +59,7 @@ class Scorer:
         return make_key(
             {
                 "params": plan.params,
+                "weights": {name: weights.sha256 for name, weights in plan.weights.items()},
                 "code": plan.code(plan.method.class_path),
                 "versions": plan.versions(plan.method.class_path),
                 "device": plan.device,

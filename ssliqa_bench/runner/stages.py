@@ -140,7 +140,7 @@ class StageRunner:
             precision=plan.precision,
             checkpoints=checkpoints,
             report=report,
-            weights={name: _file_of(w) for name, w in plan.weights.items() if name in stage.params},
+            weights={name: file_of(w) for name, w in plan.weights.items() if name in stage.params},
         )
         reset_peak_memory(plan.device)
         started = time.perf_counter()
@@ -159,7 +159,12 @@ class StageRunner:
         return facts
 
 
-def _file_of(weights: WeightsFile) -> str:
+def file_of(weights: WeightsFile) -> str:
+    """Where a file of weights is.
+
+    Raises:
+        InputError: only its hash is known.
+    """
     if weights.path is None:
         raise InputError(
             f"The weights file with SHA-256 {weights.sha256} is needed: name it with --set weights_file=FILE."

@@ -1,20 +1,31 @@
-"""Pretrained weights, found before any data is read: a local file, the local cache, one short probe, a message."""
+"""Pretrained weights, found before any data is read: a local file, the local cache, one short probe, a message.
+
+Where a file is published says the registry (for the backbones and metrics that it names), else the library that
+publishes it. What a library said is kept, so that a finished run is answered without importing torch.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from ssliqa_bench.errors import InputError
-from ssliqa_bench.files import sha256_file
+from ssliqa_bench.datasets.fingerprint import file_hashes
+from ssliqa_bench.errors import CorruptFileError, InputError
+from ssliqa_bench.files import atomic_path, digest, read_sealed, write_sealed
 from ssliqa_bench.registry.lookup import ResolvedBackbone
 
-_PROBE_SECONDS = 5.0
+if TYPE_CHECKING:
+    from ssliqa_bench.registry.schema import WeightsFacts
+
+_PROBE_SECONDS = 4.0
+_HUB = "huggingface.co"
+_KIND = "published-weights"
 
 
 @dataclass(frozen=True)
@@ -25,7 +36,68 @@ class WeightsFile:
     sha256: str
 
 
-def resolve_weights(backbone: ResolvedBackbone, params: Mapping[str, Any]) -> WeightsFile | None:
+@dataclass(frozen=True)
+class Published:
+    """A published file.
+
+    Attributes:
+        what: whose weights they are, for messages.
+        address: of the file.
+        folder: where its library looks for it on this machine; "" for the cache of the Hugging Face hub.
+        file: its name there.
+        of_network: of a network that could also start from random weights.
+    """
+
+    what: str
+    address: str
+    folder: str
+    file: str
+    of_network: bool = True
+
+    @property
+    def repository(self) -> str:
+        """On the Hugging Face hub: "owner/name"."""
+        return "/".join(urlparse(self.address).path.split("/")[1:3])
+
+    def local(self) -> Path | None:
+        """The file on this machine, if it is there."""
+        if self.folder:
+            path = Path(self.folder) / self.file
+            return path if path.is_file() else None
+        from huggingface_hub import try_to_load_from_cache
+
+        found = (try_to_load_from_cache(self.repository, name) for name in (self.file, "pytorch_model.bin"))
+        return next((Path(path) for path in found if isinstance(path, str)), None)
+
+    def fetch(self) -> Path:
+        """Download the file to where its library looks for it.
+
+        Raises:
+            InputError: the network, or the file, cannot be reached; names the ways out.
+        """
+        try:
+            probe(self.address)
+            if not self.folder:
+                from huggingface_hub import hf_hub_download
+
+                return Path(hf_hub_download(self.repository, self.file))
+            from torch.hub import download_url_to_file
+
+            path = Path(self.folder) / self.file
+            with atomic_path(path) as part:
+                download_url_to_file(self.address, str(part), progress=True)
+            return path
+        except Exception as error:  # every library of the network raises its own kinds
+            place = f"at: {Path(self.folder) / self.file}, or " if self.folder else ""
+            random = " For random initial weights, say so: --set pretrained=false." if self.of_network else ""
+            raise InputError(
+                f"Pretrained weights of {self.what} are not on this machine, and {self.address} cannot be fetched "
+                f"({error}). Fetch that file elsewhere and put it {place}anywhere and name it with --set "
+                f"weights_file=FILE.{random}"
+            ) from error
+
+
+def resolve_weights(backbone: ResolvedBackbone, params: Mapping[str, Any], cache_root: Path) -> WeightsFile | None:
     """The weights that a backbone starts from; None where random values were asked for.
 
     Args:
@@ -37,73 +109,131 @@ def resolve_weights(backbone: ResolvedBackbone, params: Mapping[str, Any]) -> We
     """
     if not params.get("pretrained"):
         return None
-    if (given := params.get("weights_file")) is not None:
-        if str(given).startswith("sha256:"):
-            return WeightsFile(None, str(given).removeprefix("sha256:"))
-        path = Path(str(given)).expanduser()
-        if not path.is_file():
-            raise InputError(f"--set weights_file={given}: there is no such file.")
-        return WeightsFile(str(path), sha256_file(path))
+    given = _given(params, cache_root)
+    return given or _found(published_weights(backbone, cache_root), cache_root)
+
+
+def resolve_method_weights(
+    method: str, facts: WeightsFacts, params: Mapping[str, Any], cache_root: Path
+) -> WeightsFile:
+    """The parameter file of a metric, as `resolve_weights`."""
+    file = facts.file or Path(urlparse(facts.source).path).name
+    published = Published(f'method "{method}"', facts.source, str(torch_hub() / "pyiqa"), file, False)
+    return _given(params, cache_root) or _found(published, cache_root)
+
+
+def published_weights(backbone: ResolvedBackbone, cache_root: Path) -> Published:
+    """Where the weights of a backbone are published: as its registry entry says, else as its library does.
+
+    Raises:
+        InputError: nowhere.
+    """
+    what = f"backbone {backbone.name}"
+    if backbone.weights is not None:
+        return _from_facts(what, backbone.weights)
     library, _, model = backbone.name.partition(":")
-    if library == "timm":
-        path = _timm_weights(model)
-    elif library == "torchvision":
-        path = _torchvision_weights(model)
-    else:
+    if library not in _LIBRARIES:
         raise InputError(
             f'Backbone "{backbone.name}" has no published weights: use --set pretrained=false for random '
             f"initial weights, or --set weights_file=FILE."
         )
-    return WeightsFile(str(path), sha256_file(path))
+    kept = cache_root / "weights" / f"{digest(backbone.name)[:32]}.json"
+    try:
+        return Published(**read_sealed(kept, kind=_KIND))
+    except (FileNotFoundError, CorruptFileError, TypeError):
+        found = _LIBRARIES[library](what, model)
+        write_sealed(kept, asdict(found), kind=_KIND)
+        return found
 
 
-def _timm_weights(model: str) -> Path:
+def torch_hub() -> Path:
+    """The folder in which torch and pyiqa keep what they download, found out without importing torch."""
+    home = os.environ.get("TORCH_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
+    return Path(home).expanduser() / "hub"
+
+
+def probe(address: str) -> None:
+    """One short attempt to reach the host of an address, so that no library retries for minutes without a network.
+
+    Raises:
+        OSError: offline mode, or no answer in time.
+    """
+    if os.environ.get("HF_HUB_OFFLINE", "").lower() not in ("", "0", "false"):
+        raise OSError("HF_HUB_OFFLINE is set")
+    host = urlparse(address).hostname or ""
+    failed: list[OSError] = []
+
+    def connect() -> None:
+        try:
+            socket.create_connection((host, 443), timeout=_PROBE_SECONDS).close()
+        except OSError as error:
+            failed.append(error)
+
+    # The time limit of a connection does not hold for looking up the name, so it is held from outside.
+    attempt = threading.Thread(target=connect, daemon=True)
+    attempt.start()
+    attempt.join(_PROBE_SECONDS)
+    if attempt.is_alive():
+        raise OSError(f"{host} does not answer")
+    if failed:
+        raise failed[0]
+
+
+def _given(params: Mapping[str, Any], cache_root: Path) -> WeightsFile | None:
+    given = params.get("weights_file")
+    if given is None:
+        return None
+    if str(given).startswith("sha256:"):
+        return WeightsFile(None, str(given).removeprefix("sha256:"))
+    path = Path(str(given)).expanduser().absolute()
+    if not path.is_file():
+        raise InputError(f"--set weights_file={given}: there is no such file.")
+    return WeightsFile(str(path), _sha256(path, cache_root))
+
+
+def _found(published: Published, cache_root: Path) -> WeightsFile:
+    path = published.local() or published.fetch()
+    return WeightsFile(str(path), _sha256(path, cache_root))
+
+
+def _sha256(path: Path, cache_root: Path) -> str:
+    return file_hashes([str(path)], cache=Path(cache_root) / "hashes" / "weights.json")[str(path)]
+
+
+def _from_facts(what: str, facts: WeightsFacts) -> Published:
+    address = urlparse(facts.source)
+    if address.hostname == _HUB:
+        file = facts.file or "model.safetensors"
+        repository = "/".join(address.path.split("/")[1:3])
+        return Published(what, f"https://{_HUB}/{repository}/resolve/main/{file}", "", file)
+    return Published(what, facts.source, str(torch_hub() / "checkpoints"), facts.file or Path(address.path).name)
+
+
+def _of_timm(what: str, model: str) -> Published:
     import timm
-    from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from timm.models import get_pretrained_cfg
 
     settings = get_pretrained_cfg(model) if timm.is_model(model) else None
     repository = getattr(settings, "hf_hub_id", None)
     if repository is None:
         raise InputError(
-            f'Backbone "timm:{model}": timm publishes no weights for it. '
-            f"Use --set weights_file=FILE, or --set pretrained=false for random initial weights."
+            f"timm publishes no weights for {what}. Use --set weights_file=FILE, or --set pretrained=false for "
+            f"random initial weights."
         )
-    repository = f"timm/{model}" if repository == "timm/" else repository
-    for name in ("model.safetensors", "pytorch_model.bin"):
-        cached = try_to_load_from_cache(repository, name)
-        if isinstance(cached, str):
-            return Path(cached)
-    address = f"https://huggingface.co/{repository}/resolve/main/model.safetensors"
-    _probe(f"timm:{model}", address, "any path, named with --set weights_file=FILE")
-    return Path(hf_hub_download(repository, "model.safetensors"))
+    if repository.endswith("/"):
+        repository += model
+    file = getattr(settings, "hf_hub_filename", None) or "model.safetensors"
+    return Published(what, f"https://{_HUB}/{repository}/resolve/main/{file}", "", file)
 
 
-def _torchvision_weights(model: str) -> Path:
-    import torch
+def _of_torchvision(what: str, model: str) -> Published:
     from torchvision import models
 
     try:
         address = models.get_model_weights(model).DEFAULT.url  # type: ignore[attr-defined]
     except ValueError as error:
-        raise InputError(f'Backbone "torchvision:{model}": torchvision does not know it.') from error
-    path = Path(torch.hub.get_dir()) / "checkpoints" / Path(urlparse(address).path).name
-    if not path.is_file():
-        _probe(f"torchvision:{model}", address, str(path))
-        torch.hub.load_state_dict_from_url(address, progress=False)
-    return path
+        raise InputError(f"torchvision does not know {what}.") from error
+    return Published(what, address, str(torch_hub() / "checkpoints"), Path(urlparse(address).path).name)
 
 
-def _probe(backbone: str, address: str, place: str) -> None:
-    """One short attempt to reach the host of an address, so that no library retries for minutes without a network."""
-    host = urlparse(address).hostname or ""
-    offline = os.environ.get("HF_HUB_OFFLINE", "") not in ("", "0")
-    try:
-        if offline:
-            raise OSError("offline mode")
-        socket.create_connection((host, 443), timeout=_PROBE_SECONDS).close()
-    except OSError as error:
-        raise InputError(
-            f"Pretrained weights of {backbone} are not on this machine and {host} cannot be reached. Fetch {address} "
-            f"elsewhere and put it at: {place}. For random initial weights, say so: --set pretrained=false."
-        ) from error
+_LIBRARIES = {"timm": _of_timm, "torchvision": _of_torchvision}

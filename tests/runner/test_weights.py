@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +15,21 @@ import pytest
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.runner.weights import WeightsFile, resolve_weights
+from ssliqa_bench.runner import weights
+from ssliqa_bench.runner.weights import WeightsFile, resolve_method_weights, resolve_weights
 
+Resolve = Callable[..., WeightsFile | None]
 BACKBONE = "timm:deit3_small_patch16_224.fb_in1k"
 
 
-def resolve(name: str = BACKBONE, **params: Any) -> WeightsFile | None:
-    return resolve_weights(load_registry().resolve_backbone(name), params)
+@pytest.fixture
+def resolve(tmp_path: Path) -> Callable[..., WeightsFile | None]:
+    """Look for weights with a cache folder of its own."""
+
+    def look(name: str = BACKBONE, **params: Any) -> WeightsFile | None:
+        return resolve_weights(load_registry().resolve_backbone(name), params, tmp_path / "cache")
+
+    return look
 
 
 @pytest.fixture
@@ -32,15 +44,16 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[tuple[str, 
 
     monkeypatch.setattr(socket, "create_connection", refuse)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     return tried
 
 
-def test_random_weights_need_no_file() -> None:
+def test_random_weights_need_no_file(resolve: Resolve) -> None:
     assert resolve(pretrained=False) is None
     assert resolve("cnniqa") is None
 
 
-def test_a_file_of_ones_own_is_known_by_what_it_holds(tmp_path: Path) -> None:
+def test_a_file_of_ones_own_is_known_by_what_it_holds(resolve: Resolve, tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(b"weights")
     found = resolve(pretrained=True, weights_file=str(tmp_path / "w.pth"))
     assert found == WeightsFile(str(tmp_path / "w.pth"), hashlib.sha256(b"weights").hexdigest())
@@ -49,12 +62,12 @@ def test_a_file_of_ones_own_is_known_by_what_it_holds(tmp_path: Path) -> None:
         resolve(pretrained=True, weights_file=str(tmp_path / "none.pth"))
 
 
-def test_a_backbone_without_published_weights_says_so() -> None:
+def test_a_backbone_without_published_weights_says_so(resolve: Resolve) -> None:
     with pytest.raises(InputError, match="pretrained=false"):
         resolve("cnniqa", pretrained=True)
     with pytest.raises(InputError, match="publishes no weights"):
         resolve("timm:no_such_network", pretrained=True)
-    with pytest.raises(InputError, match="does not know it"):
+    with pytest.raises(InputError, match="does not know"):
         resolve("torchvision:no_such_network", pretrained=True)
 
 
@@ -63,23 +76,28 @@ def test_a_backbone_without_published_weights_says_so() -> None:
     [(BACKBONE, "huggingface.co", "model.safetensors"), ("torchvision:resnet18", "download.pytorch.org", "resnet18-")],
 )
 def test_without_a_network_the_message_names_file_address_and_place(
-    offline: list[tuple[str, int]], name: str, host: str, file: str
+    resolve: Resolve, offline: list[tuple[str, int]], name: str, host: str, file: str
 ) -> None:
     with pytest.raises(InputError) as caught:
         resolve(name, pretrained=True)
     message = str(caught.value)
-    assert host in message and file in message and "put it at" in message and "pretrained=false" in message
+    for words in (host, file, "put it", "weights_file=FILE", "pretrained=false"):
+        assert words in message
     assert len(offline) == 1, "one short attempt"
 
 
-def test_offline_mode_is_respected(offline: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_offline_mode_is_respected(
+    resolve: Resolve, offline: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError, match=r"huggingface\.co"):
         resolve(pretrained=True)
     assert offline == []
 
 
-def test_what_lies_in_the_local_cache_is_taken(offline: list[tuple[str, int]], tmp_path: Path) -> None:
+def test_what_lies_in_the_local_cache_is_taken(
+    resolve: Resolve, offline: list[tuple[str, int]], tmp_path: Path
+) -> None:
     import torch
     from torchvision import models
 
@@ -91,3 +109,61 @@ def test_what_lies_in_the_local_cache_is_taken(offline: list[tuple[str, int]], t
         str(place), hashlib.sha256(b"cached").hexdigest()
     )
     assert offline == []
+
+
+def test_a_metrics_parameter_file(offline: list[tuple[str, int]], tmp_path: Path) -> None:
+    method = load_registry().resolve_method("niqe")
+    assert method.weights is not None
+
+    def look(**params: Any) -> WeightsFile:
+        assert method.weights is not None
+        return resolve_method_weights("niqe", method.weights, {**method.params, **params}, tmp_path / "cache")
+
+    with pytest.raises(InputError) as caught:
+        look()
+    place = tmp_path / "torch" / "hub" / "pyiqa" / "niqe_modelparameters.mat"
+    message = str(caught.value)
+    assert method.weights.source in message and f"put it at: {place}" in message and "pretrained" not in message
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"parameters")
+    assert look() == WeightsFile(str(place), hashlib.sha256(b"parameters").hexdigest())
+    (tmp_path / "own.mat").write_bytes(b"own")
+    assert look(weights_file=str(tmp_path / "own.mat")).sha256 == hashlib.sha256(b"own").hexdigest()
+
+
+def test_a_name_server_that_never_answers_costs_a_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(weights, "_PROBE_SECONDS", 0.05)
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: time.sleep(30))
+    with pytest.raises(OSError, match="does not answer"):
+        weights.probe("https://huggingface.co/x")
+
+
+LOOK = """
+import sys
+from pathlib import Path
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.runner.weights import resolve_weights
+found = resolve_weights(load_registry().resolve_backbone(sys.argv[1]), {"pretrained": True}, Path(sys.argv[2]))
+print(found.path, sorted({"torch", "timm", "torchvision"} & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("name", [BACKBONE, "timm:resnet18.a1_in1k"])
+def test_weights_that_are_here_are_found_without_torch(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a name that the registry does not know, from the second time on."""
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    home = tmp_path / "hub" / f"models--timm--{name.partition(':')[2]}"
+    file = home / "snapshots" / "0123" / "model.safetensors"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"weights")
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("0123")
+    said = []
+    for _ in range(2):
+        command = [sys.executable, "-c", LOOK, name, str(tmp_path / "cache")]
+        said.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(" ", 1))
+    assert said[0][0] == said[1][0] == str(file)
+    assert said[1][1].strip() == "[]"
