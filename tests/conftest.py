@@ -52,6 +52,23 @@ def _one_thread() -> None:
         torch.set_num_threads(1)
 
 
+PARAMETER_FILES = Path(os.environ.get("SSLIQA_WEIGHTS") or Path(__file__).parents[2] / "shared" / "weights")
+
+
+@pytest.fixture
+def parameter_files(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the parameter files of NIQE and BRISQUE, where pyiqa looks for them."""
+    if not PARAMETER_FILES.is_dir():
+        pytest.skip(f"parameter files of metrics are not at {PARAMETER_FILES} (SSLIQA_WEIGHTS names another folder)")
+    home = tmp_path_factory.mktemp("torch")
+    folder = home / "hub" / "pyiqa"
+    folder.mkdir(parents=True)
+    for name in ("niqe_modelparameters.mat", "brisque_svm_weights.pth"):
+        shutil.copy(PARAMETER_FILES / name, folder)
+    monkeypatch.setenv("TORCH_HOME", str(home))
+    return folder
+
+
 TINY = ("tiny-a", "tiny-b", "tiny-c")
 
 

@@ -8,12 +8,13 @@ compared, unless `verified.json` says that this very file (size and modification
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import PIL
@@ -46,7 +47,7 @@ class Pixels:
 
     hashes: tuple[str, ...]
     bad: Mapping[int, str]
-    _flat: NDArray[np.uint8]
+    _file: BinaryIO | None
     _offsets: tuple[int, ...]
     _sizes: tuple[tuple[int, int], ...]
 
@@ -56,13 +57,20 @@ class Pixels:
     def image(self, row: int) -> NDArray[np.uint8]:
         """The whole image of a row, uint8 (H, W, 3), a read-only view of the file.
 
+        Only this image is mapped, for as long as the array lives: pages of a mapped file count as memory of the
+        process that looked at them.
+
         Raises:
             DataError: the row is one of `bad`.
         """
         if row in self.bad:
             raise DataError(self.bad[row])
         (height, width), start = self._sizes[row], self._offsets[row]
-        return self._flat[start : start + height * width * 3].reshape(height, width, 3)
+        assert self._file is not None  # only a cache without any readable image has no file
+        first = start - start % mmap.ALLOCATIONGRANULARITY
+        size = height * width * 3
+        pages = mmap.mmap(self._file.fileno(), start - first + size, access=mmap.ACCESS_READ, offset=first)
+        return np.frombuffer(pages, dtype=np.uint8, count=size, offset=start - first).reshape(height, width, 3)
 
 
 def open_pixels(
@@ -182,12 +190,10 @@ def _opened(folder: Path, index: Mapping[str, Any], table: Table) -> Pixels:
     slots = {name: slot for slot, name in enumerate(index["names"])}
     offsets = np.cumsum([0, *(height * width * 3 for height, width in index["sizes"])]).tolist()
     order = [slots[name] for name in table.name]
-    # An empty file cannot be mapped.
-    flat = np.asarray(np.memmap(folder / _FLAT, dtype=np.uint8, mode="r")) if offsets[-1] else np.empty(0, np.uint8)
     return Pixels(
         hashes=tuple(index["hashes"][slot] for slot in order),
         bad={row: index["bad"][name] for row, name in enumerate(table.name) if name in index["bad"]},
-        _flat=flat,
+        _file=open(folder / _FLAT, "rb") if offsets[-1] else None,
         _offsets=tuple(offsets[slot] for slot in order),
         _sizes=tuple(tuple(index["sizes"][slot]) for slot in order),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -11,7 +12,13 @@ from PIL import Image, ImageFilter
 from scipy.stats import spearmanr
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.runner import predict
+from ssliqa_bench.runner.execute import run
+from ssliqa_bench.runner.plan import Settings, make_plan
+from ssliqa_bench.store.records import read_predictions, record_folder
 from ssliqa_bench.training.images import ImageSet
+from ssliqa_bench.types import Pair, RunSpec
 
 CPU = torch.device("cpu")
 
@@ -101,3 +108,69 @@ def test_only_no_reference_metrics_are_known(integration: ModuleType, name: str)
 def test_nothing_is_printed(integration: ModuleType, images: ImageSet, capsys: pytest.CaptureFixture[str]) -> None:
     integration.Metric({"metric": "piqe"}).predictor(None, CPU).predict(images.subset([0]))
     assert capsys.readouterr().out == ""
+
+
+PARAMETERS = {"piqe": None, "niqe": "niqe_modelparameters.mat", "brisque": "brisque_svm_weights.pth"}
+# What pyiqa 0.1.16 gives for the images of its calibration table, to the digits printed there.
+CALIBRATION = {
+    "niqe": {"I03": 15.66, "I04": 3.65, "I06": 3.23, "I08": 3.19, "I19": 9.07},
+    "brisque": {"I03": 94.64, "I04": -0.12, "I06": 1.07, "I08": 5.14, "I19": 66.83},
+    "piqe": {"I03": 100.0, "I04": 21.62, "I06": 35.86, "I08": 41.15, "I19": 76.95},
+}
+
+
+def calibration_images() -> dict[str, Path]:
+    """The distorted images that pyiqa ships for its calibration, by name."""
+    import pyiqa
+
+    folder = Path(pyiqa.__file__).parents[1] / "ResultsCalibra" / "dist_dir"
+    found = {path.stem: path for path in sorted(folder.glob("I*.bmp"))}
+    if not found:
+        pytest.skip(f"this pyiqa came without its calibration images ({folder})")
+    return found
+
+
+@pytest.mark.parametrize("metric", PARAMETERS)
+def test_metrics_are_pyiqas_own_on_the_same_files(
+    integration: ModuleType, metric: str, parameter_files: Path, tmp_path: Path
+) -> None:
+    """Through a run: the folder is read and decoded, the metric asked, the predictions stored."""
+    import pyiqa
+
+    images = calibration_images()
+    rows = "".join(f"{path.name},{k + 1}\n" for k, path in enumerate(images.values()))
+    folder = tmp_path / "data" / "calibration"
+    folder.mkdir(parents=True)
+    (folder / "labels.csv").write_text(f"image,score\n{rows}")
+    (folder / "images").symlink_to(next(iter(images.values())).parent)
+    (tmp_path / "own.yaml").write_text(
+        "datasets:\n  calibration:\n    about: {title: Calibration}\n    kind: synthetic\n"
+        "    folder: data/calibration\n    scale: [1, 5]\n    direction: higher_is_better\n"
+    )
+    settings = Settings.from_environment(
+        store=tmp_path / "runs", data_root=tmp_path / "data", cache_root=tmp_path / "cache", device="cpu", quiet=True
+    )
+    registry = load_registry([tmp_path / "own.yaml"])
+    spec = RunSpec(metric, Pair("demo-syn"), tests=("calibration",), budget=None)
+    plan = make_plan(spec, registry, settings)
+    facts = run(plan, settings).facts
+    held = read_predictions(record_folder(settings.store, facts["key"])).of("calibration")
+    ours = dict(zip(held.image, held.prediction, strict=True))
+    file = PARAMETERS[metric]
+    given = {} if file is None else {"pretrained_model_path": str(parameter_files / file)}
+    theirs = pyiqa.create_metric(metric, device="cpu", **given)
+    for name, path in images.items():
+        assert ours[path.name] == pytest.approx(-float(theirs(str(path))), abs=1e-4)
+        assert -ours[path.name] == pytest.approx(CALIBRATION[metric][name], abs=0.01)
+
+
+def test_one_image_at_a_time_in_several_processes(
+    integration: ModuleType, parameter_files: Path, images: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "_WORTHWHILE", 0.0)
+    monkeypatch.setattr(predict, "_SHARE", 2)
+    file = str(parameter_files / "brisque_svm_weights.pth")
+    model = integration.Metric({"metric": "brisque", "weights_file": file}).predictor(None, CPU)
+    alone = predict.predict_set(model, images)
+    np.testing.assert_array_equal(predict.predict_set(model, images, processes=2), alone)
+    np.testing.assert_array_equal([model.predict(images.subset([k]))[0] for k in range(len(images))], alone)

@@ -6,7 +6,7 @@ import hashlib
 import socket
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,10 +133,17 @@ def test_a_metrics_parameter_file(offline: list[tuple[str, int]], tmp_path: Path
 
 def test_a_name_server_that_never_answers_costs_a_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    asked = threading.Event()
+
+    def never(*_: Any, **__: Any) -> None:
+        asked.wait(30)
+        raise OSError("too late to matter")
+
     monkeypatch.setattr(weights, "_PROBE_SECONDS", 0.05)
-    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: time.sleep(30))
+    monkeypatch.setattr(socket, "create_connection", never)
     with pytest.raises(OSError, match="does not answer"):
         weights.probe("https://huggingface.co/x")
+    asked.set()
 
 
 LOOK = """

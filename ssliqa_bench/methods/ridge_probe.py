@@ -1,0 +1,74 @@
+"""Ridge probe: linear regression on the features of a frozen network, the baseline that costs next to nothing.
+
+What a method gains has to be more than what its backbone's features give a linear model. The strength of the
+penalty is chosen by leave-one-out over the labeled images, so nothing but their labels is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from sklearn.linear_model import RidgeCV
+
+from ssliqa_bench.errors import RunError
+from ssliqa_bench.methods.base import Needs
+from ssliqa_bench.methods.supervised import Supervised
+from ssliqa_bench.training.checkpoint import module_tensors
+from ssliqa_bench.training.quality import build_model, read_views
+from ssliqa_bench.training.stages import Stage, StageContext
+from ssliqa_bench.training.views import View, test_crops
+from ssliqa_bench.types import Artifact, FloatArray
+
+# Penalties that are tried, on standardised features; the loss is summed over images, not averaged.
+STRENGTHS = tuple(10.0 ** (k / 4) for k in range(-12, 25))
+_ROUNDING = 1e-6  # relative deviation of a feature below which it counts as constant: features are float32
+
+
+def run_probe(context: StageContext) -> Artifact:
+    """Fit the linear output of the model to the scores; its backbone keeps its initial (pretrained) weights."""
+    labeled, p = context.labeled, context.params
+    assert labeled is not None  # declared by the stage
+    if len(labeled) < 2:
+        raise RunError(f"{context.name}: {len(labeled)} labeled image; leave-one-out needs two or more.")
+    model = build_model(context)
+    view = View(int(p["crop"]), int(p["test_crops"]))
+    images = labeled.images
+    _, features = read_views(
+        model, images, lambda rows: test_crops(images, rows, view), context.device, context.precision
+    )
+    weight, bias, strength, error = fit_ridge(features, labeled.score01)
+    with torch.no_grad():
+        model.head.weight.copy_(torch.from_numpy(weight[None]))
+        model.head.bias.fill_(bias)
+    chosen = {"strength": strength, "leave_one_out_rmse": error}
+    return Artifact(module_tensors(model), {"steps": 0, "log": [chosen]})
+
+
+def fit_ridge(features: FloatArray, scores: FloatArray) -> tuple[FloatArray, float, float, float]:
+    """Ridge regression of scores (n,) on features (n, d), the strength chosen by leave-one-out.
+
+    Returns:
+        Weights (d,) and bias on the features as they are, the strength chosen, and the root mean square error that
+        leave-one-out finds for it, on the scale of the scores.
+    """
+    mean, deviation = features.mean(0), features.std(0)
+    deviation[deviation <= _ROUNDING * np.sqrt(np.square(features).mean(0))] = np.inf  # says nothing: weight 0
+    regression = RidgeCV(alphas=STRENGTHS, scoring="neg_mean_squared_error")
+    regression.fit((features - mean) / deviation, scores)
+    weight: FloatArray = regression.coef_ / deviation
+    bias = float(regression.intercept_ - weight @ mean)
+    return weight, bias, float(regression.alpha_), float(np.sqrt(-regression.best_score_))
+
+
+class RidgeProbe(Supervised):
+    """A frozen backbone under a linear output fitted in closed form."""
+
+    needs: ClassVar[Needs] = Needs()
+    least: ClassVar[Mapping[str, float]] = {"crop": 1, "test_crops": 1}
+
+    def stages(self) -> list[Stage]:
+        """One stage."""
+        return [Stage("probe", run_probe, sets=("labeled",), params=("backbone", "crop", "test_crops"))]
