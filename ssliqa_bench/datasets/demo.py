@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from ssliqa_bench.datasets.distort import distort
 from ssliqa_bench.types import FloatArray, derive_seed
 
 SIDE = 160
@@ -182,6 +181,9 @@ def _write_set(folder: Path, dataset: str, kinds: Sequence[str], makers: Iterabl
 def _write_content(
     folder: Path, dataset: str, kinds: Sequence[str], content: _Content, bias: FloatArray
 ) -> list[list[str]]:
+    # Brings OpenCV, which reading a set that is already there does not need.
+    from ssliqa_bench.datasets.distort import distort
+
     reference = f"{content.name}.png"
     _save(content.pixels, folder / "refs" / reference)
     busy = activity(content.pixels)
