@@ -24,7 +24,7 @@ from PIL import Image
 
 from ssliqa_bench.datasets.decode import content_hash, decode
 from ssliqa_bench.datasets.distort import KADID_KINDS, distort
-from ssliqa_bench.datasets.readers import read_rows
+from ssliqa_bench.datasets.readers.rows import read_rows
 from ssliqa_bench.errors import DataError, InputError, RunError
 from ssliqa_bench.files import atomic_path, exclusive_lock, read_sealed, write_sealed
 from ssliqa_bench.types import derive_seed
