@@ -233,7 +233,7 @@ def _logistic(sample: Sample, spread_at_ties: float, limits: list[_Candidate]) -
     for size in _POOLED[: 1 + sum(len(sample) > size for size in _POOLED[:-1])]:
         places += _best(_seen_from(sample.pooled(size)), 0.02, 5)
     beaten = max(math.log(limit.correlation) for limit in limits if limit.correlation > 0)
-    places = _best(places + _around(sample, limits), 0.05, 8)
+    places = _nearly_straight(sample) + _best(places + _around(sample, limits), 0.05, 8)
     places = _climb_all(sample, places, tolerance=1e-11, iterations=50, beaten=beaten)
     return [_candidate_of_place(place, sample, spread_at_ties) for place in places if place.value > -math.inf]
 
@@ -268,6 +268,31 @@ def _around(sample: Sample, limits: list[_Candidate]) -> list[Place]:
             found.append(free_place(sample, step.curve.threshold, float(near[-1] - near[0]) / 6,
                                     math.log(step.correlation)))
     return found
+
+
+def _nearly_straight(sample: Sample) -> list[Place]:
+    """Very wide places, worked out from what a parabola and a cubic take off the best straight line.
+
+    There the curve is z + k z² + c z³ up to terms of the next order, k = (1 - 2p) / 2w and c = k² - 1 / 12w² for the
+    width w and the value p of the sigmoid at z = 0; its best width and centre are a matter of the last digits,
+    which no search sees.
+    """
+    root = np.sqrt(sample.weight)
+    powers = np.vander(sample.z, 4, increasing=True)
+    if len(sample) < 4:
+        return []
+    _, slope, k, c = np.linalg.lstsq(powers * root[:, None], sample.score * root, rcond=None)[0]
+    _, slope_2, k_2 = np.linalg.lstsq(powers[:, :3] * root[:, None], sample.score * root, rcond=None)[0]
+    found = []
+    if slope > 0 and (k / slope) ** 2 > c / slope:
+        found.append((k / slope, 1.0 / math.sqrt(12.0 * ((k / slope) ** 2 - c / slope))))
+    if slope_2 > 0:
+        found += [(k_2 / slope_2, math.exp(log_width)) for log_width in (4.0, 5.5, 7.0, 8.5)]
+    return [
+        free_place(sample, width * math.log((1.0 - p) / p), width, -1.0)
+        for bend, width in found
+        if 1e-3 < (p := 0.5 - bend * width) < 1.0 - 1e-3
+    ]
 
 
 def _best(places: list[Place], margin: float, count: int) -> list[Place]:
