@@ -17,7 +17,7 @@ from ssliqa_bench.errors import unknown_name
 from ssliqa_bench.evaluation.curves import Curve, Exponential, Line, Logistic, Step, Units
 from ssliqa_bench.evaluation.grid import grid_peaks, is_clustered
 from ssliqa_bench.evaluation.inputs import paired
-from ssliqa_bench.evaluation.search import Place, Sample, along_ridge, climb, free_place
+from ssliqa_bench.evaluation.search import Place, Sample, along_ridge, climb, free_place, survey
 from ssliqa_bench.types import FloatArray
 
 MappingStatus = Literal["ok", "linear", "step", "exponential", "flat", "none"]
@@ -271,7 +271,7 @@ def _around(sample: Sample, limits: list[_Candidate]) -> list[Place]:
 
 
 def _nearly_straight(sample: Sample) -> list[Place]:
-    """Very wide places, worked out from what a parabola and a cubic take off the best straight line.
+    """The best of some very wide places, worked out from what a parabola and a cubic take off the best straight line.
 
     There the curve is z + k z² + c z³ up to terms of the next order, k = (1 - 2p) / 2w and c = k² - 1 / 12w² for the
     width w and the value p of the sigmoid at z = 0; its best width and centre are a matter of the last digits,
@@ -288,11 +288,12 @@ def _nearly_straight(sample: Sample) -> list[Place]:
         found.append((k / slope, 1.0 / math.sqrt(12.0 * ((k / slope) ** 2 - c / slope))))
     if slope_2 > 0:
         found += [(k_2 / slope_2, math.exp(log_width)) for log_width in (4.0, 5.5, 7.0, 8.5)]
-    return [
-        free_place(sample, width * math.log((1.0 - p) / p), width, -1.0)
+    places = [
+        survey(sample, free_place(sample, width * math.log((1.0 - p) / p), width, -math.inf)).place
         for bend, width in found
         if 1e-3 < (p := 0.5 - bend * width) < 1.0 - 1e-3
     ]
+    return _best(places, 0.0, 1)
 
 
 def _best(places: list[Place], margin: float, count: int) -> list[Place]:
@@ -303,7 +304,7 @@ def _best(places: list[Place], margin: float, count: int) -> list[Place]:
     for place in sorted(places, key=lambda place: -place.value):
         alike = [other for other in chosen
                  if other.pinned == place.pinned and (not place.pinned or other.lag == place.lag)]
-        if (place.value > top - margin and len(alike) < (1 if place.pinned else count)
+        if (place.value >= top - margin and len(alike) < (1 if place.pinned else count)
                 and not any(_same(place, other) for other in alike)):
             chosen.append(place)
     return sorted(chosen, key=lambda place: (not place.pinned, -place.value))
