@@ -43,7 +43,8 @@ def split_table(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]
     """The part of each image; depends on the dataset, the split fields and the seed, on nothing else.
 
     Rule `random`: of the n groups with a score, ⌊train · n⌋ (at least 1, at most n − 1) go to train, the others to
-    test; groups without any score cannot be tested and go to train. Rule `official`: the dataset's own split
+    test; where both parts are counts, so many go to each and the others are unused. Groups without any score cannot
+    be tested and go to train. Rule `official`: the dataset's own split
     column. Rule `file`: a CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does
     not list are unused.
 
@@ -63,9 +64,19 @@ def split_table(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]
         return tuple("train" for _ in units)
     if len(scored) < 2:
         raise InputError(f"{table.dataset}: has one group of scored images ({scored[0]}); a split needs two.")
-    count = min(max(_floor(split.train * len(scored)), 1), len(scored) - 1)
-    test = set(_ranked(scored, seed, "split", table.dataset)[count:])
-    return tuple("test" if unit in test else "train" for unit in units)
+    ranked = _ranked(scored, seed, "split", table.dataset)
+    if split.test is None:
+        count = min(max(_floor(split.train * len(scored)), 1), len(scored) - 1)
+        test, unused = set(ranked[count:]), set()
+    else:
+        count = int(split.train)
+        if count + split.test > len(scored):
+            raise InputError(
+                f"{table.dataset}: has {len(scored)} {split.by}s with a score; the protocol's split asks for "
+                f"{count} + {split.test}. Name another protocol, or another dataset."
+            )
+        test, unused = set(ranked[count : count + split.test]), set(ranked[count + split.test :])
+    return tuple("test" if unit in test else "unused" if unit in unused else "train" for unit in units)
 
 
 def assign_roles(

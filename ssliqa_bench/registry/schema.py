@@ -248,11 +248,13 @@ class MethodEntry(_Entry):
 class SplitFields(_Model):
     """How images go to train and test. A split depends on these, the dataset and the seed, on nothing else.
 
-    `train` is the share of training groups (floor of train × n); `by: image` ignores the groups.
+    `train` is the share of training groups (floor of train × n), or with `test` a count of them: what is left over is
+    unused. `by: image` ignores the groups.
     """
 
     rule: Literal["random", "official", "file"] = "random"
-    train: Annotated[StrictFloat, Field(gt=0, lt=1)] = 0.8
+    train: Annotated[StrictInt | StrictFloat, Field(gt=0)] = 0.8
+    test: Annotated[StrictInt, Field(ge=1)] | None = None
     by: Literal["group", "image"] = "group"
     file: str | None = None
 
@@ -261,6 +263,10 @@ class SplitFields(_Model):
         if (self.rule == "file") != (self.file is not None):
             found = "a file without rule: file" if self.file else "nothing"
             raise _wrong(found, "a file with rule: file, and only then", "file")
+        if isinstance(self.train, float) and self.train >= 1:
+            raise _wrong(str(self.train), "a share between 0 and 1, or with test a count", "train")
+        if isinstance(self.train, int) != (self.test is not None):
+            raise _wrong("a count of only one part", "train and test as counts, or train as a share alone", "test")
         return self
 
 

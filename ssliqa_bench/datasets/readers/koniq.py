@@ -25,11 +25,12 @@ _PER_LEVEL = 25.0  # native units from one rating level to the next: 0 to 100 ov
 
 
 def read_koniq(folder: Path, options: Mapping[str, Any]) -> RawTable:
-    """Read KonIQ-10k: score on 0 to 100, spread of the ratings in those units, shares of the five levels, split.
+    """Read KonIQ-10k: score, spread of the ratings in its units, shares of the five levels, split.
 
     Args:
         folder: holds the label files and the image folders.
-        options: `images`: the image folder, `512x384` or `1024x768`.
+        options: `images`: the image folder, `512x384` or `1024x768`; `score`: `scaled` (0 to 100) or `mean rating`
+            (1 to 5).
 
     Raises:
         DataError: a file or folder is missing, or scores stand on the other scale.
@@ -48,7 +49,16 @@ def read_koniq(folder: Path, options: Mapping[str, Any]) -> RawTable:
     names = tuple(Path(name).name for name in rows.column(column["image"]))
     levels = [rows.numbers(name) for name in _LEVELS] if set(_LEVELS) <= set(rows.header) else None
     # pyiqa's mirror does not say on which scale its spread is, so it is not taken.
-    spread = rows.numbers("SD") * _PER_LEVEL if "SD" in rows.header else None
+    spread = rows.numbers("SD") if "SD" in rows.header else None
+    wanted = options.get("score", "scaled")
+    if wanted == "scaled":
+        spread = None if spread is None else spread * _PER_LEVEL
+    elif wanted == "mean rating":
+        if levels is None:
+            raise DataError(f"{rows.source}:1: no columns {', '.join(_LEVELS)}, of which the mean rating is made.")
+        score = np.average(np.tile(np.arange(1.0, 6.0), (len(names), 1)), axis=1, weights=np.stack(levels, axis=1))
+    else:
+        raise DataError(f'Option score is "{wanted}"; expected scaled or mean rating.')
     return RawTable(
         name=names,
         path=tuple(images.path(name) for name in names),
