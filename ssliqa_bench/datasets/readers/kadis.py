@@ -31,7 +31,8 @@ def read_kadis(folder: Path, options: Mapping[str, Any]) -> RawTable:
 
     Args:
         folder: `kadis700k`, with `kadis700k_ref_imgs.csv`, `ref_imgs` and perhaps `dist_imgs`.
-        options: `images`: `pristine` (default), `distorted` or `both`.
+        options: `images`: `pristine` (default), `distorted` or `both`; `photographs`: how many the list has to have,
+            since the number of distorted images tells nothing about it.
 
     Raises:
         DataError: a file or folder is missing, or there is no distorted image where those are asked for.
@@ -40,6 +41,9 @@ def read_kadis(folder: Path, options: Mapping[str, Any]) -> RawTable:
     if choice not in _CHOICES:
         raise DataError(f'Reader read_kadis: option images is "{choice}"; expected one of {", ".join(_CHOICES)}.')
     rows = read_rows(first_file(folder, (_LIST,)))
+    expected = options.get("photographs")
+    if expected is not None and len(rows.cells) != expected:
+        raise DataError(f"{rows.source}: lists {len(rows.cells)} photographs; expected {expected}.")
     columns: dict[str, list[str]] = {name: [] for name in ("name", "path", "reference", "group", "kind", "level")}
     lines: list[int] = []
 
