@@ -82,7 +82,7 @@ def load_table(
     reader = load(entry.reader)
     kept = KeptTable(Path(cache_root) / "tables", entry, folder, reader)
     raw = kept.load()
-    if raw is None or _missing(raw):  # files may have been put right since, in another layout perhaps
+    if raw is None or _missing(raw) or _missing_references(raw):  # put right since, in another layout perhaps
         raw = _read(entry, reader, folder)
         kept.save(raw)
     _check_rows(entry, raw)
@@ -149,8 +149,11 @@ def _check_rows(entry: DatasetEntry, raw: RawTable) -> None:
     where = f"{entry.name}: {raw.source}"
     if not raw.name:
         raise DataError(f"{where}: lists no image.")
-    if entry.images is not None and len(raw.name) != entry.images:
-        raise DataError(f"{where}: lists {len(raw.name)} images; expected {entry.images}.")
+    if entry.images is not None:
+        whole = entry.images + (entry.optional_images or 0)
+        if len(raw.name) not in (entry.images, whole):
+            also = f", or {whole} with the optional part" if whole != entry.images else ""
+            raise DataError(f"{where}: lists {len(raw.name)} images; expected {entry.images}{also}.")
 
     def complain(rows: Sequence[int], what: str, show: Callable[[int], str], then: str = "") -> None:
         if rows:
@@ -172,15 +175,19 @@ def _check_rows(entry: DatasetEntry, raw: RawTable) -> None:
     folder = _common_folder(raw.path[i] for i in missing) if missing else ""
     complain(missing, f"images have no file under {folder}", lambda i: f'"{raw.name[i]}"',
              f'"ssliqa-bench data check {entry.name}" lists them all.')
-    if raw.reference is not None:
-        there = {path: os.path.isfile(path) for path in set(raw.reference) if path}
-        complain([i for i, path in enumerate(raw.reference) if path and not there[path]],
-                 "reference images have no file", lambda i: str(raw.reference[i]) if raw.reference else "")
+    complain(_missing_references(raw), "reference images have no file",
+             lambda i: str(raw.reference[i]) if raw.reference else "")
 
 
 def _missing(raw: RawTable) -> list[int]:
     """Rows whose image file is not there."""
     return [i for i, path in enumerate(raw.path) if not os.path.isfile(path)]
+
+
+def _missing_references(raw: RawTable) -> list[int]:
+    """Rows whose reference image is named but not there; several rows share one."""
+    there = {path: os.path.isfile(path) for path in set(raw.reference or ()) if path}
+    return [i for i, path in enumerate(raw.reference or ()) if path and not there[path]]
 
 
 def _place(raw: RawTable, row: int) -> str:

@@ -142,6 +142,7 @@ class DatasetEntry(_Entry):
         folder: the dataset's folder below the data root, its name unless given; absolute in a user's file.
         other_folders: names that the official archive or another collection gives to that folder.
         options: keyword arguments for the reader.
+        images: how many there are; optional_images: of a further part that is read where somebody has it.
         scale: nominal ends of the native scores, mapped to 0 and 1 for learners.
         valid_range: what a reader accepts, `scale` unless given.
         direction: of the native scores; tables are higher-is-better whatever it is.
@@ -164,6 +165,7 @@ class DatasetEntry(_Entry):
     other_folders: tuple[str, ...] = ()
     options: dict[str, Any] = {}
     images: Count | None = None
+    optional_images: Count | None = None
     groups: Count | None = None
     references: Count | None = None
     score_type: str = ""

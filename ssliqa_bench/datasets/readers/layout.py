@@ -7,7 +7,7 @@ looks in the stated places and, where it finds nothing, says which ones those we
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,23 +20,50 @@ from ssliqa_bench.errors import DataError, near_names
 
 
 class Images:
-    """The image files below a folder, found whatever their capitals."""
+    """The image files below some folders, found whatever their capitals.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = Path(os.path.abspath(folder))
+    With `flat`, by the file name alone, in whatever subfolder: for datasets in which no name stands twice, and whose
+    archives were unpacked into different folders. Of two such files the one in the folder named first is taken.
+    """
+
+    def __init__(self, *folders: Path, flat: bool = False) -> None:
+        self.folders = tuple(Path(os.path.abspath(folder)) for folder in folders)
+        self._flat = flat
 
     def path(self, name: str) -> str:
         """Where an image is, spelled as it is on disk; where it should be, if it is nowhere."""
-        exact = os.path.join(self.folder, name)
-        return exact if os.path.isfile(exact) else self._by_small_letters.get(name.lower(), exact)
+        return self.found(name) or os.path.join(self.folders[0], name)
+
+    def found(self, name: str) -> str:
+        """Where an image is, spelled as it is on disk; "" if it is nowhere."""
+        if not self._flat:
+            for folder in self.folders:
+                exact = os.path.join(folder, name)
+                if os.path.isfile(exact):
+                    return exact
+        return self._files.get(name) or self._by_small_letters.get(name.lower(), "")
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The names of all files there, as they are on disk."""
+        return self._files.keys()
+
+    @cached_property
+    def _files(self) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        for home in self.folders:
+            for place, below, files in os.walk(home):
+                below.sort()
+                for file in files:
+                    path = os.path.join(place, file)
+                    found.setdefault(file if self._flat else os.path.relpath(path, home), path)
+        return found
 
     @cached_property
     def _by_small_letters(self) -> Mapping[str, str]:
-        found = {}
-        for place, _, files in os.walk(self.folder):
-            for file in files:
-                path = os.path.join(place, file)
-                found[os.path.relpath(path, self.folder).lower()] = path
+        found: dict[str, str] = {}
+        for name, path in self._files.items():
+            found.setdefault(name.lower(), path)
         return found
 
 
@@ -79,7 +106,7 @@ def read_meta_info(path: Path) -> tuple[Rows, Mapping[str, str]]:
     """
     rows = read_rows(path)
     known = {
-        "image": ("dist_name", "img_name"),
+        "image": ("dist_name", "img_name", "Image name"),
         "reference": ("ref_name",),
         "score": ("mos", "dmos"),
         "rating_std": ("std", "mos_std"),

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,12 +62,30 @@ Make = Callable[[Path], Miniature]
 
 
 def layouts() -> dict[str, Make]:
-    """Every layout of every dataset, as `dataset/layout`."""
+    """Every layout of every dataset, as `module/layout`; entries that share an archive share a module."""
     found = {}
     for module in pkgutil.iter_modules(__path__):
         made = importlib.import_module(f"{__name__}.{module.name}")
         found.update({f"{module.name}/{name}": make for name, make in made.LAYOUTS.items()})
     return found
+
+
+def changed(made: Miniature, **fields: Any) -> Miniature:
+    """The same folder with some fields of its description replaced."""
+    return replace(made, **fields)
+
+
+def write_meta_info(root: Path, name: str, header: str, rows: Sequence[Sequence[object]]) -> Path:
+    """A label file of pyiqa's mirror, beside the dataset's folder."""
+    path = root / "meta_info" / f"meta_info_{name}Dataset.csv"
+    write_lines(path, [header, *(",".join(map(str, row)) for row in rows)])
+    return path
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """A text file, its folder made first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines))
 
 
 def write_image(path: Path, number: int, size: tuple[int, int] = (64, 48), quality: float = 0.5) -> None:

@@ -1,0 +1,118 @@
+"""LIVE-FB (FLIVE, PaQ-2-PiQ): pictures or patches, the authors' lists or the label file of pyiqa's mirror.
+
+Source: Ying et al., "From Patches to Pictures (PaQ-2-PiQ): Mapping the Perceptual Space of Picture Quality", CVPR
+2020. The official parts stand in two more lists: one of the pictures with a side over 640 pixels (test), one of the
+others, whose column `is_valid` marks the validation part. Three pictures are in neither and are unused.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ssliqa_bench.datasets.base import RawTable
+from ssliqa_bench.datasets.readers.layout import Images, first_file, first_folder, meta_info, read_meta_info
+from ssliqa_bench.datasets.readers.rows import Rows, read_rows
+from ssliqa_bench.errors import DataError
+
+LOG = logging.getLogger("ssliqa_bench")
+
+_LISTS = {"pictures": "labels_image.csv", "patches": "labels_patch.csv"}
+# The authors named them after > 640 and <= 640; the signs did not survive everywhere.
+_TEST = ("labels640.csv", "labels>640.csv")
+_OTHERS = ("labels=640_padded.csv", "labels<=640_padded.csv", "labels640_padded.csv")
+_PATCHES, _PATCH = "patches/", "_patch_"
+_NO_PART = "EE371R/"
+_TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+
+
+def read_livefb(folder: Path, options: Mapping[str, Any]) -> RawTable:
+    """Read LIVE-FB: MOS on 0 to 100, and the official split where its two lists are there.
+
+    Args:
+        folder: `FLIVE_Database`, with `database` and the lists, which may also lie inside that.
+        options: `parts`: `pictures` (default) or `patches`; the group of a patch is its picture.
+
+    Raises:
+        DataError: a file or folder is missing, or a patch's name does not say of which picture it is.
+    """
+    parts = str(options.get("parts", "pictures"))
+    if parts not in _LISTS:
+        raise DataError(f'Reader read_livefb: option parts is "{parts}"; expected {" or ".join(_LISTS)}.')
+    patches = parts == "patches"
+    database = first_folder(folder, ("database", "."))
+    mirror = meta_info(folder, "FLIVE")
+    labels = first_file(folder, (_LISTS[parts], f"database/{_LISTS[parts]}", mirror))
+    if labels == mirror:
+        rows, column = read_meta_info(labels)
+        rows = _some_rows(rows, [name.startswith(_PATCHES) == patches for name in rows.column(column["image"])])
+    else:
+        rows, column = read_rows(labels), {"image": "name", "score": "mos"}
+    names = rows.column(column["image"])
+    pictures = [_picture(rows, row, name) for row, name in enumerate(names)] if patches else names
+    if labels == mirror:
+        split = _mirrored_split(rows, column, pictures)
+    else:
+        split = _official_split(folder, pictures)
+    images = Images(database)
+    return RawTable(
+        name=tuple(names),
+        path=tuple(images.path(name) for name in names),
+        score=rows.numbers(column["score"]),
+        source=rows.source,
+        lines=rows.lines,
+        group=tuple(_key(picture) for picture in pictures) if patches else None,
+        split=split,
+    )
+
+
+def _some_rows(rows: Rows, wanted: Sequence[bool]) -> Rows:
+    kept = [row for row, take in enumerate(wanted) if take]
+    return Rows(rows.source, rows.header, tuple(rows.lines[k] for k in kept), tuple(rows.cells[k] for k in kept))
+
+
+def _picture(rows: Rows, row: int, name: str) -> str:
+    picture, found, _ = name.removeprefix(_PATCHES).rpartition(_PATCH)
+    if not found:
+        raise DataError(f'{rows.source}:{rows.lines[row]}: patch name is "{name}"; expected the name of its picture, '
+                        f"{_PATCH} and a number.")
+    return picture
+
+
+def _key(picture: str) -> str:
+    """What lists call a picture, folder and ending left out: no two pictures share it."""
+    name = os.path.basename(picture)
+    stem, ending = os.path.splitext(name)
+    return stem if ending.lower() in (".jpg", ".jpeg", ".png", ".bmp") else name
+
+
+def _official_split(folder: Path, pictures: Sequence[str]) -> tuple[str, ...] | None:
+    """The part of each picture; None, and said, where a list is missing."""
+    places = [f"{place}{name}" for name in _TEST for place in ("", "database/")]
+    others = [f"{place}{name}" for name in _OTHERS for place in ("", "database/")]
+    try:
+        test = first_file(folder, places, "list of the test part")
+        rest = first_file(folder, others, "list of the training and validation parts")
+    except DataError as error:
+        LOG.warning("LIVE-FB is read without its official split. %s", error)
+        return None
+    part = {_key(name): "test" for name in read_rows(test).column("name_image")}
+    rows = read_rows(rest)
+    for row, (name, valid) in enumerate(zip(rows.column("name_image"), rows.column("is_valid"), strict=True)):
+        if valid.lower() not in _TRUTH:
+            raise DataError(f'{rest}:{rows.lines[row]}: is_valid is "{valid}"; expected True or False.')
+        if part.setdefault(_key(name), "validation" if _TRUTH[valid.lower()] else "train") == "test":
+            raise DataError(f"{rest}:{rows.lines[row]}: {name} is in the test part of {test.name} as well.")
+    return tuple(part.get(_key(picture), "unused") for picture in pictures)
+
+
+def _mirrored_split(rows: Rows, column: Mapping[str, str], pictures: Sequence[str]) -> tuple[str, ...] | None:
+    if "split" not in column:
+        return None
+    names, words = rows.column(column["image"]), rows.column(column["split"])
+    # The mirror has the three pictures of no part in its training part.
+    unused = {_key(name) for name in names if name.startswith(_NO_PART)}
+    return tuple("unused" if _key(picture) in unused else word for picture, word in zip(pictures, words, strict=True))

@@ -1,0 +1,126 @@
+"""PIPAL: the training part, and the NTIRE 2021 validation set as its test part where it is there.
+
+Source: Gu et al., "PIPAL: a Large-Scale Image Quality Assessment Dataset for Perceptual Image Restoration", ECCV
+2020. Names are AREFERENCE_TYPE_INDEX.bmp; the index counts the images of a type and is no level. Other parts of the
+challenges are published without scores and are not read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssliqa_bench.datasets.base import RawTable
+from ssliqa_bench.datasets.readers.layout import Images, meta_info, read_meta_info
+from ssliqa_bench.datasets.readers.rows import Rows, read_rows
+from ssliqa_bench.errors import DataError
+
+_NAME = re.compile(r"(A\d{4})_(\d\d)_\d+\.bmp", re.IGNORECASE)
+_TRAIN_LABELS = ("Train_Label", "training/Train_Label", "training/MOS_Scores_train", "MOS_Scores_train")
+_TRAIN_IMAGES = (
+    "Dist_Imgs", "Train_Dist", "training", "Distortion",
+    *(f"Distortion{dash}{k}" for dash in ("_", "") for k in (1, 2, 3, 4)),
+)  # fmt: skip
+_TRAIN_REFERENCES = ("Train_Ref", "training/Train_Ref", "training/Reference_train", "Reference_train")
+# How the validation set is unpacked is not settled anywhere; its lists have the form of the training part's.
+_TEST_LABELS = ("Val_Label", "Valid_Label", "validation/Val_Label", "validation/Label", "pipal21_val.txt",
+                "validation/pipal21_val.txt")  # fmt: skip
+_TEST_IMAGES = ("Val_Dist", "Val_Dis", "Valid_Dist", "Valid_Dis", "validation/Dis", "validation/Dist", "Dist_Imgs")
+_TEST_REFERENCES = ("Val_Ref", "Valid_Ref", "validation/Ref")
+# The types of the training part are 00 to 06; validation and test images have this one.
+_CHALLENGE = "10"
+
+
+def read_pipal(folder: Path, options: Mapping[str, Any]) -> RawTable:
+    """Read PIPAL: Elo scores, higher is better; group and reference are the pristine image.
+
+    Args:
+        folder: `PIPAL`, with `Train_Label`, `Train_Ref` and the distorted images; the validation set is found in
+            `Val_Label` (or `pipal21_val.txt`), `Val_Dist` and `Val_Ref`, or below `validation`.
+        options: none.
+
+    Raises:
+        DataError: a file or folder is missing, or scores are not the Elo scores.
+    """
+    train_images = _images(folder, _TRAIN_IMAGES)
+    test_images = _images(folder, _TEST_IMAGES)
+    references = _images(folder, (*_TRAIN_REFERENCES, *_TEST_REFERENCES))
+    place = next((folder / name for name in _TRAIN_LABELS if (folder / name).is_dir()), None)
+    mirror = meta_info(folder, "PIPAL")
+    if place is not None:
+        train = [read_rows(path, columns=("image", "score")) for path in _lists(place)]
+        _check_lists(place, train, train_images)
+        test = [read_rows(path, columns=("image", "score")) for path in _test_lists(folder)]
+        source = str(place) if not test else f"{place} and {Path(test[0].source).parent}"
+    elif mirror.is_file():
+        rows, column = read_meta_info(mirror)
+        train, test, source = [_renamed(rows, column)], [], str(mirror)
+    else:
+        raise DataError(f"No label files in {folder}; looked for {', '.join(_TRAIN_LABELS)} and {mirror}.")
+    tables = [*train, *test]
+    names = tuple(Path(name).name for rows in tables for name in rows.column("image"))
+    places = [(rows, row) for rows in tables for row in range(len(rows.cells))]
+    codes = [_codes(rows, row, name) for (rows, row), name in zip(places, names, strict=True)]
+    score = np.concatenate([rows.numbers("score") for rows in tables]) if tables else np.empty(0)
+    if score.size and score.max() <= 1:
+        raise DataError(f"{source}: scores reach {score.max():g}, so they were scaled to 0 to 1; expected the Elo "
+                        f"scores, about 900 to 1850.")
+    paths = [(test_images if kind == _CHALLENGE else train_images).path(name)
+             for name, (_, kind) in zip(names, codes, strict=True)]  # fmt: skip
+    return RawTable(
+        name=names,
+        path=tuple(paths),
+        score=score,
+        source=source,
+        # Every reference has a list of its own: a line says nothing without it, and the image name says both.
+        lines=None if len(tables) > 1 else tables[0].lines,
+        reference=tuple(references.found(f"{reference}.bmp") for reference, _ in codes),
+        group=tuple(f"{reference}.bmp" for reference, _ in codes),
+        distortion=tuple(kind for _, kind in codes),
+        split=tuple("test" if kind == _CHALLENGE else "train" for _, kind in codes),
+    )
+
+
+def _images(folder: Path, candidates: Sequence[str]) -> Images:
+    there = [folder / name for name in candidates if (folder / name).is_dir()]
+    return Images(*(there or [folder / candidates[0]]), flat=True)
+
+
+def _lists(place: Path) -> list[Path]:
+    return sorted(path for path in place.iterdir() if path.suffix.lower() == ".txt")
+
+
+def _test_lists(folder: Path) -> list[Path]:
+    place = next((folder / name for name in _TEST_LABELS if (folder / name).exists()), None)
+    if place is None:
+        return []
+    return _lists(place) if place.is_dir() else [place]
+
+
+def _check_lists(place: Path, train: Sequence[Rows], images: Images) -> None:
+    """Every reference of which there are distorted images of the training part needs a list."""
+    listed = {Path(rows.source).stem.upper() for rows in train}
+    matches = (_NAME.fullmatch(name) for name in images.names)
+    shown = {match.group(1).upper() for match in matches if match and match.group(2) != _CHALLENGE}
+    missing = sorted(shown - listed)
+    if missing:
+        first = ", ".join(f"{reference}.txt" for reference in missing[:3])
+        raise DataError(f"{place}: {len(missing)} of {len(shown)} references have images but no list (first: {first}); "
+                        f"fetch the label archive again.")
+
+
+def _renamed(rows: Rows, column: Mapping[str, str]) -> Rows:
+    ours = {column["image"]: "image", column["score"]: "score"}
+    return Rows(rows.source, tuple(ours.get(name, name) for name in rows.header), rows.lines, rows.cells)
+
+
+def _codes(rows: Rows, row: int, name: str) -> tuple[str, str]:
+    found = _NAME.fullmatch(name)
+    if found is None:
+        raise DataError(f'{rows.source}:{rows.lines[row]}: image name is "{name}"; expected a name as '
+                        f"A0001_00_00.bmp: reference, type and index.")
+    return found.group(1).upper(), found.group(2)
