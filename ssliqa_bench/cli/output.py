@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table as RichTable
+
+if TYPE_CHECKING:
+    from ssliqa_bench.runner.forecast import Forecast
 
 _METRICS = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
 _TITLES = {
@@ -87,3 +90,52 @@ def _name(entry: Mapping[str, Any]) -> str:
 
 def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
+
+
+def print_forecasts(forecasts: Sequence[Forecast], image_bytes: int) -> None:
+    """Print what a suite would do: a line per cell over its seeds, what is missing once, and the totals."""
+    cells: dict[str, list[Forecast]] = {}
+    for forecast in forecasts:
+        spec = forecast.spec
+        budgets = "".join(f" {name} {value}" for name, value in
+                          (("budget", spec.budget), ("unlabeled", spec.unlabeled_budget)) if value is not None)
+        cells.setdefault(f"{spec.method} {spec.pair} {spec.protocol}{budgets}", []).append(forecast)
+    width = max(len(name) for name in cells)
+    for name, runs in cells.items():
+        counts = {status: sum(run.status == status for run in runs) for status in ("stored", "to run", "blocked")}
+        state = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
+        seconds = next((run.seconds for run in runs if run.status != "stored"), 0.0)
+        print(f"{name:<{width}}  {state:<22}  {_duration(seconds)} a run")
+    reasons: dict[str, int] = {}
+    for forecast in forecasts:
+        for reason in forecast.missing:
+            reasons[reason] = reasons.get(reason, 0) + 1
+    if reasons:
+        print("\nMissing:")
+        for reason, number in sorted(reasons.items(), key=lambda item: -item[1]):
+            print(f"- for {number} run{'s' if number > 1 else ''}: {reason}")
+    unknown = sum(forecast.seconds is None for forecast in forecasts)
+    total = sum(forecast.seconds or 0.0 for forecast in forecasts)
+    counts = {status: sum(f.status == status for f in forecasts) for status in ("stored", "to run", "blocked")}
+    print(f"\n{', '.join(f'{number} {status}' for status, number in counts.items())}")
+    print(f"All that is not stored, one run after the other on this machine: {_duration(total)}"
+          f"{f', and {unknown} runs whose time is not known' if unknown else ''}. Stages that runs share are counted "
+          f"in each of them.")
+    stored = sum(forecast.artifact_bytes for forecast in forecasts)
+    print(f"On disk: about {_size(image_bytes)} of decoded images, at most {_size(stored)} of weights.")
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown time"
+    for unit, length in (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0)):
+        if seconds >= 2 * length:
+            return f"about {seconds / length:.0f} {unit}"
+    return f"about {seconds:.0f} s"
+
+
+def _size(count: float) -> str:
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count / 1e3:.3g} kB"

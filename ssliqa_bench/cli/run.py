@@ -10,7 +10,7 @@ import typer
 
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import DEFAULT_STORE, read_budget, settings_of
-from ssliqa_bench.errors import InputError
+from ssliqa_bench.errors import InputError, SsliqaError, StorageError
 
 
 def register(app: typer.Typer) -> None:
@@ -65,6 +65,7 @@ def run(
         threads=threads,
         processes=options.processes(jobs, threads),
         skip_bad=skip_bad,
+        download=not dry_run,
         use_store=not no_cache,
     )
     names = load_registry(registry or ())
@@ -78,27 +79,45 @@ def run(
         unlabeled_budget=read_budget(unlabeled_budget, "--unlabeled-budget"),
         tests=tuple(name for name in (test or "").split(",") if name),
     )
-    entries = []
-    for number in range(seeds) if seeds is not None else (seed or 0,):
-        plan = make_plan(replace(first, seed=number), names, settings)
-        if dry_run:
-            entries.append(_planned(plan, settings))
-            continue
-        stored = execute.stored_facts(plan, settings) if settings.use_store else None
-        if stored is None and (again := execute.why_again(plan, settings)) is not None:
-            _say(
-                f"Stored run {again[0][:12]} differs in: {', '.join(map(str, again[1][:6]))}. Running again. "
-                f'"ssliqa-bench store why {again[0][:12]}" shows all.'
-            )
-        outcome = execute.run(plan, settings)
-        if outcome.cached:
-            _say(f"{plan.spec}: answered from the store (record {plan.key[:12]}, {outcome.facts['created'][:19]}Z).")
-        entries.append(run_entry("cached" if outcome.cached else "done", outcome.facts))
-    if json or dry_run:
+    specs = [replace(first, seed=number) for number in (range(seeds) if seeds is not None else (seed or 0,))]
+    if dry_run:
+        print_json({"runs": [_planned(make_plan(spec, names, settings), settings) for spec in specs]})
+        return 0
+    entries, failed = [], False
+    for spec in specs:
+        try:
+            plan = make_plan(spec, names, settings)
+            entries.append(_run(plan, settings))
+        except StorageError:
+            raise
+        except SsliqaError as error:
+            if len(specs) == 1 or (isinstance(error, InputError) and not entries):
+                raise  # bad input stops every seed alike
+            _say(f"{spec}: {error}")
+            entries.append(run_entry("failed", {"cell": execute.cell_of(spec)}, str(error)))
+            failed = True
+    if json:
         print_json({"runs": entries})
     else:
         print_runs(entries)
-    return 0
+    return 1 if failed else 0
+
+
+def _run(plan: Any, settings: Any) -> dict[str, Any]:
+    """Compute one run or find it, say which, and give its entry."""
+    from ssliqa_bench.cli.output import run_entry
+    from ssliqa_bench.runner import execute
+
+    stored = execute.stored_facts(plan, settings) if settings.use_store else None
+    if stored is None and (again := execute.why_again(plan, settings)) is not None:
+        _say(
+            f"Stored run {again[0][:12]} differs in: {', '.join(map(str, again[1][:6]))}. Running again. "
+            f'"ssliqa-bench store why {again[0][:12]}" shows all.'
+        )
+    outcome = execute.run(plan, settings)
+    if outcome.cached:
+        _say(f"{plan.spec}: answered from the store (record {plan.key[:12]}, {outcome.facts['created'][:19]}Z).")
+    return run_entry("cached" if outcome.cached else "done", outcome.facts)
 
 
 def test(
@@ -122,6 +141,9 @@ def test(
     facts = checked_facts(folder)
     names = load_registry(registry or ())
     asked = tuple(dict.fromkeys(names.dataset(name).name for name in on.split(",") if name))
+    if not asked:
+        raise InputError('--on: got nothing; expected dataset names, for example --on livec. "ssliqa-bench list '
+                         'datasets" shows all.')
     settings = settings_of(
         store=store,
         data_root=data_root,
@@ -200,25 +222,32 @@ def sweep(
 
 
 def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
-    """The plan of a suite: what is stored, what would run, what is missing for it."""
-    from ssliqa_bench.cli.output import print_json
+    """The plan of a suite: what is stored, what would run, what is missing, and about how long and large it is."""
+    from ssliqa_bench.cli.output import print_forecasts, print_json
     from ssliqa_bench.runner.execute import cell_of
-    from ssliqa_bench.runner.plan import make_plan
+    from ssliqa_bench.runner.forecast import Forecaster
 
-    entries = []
-    for spec in runs:
-        try:
-            entries.append(_planned(make_plan(spec, names, settings), settings))
-        except InputError as error:
-            entries.append({"key": None, **cell_of(spec), "status": "blocked", "error": str(error)})
-    if json:
-        print_json({"runs": entries})
+    forecaster = Forecaster(names, settings)
+    found = [forecaster.look(spec) for spec in runs]
+    images = forecaster.cache_bytes(runs)
+    if not json:
+        print_forecasts(found, images)
         return 0
-    for entry in entries:
-        why = f": {entry['error']}" if entry["error"] else ""
-        print(f"{entry['status']:8} {entry['method']} {entry['pair']} {entry['protocol']} seed {entry['seed']}{why}")
-    counts = {status: sum(e["status"] == status for e in entries) for status in ("stored", "to run", "blocked")}
-    print(", ".join(f"{number} {status}" for status, number in counts.items()))
+    entries = []
+    for forecast in found:
+        told = cell_of(forecast.spec) if forecast.plan is None else _planned(forecast.plan, settings)
+        error = " ".join(forecast.missing) or None
+        entries.append(
+            {"key": None, **told, "status": forecast.status, "error": error, "estimated_seconds": forecast.seconds}
+        )
+    seconds = [f.seconds for f in found if f.seconds is not None]
+    totals = {
+        "seconds": sum(seconds),
+        "runs_without_estimate": len(found) - len(seconds),
+        "decoded_images_bytes": images,
+        "artifact_bytes": sum(f.artifact_bytes for f in found),
+    }
+    print_json({"runs": entries, "estimate": totals})
     return 0
 
 

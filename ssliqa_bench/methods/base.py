@@ -29,6 +29,14 @@ class Needs:
     rating_std: bool = False
 
 
+@dataclass(frozen=True)
+class Work:
+    """What training asks of the backbone, in crops: learned from (forward and backward), and only read."""
+
+    learned: int
+    read: int = 0
+
+
 class Predictor(Protocol):
     """A model ready to judge images."""
 
@@ -73,6 +81,10 @@ class Learner(ABC):
     @abstractmethod
     def stages(self) -> list[Stage]:
         """The stages in the order in which they run; the last one leaves the final model."""
+
+    def work(self, labeled: int, unlabeled: int) -> Work | None:
+        """What training on so many images of either side takes, for estimates; None where the learner does not say."""
+        return None
 
     @abstractmethod
     def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:

@@ -14,7 +14,7 @@ import torch
 from sklearn.linear_model import RidgeCV
 
 from ssliqa_bench.errors import RunError
-from ssliqa_bench.methods.base import Needs
+from ssliqa_bench.methods.base import Needs, Work
 from ssliqa_bench.methods.supervised import Supervised
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.quality import build_model, read_views
@@ -72,3 +72,7 @@ class RidgeProbe(Supervised):
     def stages(self) -> list[Stage]:
         """One stage."""
         return [Stage("probe", run_probe, sets=("labeled",), params=("backbone", "crop", "test_crops"))]
+
+    def work(self, labeled: int, unlabeled: int) -> Work | None:
+        """Every labeled image is read once."""
+        return Work(0, labeled * int(self.params["test_crops"]))

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from ssliqa_bench.errors import InputError, RunError
-from ssliqa_bench.methods.base import Needs
+from ssliqa_bench.methods.base import Needs, Work
 from ssliqa_bench.methods.supervised import TRAINING_PARAMS, Supervised, initial_stage, run_initial, strong_view
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet
@@ -209,6 +209,17 @@ class SSIQA(Supervised):
     def stages(self) -> list[Stage]:
         """`initial`, then `phase-1` … `phase-N`."""
         return [initial_stage(), *self._phases(run_phase)]
+
+    def work(self, labeled: int, unlabeled: int) -> Work | None:
+        """The initial phase, and in every phase what the teacher reads and the student learns from."""
+        p, blocks = self.params, int(self.params["blocks"])
+        sizes = [unlabeled // blocks + (k < unlabeled % blocks) for k in range(blocks)]
+        learned = labeled * int(p["epochs"])
+        read = 0
+        for phase in range(1, blocks + 1):
+            learned += phase_items(labeled, sizes, phase, p["k1"], p["k2"]) * int(p["phase_epochs"])
+            read += labeled + sizes[phase - 1] + (sum(sizes[: phase - 1]) if p["k2"] else 0)
+        return Work(learned * int(p["crops"]), read * int(p["crops"]) * int(p["weak_views"]))
 
     def _phases(self, run: Callable[[StageContext], Artifact]) -> list[Stage]:
         return [

@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.methods.base import Learner, Needs, Predictor
+from ssliqa_bench.methods.base import Learner, Needs, Predictor, Work
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.loop import Schedule, drawn_rows
 from ssliqa_bench.training.quality import QualityPredictor, build_model, stored_model, train_on_scores
@@ -80,6 +80,10 @@ class Supervised(Learner):
     def stages(self) -> list[Stage]:
         """One stage: the initial phase."""
         return [initial_stage()]
+
+    def work(self, labeled: int, unlabeled: int) -> Work | None:
+        """Every image once per epoch."""
+        return Work(labeled * int(self.params["crops"]) * int(self.params["epochs"]))
 
     def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:
         """Mean over the fixed test crops."""

@@ -201,6 +201,14 @@ class Registry:
         weights = facts.weights if facts else None
         return ResolvedBackbone(full if colon else built.name, built.class_path, arguments, about, size, weights)
 
+    def backbones_of(self, method: ResolvedMethod) -> dict[str, ResolvedBackbone]:
+        """The backbones that a method's parameters name, by parameter: `backbone`, and all that end in `_backbone`."""
+        return {
+            name: self.resolve_backbone(str(value))
+            for name, value in method.params.items()
+            if (name == "backbone" or name.endswith("_backbone")) and value is not None
+        }
+
     def load(self, class_path: str) -> Any:
         """Import what a class path names, also from beside users' registry files."""
         return load_object(class_path, self.search_folders)

@@ -46,6 +46,7 @@ class Settings:
         processes: how many may share the images of a slow metric; no result depends on it.
         keep: which artifacts outlive the run: phases, final or none.
         skip_bad: go on without unreadable images, counting them.
+        download: whether weights that are not on this machine are fetched.
         use_store: False computes everything anew.
         quiet: no progress.
     """
@@ -58,6 +59,7 @@ class Settings:
     processes: int = 1
     keep: str = "phases"
     skip_bad: bool = False
+    download: bool = True
     use_store: bool = True
     quiet: bool = False
 
@@ -138,16 +140,26 @@ class Plan:
         return library_versions(imported_packages((*modules, *self.code_modules), self.locate))
 
 
-def make_plan(spec: RunSpec, registry: Registry, settings: Settings) -> Plan:
+def make_plan(
+    spec: RunSpec, registry: Registry, settings: Settings, known: dict[str, tuple[Table, str]] | None = None
+) -> Plan:
     """Resolve every name, read the tables, give every image its role, and derive the run key.
 
     Weights are looked for before any data is read.
 
+    Args:
+        known: tables and fingerprints of datasets that were read before, to plan many runs; what is read is added.
+
     Raises:
         InputError: an unknown name or parameter, a budget that does not fit, missing data or weights.
     """
-    spec, entries, tables, roles, method, protocol, backbones, weights = _resolve(spec, registry, settings)
-    marks = {name: fingerprint(table, settings.cache_root) for name, table in tables.items()}
+    known = {} if known is None else known
+    spec, entries, tables, roles, method, protocol, backbones, weights = _resolve(spec, registry, settings, known)
+    for name, table in tables.items():
+        known.setdefault(name, (table, ""))
+        if not known[name][1]:
+            known[name] = (table, fingerprint(table, settings.cache_root))
+    marks = {name: known[name][1] for name in tables}
     device = device_kind(settings.device)
     modules = (method.class_path, *(b.class_path for b in backbones.values()), *_SHARED_CODE, *_PREDICT_CODE)
 
@@ -210,7 +222,9 @@ def cell_of(spec: RunSpec) -> dict[str, Any]:
     }
 
 
-def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> tuple[Any, ...]:
+def _resolve(
+    spec: RunSpec, registry: Registry, settings: Settings, known: Mapping[str, tuple[Table, str]]
+) -> tuple[Any, ...]:
     pair = registry.pair(str(spec.pair))
     protocol = registry.protocol(spec.protocol)
     tests = tuple(dict.fromkeys(registry.dataset(name).name for name in (*protocol.tests, *spec.tests)))
@@ -218,22 +232,24 @@ def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> tuple[Any
     method = registry.resolve_method(
         spec.method, spec.recipe, dict(spec.overrides), registry.dataset(pair.labeled).recipe
     )
-    backbones: dict[str, ResolvedBackbone] = {
-        name: registry.resolve_backbone(str(value))
-        for name, value in method.params.items()
-        if (name == "backbone" or name.endswith("_backbone")) and value is not None
-    }
+    backbones = registry.backbones_of(method)
     weights = {
         name: found
         for name, backbone in backbones.items()
-        if (found := resolve_weights(backbone, method.params, settings.cache_root)) is not None
+        if (found := resolve_weights(backbone, method.params, settings.cache_root, download=settings.download))
+        is not None
     }
     if method.weights is not None:
-        weights["method"] = resolve_method_weights(method.name, method.weights, method.params, settings.cache_root)
+        weights["method"] = resolve_method_weights(
+            method.name, method.weights, method.params, settings.cache_root, download=settings.download
+        )
     method = _canonical(method, backbones, weights)
     entries = {name: registry.dataset(name) for name in (*pair.datasets, *tests)}
     tables = {
-        name: load_table(e, settings.data_root, settings.cache_root, load=registry.load) for name, e in entries.items()
+        name: known[name][0]
+        if name in known
+        else load_table(e, settings.data_root, settings.cache_root, load=registry.load)
+        for name, e in entries.items()
     }
     spec = replace(
         spec,

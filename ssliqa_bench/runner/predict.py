@@ -134,8 +134,8 @@ class _Processes:
             ) from error
 
 
-class _Pictures:
-    """Images that another process sent."""
+class Pictures:
+    """Images in memory, for example such as another process sent."""
 
     def __init__(self, pictures: list[NDArray[np.uint8]]) -> None:
         self.hashes = [""] * len(pictures)
@@ -157,5 +157,5 @@ def _start(remake: Callable[[], Predictor], threads: int) -> None:
 
 def _answer(pictures: list[NDArray[np.uint8]]) -> FloatArray:
     assert _made is not None
-    source = _Pictures(pictures)
+    source = Pictures(pictures)
     return np.asarray(_made.predict(ImageSet((source, k) for k in range(len(pictures)))), dtype=np.float64)

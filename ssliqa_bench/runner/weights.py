@@ -97,12 +97,15 @@ class Published:
             ) from error
 
 
-def resolve_weights(backbone: ResolvedBackbone, params: Mapping[str, Any], cache_root: Path) -> WeightsFile | None:
+def resolve_weights(
+    backbone: ResolvedBackbone, params: Mapping[str, Any], cache_root: Path, *, download: bool = True
+) -> WeightsFile | None:
     """The weights that a backbone starts from; None where random values were asked for.
 
     Args:
         params: of the method; `pretrained` false means random values, `weights_file` names a local file to be
             taken instead of the published ones ("sha256:…" as a record states it: known by its hash alone).
+        download: whether a file that is not on this machine is fetched.
 
     Raises:
         InputError: the file is missing; the message names it, its address and where to put it.
@@ -110,16 +113,16 @@ def resolve_weights(backbone: ResolvedBackbone, params: Mapping[str, Any], cache
     if not params.get("pretrained"):
         return None
     given = _given(params, cache_root)
-    return given or _found(published_weights(backbone, cache_root), cache_root)
+    return given or _found(published_weights(backbone, cache_root), cache_root, download)
 
 
 def resolve_method_weights(
-    method: str, facts: WeightsFacts, params: Mapping[str, Any], cache_root: Path
+    method: str, facts: WeightsFacts, params: Mapping[str, Any], cache_root: Path, *, download: bool = True
 ) -> WeightsFile:
     """The parameter file of a metric, as `resolve_weights`."""
     file = facts.file or Path(urlparse(facts.source).path).name
     published = Published(f'method "{method}"', facts.source, str(torch_hub() / "pyiqa"), file, False)
-    return _given(params, cache_root) or _found(published, cache_root)
+    return _given(params, cache_root) or _found(published, cache_root, download)
 
 
 def published_weights(backbone: ResolvedBackbone, cache_root: Path) -> Published:
@@ -191,8 +194,14 @@ def _given(params: Mapping[str, Any], cache_root: Path) -> WeightsFile | None:
     return WeightsFile(str(path), _sha256(path, cache_root))
 
 
-def _found(published: Published, cache_root: Path) -> WeightsFile:
-    path = published.local() or published.fetch()
+def _found(published: Published, cache_root: Path, download: bool) -> WeightsFile:
+    path = published.local()
+    if path is None and not download:
+        raise InputError(
+            f"Pretrained weights of {published.what} are not on this machine; a run fetches them from "
+            f"{published.address}."
+        )
+    path = path or published.fetch()
     return WeightsFile(str(path), _sha256(path, cache_root))
 
 

@@ -47,7 +47,8 @@ def test_show_a_method(capsys: pytest.CaptureFixture[str]) -> None:
         assert words in text
     row = next(line.split() for line in text.splitlines() if line.startswith("k1 "))
     assert row == ["k1", "100", "5", "5"]
-    entry, = document(capsys, "show", "ssiqa")["entries"]
+    protocol, entry = document(capsys, "show", "ssiqa")["entries"]
+    assert protocol["kind"] == "protocol", "a paper's protocol has the name of its method"
     assert entry["chain"] == ["supervised", "ssiqa"]
     assert entry["comparators"] == ["supervised-long", "oracle"]
     assert entry["parameters"]["demo"] == load_registry().resolve_method("ssiqa", "demo").params
@@ -72,7 +73,7 @@ def test_show_params_tells_what_sets_each_value(capsys: pytest.CaptureFixture[st
     [
         ("demo-syn", ["demo-syn  (dataset)", "525", "registry.yaml:"]),
         ("standard", ["standard  (protocol)", "logistic4"]),
-        ("demo", ["demo  (suite)", "benchmarks/demo.yaml", "35"]),
+        ("demo", ["demo  (suite)", "benchmarks/demo.yaml", "40"]),
         ("timm", ["timm:NAME  (backbone)"]),
         ("deit3-small", ["deit3-small  (backbone)", "timm:deit3_small_patch16_224.fb_in1k", "Apache-2.0"]),
         ("timm:deit3_small_patch16_224.fb_in1k", ["DeiT III", "224"]),

@@ -1,0 +1,254 @@
+"""What a suite would do: what is stored, what is missing for the rest, and about how long and large it would be.
+
+Nothing is downloaded and nothing is stored. Times are measured here and now: a few training steps of every
+backbone with random weights, one image of a metric; counts of images come from the tables, or, where a dataset
+is not on this machine, from the registry.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ssliqa_bench.datasets.base import load_table
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.files import canonical_json
+from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod
+from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
+from ssliqa_bench.runner.devices import device_kind, prepare_process
+from ssliqa_bench.runner.execute import stored_facts
+from ssliqa_bench.runner.plan import Plan, Settings, make_plan
+from ssliqa_bench.runner.weights import resolve_method_weights, resolve_weights
+from ssliqa_bench.types import RunSpec, Table
+
+_BATCH = 8  # crops of a measured step
+_SIZE = (512, 384)  # of an image where neither the registry nor a file tells
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """One run.
+
+    Attributes:
+        status: "stored", "to run", or "blocked".
+        missing: what it lacks, one sentence each; empty unless blocked.
+        seconds: about how long it trains and predicts on this machine, as if nothing were shared; None: unknown.
+        plan: of a run that could start now.
+    """
+
+    spec: RunSpec
+    status: str
+    missing: tuple[str, ...]
+    seconds: float | None
+    artifact_bytes: int
+    plan: Plan | None
+
+
+@dataclass(frozen=True)
+class _Cost:
+    learned: float  # seconds per crop, forward, backward and update
+    read: float  # seconds per crop, forward
+    parameters: int
+
+
+class Forecaster:
+    """Looks at runs one by one; datasets are read and backbones measured once."""
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        self._registry = registry
+        self._settings = replace(settings, download=False)
+        self._known: dict[str, tuple[Table, str]] = {}
+        self._unread: dict[str, str | None] = {}
+        self._costs: dict[str, _Cost | None] = {}
+
+    def look(self, spec: RunSpec) -> Forecast:
+        """What one run would do.
+
+        Raises:
+            InputError: an unknown name or parameter, which no download would mend.
+        """
+        method, protocol, entries, backbones = self._named(spec)
+        missing = [*self._missing_weights(method, backbones), *self._missing_data(entries)]
+        plan, status = None, "blocked"
+        if not missing:
+            try:
+                plan = make_plan(spec, self._registry, self._settings, self._known)
+                stored = self._settings.use_store and stored_facts(plan, self._settings, look_only=True) is not None
+                status = "stored" if stored else "to run"
+            except InputError as error:
+                missing = [str(error)]
+        seconds, size = (0.0, 0) if status == "stored" else self._estimate(spec, method, protocol, entries, backbones)
+        return Forecast(spec, status, tuple(missing), seconds, size, plan)
+
+    def cache_bytes(self, specs: Sequence[RunSpec]) -> int:
+        """About how large the decoded images of all datasets of some runs are."""
+        entries = {name: entry for spec in specs for name, entry in self._named(spec)[2].items()}
+        return sum(self._images(entry) * int(np.prod(_decoded_size(entry))) * 3 for entry in entries.values())
+
+    def _named(
+        self, spec: RunSpec
+    ) -> tuple[ResolvedMethod, ProtocolEntry, dict[str, DatasetEntry], dict[str, ResolvedBackbone]]:
+        registry = self._registry
+        pair, protocol = registry.pair(str(spec.pair)), registry.protocol(spec.protocol)
+        entries = {name: registry.dataset(name) for name in pair.datasets}
+        entries |= {e.name: e for e in (registry.dataset(name) for name in (*protocol.tests, *spec.tests))}
+        recipe = entries[pair.labeled].recipe
+        method = registry.resolve_method(spec.method, spec.recipe, dict(spec.overrides), recipe)
+        return method, protocol, entries, registry.backbones_of(method)
+
+    def _missing_weights(self, method: ResolvedMethod, backbones: dict[str, ResolvedBackbone]) -> list[str]:
+        cache, missing = self._settings.cache_root, []
+        for backbone in backbones.values():
+            try:
+                resolve_weights(backbone, method.params, cache, download=False)
+            except InputError as error:
+                missing.append(str(error))
+        if method.weights is not None:
+            try:
+                resolve_method_weights(method.name, method.weights, method.params, cache, download=False)
+            except InputError as error:
+                missing.append(str(error))
+        return missing
+
+    def _missing_data(self, entries: dict[str, DatasetEntry]) -> list[str]:
+        for name, entry in entries.items():
+            if name not in self._unread:
+                try:
+                    table = load_table(
+                        entry, self._settings.data_root, self._settings.cache_root, load=self._registry.load
+                    )
+                    self._known[name], self._unread[name] = (table, ""), None
+                except InputError as error:
+                    self._unread[name] = str(error)
+        return [problem for name in entries if (problem := self._unread[name]) is not None]
+
+    def _images(self, entry: DatasetEntry) -> int:
+        known = self._known.get(entry.name)
+        return len(known[0]) if known else entry.images or 0
+
+    def _estimate(
+        self,
+        spec: RunSpec,
+        method: ResolvedMethod,
+        protocol: ProtocolEntry,
+        entries: dict[str, DatasetEntry],
+        backbones: dict[str, ResolvedBackbone],
+    ) -> tuple[float | None, int]:
+        """Seconds and bytes of artifacts."""
+        registry = self._registry
+        built = {name: {"class": b.class_path, "arguments": dict(b.arguments)} for name, b in backbones.items()}
+        try:
+            learner = registry.load(method.class_path)({**method.params, **built})
+        except InputError:
+            return None, 0
+        pair = registry.pair(str(spec.pair))
+        train, test = {}, {}
+        for name, entry in entries.items():
+            train[name], test[name] = _parts(self._images(entry), protocol, whole=name not in pair.datasets)
+        labeled = _taken(train[pair.labeled], spec.budget if spec.budget is not None else protocol.budget)
+        rest = 0 if pair.unlabeled is None else train[pair.unlabeled] - labeled * (pair.unlabeled == pair.labeled)
+        budget = spec.unlabeled_budget if spec.unlabeled_budget is not None else protocol.unlabeled_budget
+        work, stages = learner.work(labeled, _taken(rest, budget)), learner.stages()
+        if not stages:
+            cost = self._metric_cost(method, entries)
+            return None if cost is None else cost * sum(test.values()), 0
+        if work is None or len(built) != 1 or "crop" not in method.params:
+            return None, 0
+        cost = self._backbone_cost(next(iter(built.values())), int(method.params["crop"]))
+        if cost is None:
+            return None, 0
+        read = work.read + sum(test.values()) * int(method.params.get("test_crops", 1)) * len(stages)
+        return work.learned * cost.learned + read * cost.read, 4 * cost.parameters * len(stages)
+
+    def _backbone_cost(self, built: dict[str, Any], crop: int) -> _Cost | None:
+        key = canonical_json([built, crop])
+        if key not in self._costs:
+            try:
+                self._costs[key] = _measure(built, crop, self._settings)
+            except (InputError, RuntimeError):
+                self._costs[key] = None
+        return self._costs[key]
+
+    def _metric_cost(self, method: ResolvedMethod, entries: dict[str, DatasetEntry]) -> float | None:
+        """Seconds per image of a method that learns nothing; None where its parameter file is missing."""
+        import torch
+
+        from ssliqa_bench.runner.predict import Pictures
+        from ssliqa_bench.training.images import ImageSet
+
+        width, height = max(_decoded_size(entry) for entry in entries.values())
+        params = dict(method.params)
+        try:
+            if method.weights is not None:
+                found = resolve_method_weights(
+                    method.name, method.weights, params, self._settings.cache_root, download=False
+                )
+                params["weights_file"] = found.path
+            prepare_process("cpu", self._settings.threads)
+            model = self._registry.load(method.class_path)(params).predictor(None, torch.device("cpu"))
+        except InputError:
+            return None
+        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        began = time.perf_counter()
+        model.predict(ImageSet([(Pictures([noise]), 0)]))
+        return (time.perf_counter() - began) / self._settings.processes
+
+
+def _measure(built: dict[str, Any], crop: int, settings: Settings) -> _Cost:
+    """One step of a network with random weights, after one to warm up."""
+    import torch
+
+    from ssliqa_bench.training.backbones.base import QualityModel
+    from ssliqa_bench.training.quality import build_backbone
+
+    kind = device_kind(settings.device)
+    prepare_process(kind, settings.threads)
+    device = torch.device(kind)
+    with torch.random.fork_rng(devices=[]):
+        model = QualityModel(build_backbone(built)).to(device)
+        crops = torch.rand(_BATCH, 3, crop, crop, device=device)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.0)
+
+    def step(learn: bool) -> float:
+        began = time.perf_counter()
+        with torch.set_grad_enabled(learn), torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
+            loss = model(crops)[0].square().mean()
+        if learn:
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        loss.item()  # waits for the device
+        return time.perf_counter() - began
+
+    step(True)
+    learned, read = step(True), step(False)
+    parameters = sum(p.numel() for p in model.parameters())
+    return _Cost(learned / _BATCH, read / _BATCH, parameters)
+
+
+def _parts(images: int, protocol: ProtocolEntry, *, whole: bool) -> tuple[int, int]:
+    """About how many images of a dataset are for training and for testing."""
+    split = protocol.split
+    if whole:
+        return 0, images
+    train = int(split.train) if split.test is not None else int(float(split.train) * images)
+    return train, images - train if split.test is None else split.test
+
+
+def _taken(images: int, budget: int | float | None) -> int:
+    if budget is None:
+        return images
+    return min(images, int(budget * images) if isinstance(budget, float) else budget)
+
+
+def _decoded_size(entry: DatasetEntry) -> tuple[int, int]:
+    """Width and height of a typical image as it is kept."""
+    width, height = entry.typical_size or _SIZE
+    if entry.working_size is None:
+        return width, height
+    scale = entry.working_size.short_side / min(width, height)
+    return round(width * scale), round(height * scale)
