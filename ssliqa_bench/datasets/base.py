@@ -163,6 +163,9 @@ def _check_rows(entry: DatasetEntry, raw: RawTable) -> None:
     counts = Counter(raw.name)
     complain([i for i, name in enumerate(raw.name) if counts[name] > 1],
              "rows share their image name with another row", lambda i: f'"{raw.name[i]}"')
+    files = Counter(raw.path)
+    complain([i for i, path in enumerate(raw.path) if files[path] > 1 and counts[raw.name[i]] == 1],
+             "rows share their image file with another row under another name", lambda i: f'"{raw.name[i]}"')
     unscored_allowed = entry.kind == "unlabeled" or entry.options.get("unlabeled") is True
     wrong = np.isinf(raw.score) if unscored_allowed else ~np.isfinite(raw.score)
     complain(np.flatnonzero(wrong).tolist(), "scores are no finite number",

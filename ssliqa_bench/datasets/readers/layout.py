@@ -129,14 +129,13 @@ def read_mat(path: Path, *variables: str) -> dict[str, NDArray[Any]]:
         DataError: unreadable, or a variable is missing (names those that are there).
     """
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
     if not path.is_file():
         raise DataError(f"{path}: no such file.")
     try:
         content = loadmat(path)
-    except (MatReadError, NotImplementedError, OSError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: not readable as a MATLAB file ({error}).") from error
+    except Exception as error:  # of a page saved in the file's place, scipy raises whatever its parsing meets
+        raise DataError(f"{path}: not readable as a MATLAB file ({type(error).__name__}: {error}).") from error
     there = sorted(name for name in content if not name.startswith("__"))
     for variable in variables:
         if variable not in content:

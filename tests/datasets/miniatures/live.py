@@ -23,7 +23,7 @@ def _write(root: Path, folder: str, dataset: str) -> Miniature:
             all_names.append(f"{place}/img{k + 1}.bmp")
             references.append(_REFERENCES[reference])
             copies.append(harm is None)
-            scores.append(0.0 if harm is None else round(5 + 100 * harm + f - (20 if dataset == "live" else 0), 3))
+            scores.append(0.0 if harm is None else round(5 + 100 * harm + f - (26.5 if dataset == "live" else 0), 3))
             number = 300 + 3 * f + reference if harm is None else 340 + 20 * f + k
             write_image(home / all_names[-1], number, (48, 40), 1 - (harm or 0))
     for k, reference_name in enumerate(_REFERENCES):
