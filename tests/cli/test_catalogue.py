@@ -48,7 +48,7 @@ def test_show_a_method(capsys: pytest.CaptureFixture[str]) -> None:
     row = next(line.split() for line in text.splitlines() if line.startswith("k1 "))
     assert row == ["k1", "100", "5", "5"]
     protocol, entry = document(capsys, "show", "ssiqa")["entries"]
-    assert protocol["kind"] == "protocol", "a paper's protocol has the name of its method"
+    assert protocol["repeats"] == 10, "a paper's protocol has the name of its method"
     assert entry["chain"] == ["supervised", "ssiqa"]
     assert entry["comparators"] == ["supervised-long", "oracle"]
     assert entry["parameters"]["demo"] == load_registry().resolve_method("ssiqa", "demo").params

@@ -93,7 +93,8 @@ ONE_PROBLEM = {
     "protocols:\n  p:\n    budget: all\n": '3 protocols.p.budget: got "all"; expected a whole number or a number.',
     "protocols:\n  p:\n    split: {rule: file}\n":
         "3 protocols.p.split.file: got nothing; expected a file with rule: file, and only then.",
-    "protocols:\n  p:\n    split: {train: 1}\n": "3 protocols.p.split.train: got 1; expected less than 1.0.",
+    "protocols:\n  p:\n    split: {train: 1.5}\n":
+        "3 protocols.p.split.train: got 1.5; expected a share between 0 and 1, or with test a count.",
     "protocols:\n  p:\n    split: {reul: random}\n": '3 protocols.p.split.reul: got an unknown key; expected "rule".',
     "protocols:\n  p:\n    tests: [demo-sym]\n":
         '3 protocols.p.tests[0]: got "demo-sym"; expected "demo-syn".',
