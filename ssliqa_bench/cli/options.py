@@ -24,6 +24,9 @@ Jobs = Annotated[
 ]
 Keep = Annotated[str, typer.Option("--keep", help="Weights kept after the run: phases, final or none.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without unreadable images and count them.")]
+AllowLeak = Annotated[
+    str | None, typer.Option("--allow-leak", help="Go on although images stand in two roles, for this reason.")
+]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Compute again what the store holds.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]

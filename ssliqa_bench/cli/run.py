@@ -46,6 +46,7 @@ def run(
     dry_run: options.DryRun = False,
     no_cache: options.NoCache = False,
     skip_bad: options.SkipBad = False,
+    allow_leak: options.AllowLeak = None,
 ) -> int:
     """Train and evaluate one method on a pair, or answer it from the store."""
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry
@@ -65,6 +66,7 @@ def run(
         threads=threads,
         processes=options.processes(jobs, threads),
         skip_bad=skip_bad,
+        allow_leak=allow_leak,
         download=not dry_run,
         use_store=not no_cache,
     )
@@ -128,6 +130,7 @@ def test(
     jobs: options.Jobs = None,
     registry: options.Registries = None,
     skip_bad: options.SkipBad = False,
+    allow_leak: options.AllowLeak = None,
     json: options.Json = False,
 ) -> int:
     """Evaluate a stored model on further datasets, without training."""
@@ -151,6 +154,7 @@ def test(
         threads=facts["threads"],
         processes=options.processes(jobs, facts["threads"]),
         skip_bad=skip_bad,
+        allow_leak=allow_leak,
     )
     plan = make_plan(replace(spec_of(facts), tests=asked), names, settings)
     missing = unanswered(plan, facts)
@@ -183,6 +187,7 @@ def sweep(
     dry_run: options.DryRun = False,
     no_cache: options.NoCache = False,
     skip_bad: options.SkipBad = False,
+    allow_leak: options.AllowLeak = None,
 ) -> int:
     """Run a suite; what is finished already is answered from the store. Exit code 1 where a run failed."""
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry
@@ -201,6 +206,7 @@ def sweep(
         threads=threads,
         processes=options.processes(None if jobs == 1 else 1, threads),
         skip_bad=skip_bad,
+        allow_leak=allow_leak,
         use_store=not no_cache,
     )
     check_jobs(jobs, threads, force)

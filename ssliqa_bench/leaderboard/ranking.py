@@ -69,6 +69,8 @@ def remarks(row: Row) -> list[Remark]:
     ):
         if any(run["protocol"].get(field) for run in runs):
             found.append(Remark(f"*{field}*: {sentence}", field))
+    for reason in dict.fromkeys(run["leak"]["reason"] for run in runs if run.get("leak")):
+        found.append(Remark(f"*leak*: images stand in two roles, allowed because: {reason}", "leak"))
     found += [Remark(sentence) for sentence in _skipped(row)]
     if row.about["trained_on"] == "unknown":
         found.append(Remark("which datasets its weights were trained on is unknown"))

@@ -19,7 +19,8 @@ from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.runner.devices import peak_memory_bytes, prepare_process, reset_peak_memory
 from ssliqa_bench.runner.execute import cell
-from ssliqa_bench.runner.plan import Plan, Settings
+from ssliqa_bench.runner.look_alikes import look_alike_notes
+from ssliqa_bench.runner.plan import Plan, Settings, tolerated
 from ssliqa_bench.runner.progress import ConsoleReporter
 from ssliqa_bench.runner.scoring import Scorer
 from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_content, test_set
@@ -64,7 +65,7 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
     store = ArtifactStore(settings.store)
     artifact = final_artifact(facts, store)
     sources, skipped = open_sources(plan, settings)
-    check_content(sources)
+    leaks = (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
     tests = {name: test_set(sources[name]) for name in datasets}
     scorer = Scorer(plan, learner, store, tests, use_store=True, processes=settings.processes)
     scored = scorer.score(facts["keys"]["model"], artifact)
@@ -79,6 +80,7 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
             "datasets": {**facts["datasets"], **_dataset_facts(plan, sources, skipped, datasets)},
             "evaluation_inputs": {**facts["evaluation_inputs"], **scored.checksums},
             "keys": {**facts["keys"], "predictions": {**facts["keys"]["predictions"], **scored.keys}},
+            "leak": _leak(leaks, settings) or facts.get("leak"),
         }
         write_record(settings.store, updated, join_predictions([*kept, *scored.predictions]))
     return updated
@@ -137,6 +139,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
     store = ArtifactStore(settings.store)
     _check_scores(plan)
     sources, skipped = open_sources(plan, settings)
+    leaks = (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
     sets = make_sets(plan, learner, sources)
     _check_sets(plan, learner, sets)
     started = time.perf_counter()
@@ -179,7 +182,8 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
             **plan.key_parts["versions"],
         },
         "git": provenance.git_state(),
-        "notes": _notes(stages),
+        "leak": _leak(leaks, settings),
+        "notes": [*_notes(stages), *look_alike_notes(sources, settings.cache_root)],
     }
     with store.lock(plan.key):
         write_record(settings.store, facts, join_predictions(final.predictions))
@@ -284,6 +288,11 @@ def _peak_memory(plan: Plan, stages: Sequence[StageResult]) -> int | None:
     """Largest memory of all stages, when they were computed, and of predicting; None where one did not say."""
     peaks = [result.facts.get("peak_memory_bytes") for result in stages]
     return None if None in peaks else max([*peaks, peak_memory_bytes(plan.device)])
+
+
+def _leak(leaks: Sequence[str], settings: Settings) -> dict[str, Any] | None:
+    """What was put up with, and why; None where there was nothing."""
+    return {"reason": settings.allow_leak, "found": list(leaks)} if leaks else None
 
 
 def _notes(stages: Sequence[StageResult]) -> list[str]:

@@ -69,6 +69,8 @@ def stored_facts(plan: Plan, settings: Settings, *, look_only: bool = False) -> 
             _log.warning("%s Set aside as %s; the run is made again.", error, set_aside(folder).name)
         return None
     skipped = any(dataset["skipped"] for dataset in facts["datasets"].values())
+    if facts.get("leak") is not None and settings.allow_leak is None:
+        return None  # the run is looked at again, and stopped
     outdated = facts["evaluation_version"] != EVALUATION_VERSION  # predictions are stored, so this costs little
     return None if outdated or (skipped and not settings.skip_bad) else facts
 

@@ -7,7 +7,7 @@ answered from the store by the key alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import fingerprint
 from ssliqa_bench.datasets.splits import assign_roles, check_roles
-from ssliqa_bench.errors import InputError
+from ssliqa_bench.errors import InputError, LeakError
 from ssliqa_bench.files import digest, finite_or_none
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
@@ -46,6 +46,7 @@ class Settings:
         processes: how many may share the images of a slow metric; no result depends on it.
         keep: which artifacts outlive the run: phases, final or none.
         skip_bad: go on without unreadable images, counting them.
+        allow_leak: why images that stand in two roles are to be put up with; None stops such a run.
         download: whether weights that are not on this machine are fetched.
         use_store: False computes everything anew.
         quiet: no progress.
@@ -59,6 +60,7 @@ class Settings:
     processes: int = 1
     keep: str = "phases"
     skip_bad: bool = False
+    allow_leak: str | None = None
     download: bool = True
     use_store: bool = True
     quiet: bool = False
@@ -98,6 +100,7 @@ class Plan:
     key_parts: Mapping[str, Any]
     key: str
     search_folders: tuple[Path, ...] = field(default=())
+    leaks: tuple[str, ...] = ()
 
     @property
     def params(self) -> dict[str, Any]:
@@ -155,6 +158,7 @@ def make_plan(
     """
     known = {} if known is None else known
     spec, entries, tables, roles, method, protocol, backbones, weights = _resolve(spec, registry, settings, known)
+    leaks = tolerated(lambda: check_roles(tables, roles), settings)
     for name, table in tables.items():
         known.setdefault(name, (table, ""))
         if not known[name][1]:
@@ -205,7 +209,23 @@ def make_plan(
         parts,
         make_key(parts),
         registry.search_folders,
+        leaks,
     )
+
+
+def tolerated(check: Callable[[], None], settings: Settings) -> tuple[str, ...]:
+    """What a check for leaks found, where the settings put up with it.
+
+    Raises:
+        LeakError: it found something, and no reason to go on was given.
+    """
+    try:
+        check()
+    except LeakError as error:
+        if settings.allow_leak is None:
+            raise LeakError(f'{error} To go on: --allow-leak "REASON", which every board shows.') from error
+        return (str(error),)
+    return ()
 
 
 def cell_of(spec: RunSpec) -> dict[str, Any]:
@@ -261,7 +281,6 @@ def _resolve(
         overrides=tuple(sorted(method.overrides.items())),
     )
     roles = assign_roles(pair, tables, protocol, spec.seed, spec.budget, spec.unlabeled_budget)
-    check_roles(tables, roles)
     return spec, entries, tables, roles, method, protocol, backbones, weights
 
 

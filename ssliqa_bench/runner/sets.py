@@ -79,7 +79,7 @@ def build_sets(
     srcc: Callable[[FloatArray, FloatArray], float | None],
     transductive: Sequence[tuple[str, int]] = (),
 ) -> LearnerSets:
-    """The sets of a run.
+    """The sets of a run, whose sources passed `check_content`.
 
     Args:
         sources: datasets of the run, those of the pair first.
@@ -87,11 +87,7 @@ def build_sets(
         labels_for_unlabeled: the oracle: unlabeled rows are handed over as labeled.
         distribution, rating_std: rating statistics that the learner asked for.
         srcc: how the runner answers questions about the validation images.
-
-    Raises:
-        LeakError: one image stands in two roles, within a dataset or across the pair and the extra tests.
     """
-    check_content(sources)
     labeled = [(name, row) for name, s in sources.items() for row in s.rows("labeled")]
     unlabeled = [(name, row) for name, s in sources.items() for row in s.rows("unlabeled")]
     counts = {"labeled": len(labeled), "unlabeled": len(unlabeled) + len(transductive)}

@@ -47,7 +47,7 @@ def test_show_a_method(capsys: pytest.CaptureFixture[str]) -> None:
         assert words in text
     row = next(line.split() for line in text.splitlines() if line.startswith("k1 "))
     assert row == ["k1", "100", "5", "5"]
-    protocol, entry = document(capsys, "show", "ssiqa")["entries"]
+    entry, protocol = document(capsys, "show", "ssiqa")["entries"]
     assert protocol["repeats"] == 10, "a paper's protocol has the name of its method"
     assert entry["chain"] == ["supervised", "ssiqa"]
     assert entry["comparators"] == ["supervised-long", "oracle"]

@@ -50,12 +50,13 @@ def test_seen_undefined_and_untested_rows_are_not_ranked_and_ties_share_a_rank(m
 def test_remarks_name_everything_a_reader_must_know(made: ModuleType) -> None:
     runs = [made.record(seed=seed, trained_on="unknown") for seed in range(3)]
     runs[1]["protocol"].update(transductive=True, stratified=True)
+    runs[1]["leak"] = {"reason": "the copies are known", "found": ["two images stand in two roles"]}
     runs[1]["datasets"]["demo-wild"]["skipped"] = 2
     runs[2]["datasets"]["demo-wild"]["skipped"] = 1
     runs[0]["notes"] = ["3 images were  converted\nfrom 16 bits"]
     older = made.record(seed=0, created="2025-01-01T00:00:00Z")
     found = remarks(collect([*runs, older])[0].sections[0].rows[0])
-    assert [remark.mark for remark in found if remark.mark] == ["mixed", "transductive", "stratified"]
+    assert [remark.mark for remark in found if remark.mark] == ["mixed", "transductive", "stratified", "leak"]
     sentences = " | ".join(remark.sentence for remark in found)
     assert "differ in protocol" in sentences
     assert "1 to 2 unreadable images of demo-wild skipped (seeds 1, 2)" in sentences
