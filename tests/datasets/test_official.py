@@ -63,6 +63,14 @@ def test_what_is_read(made: Miniature) -> None:
             assert own == tuple(values[k] for k in order), column
 
 
+def test_subsets_and_levels_mean_what_they_say(made: Miniature) -> None:
+    found = table(made)
+    for rule in made.entry().subsets.values():
+        assert set(rule.distortion) <= set(found.distortion or ())
+    if found.level is not None and np.isfinite(found.score).all():
+        assert np.corrcoef([float(level) for level in found.level], found.score)[0, 1] < -0.8
+
+
 def test_read_again_it_is_the_same(made: Miniature, monkeypatch: pytest.MonkeyPatch) -> None:
     first = table(made)
     kept = list((made.root.parent / "cache" / "tables").glob("*.json"))

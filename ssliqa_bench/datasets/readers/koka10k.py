@@ -8,6 +8,7 @@ that the authors labeled by hand were not published: a list of one's own may nam
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def read_koka10k(folder: Path, options: Mapping[str, Any]) -> RawTable:
                         f"the class; expected koniq10k_distributions_sets.csv of the authors.")
     else:
         classes = modal_classes(koniq.distribution)
-    places = (folder.resolve().parent / str(name) for name in options.get("kadis", ("kadis", "kadis700k")))
+    places = (Path(os.path.abspath(folder)).parent / str(name) for name in options.get("kadis", ("kadis", "kadis700k")))
     place = next((place for place in places if place.is_dir()), None)
     if place is None:
         names, paths, score = koniq.name, koniq.path, classes.astype(np.float64)

@@ -95,8 +95,13 @@ def first_folder(folder: Path, candidates: Sequence[str], what: str = "image fol
 
 
 def meta_info(folder: Path, name: str) -> Path:
-    """Where pyiqa's mirror keeps its label file for a dataset: in `meta_info`, beside the dataset's folder."""
-    return folder.resolve().parent / "meta_info" / f"meta_info_{name}Dataset.csv"
+    """Where pyiqa's mirror keeps its label file for a dataset: in `meta_info`, beside the dataset's folder.
+
+    Of a folder that is a link, beside the link or beside the folder itself.
+    """
+    file = f"meta_info_{name}Dataset.csv"
+    places = [parent / "meta_info" / file for parent in (Path(os.path.abspath(folder)).parent, folder.resolve().parent)]
+    return next((place for place in places if place.is_file()), places[0])
 
 
 def read_meta_info(path: Path) -> tuple[Rows, Mapping[str, str]]:

@@ -8,7 +8,7 @@ are copies of the pristine images, which `orgs` marks and which carry no opinion
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,11 @@ def _official(release: Path, scores: str, counts: Mapping[str, int]) -> RawTable
     content = read_mat(labels, variable, "orgs")
     names = [f"{place}/img{k}.bmp" for place, count in counts.items() for k in range(1, count + 1)]
     pristine = cell_texts(read_mat(references, "refnames_all")["refnames_all"])
-    columns = {f"{variable} of {labels}": content[variable].ravel(), f"orgs of {labels}": content["orgs"].ravel(),
-               f"refnames_all of {references}": pristine}  # fmt: skip
+    columns: dict[str, Sized] = {
+        f"{variable} of {labels}": content[variable].ravel(),
+        f"orgs of {labels}": content["orgs"].ravel(),
+        f"refnames_all of {references}": pristine,
+    }
     for what, values in columns.items():
         if len(values) != len(names):
             raise DataError(

@@ -45,6 +45,7 @@ def read_livec(folder: Path, options: Mapping[str, Any]) -> RawTable:
     release = next((f for f in (folder, folder / "ChallengeDB_release") if (f / "Data").is_dir()), folder)
     images = Images(first_folder(release, ("Images", ".")))
     labels = first_file(release, (f"Data/{_NAMES}.mat", meta_info(folder, "LIVEChallenge")))
+    spread: FloatArray | None
     if labels.suffix == ".mat":
         names, score, spread, reads = _official(labels.parent)
         lines = None

@@ -53,10 +53,7 @@ def read_livefb(folder: Path, options: Mapping[str, Any]) -> RawTable:
         rows, column = read_rows(labels), {"image": "name", "score": "mos"}
     names = rows.column(column["image"])
     pictures = [_picture(rows, row, name) for row, name in enumerate(names)] if patches else names
-    if labels == mirror:
-        split = _mirrored_split(rows, column, pictures)
-    else:
-        split = _official_split(folder, pictures)
+    part = _official_parts(folder, mirror)
     images = Images(database)
     return RawTable(
         name=tuple(names),
@@ -65,7 +62,7 @@ def read_livefb(folder: Path, options: Mapping[str, Any]) -> RawTable:
         source=rows.source,
         lines=rows.lines,
         group=tuple(_key(picture) for picture in pictures) if patches else None,
-        split=split,
+        split=tuple(part.get(_key(picture), "unused") for picture in pictures) if part is not None else None,
     )
 
 
@@ -89,16 +86,18 @@ def _key(picture: str) -> str:
     return stem if ending.lower() in (".jpg", ".jpeg", ".png", ".bmp") else name
 
 
-def _official_split(folder: Path, pictures: Sequence[str]) -> tuple[str, ...] | None:
-    """The part of each picture; None, and said, where a list is missing."""
+def _official_parts(folder: Path, mirror: Path) -> dict[str, str] | None:
+    """Picture -> official part, by the authors' lists or the mirror's; None, and said, where neither is complete."""
     places = [f"{place}{name}" for name in _TEST for place in ("", "database/")]
     others = [f"{place}{name}" for name in _OTHERS for place in ("", "database/")]
     try:
         test = first_file(folder, places, "list of the test part")
         rest = first_file(folder, others, "list of the training and validation parts")
     except DataError as error:
-        LOG.warning("LIVE-FB is read without its official split. %s", error)
-        return None
+        part = _parts_of_mirror(mirror) if mirror.is_file() else None
+        if part is None:
+            LOG.warning("LIVE-FB is read without its official split. %s", error)
+        return part
     part = {_key(name): "test" for name in read_rows(test).column("name_image")}
     rows = read_rows(rest)
     for row, (name, valid) in enumerate(zip(rows.column("name_image"), rows.column("is_valid"), strict=True)):
@@ -106,13 +105,16 @@ def _official_split(folder: Path, pictures: Sequence[str]) -> tuple[str, ...] | 
             raise DataError(f'{rest}:{rows.lines[row]}: is_valid is "{valid}"; expected True or False.')
         if part.setdefault(_key(name), "validation" if _TRUTH[valid.lower()] else "train") == "test":
             raise DataError(f"{rest}:{rows.lines[row]}: {name} is in the test part of {test.name} as well.")
-    return tuple(part.get(_key(picture), "unused") for picture in pictures)
+    return part
 
 
-def _mirrored_split(rows: Rows, column: Mapping[str, str], pictures: Sequence[str]) -> tuple[str, ...] | None:
+def _parts_of_mirror(mirror: Path) -> dict[str, str] | None:
+    rows, column = read_meta_info(mirror)
     if "split" not in column:
         return None
-    names, words = rows.column(column["image"]), rows.column(column["split"])
     # The mirror has the three pictures of no part in its training part.
-    unused = {_key(name) for name in names if name.startswith(_NO_PART)}
-    return tuple("unused" if _key(picture) in unused else word for picture, word in zip(pictures, words, strict=True))
+    return {
+        _key(name): "unused" if name.startswith(_NO_PART) else word
+        for name, word in zip(rows.column(column["image"]), rows.column(column["split"]), strict=True)
+        if not name.startswith(_PATCHES)
+    }

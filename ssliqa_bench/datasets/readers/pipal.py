@@ -54,13 +54,14 @@ def read_pipal(folder: Path, options: Mapping[str, Any]) -> RawTable:
     if place is not None:
         train = [read_rows(path, columns=("image", "score")) for path in _lists(place)]
         _check_lists(place, train, train_images)
-        test = [read_rows(path, columns=("image", "score")) for path in _test_lists(folder)]
-        source = str(place) if not test else f"{place} and {Path(test[0].source).parent}"
+        source = str(place)
     elif mirror.is_file():
         rows, column = read_meta_info(mirror)
-        train, test, source = [_renamed(rows, column)], [], str(mirror)
+        train, source = [_renamed(rows, column)], str(mirror)
     else:
         raise DataError(f"No label files in {folder}; looked for {', '.join(_TRAIN_LABELS)} and {mirror}.")
+    test = [read_rows(path, columns=("image", "score")) for path in _test_lists(folder)]
+    source = f"{source} and {Path(test[0].source).parent}" if test else source
     tables = [*train, *test]
     names = tuple(Path(name).name for rows in tables for name in rows.column("image"))
     places = [(rows, row) for rows in tables for row in range(len(rows.cells))]
@@ -77,7 +78,7 @@ def read_pipal(folder: Path, options: Mapping[str, Any]) -> RawTable:
         score=score,
         source=source,
         # Every reference has a list of its own: a line says nothing without it, and the image name says both.
-        lines=None if len(tables) > 1 else tables[0].lines,
+        lines=tables[0].lines if len(tables) == 1 else None,
         reference=tuple(references.found(f"{reference}.bmp") for reference, _ in codes),
         group=tuple(f"{reference}.bmp" for reference, _ in codes),
         distortion=tuple(kind for _, kind in codes),

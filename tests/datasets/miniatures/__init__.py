@@ -7,9 +7,11 @@ root and gives a `Miniature`.
 from __future__ import annotations
 
 import importlib
+import io
 import pkgutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +93,17 @@ def write_lines(path: Path, lines: Iterable[str]) -> None:
 def write_image(path: Path, number: int, size: tuple[int, int] = (64, 48), quality: float = 0.5) -> None:
     """A picture of its own for every number: waves under noise; quality 1 has none, 0 much. Size is width, height."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_picture(number, size, quality, path.suffix.lower()))
+
+
+@cache  # the same folders are made for many tests
+def _picture(number: int, size: tuple[int, int], quality: float, suffix: str) -> bytes:
     random = np.random.default_rng(number)
     y, x = np.mgrid[: size[1], : size[0]]
     phases, rates = random.uniform(0, 6.28, 3), random.uniform(0.05, 0.4, (3, 2))
     waves = np.stack([np.sin(rates[c, 0] * x + rates[c, 1] * y + phases[c]) for c in range(3)], axis=2)
     noise = random.normal(0, 60 * (1 - quality), waves.shape)
-    Image.fromarray(np.clip(128 + 90 * waves + noise, 0, 255).astype(np.uint8)).save(path)
+    handle = io.BytesIO()
+    kind = Image.registered_extensions()[suffix]
+    Image.fromarray(np.clip(128 + 90 * waves + noise, 0, 255).astype(np.uint8)).save(handle, kind)
+    return handle.getvalue()

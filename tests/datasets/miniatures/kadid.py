@@ -1,4 +1,4 @@
-"""KADID-10k, two references and three types of distortion."""
+"""KADID-10k, two references and five types of distortion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from tests.datasets.miniatures import Make, Miniature, changed, write_image, write_lines, write_meta_info
 
-_ROWS = [(reference, kind, level) for reference in (1, 81) for kind in (1, 9, 25) for level in range(1, 6)]
+_ROWS = [(reference, kind, level) for reference in (1, 81) for kind in (1, 9, 10, 11, 25) for level in range(1, 6)]
 
 
 def _write(root: Path, folders: tuple[str, ...] = ("images",)) -> Miniature:

@@ -1,4 +1,4 @@
-"""TID2013 and TID2008, two references and three types of distortion, capitals mixed as in the real lists."""
+"""TID2013 and TID2008, two references and four types of distortion, capitals mixed as in the real lists."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.datasets.miniatures import Make, Miniature, changed, write_image, wri
 
 # Reference and its file; the last one is spelled small on disk.
 _REFERENCES = {"01": "I01.BMP", "25": "i25.bmp"}
-_KINDS = ("01", "08", "11")
+_KINDS = ("01", "08", "10", "11")
 
 
 def _name(reference: str, kind: str, level: int) -> str:

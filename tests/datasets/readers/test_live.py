@@ -77,6 +77,24 @@ def test_without_pristine_images_there_is_no_reference(tmp_path: Path) -> None:
     assert after.reference is not None and not any(after.reference) and after.group == before.group
 
 
+def test_pristine_images_that_come_later_are_seen(tmp_path: Path) -> None:
+    made = LAYOUTS["official"](tmp_path / "data")
+    (made.folder / "refimgs").rename(tmp_path / "aside")
+    before = read(made)
+    (tmp_path / "aside").rename(made.folder / "refimgs")
+    after = read(made)
+    assert not any(before.reference or ()) and all(after.reference or ("",))
+
+
+def test_a_folder_that_is_a_link_beside_the_mirrors_list(tmp_path: Path) -> None:
+    made = LAYOUTS["pyiqa"](tmp_path / "data")
+    elsewhere = tmp_path / "disk" / "live"
+    elsewhere.parent.mkdir()
+    made.folder.rename(elsewhere)
+    made.folder.symlink_to(elsewhere)
+    assert len(read(made)) == len(made.names)
+
+
 def test_an_option_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="expected realigned or old"):
         read_live(tmp_path, {"scores": "new"})

@@ -15,7 +15,7 @@ from ssliqa_bench.datasets.splits import split_table
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.registry.schema import SplitFields
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
-from tests.datasets.miniatures import Miniature
+from tests.datasets.miniatures import Miniature, write_meta_info
 from tests.datasets.miniatures.livefb import LAYOUTS
 from tests.datasets.reading import read, read_annotations, refusal, rewrite
 
@@ -51,6 +51,16 @@ def test_without_a_list_of_parts_there_is_no_official_split(
     assert found.split is None and missing in caplog.text
     with pytest.raises(InputError, match="no official split"):
         split_table(found, SplitFields(rule="official"), 0)
+
+
+def test_the_mirror_tells_the_parts_where_the_lists_are_missing(made: Miniature) -> None:
+    expected = read(made)
+    (made.folder / "database" / "labels640.csv").unlink()
+    words = {"validation": "val", "unused": "train"}
+    rows = [(name, 50.0, words.get(part, part)) for name, part in zip(made.names, expected.split or (), strict=True)]
+    write_meta_info(made.root, "FLIVE", "img_name,mos,official_split", rows)
+    split = SplitFields(rule="official")
+    assert split_table(read(made, "other-cache"), split, 0) == split_table(expected, split, 0)
 
 
 def test_lists_with_the_signs_of_the_authors(made: Miniature) -> None:

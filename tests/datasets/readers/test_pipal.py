@@ -48,6 +48,22 @@ def test_part_of_the_validation_set(made: Miniature) -> None:
     assert "lists 30 images; expected 27, or 32 with the optional part" in said
 
 
+def test_the_validation_set_beside_the_mirror(tmp_path: Path) -> None:
+    whole = LAYOUTS["with the validation set"](tmp_path / "official")
+    made = LAYOUTS["pyiqa"](tmp_path / "data")
+    for folder in ("Val_Label", "Val_Dist", "Val_Ref"):
+        (whole.folder / folder).rename(made.folder / folder)
+    found = read(made)
+    assert found.name == whole.names and Counter(found.split) == {"train": 27, "test": 5}
+
+
+def test_an_empty_folder_of_lists(made: Miniature) -> None:
+    for folder in ("Train_Label", "Val_Label", *(f"Distortion_{k}" for k in (1, 2, 3))):
+        for path in (made.folder / folder).iterdir():
+            path.unlink()
+    assert "lists no image" in refusal(made)
+
+
 def test_the_index_is_no_level(made: Miniature) -> None:
     assert read(made).level is None
 
