@@ -36,6 +36,7 @@ _WORDS: dict[str, Part] = {
     "labeled": "labeled", "unlabeled": "unlabeled", "unused": "unused",
 }
 _STRATA = 10
+_CLASSES = 20  # more different scores than this are cut into tenths
 _FIRST = 3
 
 
@@ -65,7 +66,10 @@ def split_table(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]
     if len(scored) < 2:
         raise InputError(f"{table.dataset}: has one group of scored images ({scored[0]}); a split needs two.")
     ranked = _ranked(scored, seed, "split", table.dataset)
-    if split.test is None:
+    if split.stratify:
+        test = _stratified_test(ranked, table, float(split.train))
+        unused: set[str] = set()
+    elif split.test is None:
         count = min(max(_floor(split.train * len(scored)), 1), len(scored) - 1)
         test, unused = set(ranked[count:]), set()
     else:
@@ -279,6 +283,19 @@ def _interleaved(ranked: list[int], table: Table) -> list[int]:
         inside = sorted(stratum.tolist(), key=position.__getitem__)
         order += [((k + 0.5) / len(inside), position[row], row) for k, row in enumerate(inside)]
     return [row for _, _, row in sorted(order)]
+
+
+def _stratified_test(ranked: Sequence[str], table: Table, train: float) -> set[str]:
+    """The images beyond the training share of every class of the scores, or, of many scores, every tenth."""
+    score = dict(zip(table.name, table.score.tolist(), strict=True))
+    values = sorted({score[name] for name in ranked})
+    if len(values) <= _CLASSES:
+        strata = [[name for name in ranked if score[name] == value] for value in values]
+    else:
+        position = {name: k for k, name in enumerate(ranked)}
+        by_score = np.array_split(np.array(sorted(ranked, key=lambda name: (score[name], position[name]))), _STRATA)
+        strata = [sorted(map(str, stratum), key=position.__getitem__) for stratum in by_score]
+    return {name for stratum in strata for name in stratum[_floor(train * len(stratum)) :]}
 
 
 def _from_file(table: Table, path: Path) -> tuple[Part, ...]:

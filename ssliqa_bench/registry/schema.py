@@ -251,17 +251,20 @@ class SplitFields(_Model):
     """How images go to train and test. A split depends on these, the dataset and the seed, on nothing else.
 
     `train` is the share of training groups (floor of train × n), or with `test` a count of them: what is left over is
-    unused. `by: image` ignores the groups.
+    unused. `by: image` ignores the groups. `stratify` keeps that share in every class, or every tenth, of the scores.
     """
 
     rule: Literal["random", "official", "file"] = "random"
     train: Annotated[StrictInt | StrictFloat, Field(gt=0)] = 0.8
     test: Annotated[StrictInt, Field(ge=1)] | None = None
     by: Literal["group", "image"] = "group"
+    stratify: StrictBool = False
     file: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> SplitFields:
+        if self.stratify and (self.rule != "random" or self.by != "image" or isinstance(self.train, int)):
+            raise _wrong("true", "true only with rule: random, by: image and train as a share", "stratify")
         if (self.rule == "file") != (self.file is not None):
             found = "a file without rule: file" if self.file else "nothing"
             raise _wrong(found, "a file with rule: file, and only then", "file")
