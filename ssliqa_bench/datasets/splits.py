@@ -59,6 +59,15 @@ def split_table(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]
         return tuple(_part(word, f"{table.dataset}: {name}") for word, name in stated)
     if split.rule == "file":
         return _from_file(table, Path(str(split.file)))
+    if split.within is not None:
+        own = split_table(table, split.model_copy(update={"rule": "official", "within": None}), seed)
+        inside = [row for row, part in enumerate(own) if part == split.within]
+        parts = dict(zip(inside, _random(table.take(inside), split, seed), strict=True))
+        return tuple(parts.get(row, "unused") for row in range(len(table)))
+    return _random(table, split, seed)
+
+
+def _random(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]:
     units = table.group if split.by == "group" else table.name
     scored = sorted({unit for unit, score in zip(units, table.score, strict=True) if math.isfinite(score)})
     if not scored:

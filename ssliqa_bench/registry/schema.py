@@ -252,6 +252,7 @@ class SplitFields(_Model):
 
     `train` is the share of training groups (floor of train × n), or with `test` a count of them: what is left over is
     unused. `by: image` ignores the groups. `stratify` keeps that share in every class, or every tenth, of the scores.
+    `within` takes only the images of one part of the dataset's own split; the others are unused.
     """
 
     rule: Literal["random", "official", "file"] = "random"
@@ -259,6 +260,7 @@ class SplitFields(_Model):
     test: Annotated[StrictInt, Field(ge=1)] | None = None
     by: Literal["group", "image"] = "group"
     stratify: StrictBool = False
+    within: Literal["train", "validation", "test"] | None = None
     file: str | None = None
 
     @model_validator(mode="after")
