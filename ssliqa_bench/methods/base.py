@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
+from torch import nn
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.images import ImageSet
@@ -20,13 +21,14 @@ class Needs:
     """What a learner must be given; the runner withholds everything that is not asked for here.
 
     `labels`: labeled images; without, the method learns nothing. `unlabeled`: an unlabeled side.
-    `distribution`, `rating_std`: rating statistics of the labeled images.
+    `distribution`, `rating_std`: rating statistics of the labeled images; "where known" is for a learner that does
+    without them on a dataset that has none.
     """
 
     labels: bool = True
     unlabeled: bool = False
-    distribution: bool = False
-    rating_std: bool = False
+    distribution: bool | Literal["where known"] = False
+    rating_std: bool | Literal["where known"] = False
 
 
 class Predictor(Protocol):
@@ -73,6 +75,10 @@ class Learner(ABC):
     @abstractmethod
     def stages(self) -> list[Stage]:
         """The stages in the order in which they run; the last one leaves the final model."""
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks that training builds, by the names under which their parameters are counted; may be none."""
+        return {}
 
     @abstractmethod
     def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:

@@ -77,6 +77,7 @@ class ResolvedBackbone:
     arguments: dict[str, Any]
     about: About
     input_size: int | None = None
+    weights_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,8 @@ class Registry:
             arguments[built.prefix] = rest
         about = (facts or built).about
         size = (facts or built).input_size
-        return ResolvedBackbone(full if colon else built.name, built.class_path, arguments, about, size)
+        name = full if colon else built.name
+        return ResolvedBackbone(name, built.class_path, arguments, about, size, built.weights_of)
 
     def load(self, class_path: str) -> Any:
         """Import what a class path names, also from beside users' registry files."""

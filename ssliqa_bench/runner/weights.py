@@ -25,39 +25,50 @@ class WeightsFile:
     sha256: str
 
 
-def resolve_weights(backbone: ResolvedBackbone, params: Mapping[str, Any]) -> WeightsFile | None:
+def file_param(param: str, params: Mapping[str, Any]) -> str:
+    """The parameter that names a local weights file for the backbone of a parameter: `teacher_weights_file` for
+    `teacher_backbone` where a method has it, else `weights_file`."""
+    own = param.removesuffix("backbone") + "weights_file"
+    return own if own in params else "weights_file"
+
+
+def resolve_weights(
+    backbone: ResolvedBackbone, params: Mapping[str, Any], param: str = "backbone"
+) -> WeightsFile | None:
     """The weights that a backbone starts from; None where random values were asked for.
 
     Args:
         params: of the method; `pretrained` false means random values, `weights_file` names a local file to be
             taken instead of the published ones ("sha256:…" as a record states it: known by its hash alone).
+        param: which of them names the backbone; its weights file goes by `file_param`.
 
     Raises:
         InputError: the file is missing; the message names it, its address and where to put it.
     """
     if not params.get("pretrained"):
         return None
-    if (given := params.get("weights_file")) is not None:
+    option = file_param(param, params)
+    if (given := params.get(option)) is not None:
         if str(given).startswith("sha256:"):
             return WeightsFile(None, str(given).removeprefix("sha256:"))
         path = Path(str(given)).expanduser()
         if not path.is_file():
-            raise InputError(f"--set weights_file={given}: there is no such file.")
+            raise InputError(f"--set {option}={given}: there is no such file.")
         return WeightsFile(str(path), sha256_file(path))
-    library, _, model = backbone.name.partition(":")
+    library, _, model = (backbone.weights_of or backbone.name).partition(":")
     if library == "timm":
-        path = _timm_weights(model)
+        path = _timm_weights(model, option)
     elif library == "torchvision":
         path = _torchvision_weights(model)
     else:
         raise InputError(
             f'Backbone "{backbone.name}" has no published weights: use --set pretrained=false for random '
-            f"initial weights, or --set weights_file=FILE."
+            f"initial weights, or --set {option}=FILE."
         )
     return WeightsFile(str(path), sha256_file(path))
 
 
-def _timm_weights(model: str) -> Path:
+def _timm_weights(model: str, option: str) -> Path:
     import timm
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from timm.models import get_pretrained_cfg
@@ -67,7 +78,7 @@ def _timm_weights(model: str) -> Path:
     if repository is None:
         raise InputError(
             f'Backbone "timm:{model}": timm publishes no weights for it. '
-            f"Use --set weights_file=FILE, or --set pretrained=false for random initial weights."
+            f"Use --set {option}=FILE, or --set pretrained=false for random initial weights."
         )
     repository = f"timm/{model}" if repository == "timm/" else repository
     for name in ("model.safetensors", "pytorch_model.bin"):
@@ -75,7 +86,7 @@ def _timm_weights(model: str) -> Path:
         if isinstance(cached, str):
             return Path(cached)
     address = f"https://huggingface.co/{repository}/resolve/main/model.safetensors"
-    _probe(f"timm:{model}", address, "any path, named with --set weights_file=FILE")
+    _probe(f"timm:{model}", address, f"any path, named with --set {option}=FILE")
     return Path(hf_hub_download(repository, "model.safetensors"))
 
 

@@ -61,8 +61,8 @@ class TimmBackbone(Backbone):
             hook.remove()
         if not isinstance(features, torch.Tensor) or features.dim() != 4:
             raise InputError(
-                f'Backbone "timm:{self._name}": its last features have the shape {_shape(features)}, without height and '
-                f"width, so there is no feature map to average. Choose a convolutional network."
+                f'Backbone "timm:{self._name}": its last features have the shape {_shape(features)}, without height '
+                f"and width, so there is no feature map to average. Choose a convolutional network."
             )
         for name, child in list(self.network.named_children()):
             if used.isdisjoint(child.modules()):
