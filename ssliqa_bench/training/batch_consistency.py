@@ -90,7 +90,7 @@ def _inverse_distances(squared: torch.Tensor, lengths: torch.Tensor) -> torch.Te
 
 
 class _Gram(torch.autograd.Function):
-    """Products of all rows of a matrix, or of each matrix of several, without TF32 in either direction."""
+    """Products of all rows of a matrix, or of each matrix of several, in full precision in both directions."""
 
     @staticmethod
     def forward(ctx: Any, features: torch.Tensor) -> torch.Tensor:
@@ -107,13 +107,11 @@ class _Gram(torch.autograd.Function):
 
 @contextmanager
 def _full_precision(features: torch.Tensor) -> Iterator[None]:
-    """Products on CUDA in plain float32, whatever the process allows elsewhere."""
-    if features.device.type != "cuda":
-        yield
-        return
+    """Products in the type of their factors, on CUDA without TF32, whatever is allowed elsewhere."""
     before = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
     try:
-        yield
+        with torch.autocast(features.device.type, enabled=False):
+            yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = before
