@@ -46,9 +46,12 @@ def test_packaged_learners_conform(method: str) -> None:
     checks = check_method(method, settings=CPU)
     assert [f"{check.name}: {check.seen}" for check in checks if not check.holds] == []
     resolved = load_registry().resolve_method(method, "check" if method != "piqe" else None)
-    stages = (
-        [] if method == "piqe" else ["initial", *(f"phase-{i + 1}" for i in range(resolved.params.get("blocks", 0)))]
-    )
+    if method == "piqe":
+        stages = []
+    elif method.startswith("ssliqa"):
+        stages = ["student"]
+    else:
+        stages = ["initial", *(f"phase-{i + 1}" for i in range(resolved.params.get("blocks", 0)))]
     resumed = [f"resume at {stage}" for stage in stages] + (["resume"] if stages else [])
     assert [check.name for check in checks] == [*COMMON, *resumed]
     for check in checks:
