@@ -262,7 +262,7 @@ def test_the_student_is_what_is_kept_and_what_predicts(made: ModuleType) -> None
     predictor = learner.predictor(artifact, CPU)
     assert predictor.n_parameters == sum(p.numel() for p in learner.networks()["student"].parameters())
     predicted = predictor.predict(context.labeled.images)
-    assert predicted.shape == (N_LABELED,) and (0 < predicted).all() and (predicted < 1).all()
+    assert predicted.shape == (N_LABELED,) and (predicted > 0).all() and (predicted < 1).all()
     with pytest.raises(InputError, match="no model before its stage"):
         learner.predictor(None, CPU)
 
