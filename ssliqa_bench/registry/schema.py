@@ -323,6 +323,7 @@ class BackboneEntry(_Entry):
         prefix: the entry NAME stands for all backbones `NAME:X`; X is passed as this argument.
         stands_for: facts about one backbone of a prefix, such as timm:vit_small_patch16_224.
         input_size: side of the square input in pixels; null where any size works.
+        weights_of: the backbone whose published weights a part of this one starts from.
     """
 
     class_path: ClassPath | None = Field(None, alias="class")
@@ -331,6 +332,7 @@ class BackboneEntry(_Entry):
     arguments: ParamSet = {}
     input_size: Count | None = None
     weights: WeightsFacts | None = None
+    weights_of: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> BackboneEntry:
