@@ -38,8 +38,8 @@ def made_photos(root: Path, count: int) -> Path:
 def peak(registry: Path, store: Path) -> int:
     """Peak memory that the record of a run of piqe states, in a process of its own, images already decoded."""
     name = registry.stem
-    words = ["run", "--method", "piqe", "--pair", "demo-syn", "--test", name, "--registry", str(registry), "--jobs", "1",
-             "--store", str(store), "--json", "--device", "cpu"]  # fmt: skip
+    words = ["run", "--method", "piqe", "--pair", "demo-syn", "--test", name, "--jobs", "1", "--json",
+             "--registry", str(registry), "--store", str(store), "--device", "cpu"]  # fmt: skip
     done = subprocess.run([sys.executable, "-m", "ssliqa_bench", *words], capture_output=True, text=True, check=True)
     (run,) = json.loads(done.stdout)["runs"]
     facts = json.loads((store / "records" / run["key"] / "facts.json").read_text())
