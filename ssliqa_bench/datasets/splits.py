@@ -74,7 +74,7 @@ def _random(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]:
         return tuple("train" for _ in units)
     if len(scored) < 2:
         raise InputError(f"{table.dataset}: has one group of scored images ({scored[0]}); a split needs two.")
-    ranked = _ranked(scored, seed, "split", table.dataset)
+    ranked = _ranked(scored, seed, "split", table.split_as or table.dataset)
     if split.stratify:
         test = _stratified_test(ranked, table, float(split.train))
         unused: set[str] = set()
@@ -192,6 +192,7 @@ class _Draw:
         self.parts = parts
         self.seed = seed
         self.roles: list[Role] = ["unused"] * len(table)
+        self.stream = table.split_as or table.dataset
         self.scored = np.isfinite(table.score)
         # Groups from which validation images were drawn: what remains of them stays unused.
         self.closed: set[str] = set()
@@ -254,7 +255,7 @@ class _Draw:
             raise InputError(f"{self.table.dataset}: {len(groups)} group(s) of scored training images; validation "
                              f"needs two.")
         count = min(max(_round(share * len(groups)), 1), len(groups) - 1)
-        chosen = set(_ranked(groups, self.seed, "validation", self.table.dataset)[:count])
+        chosen = set(_ranked(groups, self.seed, "validation", self.stream)[:count])
         held = [row for row in rows if self.table.group[row] in chosen]
         return [row for row in rows if self.table.group[row] not in chosen], held
 
@@ -272,7 +273,7 @@ class _Draw:
 
     def _first(self, rows: list[int], count: int, purpose: str, stratified: bool) -> list[int]:
         row_of = {self.table.name[row]: row for row in rows}
-        ranked = [row_of[name] for name in _ranked(row_of, self.seed, purpose, self.table.dataset)]
+        ranked = [row_of[name] for name in _ranked(row_of, self.seed, purpose, self.stream)]
         return (_interleaved(ranked, self.table) if stratified else ranked)[:count]
 
     def _rows(self, *parts: Part) -> list[int]:

@@ -148,6 +148,7 @@ class DatasetEntry(_Entry):
         direction: of the native scores; tables are higher-is-better whatever it is.
         rating_statistics: the spread column is that of the ratings, not of their mean.
         split_by: what a split by group keeps together.
+        split_as: the dataset whose random splits it shares, having the same images under the same names.
         working_size: whole images as they are, or resized to this short side (pixels) first.
         recipe: parameters that methods use here by default, "demo" for the demo kind, else "paper".
         labels_redistributable: its scores may be passed on.
@@ -176,6 +177,7 @@ class DatasetEntry(_Entry):
     )
     rating_statistics: StrictBool = False
     split_by: Literal["group", "image"] = "group"
+    split_as: Name | None = None
     working_size: WorkingSize | None = None
     subsets: dict[str, SubsetRule] = {}
     recipe: Name

@@ -383,3 +383,13 @@ def test_counts_of_both_parts_leave_the_rest_unused(seed: int, train: int, test:
     counts = Counter(parts)
     assert (counts["train"], counts["test"], counts["unused"]) == (2 * train, 2 * test, 100 - 2 * train - 2 * test)
     assert all(parts[2 * k] == parts[2 * k + 1] for k in range(50))
+
+
+def test_datasets_of_the_same_images_share_their_splits() -> None:
+    groups = [k // 3 for k in range(60)]
+    one, other = make_table("a", groups), make_table("b", groups)
+    shared = dataclasses.replace(other, split_as="a")
+    rules = protocol(budget=12)
+    for seed in range(4):
+        roles = [assign_roles(Pair(t.dataset), {t.dataset: t}, rules, seed)[t.dataset] for t in (one, other, shared)]
+        assert roles[0] == roles[2] != roles[1]
