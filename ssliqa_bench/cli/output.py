@@ -104,8 +104,9 @@ def print_forecasts(forecasts: Sequence[Forecast], image_bytes: int) -> None:
     for name, runs in cells.items():
         counts = {status: sum(run.status == status for run in runs) for status in ("stored", "to run", "blocked")}
         state = ", ".join(f"{number} {status}" for status, number in counts.items() if number)
-        seconds = next((run.seconds for run in runs if run.status != "stored"), 0.0)
-        print(f"{name:<{width}}  {state:<22}  {_duration(seconds)} a run")
+        open_runs = [run for run in runs if run.status != "stored"]
+        time = f"  {_duration(open_runs[0].seconds)} a run" if open_runs else ""
+        print(f"{name:<{width}}  {state:<22}{time}".rstrip())
     reasons: dict[str, int] = {}
     for forecast in forecasts:
         for reason in forecast.missing:
