@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import urlparse
 
 from ssliqa_bench.errors import DataError, StorageError
@@ -118,7 +118,7 @@ def _fetch_on(address: str, part: Path, progress: Progress | None) -> bool:
             handle.seek(here)
             handle.truncate()
             while block := _read(answer):
-                handle.write(block)
+                _write(handle, block, part)
                 here += len(block)
                 if progress is not None:
                     progress(here, total)
@@ -132,6 +132,16 @@ def _read(answer: Any) -> bytes:
         return found
     except (OSError, http.client.HTTPException):
         return b""
+
+
+def _write(handle: BinaryIO, block: bytes, part: Path) -> None:
+    try:
+        handle.write(block)
+    except OSError as error:
+        raise StorageError(
+            f"{part}: could not be written: {error.strerror}. What is there is gone on with; make room, then run the "
+            f"same command again."
+        ) from error
 
 
 def _total(answer: Any, here: int) -> int:

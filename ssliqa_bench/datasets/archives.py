@@ -6,6 +6,9 @@ as the archive declares them before anything is written that would not fit.
 
 from __future__ import annotations
 
+import errno
+import gzip
+import lzma
 import os
 import posixpath
 import shutil
@@ -24,6 +27,9 @@ from ssliqa_bench.errors import DataError, StorageError
 _MOST_TIMES = 100
 _ALWAYS_FINE = 50_000_000
 _BLOCK = 1 << 20
+# What the libraries raise on archives that are cut short, damaged or of another kind.
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAError, zlib.error, EOFError, KeyError,
+           RuntimeError, ValueError)  # fmt: skip
 
 # Called with the number of bytes of the archive's members that are written, and 0, since the whole is not known.
 Progress = Callable[[int, int], None]
@@ -62,26 +68,44 @@ def unpack(archive: Path, folder: Path, kind: str, progress: Progress | None = N
                 _inside(archive, folder, member.target)
             declared += member.size
             if declared > allowed:
-                raise DataError(
-                    f"{archive}: declares more than {allowed:,} bytes in {archive.stat().st_size:,}, which no archive "
-                    f"of pictures does. Nothing was kept of it."
-                )
+                raise _too_much(archive, allowed)
             _check_room(archive, folder, declared - written)
             path.parent.mkdir(parents=True, exist_ok=True)
-            source = member.open()
-            if source is None:
-                raise DataError(f'{archive}: "{member.name}" is a link to "{member.target}", which is no file of it.')
-            with source, open(path, "wb") as target:
-                shutil.copyfileobj(source, target, _BLOCK)
-            written += member.size
+            with _opened(archive, member) as source, open(path, "wb") as target:
+                while block := source.read(_BLOCK):
+                    written += len(block)
+                    if written > allowed:  # links to links declare nothing
+                        raise _too_much(archive, allowed)
+                    target.write(block)
             if progress is not None:
                 progress(written, 0)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, KeyError, RuntimeError, ValueError, zlib.error) as error:
+    except _DAMAGE as error:
         raise DataError(f"{archive}: not readable as a {kind} archive ({type(error).__name__}: {error}).") from error
-    except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageError(f"{archive}: the disk is full. Make room, then run the same command again.") from error
+        if not isinstance(error, (FileExistsError, IsADirectoryError, NotADirectoryError)):
+            raise
         raise DataError(f"{archive}: two of its members stand in each other's way ({error.filename}).") from error
     if not any(folder.iterdir()):
         raise DataError(f"{archive}: is empty.")
+
+
+def _opened(archive: Path, member: _Member) -> IO[bytes]:
+    try:
+        source = member.open()
+    except KeyError:
+        source = None
+    if source is None:
+        raise DataError(f'{archive}: "{member.name}" is a link to "{member.target}", which is no file of the archive.')
+    return source
+
+
+def _too_much(archive: Path, allowed: int) -> DataError:
+    return DataError(
+        f"{archive}: declares more than {allowed:,} bytes in {archive.stat().st_size:,}, which no archive of pictures "
+        f"does. Nothing was kept of it."
+    )
 
 
 def _tar_members(archive: Path) -> Iterator[_Member]:

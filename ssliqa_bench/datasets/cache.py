@@ -46,13 +46,14 @@ class Pixels:
     Attributes:
         hashes: content hash of each row's picture (shape and pixels); "" for an unreadable one.
         bad: row -> why its file could not be read; empty unless such images were to be skipped.
+        sizes: height and width of each row's picture; (0, 0) for an unreadable one.
     """
 
     hashes: tuple[str, ...]
     bad: Mapping[int, str]
     _file: BinaryIO | None
     _offsets: tuple[int, ...]
-    _sizes: tuple[tuple[int, int], ...]
+    sizes: tuple[tuple[int, int], ...]
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -68,7 +69,7 @@ class Pixels:
         """
         if row in self.bad:
             raise DataError(self.bad[row])
-        (height, width), start = self._sizes[row], self._offsets[row]
+        (height, width), start = self.sizes[row], self._offsets[row]
         assert self._file is not None  # only a cache without any readable image has no file
         first = start - start % mmap.ALLOCATIONGRANULARITY
         size = height * width * 3
@@ -211,5 +212,5 @@ def _opened(folder: Path, index: Mapping[str, Any], table: Table) -> Pixels:
         bad={row: index["bad"][name] for row, name in enumerate(table.name) if name in index["bad"]},
         _file=open(folder / _FLAT, "rb") if offsets[-1] else None,
         _offsets=tuple(offsets[slot] for slot in order),
-        _sizes=tuple(tuple(index["sizes"][slot]) for slot in order),
+        sizes=tuple(tuple(index["sizes"][slot]) for slot in order),
     )

@@ -80,10 +80,7 @@ def dataset_status(
         if folder is None:
             if entry.generator is not None:
                 return told("made on first use")
-            way = "" if entry.download is None else f"data download {entry.name}"
-            if entry.download is not None and entry.download.url is None:
-                way += " says how to get it"
-            return told("not found", note=way)
+            return told("not found", note=_way(entry))
         raw = read_raw(entry, folder, cache_root, load=load)
     except (DataError, OSError) as error:
         place = next((str(p) for p in [find_folder(entry, data_root, cache_root)] if p is not None), None)
@@ -99,9 +96,10 @@ def dataset_status(
         whole = entry.images is None or len(raw.name) == entry.images
         return told("complete", note="" if whole else f"with {len(raw.name) - entry.images:,} of the optional part")
     if "missing" in problems:
-        return told("incomplete", note=f"{len(problems['missing'].rows):,} images missing: data check {entry.name}")
+        missing = len(problems["missing"].rows)
+        return told("incomplete", note=f"{missing:,} images missing: ssliqa-bench data check {entry.name}")
     if "count" in problems:
-        return told("incomplete", note=f"{len(raw.name):,} images listed: data check {entry.name}")
+        return told("incomplete", note=f"{len(raw.name):,} images listed: ssliqa-bench data check {entry.name}")
     return told("wrong", note=_short(next(iter(problems.values())).message, entry))
 
 
@@ -328,6 +326,13 @@ def _size(path: str) -> int | None:
         return os.stat(path).st_size
     except OSError:
         return None
+
+
+def _way(entry: DatasetEntry) -> str:
+    if entry.download is None:
+        return ""
+    told = "" if entry.download.url is not None else " says how to get it"
+    return f"ssliqa-bench data download {entry.name}{told}"
 
 
 def _short(message: str, entry: DatasetEntry) -> str:

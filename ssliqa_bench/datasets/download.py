@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlparse
 
 from ssliqa_bench.datasets.archives import unpack
 from ssliqa_bench.datasets.base import find_folder
-from ssliqa_bench.errors import DataError, InputError
+from ssliqa_bench.errors import DataError, InputError, StorageError
 from ssliqa_bench.files import exclusive_lock
 from ssliqa_bench.net import fetch
 from ssliqa_bench.registry.schema import DatasetEntry, DownloadFacts
@@ -44,12 +44,15 @@ def download(entry: DatasetEntry, data_root: Path, cache_root: Path, counter: Co
     if facts is None or facts.url is None:
         raise InputError(by_hand(entry, data_root))
     home = Path(data_root) / _HOME
-    with exclusive_lock(home / f"{entry.name}.lock"):
+    archive = home / _file_name(facts.url)
+    with exclusive_lock(home / f"{archive.name}.lock"):  # other entries may share the archive
+        there = find_folder(entry, data_root, cache_root)
+        if there is not None:
+            return there
         if facts.labels is not None:
             labels = Path(data_root) / "meta_info" / _file_name(facts.labels)
             if not labels.is_file():
                 _fetch(entry, facts, facts.labels, labels, data_root, counter)
-        archive = home / _file_name(facts.url)
         if not archive.is_file():
             _fetch(entry, facts, facts.url, archive, data_root, counter)
         folder = _unpacked(entry, facts, archive, data_root, counter)
@@ -87,7 +90,7 @@ def _fetch(
 
 def _unpacked(entry: DatasetEntry, facts: DownloadFacts, archive: Path, data_root: Path, counter: Counter) -> Path:
     """Unpack, and rename the one folder of the archive (or all it holds) to a name that the dataset may have."""
-    part = archive.parent / f"{entry.name}.unpacked"
+    part = archive.parent / f"{archive.name}.unpacked"
     shutil.rmtree(part, ignore_errors=True)
     try:
         with counter(f"{entry.name}: unpacking {archive.name}") as progress:
@@ -99,7 +102,10 @@ def _unpacked(entry: DatasetEntry, facts: DownloadFacts, archive: Path, data_roo
         os.rename(whole, target)
     except DataError as error:
         archive.unlink(missing_ok=True)
-        raise DataError(f"{entry.name}: {error} The archive is removed; run the same command to fetch it anew.") from error
+        raise DataError(f"{entry.name}: {error} The archive is removed; the same command fetches it anew.") from error
+    except OSError as error:
+        raise StorageError(f"{entry.name}: could not unpack into {data_root}: {error}. What was fetched stays in "
+                           f"{archive} for the next call.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return target

@@ -88,7 +88,7 @@ def counted(what: str, unit: str = "images", *, quiet: bool = False) -> Iterator
                 bar.add_task(what, total=total)
                 bar.start()
             else:
-                size = f"{total / 1e6:,.0f} MB" if unit == "bytes" else f"{total:,} {unit}"
+                size = f"{total / 1e6:,.1f} MB" if unit == "bytes" else f"{total:,} {unit}"
                 console.print(f"{what}: {size}" if total else what, highlight=False, soft_wrap=True)
         if bar is not None:
             bar.update(TaskID(0), completed=done, total=total or None)
@@ -98,6 +98,23 @@ def counted(what: str, unit: str = "images", *, quiet: bool = False) -> Iterator
     finally:
         if bar is not None:
             bar.stop()
+
+
+@contextlib.contextmanager
+def counted_each(doing: str, *, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """As `counted`, for one thing after the other: told the name of what is counted, too."""
+    with contextlib.ExitStack() as last:
+        name: str | None = None
+        tell: Callable[[int, int], None] | None = None
+
+        def tell_of(what: str, done: int, total: int) -> None:
+            nonlocal name, tell
+            if tell is None or what != name:
+                last.close()
+                name, tell = what, last.enter_context(counted(f"{what}: {doing}", quiet=quiet))
+            tell(done, total)
+
+        yield tell_of
 
 
 def _counting_columns(unit: str) -> list[ProgressColumn]:
