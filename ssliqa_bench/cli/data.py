@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -141,6 +142,74 @@ def prepare(
     if distort:
         return _distort(known.dataset(name), settings, processes)
     return _decode(known.dataset(name), known, settings, processes)
+
+
+@data_app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What your dataset is to be called.")],
+    labels: Annotated[Path, typer.Option("--labels", help="CSV file with the columns image and score.")],
+    images: Annotated[Path, typer.Option("--images", help="Folder that the names in it are relative to.")],
+    unlabeled: Annotated[
+        Path | None,
+        typer.Option("--unlabeled", help="Folder of photographs without scores; they become NAME-unlabeled."),
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option("--scale", help="Nominal ends of the scores: LO,HI [those that occur].")
+    ] = None,
+    direction: Annotated[
+        str, typer.Option("--direction", help="higher_is_better or lower_is_better.")
+    ] = "higher_is_better",
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="The file's names of columns: image=filename,score=mos.")
+    ] = None,
+    registry_file: Annotated[
+        Path | None, typer.Option("--registry-file", help="The file to write [NAME.yaml].")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace that file.")] = False,
+    jobs: options.ImageJobs = None,
+) -> int:
+    """Check photographs of your own and write a registry file, with which runs can use them."""
+    import shlex
+
+    from ssliqa_bench.datasets.own import OwnPhotographs, add_dataset
+    from ssliqa_bench.runner.progress import counted_each
+
+    if direction not in ("higher_is_better", "lower_is_better"):
+        raise InputError(f'--direction: got "{direction}"; expected higher_is_better or lower_is_better.')
+    file = registry_file or Path(f"{name}.yaml")
+    own = OwnPhotographs(name, labels, images, unlabeled, _ends(scale), direction, _pairs(columns))
+    with counted_each("decoding") as progress:
+        added = add_dataset(own, file, settings_of().cache_root, force=force, processes=options.processes(jobs, 1),
+                            progress=progress)  # fmt: skip
+    for dataset, count in added.images.items():
+        print(f"{dataset}: {count:,} images")
+    if scale is None:
+        low, high = added.scale
+        print(f"The scale is that of the scores that occur, {low:g} to {high:g}; --scale LO,HI states another.")
+    learning = ["ssiqa", "--pair", f"{name}:{name}-unlabeled"] if unlabeled else ["supervised", "--pair", name]
+    command = ["ssliqa-bench", "run", "--registry", str(file), "--method", *learning]
+    print(f"{file} is written. Next: {shlex.join(command)}")
+    print("With --recipe demo it trains a small network that needs no download.")
+    return 0
+
+
+def _ends(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low = high = 0.0
+    if not low < high:
+        raise InputError(f"--scale: got {text}; expected two numbers, the low end first, for example 1,5.")
+    return low, high
+
+
+def _pairs(text: str | None) -> dict[str, str]:
+    pairs = [part.partition("=") for part in (text or "").split(",") if part]
+    if not all(equals and key and value for key, equals, value in pairs):
+        raise InputError(f"--columns: got {text}; expected ours=theirs, for example image=filename,score=mos.")
+    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _decode(entry: Any, known: Any, settings: Any, processes: int) -> int:

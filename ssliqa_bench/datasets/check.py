@@ -139,7 +139,8 @@ def check_dataset(
     checks.append(_readable(content, unreadable))
     checks.append(_twins(entry, raw, content))
     for other in others:
-        checks.append(_shared(other, content, partial(decoding, other.name), folders, cache_root, registry))
+        named = {found: raw.name[row] for row, found in content.items()}
+        checks.append(_shared(other, named, partial(decoding, other.name), folders, cache_root, registry))
     return [*checks, *_direction(entry, raw)]
 
 
@@ -243,20 +244,20 @@ def _twins(entry: DatasetEntry, raw: RawTable, content: Mapping[int, str]) -> Da
 
 def _shared(
     other: DatasetEntry,
-    content: Mapping[int, str],
+    named: Mapping[str, str],
     decoding: Callable[[RawTable], tuple[dict[int, str], tuple[str, ...]]],
     folders: Mapping[str, Path],
     cache_root: Path,
     registry: Registry,
 ) -> DatasetCheck:
+    """Images of another dataset whose pixels are those of an image here; `named` tells its name by content."""
     name = f"against {other.name}"
     try:
         raw = read_raw(other, folders[other.name], cache_root, load=registry.load)
     except DataError as error:
         return DatasetCheck(name, False, str(error))
     theirs, _ = decoding(raw)
-    here = set(content.values())
-    shared = tuple(raw.name[row] for row, found in theirs.items() if found in here)
+    shared = tuple(f"{named[found]} = {other.name}/{raw.name[row]}" for row, found in theirs.items() if found in named)
     unsure = len(raw.name) - len(theirs)
     seen = f"{len(shared):,} of its {len(theirs):,} images are in this dataset, by their pixels"
     if unsure:

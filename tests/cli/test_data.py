@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shutil
 import tarfile
 import time
 from collections.abc import Callable
@@ -176,7 +177,7 @@ def test_images_of_another_dataset_inside(command: Command, tmp_path: Path) -> N
     Image.open(made.images[made.names[4]]).save(tmp_path / "same.png")  # other bytes, the same pixels
     (tmp_path / "same.png").rename(other.images[other.names[2]])
     code, checks = checked(command, made, *words)
-    assert code == 1 and checks["against nnid"]["listed"] == [other.names[2]]
+    assert code == 1 and checks["against nnid"]["listed"] == [f"{made.names[4]} = nnid/{other.names[2]}"]
 
 
 def test_a_wrong_direction(command: Command, tmp_path: Path) -> None:
@@ -372,3 +373,120 @@ def test_what_asks_for_a_form_says_what_to_put_where(command: Command, tmp_path:
     assert "live.ece.utexas.edu" in err and str(tmp_path / "data") in err
     code, _, err = command("download", "demo-syn")
     assert code == 2 and "made on first use" in err
+
+
+# ---- add
+
+
+@pytest.fixture
+def photographs(tmp_path: Path, tiny_pair: Path) -> Path:
+    """A folder with `photos/` (24 images), `scores.csv` and `more/` (24 others and, as people have them, notes)."""
+    home = tmp_path / "mine"
+    shutil.copytree(tiny_pair / "tiny-a" / "images", home / "photos")
+    shutil.copytree(tiny_pair / "tiny-b" / "images", home / "more" / "below")
+    (home / "more" / "notes.txt").write_text("not a picture")
+    shutil.copy(tiny_pair / "tiny-a" / "labels.csv", home / "scores.csv")
+    return home
+
+
+def adding(home: Path, *words: str, labels: str = "scores.csv") -> tuple[str, ...]:
+    where = ("--labels", str(home / labels), "--images", str(home / "photos"))
+    return ("add", "mine", *where, "--registry-file", str(home / "mine.yaml"), "--jobs", "1", *words)
+
+
+def test_own_photographs_run(command: Command, photographs: Path, tmp_path: Path,
+                             capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    file = photographs / "mine.yaml"
+    code, out, err = command(*adding(photographs, "--unlabeled", str(photographs / "more"), "--scale", "1,5"))
+    assert code == 0, err
+    assert out.splitlines()[:2] == ["mine: 24 images", "mine-unlabeled: 24 images"]
+    assert f"ssliqa-bench run --registry {file} --method ssiqa --pair mine:mine-unlabeled" in out
+    entries = yaml.safe_load(file.read_text())["datasets"]
+    assert entries["mine"]["folder"] == "photos" and entries["mine"]["options"]["labels"] == "scores.csv"
+    assert entries["mine-unlabeled"]["folder"] == "more" and entries["mine"]["scale"] == [1.0, 5.0]
+    assert command("check", "mine-unlabeled", "--registry", str(file), "--jobs", "1")[0] == 0
+    words = ["run", "--registry", str(file), "--method", "ssiqa", "--pair", "mine:mine-unlabeled", "--recipe", "check"]
+    assert main([*words, "--json", "--store", str(tmp_path / "runs"), "--device", "cpu"]) == 0
+    shown = capsys.readouterr()
+    (run,) = json.loads(shown.out)["runs"]
+    assert run["status"] == "done" and set(run["metrics"]) == {"mine"}
+    assert "mine-unlabeled: decoding, once for all runs: 24 images" in shown.err
+    assert main([*words, "--json", "--store", str(tmp_path / "other"), "--device", "cpu"]) == 0
+    assert "decoding" not in capsys.readouterr().err
+
+
+def test_photographs_with_and_without_score_in_one_folder(command: Command, photographs: Path) -> None:
+    shutil.copytree(photographs / "more" / "below", photographs / "photos" / "more")
+    code, out, err = command(*adding(photographs, "--unlabeled", str(photographs / "photos")))
+    assert code == 0 and "mine-unlabeled: 24 images" in out, err
+    assert "the scores that occur" in out
+
+
+def test_copies_of_scored_photographs_are_told(command: Command, photographs: Path) -> None:
+    shutil.copy(photographs / "photos" / "00.png", photographs / "more" / "copy.png")
+    code, out, err = command(*adding(photographs, "--unlabeled", str(photographs / "more")))
+    assert code == 2 and out == "" and "against mine: 1 of its 24 images" in err and "copy.png = mine/00.png" in err
+    assert not (photographs / "mine.yaml").exists()
+
+
+def test_columns_of_another_name(command: Command, photographs: Path) -> None:
+    table = (photographs / "scores.csv").read_text().replace("image,score", "filename,MOS", 1)
+    (photographs / "table.csv").write_text(table)
+    code, _, err = command(*adding(photographs, labels="table.csv"))
+    assert code == 2 and 'no column "image"; found filename, MOS' in err and "--columns image=" in err
+    words = adding(photographs, "--columns", "image=filename,score=MOS", labels="table.csv")
+    code, out, err = command(*words)
+    assert code == 0 and "--method supervised --pair mine" in out, err
+    assert command("check", "mine", "--registry", str(photographs / "mine.yaml"), "--jobs", "1")[0] == 0
+
+
+def test_an_existing_file_is_replaced_only_when_asked(command: Command, photographs: Path) -> None:
+    (photographs / "mine.yaml").write_text("precious")
+    code, _, err = command(*adding(photographs))
+    assert code == 2 and "--force" in err and (photographs / "mine.yaml").read_text() == "precious"
+    assert command(*adding(photographs, "--force"))[0] == 0
+    assert "datasets:" in (photographs / "mine.yaml").read_text()
+
+
+def test_what_is_wrong_with_own_photographs_is_told_and_nothing_written(command: Command, photographs: Path) -> None:
+    def refused(*words: str, **own: str) -> str:
+        code, out, err = command(*adding(photographs, *words, **own))
+        assert code == 2 and out == "" and not (photographs / "mine.yaml").exists()
+        assert {path.name for path in photographs.iterdir()} == {"photos", "more", "scores.csv"}
+        return err
+
+    table = photographs / "scores.csv"
+    good = table.read_text()
+    assert "no such file" in refused(labels="none.csv")
+    assert "lie outside" in refused("--scale", "1,2") or "outside" in refused("--scale", "1,2")
+    assert "--scale LO,HI" in refused("--scale", "1,2")
+    assert "expected two numbers" in refused("--scale", "5,1")
+    assert "lower_is_better" in refused("--direction", "down")
+    assert "is no folder" in refused("--unlabeled", str(photographs / "nowhere"))
+    assert "scores.csv:1" in refused("--columns", "image=name")
+    lines = good.splitlines()
+    table.write_text("\n".join([lines[0], lines[1].replace(lines[1].split(",")[1], "good"), *lines[2:]]))
+    assert "scores.csv:2: score is \"good\"" in refused()
+    table.write_text("\n".join([*lines, lines[5]]))
+    assert "2 rows share their name" in refused()
+    table.write_text(good.replace("00.png", "none.png"))
+    assert "1 of 24 images have no file" in refused() and "none.png" in refused()
+    table.write_text(good)
+    image = photographs / "photos" / "11.png"
+    content = image.read_bytes()
+    image.write_bytes(content[:100])
+    assert "1 of 24 files cannot be decoded" in refused() and "11.png" in refused()
+    image.write_bytes((photographs / "photos" / "20.png").read_bytes())
+    assert "11.png = 20.png" in refused() and "column group" in refused()
+    image.write_bytes(content)
+    for name in ("My Photos", "koniq", "koniq10k"):
+        code, _, err = command("add", name, *adding(photographs)[2:])
+        assert code == 2 and f'"{name}"' in err
+
+
+def test_a_folder_elsewhere_is_written_as_an_absolute_path(command: Command, photographs: Path, tmp_path: Path) -> None:
+    file = tmp_path / "registry" / "mine.yaml"
+    code, _, err = command(*adding(photographs), "--registry-file", str(file))
+    assert code == 0, err
+    assert yaml.safe_load(file.read_text())["datasets"]["mine"]["folder"] == str(photographs / "photos")
+    assert command("check", "mine", "--registry", str(file), "--jobs", "1")[0] == 0
