@@ -158,12 +158,11 @@ def dataset_folder(
     if folder is not None:
         return folder
     others = f" (nor {', '.join(entry.other_folders)} beside it)" if entry.other_folders else ""
-    ways = f'"ssliqa-bench data download {entry.name}" fetches it or says how to get it.' if entry.download else (
-        f'"ssliqa-bench show {entry.name}" says where it comes from.'
-    )
+    fetching = f'"ssliqa-bench data download {entry.name}" fetches it or says how, ' if entry.download else ""
     raise DataError(
         f"{entry.name}: folder {Path(data_root) / entry.folder} not found{others}. Put the dataset there, or name the "
-        f"folder that holds its folder with --data-root; {ways}"
+        f'folder that holds its folder with --data-root; {fetching}"ssliqa-bench show {entry.name}" says where it '
+        f"comes from."
     )
 
 

@@ -23,8 +23,7 @@ from ssliqa_bench.datasets.base import (
     read_raw,
     row_problems,
 )
-from ssliqa_bench.datasets.decode import content_hash, decode
-from ssliqa_bench.datasets.parallel import in_order
+from ssliqa_bench.datasets.parallel import hash_or_reason, in_order
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry
@@ -203,7 +202,7 @@ def _content(
     rows = [row for row, path in enumerate(raw.path) if os.path.isfile(path)]
     content: dict[int, str] = {}
     unreadable = []
-    hashes = in_order(_hashed, [raw.path[row] for row in rows], processes=processes, share=_SHARE)
+    hashes = in_order(hash_or_reason, [raw.path[row] for row in rows], processes=processes, share=_SHARE)
     for done, (row, (found, reason)) in enumerate(zip(rows, hashes, strict=True), start=1):
         if found:
             content[row] = found
@@ -212,13 +211,6 @@ def _content(
         if progress is not None:
             progress(name, done, len(rows))
     return content, tuple(unreadable)
-
-
-def _hashed(path: str) -> tuple[str, str]:
-    try:
-        return content_hash(decode(path)), ""
-    except DataError as error:
-        return "", str(error)
 
 
 def _readable(content: Mapping[int, str], unreadable: tuple[str, ...]) -> DatasetCheck:

@@ -1,4 +1,7 @@
-"""One function over many items in several processes: results in order, few of them in memory at a time."""
+"""One function over many items in several processes: results in order, few of them in memory at a time.
+
+A process that is started imports this module, so that it stays light.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from ssliqa_bench.errors import RunError
+from ssliqa_bench.datasets.decode import content_hash, decode
+from ssliqa_bench.errors import DataError, RunError
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -50,6 +54,14 @@ def in_order(
                        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def hash_or_reason(path: str) -> tuple[str, str]:
+    """The content hash of an image file, or "" and why it cannot be read."""
+    try:
+        return content_hash(decode(path)), ""
+    except DataError as error:
+        return "", str(error)
 
 
 def _each(function: Callable[[_Item], _Result], items: list[_Item]) -> list[_Result]:
