@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ssliqa_bench.store.records import read_facts, record_folder
+from ssliqa_bench.store.records import export_record, read_facts, record_folder
 
 
 def collect(store: Path, target: Path, sweep: Mapping[str, Any]) -> str:
@@ -26,11 +26,8 @@ def collect(store: Path, target: Path, sweep: Mapping[str, Any]) -> str:
     for folder in folders.values():
         read_facts(folder)  # whole and sealed, or it raises before anything is replaced
     shutil.rmtree(target / "records", ignore_errors=True)
-    for key, folder in sorted(folders.items()):
-        new = target / "records" / key
-        new.mkdir(parents=True)
-        for file in (folder / "facts.json", *folder.glob("predictions*.parquet")):
-            shutil.copyfile(file, new / file.name)
+    for _, folder in sorted(folders.items()):
+        export_record(folder, target)
     return f"{len(folders)} records are in {target}/records."
 
 

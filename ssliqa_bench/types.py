@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -86,6 +86,7 @@ class Table:
         score01: the same mapped to [0, 1] by the registry's scale; may leave it where scores leave the scale.
         group: what must not be torn between train and test.
         scale_width: native units from 0 to 1 of `score01`.
+        split_as: the dataset whose random splits and budgets it shares, "" for its own.
         rating_std: standard deviation of the ratings in native units, or None.
         distribution: shares of the rating levels, shape (n, P), worst level first, rows sum to 1, or None.
         reference: path of the pristine image, "" where there is none, or None.
@@ -99,6 +100,7 @@ class Table:
     score01: FloatArray
     group: tuple[str, ...]
     scale_width: float = 1.0
+    split_as: str = ""
     rating_std: FloatArray | None = None
     distribution: FloatArray | None = None
     reference: tuple[str, ...] | None = None
@@ -126,7 +128,7 @@ class Table:
         for column in ("score", "score01", "rating_std", "distribution"):
             value = getattr(self, column)
             columns[column] = None if value is None else value[index]
-        return Table(dataset=self.dataset, facts=self.facts, scale_width=self.scale_width, **columns)
+        return replace(self, **columns)
 
 
 @dataclass(frozen=True)

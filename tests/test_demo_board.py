@@ -9,10 +9,13 @@ from statistics import mean
 
 import pytest
 
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.runner.plan import Settings
 from ssliqa_bench.runner.verify import verify_store
 from ssliqa_bench.store.records import iter_facts
 
 STORE = Path(__file__).resolve().parent.parent / "leaderboards/demo"
+RECORDS = 35
 METHODS = {"piqe", "supervised", "supervised-long", "ssiqa", "ssiqa-1in100", "ssiqa-il", "oracle"}
 
 
@@ -42,8 +45,8 @@ def test_few_images_for_the_regression_hurt(srcc: dict[str, dict[str, list[float
 
 
 def test_metrics_follow_from_the_committed_predictions() -> None:
-    problems, checked = verify_store(STORE)
-    assert problems == [] and checked == 35
+    found = verify_store(STORE, load_registry(), Settings.from_environment())
+    assert found.problems == [] and found.not_recomputable == [] and found.records == RECORDS
 
 
 def test_records_name_no_machine() -> None:

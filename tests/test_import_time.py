@@ -26,8 +26,9 @@ print(json.dumps([code, sorted({name.partition('.')[0] for name in sys.modules})
 
 @pytest.mark.parametrize(
     "words",
-    ["--help", "--version", "run --help", "list methods", "list datasets --json", "list protocols", "list suites",
-     "show ssiqa", "show ssiqa --params", "show demo-syn"],
+    ["--help", "--version", "run --help", "data --help", "data add --help", "list methods", "list datasets --json",
+     "list protocols", "list suites",
+     "show ssiqa", "show ssliqa", "show demo-syn"],
 )
 def test_a_quick_command_imports_nothing_heavy(words: str) -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT, *words.split()], capture_output=True, text=True, timeout=60)

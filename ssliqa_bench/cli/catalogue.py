@@ -83,7 +83,11 @@ def list_entries(
 def show_entry(
     name: Annotated[str, typer.Argument(help="A dataset, method, protocol, suite or backbone, or an alias.")],
     params: Annotated[
-        bool, typer.Option("--params", help="A method's parameters for every recipe, each with what sets it.")
+        bool,
+        typer.Option(
+            "--params",
+            help="A method's parameters for every recipe, each with what sets it, and the sizes of its networks.",
+        ),
     ] = False,
     as_json: options.Json = False,
     registry: options.Registries = None,
@@ -100,6 +104,7 @@ def show_entry(
             facts["origins"] = {
                 recipe: loaded.resolve_method(facts["name"], recipe).origins for recipe in facts["parameters"]
             }
+            facts["networks"] = {recipe: _counts(facts["name"], recipe, loaded) for recipe in facts["parameters"]}
     if as_json:
         _print_json({"name": name, "entries": found})
         return
@@ -207,7 +212,7 @@ def _print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None
 
 
 _APART = ("entry", "name", "about", "aliases", "title", "description", "params", "recipes", "parameters", "origins",
-          "runs")
+          "networks", "runs")
 
 
 def _print_entry(facts: _Facts) -> None:
@@ -239,11 +244,39 @@ def _print_parameters(facts: _Facts) -> None:
             typer.echo(f"\nrecipe {recipe}")
             origins = facts["origins"][recipe]
             _print_table(["parameter", "value", "set by"], [[k, _text(v), origins[k]] for k, v in values.items()])
+            _print_networks(facts["networks"][recipe])
     elif any(by_recipe.values()):
         typer.echo()
         names = dict.fromkeys(name for values in by_recipe.values() for name in values)
         rows = [[name, *(_text(values.get(name)) for values in by_recipe.values())] for name in names]
         _print_table(["parameter", *by_recipe], rows)
+
+
+def _counts(name: str, recipe: str, registry: Registry) -> dict[str, int] | str:
+    """Parameters of a method's networks, or why they cannot be counted here."""
+    from ssliqa_bench.errors import SsliqaError
+    from ssliqa_bench.runner.counts import parameter_counts
+
+    try:
+        return parameter_counts(name, recipe, registry)
+    except SsliqaError as error:
+        return str(error)
+
+
+def _print_networks(counts: dict[str, int] | str) -> None:
+    """Exact counts, and in millions as papers print them: each network rounded, then added."""
+    if isinstance(counts, str):
+        typer.echo(f"\nnetworks not counted: {counts}")
+        return
+    rounded = {name: round(count / 1e6, 1) for name, count in counts.items()}
+    rows = [[name, f"{count:,}", f"{rounded[name]:.1f} M"] for name, count in counts.items()]
+    if len(rows) > 1:
+        rows.append(["together", f"{sum(counts.values()):,}", f"{sum(rounded.values()):.1f} M"])
+    if rounded.get("teacher"):
+        rows.append(["student / teacher", "", f"{rounded['student'] / rounded['teacher']:.2%}"])
+    if rows:
+        typer.echo()
+        _print_table(["network", "parameters", "rounded"], rows)
 
 
 def _text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""`splits export`: who is labeled, unlabeled and tested in a run, as a list of names."""
+"""`splits`: who is labeled, unlabeled and tested in a run, as lists of names that can be written and read."""
 
 from __future__ import annotations
 
@@ -43,11 +43,87 @@ def export(
         typer.echo(f"{name}: {counts}; split {split_hash(table, roles[name])}", err=True)
 
 
+def hash_(
+    protocol: Annotated[str, typer.Argument(help="Name of a protocol, for example ssiqa.")],
+    pair: Annotated[str, typer.Argument(help="A:B or A, for example koniq:livec.")],
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0 … N-1.")] = 10,
+    data_root: options.DataRoot = None,
+    registry: options.Registries = None,
+) -> None:
+    """Print the hash of who has which role, per dataset and seed: equal hashes, equal splits."""
+    from ssliqa_bench.datasets.base import load_table
+    from ssliqa_bench.datasets.splits import assign_roles, split_hash
+    from ssliqa_bench.registry.load import load_registry
+
+    known = load_registry(registry or ())
+    settings = options.settings_of(data_root=data_root)
+    rules, sides = known.protocol(protocol), known.pair(pair)
+    tables = {
+        name: load_table(known.dataset(name), settings.data_root, settings.cache_root, load=known.load)
+        for name in dict.fromkeys([*sides.datasets, *rules.tests])
+    }
+    typer.echo("protocol,pair,dataset,seed,split_hash")
+    for seed in range(seeds):
+        roles = assign_roles(sides, tables, rules, seed)
+        for name, table in tables.items():
+            typer.echo(f"{rules.name},{sides},{name},{seed},{split_hash(table, roles[name])}")
+
+
+def import_(
+    protocol: Annotated[str, typer.Argument(help="Name of the new protocol.")],
+    pair: Annotated[str, typer.Argument(help="A:B or A, whose images the lists name.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV with columns image and split or role, and perhaps dataset.")
+    ] = None,
+    train: Annotated[Path | None, typer.Option("--train", help="Names of training images, one per line.")] = None,
+    test: Annotated[Path | None, typer.Option("--test", help="Names of test images, one per line.")] = None,
+    validation: Annotated[
+        Path | None, typer.Option("--validation", help="Names of validation images, one per line.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Registry file to write [PROTOCOL.yaml].")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    data_root: options.DataRoot = None,
+    registry: options.Registries = None,
+) -> None:
+    """Make a protocol of a split that somebody published as lists of names."""
+    from ssliqa_bench.datasets.base import load_table
+    from ssliqa_bench.datasets.imported import protocol_entry, read_lists, written_lists
+    from ssliqa_bench.datasets.splits import split_table
+    from ssliqa_bench.errors import InputError
+    from ssliqa_bench.files import write_text
+    from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.registry.schema import SplitFields, is_name
+
+    known = load_registry(registry or ())
+    if not is_name(protocol) or protocol in known.protocols:
+        raise InputError(f'Protocol "{protocol}": expected a new name of small letters, digits, dot, dash, underscore.')
+    settings = options.settings_of(data_root=data_root)
+    target = out or Path(f"{protocol}.yaml")
+    names = target.with_suffix(".csv")
+    there = [str(path) for path in (target, names) if path.exists() and path != file]
+    if there and not force:
+        raise InputError(f"{', '.join(there)}: already there. Name another file with --out, or write over it: --force.")
+    tables = [
+        load_table(known.dataset(name), settings.data_root, settings.cache_root, load=known.load)
+        for name in known.pair(pair).datasets
+    ]
+    lists = read_lists(file, {"train": train, "test": test, "validation": validation}, tables)
+    write_text(names, written_lists(lists))
+    write_text(target, protocol_entry(protocol, pair, names.name))
+    for table in tables:
+        parts = split_table(table, SplitFields(rule="file", file=str(names)), 0)
+        counts = ", ".join(f"{part} {parts.count(part)}" for part in dict.fromkeys(parts))
+        typer.echo(f"{table.dataset}: {counts}", err=True)
+    typer.echo(f"Wrote {names} and {target}. Use it: --registry {target} --protocol {protocol}", err=True)
+
+
 def register(app: typer.Typer) -> None:
     """Attach the command group `splits`."""
     group = typer.Typer(help="Lists of who is trained on and who is tested on.", no_args_is_help=True)
     group.callback()(_group)
     group.command("export")(export)
+    group.command("hash")(hash_)
+    group.command("import")(import_)
     app.add_typer(group, name="splits")
 
 

@@ -1,4 +1,4 @@
-"""`store ls`, `store why` and `store verify`."""
+"""`store`: list, explain, check and pass on records."""
 
 from __future__ import annotations
 
@@ -76,17 +76,44 @@ def why(
 def verify(
     store: options.Store = DEFAULT_STORE,
     data_root: options.DataRoot = None,
+    registry: options.Registries = None,
     json: options.Json = False,
 ) -> int:
     """Check every checksum and compute every metric again from its predictions. Exit code 1 where one fails."""
     from ssliqa_bench.cli.output import print_json
+    from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.verify import verify_store
 
-    problems, checked = verify_store(Path(store))
+    found = verify_store(Path(store), load_registry(registry or ()), settings_of(store=store, data_root=data_root))
     if json:
-        print_json({"records": checked, "problems": problems})
-    else:
-        for problem in problems:
-            print(problem)
-        print(f"{checked} records checked, {len(problems)} problems.")
-    return 1 if problems else 0
+        print_json(
+            {"records": found.records, "problems": found.problems, "not_recomputable_here": found.not_recomputable}
+        )
+        return 1 if found.problems else 0
+    for problem in found.problems:
+        print(problem)
+    for place in found.not_recomputable:
+        print(f"{place}: not recomputable here: its names and scores were not passed on; --data-root names its folder")
+    print(f"{found.records} records checked, {len(found.problems)} problems.")
+    return 1 if found.problems else 0
+
+
+@store_app.command("export")
+def export(
+    out: Annotated[Path, typer.Argument(metavar="DIR", help="The store to write to, for example results.")],
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
+    store: options.Store = DEFAULT_STORE,
+) -> int:
+    """Copy records to another folder so that they can be passed on: without names and scores that may not be."""
+    from ssliqa_bench.errors import InputError
+    from ssliqa_bench.store.records import export_record, find_record, record_folders
+
+    if out.resolve() == Path(store).resolve():
+        raise InputError(f"{out}: is the store itself; name another folder.")
+    folders = [find_record(store, run) for run in runs] if runs else record_folders(store)
+    if not folders:
+        raise InputError(f"No records under {store}. Name their folder with --store.")
+    withheld = sorted({name for folder in folders for name in export_record(folder, out)})
+    said = f" Names and scores of {', '.join(withheld)} stayed behind; their metrics are there." if withheld else ""
+    print(f"{len(folders)} records are in {out}/records.{said}", file=sys.stderr)
+    return 0

@@ -106,6 +106,7 @@ def load_table(
         score01=score01,
         group=groups_of(entry, raw),
         scale_width=high - low,
+        split_as=entry.split_as or "",
         rating_std=raw.rating_std if entry.rating_statistics else None,
         distribution=_shares(entry, raw),
         reference=raw.reference and tuple(path and os.path.abspath(path) for path in raw.reference),

@@ -36,12 +36,14 @@ class KeptTable:
 
     def __init__(self, home: Path, entry: DatasetEntry, folder: Path, reader: Callable[..., RawTable]) -> None:
         source = getattr(sys.modules.get(reader.__module__), "__file__", None)
+        # A reader leans on the files beside it.
+        code = {path.name: sha256_file(path) for path in sorted(Path(source).parent.glob("*.py"))} if source else None
         self._path = home / "{}-{}.json".format(
             entry.name,
             digest(
                 {
                     "reader": entry.reader,
-                    "code": sha256_file(source) if source else None,
+                    "code": code,
                     "options": dict(entry.options),
                     "folder": os.path.abspath(folder),
                 }

@@ -36,6 +36,7 @@ _WORDS: dict[str, Part] = {
     "labeled": "labeled", "unlabeled": "unlabeled", "unused": "unused",
 }
 _STRATA = 10
+_CLASSES = 20  # more different scores than this are cut into tenths
 _FIRST = 3
 
 
@@ -58,14 +59,26 @@ def split_table(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]
         return tuple(_part(word, f"{table.dataset}: {name}") for word, name in stated)
     if split.rule == "file":
         return _from_file(table, Path(str(split.file)))
+    if split.within is not None:
+        own = split_table(table, split.model_copy(update={"rule": "official", "within": None}), seed)
+        inside = [row for row, part in enumerate(own) if part == split.within]
+        parts = dict(zip(inside, _random(table.take(inside), split, seed), strict=True))
+        return tuple(parts.get(row, "unused") for row in range(len(table)))
+    return _random(table, split, seed)
+
+
+def _random(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]:
     units = table.group if split.by == "group" else table.name
     scored = sorted({unit for unit, score in zip(units, table.score, strict=True) if math.isfinite(score)})
     if not scored:
         return tuple("train" for _ in units)
     if len(scored) < 2:
         raise InputError(f"{table.dataset}: has one group of scored images ({scored[0]}); a split needs two.")
-    ranked = _ranked(scored, seed, "split", table.dataset)
-    if split.test is None:
+    ranked = _ranked(scored, seed, "split", table.split_as or table.dataset)
+    if split.stratify:
+        test = _stratified_test(ranked, table, float(split.train))
+        unused: set[str] = set()
+    elif split.test is None:
         count = min(max(_floor(split.train * len(scored)), 1), len(scored) - 1)
         test, unused = set(ranked[count:]), set()
     else:
@@ -179,6 +192,7 @@ class _Draw:
         self.parts = parts
         self.seed = seed
         self.roles: list[Role] = ["unused"] * len(table)
+        self.stream = table.split_as or table.dataset
         self.scored = np.isfinite(table.score)
         # Groups from which validation images were drawn: what remains of them stays unused.
         self.closed: set[str] = set()
@@ -241,7 +255,7 @@ class _Draw:
             raise InputError(f"{self.table.dataset}: {len(groups)} group(s) of scored training images; validation "
                              f"needs two.")
         count = min(max(_round(share * len(groups)), 1), len(groups) - 1)
-        chosen = set(_ranked(groups, self.seed, "validation", self.table.dataset)[:count])
+        chosen = set(_ranked(groups, self.seed, "validation", self.stream)[:count])
         held = [row for row in rows if self.table.group[row] in chosen]
         return [row for row in rows if self.table.group[row] not in chosen], held
 
@@ -259,7 +273,7 @@ class _Draw:
 
     def _first(self, rows: list[int], count: int, purpose: str, stratified: bool) -> list[int]:
         row_of = {self.table.name[row]: row for row in rows}
-        ranked = [row_of[name] for name in _ranked(row_of, self.seed, purpose, self.table.dataset)]
+        ranked = [row_of[name] for name in _ranked(row_of, self.seed, purpose, self.stream)]
         return (_interleaved(ranked, self.table) if stratified else ranked)[:count]
 
     def _rows(self, *parts: Part) -> list[int]:
@@ -279,6 +293,19 @@ def _interleaved(ranked: list[int], table: Table) -> list[int]:
         inside = sorted(stratum.tolist(), key=position.__getitem__)
         order += [((k + 0.5) / len(inside), position[row], row) for k, row in enumerate(inside)]
     return [row for _, _, row in sorted(order)]
+
+
+def _stratified_test(ranked: Sequence[str], table: Table, train: float) -> set[str]:
+    """The images beyond the training share of every class of the scores, or, of many scores, every tenth."""
+    score = dict(zip(table.name, table.score.tolist(), strict=True))
+    values = sorted({score[name] for name in ranked})
+    if len(values) <= _CLASSES:
+        strata = [[name for name in ranked if score[name] == value] for value in values]
+    else:
+        position = {name: k for k, name in enumerate(ranked)}
+        by_score = np.array_split(np.array(sorted(ranked, key=lambda name: (score[name], position[name]))), _STRATA)
+        strata = [sorted(map(str, stratum), key=position.__getitem__) for stratum in by_score]
+    return {name for stratum in strata for name in stratum[_floor(train * len(stratum)) :]}
 
 
 def _from_file(table: Table, path: Path) -> tuple[Part, ...]:

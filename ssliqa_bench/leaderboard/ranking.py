@@ -71,6 +71,8 @@ def remarks(row: Row) -> list[Remark]:
             found.append(Remark(f"*{field}*: {sentence}", field))
     for reason in dict.fromkeys(run["leak"]["reason"] for run in runs if run.get("leak")):
         found.append(Remark(f"*leak*: images stand in two roles, allowed because: {reason}", "leak"))
+    if withheld := sorted({name for run in runs for name in run.get("withheld") or ()}):
+        found.append(Remark(f"names and scores of {', '.join(withheld)} are not passed on: not recomputable here"))
     found += [Remark(sentence) for sentence in _skipped(row)]
     if row.about["trained_on"] == "unknown":
         found.append(Remark("which datasets its weights were trained on is unknown"))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
+from torch import nn
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.images import ImageSet
@@ -20,13 +21,14 @@ class Needs:
     """What a learner must be given; the runner withholds everything that is not asked for here.
 
     `labels`: labeled images; without, the method learns nothing. `unlabeled`: an unlabeled side.
-    `distribution`, `rating_std`: rating statistics of the labeled images.
+    `distribution`, `rating_std`: rating statistics of the labeled images; "where known" is for a learner that does
+    without them on a dataset that has none.
     """
 
     labels: bool = True
     unlabeled: bool = False
-    distribution: bool = False
-    rating_std: bool = False
+    distribution: bool | Literal["where known"] = False
+    rating_std: bool | Literal["where known"] = False
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,10 @@ class Learner(ABC):
     def work(self, labeled: int, unlabeled: int) -> Work | None:
         """What training on so many images of either side takes, for estimates; None where the learner does not say."""
         return None
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The networks that training builds, by the names under which their parameters are counted; may be none."""
+        return {}
 
     @abstractmethod
     def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:

@@ -10,12 +10,20 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
+from torch import nn
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.base import Learner, Needs, Predictor, Work
+from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.loop import Schedule, drawn_rows
-from ssliqa_bench.training.quality import QualityPredictor, build_model, stored_model, train_on_scores
+from ssliqa_bench.training.quality import (
+    QualityPredictor,
+    build_backbone,
+    build_model,
+    stored_model,
+    train_on_scores,
+)
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact
@@ -84,6 +92,10 @@ class Supervised(Learner):
     def work(self, labeled: int, unlabeled: int) -> Work | None:
         """Every image once per epoch."""
         return Work(labeled * int(self.params["crops"]) * int(self.params["epochs"]))
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """One model, whatever the stages."""
+        return {"model": QualityModel(build_backbone(self.params["backbone"]))}
 
     def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:
         """Mean over the fixed test crops."""

@@ -81,6 +81,7 @@ class ResolvedBackbone:
     about: About
     input_size: int | None = None
     weights: WeightsFacts | None = None
+    weights_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +200,8 @@ class Registry:
         about = (facts or built).about
         size = (facts or built).input_size
         weights = facts.weights if facts else None
-        return ResolvedBackbone(full if colon else built.name, built.class_path, arguments, about, size, weights)
+        name = full if colon else built.name
+        return ResolvedBackbone(name, built.class_path, arguments, about, size, weights, built.weights_of)
 
     def backbones_of(self, method: ResolvedMethod) -> dict[str, ResolvedBackbone]:
         """The backbones that a method's parameters name, by parameter: `backbone`, and all that end in `_backbone`."""

@@ -190,6 +190,7 @@ class DatasetEntry(_Entry):
         direction: of the native scores; tables are higher-is-better whatever it is.
         rating_statistics: the spread column is that of the ratings, not of their mean.
         split_by: what a split by group keeps together.
+        split_as: the dataset whose random splits it shares, having the same images under the same names.
         working_size: whole images as they are, or resized to this short side (pixels) first.
         recipe: parameters that methods use here by default, "demo" for the demo kind, else "paper".
         labels_redistributable: its scores may be passed on.
@@ -219,6 +220,7 @@ class DatasetEntry(_Entry):
     )
     rating_statistics: StrictBool = False
     split_by: Literal["group", "image"] = "group"
+    split_as: Name | None = None
     working_size: WorkingSize | None = None
     subsets: dict[str, SubsetRule] = {}
     recipe: Name
@@ -295,17 +297,22 @@ class SplitFields(_Model):
     """How images go to train and test. A split depends on these, the dataset and the seed, on nothing else.
 
     `train` is the share of training groups (floor of train × n), or with `test` a count of them: what is left over is
-    unused. `by: image` ignores the groups.
+    unused. `by: image` ignores the groups. `stratify` keeps that share in every class, or every tenth, of the scores.
+    `within` takes only the images of one part of the dataset's own split; the others are unused.
     """
 
     rule: Literal["random", "official", "file"] = "random"
     train: Annotated[StrictInt | StrictFloat, Field(gt=0)] = 0.8
     test: Annotated[StrictInt, Field(ge=1)] | None = None
     by: Literal["group", "image"] = "group"
+    stratify: StrictBool = False
+    within: Literal["train", "validation", "test"] | None = None
     file: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> SplitFields:
+        if self.stratify and (self.rule != "random" or self.by != "image" or isinstance(self.train, int)):
+            raise _wrong("true", "true only with rule: random, by: image and train as a share", "stratify")
         if (self.rule == "file") != (self.file is not None):
             found = "a file without rule: file" if self.file else "nothing"
             raise _wrong(found, "a file with rule: file, and only then", "file")
@@ -362,6 +369,7 @@ class BackboneEntry(_Entry):
         prefix: the entry NAME stands for all backbones `NAME:X`; X is passed as this argument.
         stands_for: facts about one backbone of a prefix, such as timm:vit_small_patch16_224.
         input_size: side of the square input in pixels; null where any size works.
+        weights_of: the backbone whose published weights a part of this one starts from.
     """
 
     class_path: ClassPath | None = Field(None, alias="class")
@@ -370,6 +378,7 @@ class BackboneEntry(_Entry):
     arguments: ParamSet = {}
     input_size: Count | None = None
     weights: WeightsFacts | None = None
+    weights_of: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> BackboneEntry:

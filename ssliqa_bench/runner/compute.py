@@ -199,8 +199,8 @@ def make_sets(plan: Plan, learner: Learner, sources: Mapping[str, Source]) -> Le
     return build_sets(
         sources,
         labels_for_unlabeled=plan.method.unlabeled_role == "labeled",
-        distribution=learner.needs.distribution,
-        rating_std=learner.needs.rating_std,
+        distribution=bool(learner.needs.distribution),
+        rating_std=bool(learner.needs.rating_std),
         srcc=srcc,
         transductive=[(str(pair.unlabeled), row) for row in transductive_rows(pair, plan.roles, plan.protocol)],
     )
@@ -230,7 +230,7 @@ def _check_sets(plan: Plan, learner: Learner, sets: LearnerSets) -> None:
     if not sets.tests:
         raise InputError(f"{plan.spec}: no dataset of the run has a test part.")
     for name, wanted in (("distribution", learner.needs.distribution), ("rating_std", learner.needs.rating_std)):
-        if wanted and sets.labeled is not None and getattr(sets.labeled, name) is None:
+        if wanted is True and sets.labeled is not None and getattr(sets.labeled, name) is None:
             raise InputError(
                 f'Method "{plan.method.name}" needs the column {name}, which {plan.spec.pair.labeled} '
                 f'does not have. "ssliqa-bench list datasets" shows which datasets do.'

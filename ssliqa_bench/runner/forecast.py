@@ -156,20 +156,22 @@ class Forecaster:
         if not stages:
             cost = self._metric_cost(method, entries)
             return None if cost is None else cost * sum(test.values()), 0
-        if work is None or len(built) != 1 or "crop" not in method.params:
+        costs = [self._backbone_cost(b, int(method.params.get("crop") or 0)) for b in built.values()]
+        known = [cost for cost in costs if cost is not None]
+        if work is None or not known or len(known) < len(costs):
             return None, 0
-        cost = self._backbone_cost(next(iter(built.values())), int(method.params["crop"]))
-        if cost is None:
-            return None, 0
+        # Where several networks learn, the smallest is the model in every method that we know of.
+        model = min(known, key=lambda cost: cost.parameters)
         read = work.read + sum(test.values()) * int(method.params.get("test_crops", 1)) * len(stages)
-        return work.learned * cost.learned + read * cost.read, 4 * cost.parameters * len(stages)
+        learned = work.learned * sum(cost.learned for cost in known)
+        return learned + read * model.read, 4 * model.parameters * len(stages)
 
     def _backbone_cost(self, built: dict[str, Any], crop: int) -> _Cost | None:
         key = canonical_json([built, crop])
         if key not in self._costs:
             try:
                 self._costs[key] = _measure(built, crop, self._settings)
-            except (InputError, RuntimeError):
+            except (AssertionError, InputError, RuntimeError, ValueError):
                 self._costs[key] = None
         return self._costs[key]
 

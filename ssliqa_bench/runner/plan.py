@@ -22,7 +22,7 @@ from ssliqa_bench.files import digest, finite_or_none
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind
-from ssliqa_bench.runner.weights import WeightsFile, resolve_method_weights, resolve_weights
+from ssliqa_bench.runner.weights import WeightsFile, file_param, resolve_method_weights, resolve_weights
 from ssliqa_bench.store.code import code_hashes, imported_packages
 from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.provenance import library_versions
@@ -104,12 +104,8 @@ class Plan:
 
     @property
     def params(self) -> dict[str, Any]:
-        """Parameters as stages get them: names of backbones replaced by what they stand for."""
-        resolved = {
-            name: {"class": backbone.class_path, "arguments": dict(backbone.arguments)}
-            for name, backbone in self.backbones.items()
-        }
-        return {**self.method.params, **resolved}
+        """Parameters as a learner gets them: names of backbones replaced by what they stand for."""
+        return learner_params(self.method, self.backbones)
 
     @property
     def device(self) -> str:
@@ -228,6 +224,15 @@ def tolerated(check: Callable[[], None], settings: Settings) -> tuple[str, ...]:
     return ()
 
 
+def learner_params(method: ResolvedMethod, backbones: Mapping[str, ResolvedBackbone]) -> dict[str, Any]:
+    """Parameters as a learner gets them: names of backbones replaced by what they stand for."""
+    resolved = {
+        name: {"class": backbone.class_path, "arguments": dict(backbone.arguments)}
+        for name, backbone in backbones.items()
+    }
+    return {**method.params, **resolved}
+
+
 def cell_of(spec: RunSpec) -> dict[str, Any]:
     """What a board calls one cell, of a run as asked for; canonical where the spec is (that of a plan)."""
     return {
@@ -256,7 +261,7 @@ def _resolve(
     weights = {
         name: found
         for name, backbone in backbones.items()
-        if (found := resolve_weights(backbone, method.params, settings.cache_root, download=settings.download))
+        if (found := resolve_weights(backbone, method.params, settings.cache_root, name, download=settings.download))
         is not None
     }
     if method.weights is not None:
@@ -289,8 +294,10 @@ def _canonical(
 ) -> ResolvedMethod:
     """One value for what is the same: a backbone's canonical name, and a weights file by what it holds."""
     told: dict[str, Any] = {name: backbone.name for name, backbone in backbones.items()}
-    if method.params.get("weights_file") is not None:
-        told["weights_file"] = next((f"sha256:{w.sha256}" for w in weights.values()), None)
+    for name in backbones:
+        option = file_param(name, method.params)
+        if method.params.get(option) is not None:
+            told[option] = f"sha256:{weights[name].sha256}" if name in weights else None
     overrides = {name: told.get(name, value) for name, value in method.overrides.items()}
     return replace(method, params={**method.params, **told}, overrides=overrides)
 

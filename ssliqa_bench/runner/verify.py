@@ -4,53 +4,112 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ssliqa_bench.datasets.base import load_table
+from ssliqa_bench.datasets.splits import assign_roles
 from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
+from ssliqa_bench.registry.lookup import Registry
+from ssliqa_bench.runner.execute import spec_of
+from ssliqa_bench.runner.plan import Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import Predictions, read_facts, read_predictions, record_folders
 
 _TOLERANCE = 1e-9
 
 
-def verify_store(store: Path) -> tuple[list[str], int]:
-    """Everything that does not hold, one line each, and how many records were looked at."""
+@dataclass
+class Verification:
+    """What was found in a store.
+
+    Attributes:
+        records: how many were looked at.
+        problems: everything that does not hold, one line each.
+        not_recomputable: "key: dataset" where names and scores were not passed on and the dataset is not at hand.
+    """
+
+    records: int = 0
+    problems: list[str] = field(default_factory=list)
+    not_recomputable: list[str] = field(default_factory=list)
+
+
+def verify_store(store: Path, registry: Registry, settings: Settings) -> Verification:
+    """Check all checksums of a store and compute all its metrics again."""
     if not store.is_dir():
         raise InputError(f"{store}: there is no such store. Name its folder with --store.")
-    problems: list[str] = []
-    folders = record_folders(store)
-    for folder in folders:
+    found = Verification()
+    for folder in record_folders(store):
+        found.records += 1
         try:
             facts = read_facts(folder)
-            problems += [f"{folder.name[:12]}: {text}" for text in _problems(facts, read_predictions(folder))]
+            _look(found, facts, read_predictions(folder), registry, settings)
         except CorruptFileError as error:
-            problems.append(str(error))
-    return problems + ArtifactStore(store).damaged(), len(folders)
+            found.problems.append(str(error))
+    found.problems += ArtifactStore(store).damaged()
+    return found
 
 
-def _problems(facts: Mapping[str, Any], predictions: Predictions) -> list[str]:
+def _look(
+    found: Verification, facts: Mapping[str, Any], predictions: Predictions, registry: Registry, settings: Settings
+) -> None:
+    short = facts["key"][:12]
     if facts["evaluation_version"] != EVALUATION_VERSION:
-        return [
-            f"evaluated by version {facts['evaluation_version']}, this is version {EVALUATION_VERSION}; run it again"
-        ]
-    found = []
+        found.problems.append(
+            f"{short}: evaluated by version {facts['evaluation_version']}, this is version {EVALUATION_VERSION}; run "
+            f"it again"
+        )
+        return
     for dataset, stated in facts["metrics"].items():
         rows = predictions.of(dataset)
-        scores, values = np.array(rows.score, dtype=np.float64), np.array(rows.prediction)
-        if input_checksum(rows.image, scores, values) != facts["evaluation_inputs"][dataset]:
-            found.append(f"{dataset}: scores and predictions are not those its metrics were computed from")
+        names, scores = rows.image, np.array(rows.score, dtype=np.float64)
+        if dataset in facts.get("withheld", ()):
+            at_hand = _names_and_scores(facts, dataset, registry, settings)
+            if at_hand is None:
+                found.not_recomputable.append(f"{short}: {dataset}")
+                continue
+            names, scores = at_hand
+        values = np.array(rows.prediction)
+        if len(names) != len(values) or input_checksum(names, scores, values) != facts["evaluation_inputs"][dataset]:
+            found.problems.append(
+                f"{short}: {dataset}: scores and predictions are not those its metrics were computed from"
+            )
             continue
         again = evaluate(values, scores, mapping=facts["protocol"]["mapping"])
-        found += [
-            f"{dataset}: {name} is stated as {stated[name]}, computed as {value}"
+        found.problems += [
+            f"{short}: {dataset}: {name} is stated as {stated[name]}, computed as {value}"
             for name, value in again.items()
             if not _equal(stated[name], value)
         ]
-    return found
+
+
+def _names_and_scores(
+    facts: Mapping[str, Any], dataset: str, registry: Registry, settings: Settings
+) -> tuple[tuple[str, ...], Any] | None:
+    """Names and scores of the test images of a record in the order of their content; None without the dataset."""
+    from ssliqa_bench.datasets.cache import open_pixels
+    from ssliqa_bench.datasets.fingerprint import fingerprint
+    from ssliqa_bench.runner.sets import Source, test_set
+
+    spec = spec_of(facts)
+    try:
+        entry, protocol = registry.dataset(dataset), registry.protocol(spec.protocol)
+        table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
+        roles = assign_roles(
+            spec.pair, {dataset: table}, protocol, spec.seed, spec.budget, spec.unlabeled_budget
+        )[dataset]
+        mark = fingerprint(table, settings.cache_root)
+        pixels = open_pixels(table, mark, entry.working_size, settings.cache_root, skip_bad=True)
+    except InputError:
+        return None
+    if mark != facts["datasets"][dataset]["fingerprint"]:
+        return None
+    tested = test_set(Source(table, ["unused" if k in pixels.bad else role for k, role in enumerate(roles)], pixels))
+    return tested.names, tested.scores
 
 
 def _equal(stated: Any, computed: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -43,6 +43,7 @@ class Published:
         address: of the file.
         folder: where its library looks for it on this machine; "" for the cache of the Hugging Face hub.
         file: its name there.
+        option: the parameter that names a local file instead, for messages.
         of_network: of a network that could also start from random weights.
     """
 
@@ -50,6 +51,7 @@ class Published:
     address: str
     folder: str
     file: str
+    option: str = "weights_file"
     of_network: bool = True
 
     @property
@@ -91,18 +93,31 @@ class Published:
             raise InputError(
                 f"Pretrained weights of {self.what} are not on this machine, and {self.address} cannot be fetched "
                 f"({error}). Fetch that file elsewhere and put it {place}anywhere and name it with --set "
-                f"weights_file=FILE.{random}"
+                f"{self.option}=FILE.{random}"
             ) from error
 
 
+def file_param(param: str, params: Mapping[str, Any]) -> str:
+    """The parameter that names a local weights file for the backbone of a parameter: `teacher_weights_file` for
+    `teacher_backbone` where a method has it, else `weights_file`."""
+    own = param.removesuffix("backbone") + "weights_file"
+    return own if own in params else "weights_file"
+
+
 def resolve_weights(
-    backbone: ResolvedBackbone, params: Mapping[str, Any], cache_root: Path, *, download: bool = True
+    backbone: ResolvedBackbone,
+    params: Mapping[str, Any],
+    cache_root: Path,
+    param: str = "backbone",
+    *,
+    download: bool = True,
 ) -> WeightsFile | None:
     """The weights that a backbone starts from; None where random values were asked for.
 
     Args:
         params: of the method; `pretrained` false means random values, `weights_file` names a local file to be
             taken instead of the published ones ("sha256:…" as a record states it: known by its hash alone).
+        param: which of them names the backbone; its weights file goes by `file_param`.
         download: whether a file that is not on this machine is fetched.
 
     Raises:
@@ -110,8 +125,9 @@ def resolve_weights(
     """
     if not params.get("pretrained"):
         return None
-    given = _given(params, cache_root)
-    return given or _found(published_weights(backbone, cache_root), cache_root, download)
+    option = file_param(param, params)
+    given = _given(params, cache_root, option)
+    return given or _found(published_weights(backbone, cache_root, option), cache_root, download)
 
 
 def resolve_method_weights(
@@ -119,30 +135,33 @@ def resolve_method_weights(
 ) -> WeightsFile:
     """The parameter file of a metric, as `resolve_weights`."""
     file = facts.file or Path(urlparse(facts.source).path).name
-    published = Published(f'method "{method}"', facts.source, str(torch_hub() / "pyiqa"), file, False)
+    published = Published(f'method "{method}"', facts.source, str(torch_hub() / "pyiqa"), file, of_network=False)
     return _given(params, cache_root) or _found(published, cache_root, download)
 
 
-def published_weights(backbone: ResolvedBackbone, cache_root: Path) -> Published:
+def published_weights(backbone: ResolvedBackbone, cache_root: Path, option: str = "weights_file") -> Published:
     """Where the weights of a backbone are published: as its registry entry says, else as its library does.
+
+    Args:
+        option: the parameter by which a local file could be named instead, for messages.
 
     Raises:
         InputError: nowhere.
     """
-    what = f"backbone {backbone.name}"
+    what = f"backbone {backbone.weights_of or backbone.name}"
     if backbone.weights is not None:
-        return _from_facts(what, backbone.weights)
-    library, _, model = backbone.name.partition(":")
+        return _from_facts(what, backbone.weights, option)
+    library, _, model = (backbone.weights_of or backbone.name).partition(":")
     if library not in _LIBRARIES:
         raise InputError(
             f'Backbone "{backbone.name}" has no published weights: use --set pretrained=false for random '
-            f"initial weights, or --set weights_file=FILE."
+            f"initial weights, or --set {option}=FILE."
         )
-    kept = cache_root / "weights" / f"{digest(backbone.name)[:32]}.json"
+    kept = cache_root / "weights" / f"{digest(backbone.weights_of or backbone.name)[:32]}.json"
     try:
-        return Published(**read_sealed(kept, kind=_KIND))
+        return replace(Published(**read_sealed(kept, kind=_KIND)), option=option)
     except (FileNotFoundError, CorruptFileError, TypeError):
-        found = _LIBRARIES[library](what, model)
+        found = _LIBRARIES[library](what, model, option)
         write_sealed(kept, asdict(found), kind=_KIND)
         return found
 
@@ -153,15 +172,15 @@ def torch_hub() -> Path:
     return Path(home).expanduser() / "hub"
 
 
-def _given(params: Mapping[str, Any], cache_root: Path) -> WeightsFile | None:
-    given = params.get("weights_file")
+def _given(params: Mapping[str, Any], cache_root: Path, option: str = "weights_file") -> WeightsFile | None:
+    given = params.get(option)
     if given is None:
         return None
     if str(given).startswith("sha256:"):
         return WeightsFile(None, str(given).removeprefix("sha256:"))
     path = Path(str(given)).expanduser().absolute()
     if not path.is_file():
-        raise InputError(f"--set weights_file={given}: there is no such file.")
+        raise InputError(f"--set {option}={given}: there is no such file.")
     return WeightsFile(str(path), _sha256(path, cache_root))
 
 
@@ -180,16 +199,17 @@ def _sha256(path: Path, cache_root: Path) -> str:
     return file_hashes([str(path)], cache=Path(cache_root) / "hashes" / "weights.json")[str(path)]
 
 
-def _from_facts(what: str, facts: WeightsFacts) -> Published:
+def _from_facts(what: str, facts: WeightsFacts, option: str) -> Published:
     address = urlparse(facts.source)
     if address.hostname == _HUB:
         file = facts.file or "model.safetensors"
         repository = "/".join(address.path.split("/")[1:3])
-        return Published(what, f"https://{_HUB}/{repository}/resolve/main/{file}", "", file)
-    return Published(what, facts.source, str(torch_hub() / "checkpoints"), facts.file or Path(address.path).name)
+        return Published(what, f"https://{_HUB}/{repository}/resolve/main/{file}", "", file, option)
+    file = facts.file or Path(address.path).name
+    return Published(what, facts.source, str(torch_hub() / "checkpoints"), file, option)
 
 
-def _of_timm(what: str, model: str) -> Published:
+def _of_timm(what: str, model: str, option: str) -> Published:
     import timm
     from timm.models import get_pretrained_cfg
 
@@ -197,23 +217,23 @@ def _of_timm(what: str, model: str) -> Published:
     repository = getattr(settings, "hf_hub_id", None)
     if repository is None:
         raise InputError(
-            f"timm publishes no weights for {what}. Use --set weights_file=FILE, or --set pretrained=false for "
+            f"timm publishes no weights for {what}. Use --set {option}=FILE, or --set pretrained=false for "
             f"random initial weights."
         )
     if repository.endswith("/"):
         repository += model
     file = getattr(settings, "hf_hub_filename", None) or "model.safetensors"
-    return Published(what, f"https://{_HUB}/{repository}/resolve/main/{file}", "", file)
+    return Published(what, f"https://{_HUB}/{repository}/resolve/main/{file}", "", file, option)
 
 
-def _of_torchvision(what: str, model: str) -> Published:
+def _of_torchvision(what: str, model: str, option: str) -> Published:
     from torchvision import models
 
     try:
         address = models.get_model_weights(model).DEFAULT.url  # type: ignore[attr-defined]
     except ValueError as error:
         raise InputError(f"torchvision does not know {what}.") from error
-    return Published(what, address, str(torch_hub() / "checkpoints"), Path(urlparse(address).path).name)
+    return Published(what, address, str(torch_hub() / "checkpoints"), Path(urlparse(address).path).name, option)
 
 
 _LIBRARIES = {"timm": _of_timm, "torchvision": _of_torchvision}

@@ -7,6 +7,7 @@ that a record can gain predictions on further datasets without ever being seen h
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,6 +82,35 @@ def write_record(store: Path, facts: Mapping[str, Any], predictions: Predictions
         if older != current:
             older.unlink(missing_ok=True)
     return folder
+
+
+def export_record(folder: Path, target: Path) -> list[str]:
+    """Copy a record into another store, leaving out what may not be passed on.
+
+    Of datasets whose scores are not redistributable, names and scores stay behind. Their predictions go along, in the
+    order of the images' content, and their metrics with the checksum of what they were computed from: who has the
+    dataset can compute them again.
+
+    Returns:
+        The datasets whose names and scores were left out.
+    """
+    facts, predictions = read_facts(folder), read_predictions(folder)
+    withheld = [name for name, told in facts["datasets"].items() if not told["labels_redistributable"]]
+    withheld += [name for name in facts.get("withheld", ()) if name not in withheld]
+    parts = [_nameless(predictions.of(n)) if n in withheld else predictions.of(n) for n in facts["metrics"]]
+    kept = join_predictions(parts)
+    body = {name: value for name, value in facts.items() if name != "predictions_sha256"}
+    if withheld:
+        body["withheld"] = withheld
+        if body.get("leak"):  # what was found names images
+            body["leak"] = {**body["leak"], "found": [f"{len(body['leak']['found'])} findings, not passed on"]}
+    write_record(target, body, kept)
+    return withheld
+
+
+def _nameless(rows: Predictions) -> Predictions:
+    n = len(rows.image)
+    return Predictions(("",) * n, rows.role, rows.dataset, (math.nan,) * n, rows.prediction)
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -24,11 +24,16 @@ from ssliqa_bench.types import IntArray
 @dataclass(frozen=True)
 class View:
     """How crops are drawn: `crops` squares of side `crop` pixels, each flipped left-right with probability 1/2
-    where `flip` is set. An image smaller than the crop is enlarged until its short side fits."""
+    where `flip` is set. An image smaller than the crop is enlarged until its short side fits.
+
+    `size` (height, width) is that to which larger images are reduced first; one that is smaller in either keeps
+    its own.
+    """
 
     crop: int
     crops: int = 1
     flip: bool = False
+    size: tuple[int, int] | None = None
 
 
 def draw(
@@ -49,7 +54,7 @@ def draw(
     """
     out = np.empty((len(positions), view.crops, view.crop, view.crop, 3), dtype=np.uint8)
     for k, position in enumerate(positions):
-        pixels = at_least(images[int(position)], view.crop)
+        pixels = at_least(at_most(images[int(position)], view.size), view.crop)
         visit = int(visits[k]) if visits is not None else 0
         random = images.generator(int(position), *purpose, *([visit] if visit else []))
         tops, lefts = _corners(pixels, view, random)
@@ -62,7 +67,14 @@ def draw(
 
 def test_crops(images: ImageSet, positions: Sequence[int] | IntArray, view: View) -> torch.Tensor:
     """The crops an image is judged by, the same in every run; never flipped. Shape as `draw`."""
-    return draw(images, positions, View(view.crop, view.crops), "test crops")
+    return draw(images, positions, View(view.crop, view.crops, size=view.size), "test crops")
+
+
+def at_most(pixels: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:
+    """The image itself, or reduced (bicubic) to a size (height, width) that it exceeds in neither or both."""
+    if size is None or pixels.shape[:2] == size or pixels.shape[0] < size[0] or pixels.shape[1] < size[1]:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((size[1], size[0]), Image.Resampling.BICUBIC))
 
 
 def at_least(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -68,6 +68,30 @@ def test_show_params_tells_what_sets_each_value(capsys: pytest.CaptureFixture[st
     assert entry["origins"]["demo"].keys() == entry["parameters"]["demo"].keys()
 
 
+def test_show_params_counts_the_networks(capsys: pytest.CaptureFixture[str]) -> None:
+    text = output(capsys, "show", "ssliqa", "--params")
+    paper = text.split("\n\nrecipe paper\n")[1].split("\n\nrecipe ")[0]
+    lines = [" ".join(line.split()) for line in paper.splitlines()]
+    assert lines[-5:] == [
+        "network parameters rounded",
+        "student 2,470,981 2.5 M",
+        "teacher 45,255,749 45.3 M",
+        "together 47,726,730 47.8 M",
+        "student / teacher 5.52%",
+    ]
+    entry = document(capsys, "show", "ssliqa", "--params")["entries"][0]
+    assert entry["networks"]["paper"] == {"student": 2_470_981, "teacher": 45_255_749}
+    assert "networks" not in document(capsys, "show", "ssliqa")["entries"][0]
+    assert "rounded" not in output(capsys, "show", "piqe", "--params")  # a metric has no network of ours
+
+
+def test_networks_that_cannot_be_made_are_said_in_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("methods:\n  mine: {extends: ssliqa, params: {teacher_backbone: 'timm:test_vit'}}\n")
+    text = output(capsys, "show", "mine", "--params", "--registry", str(file))
+    assert 'networks not counted: Backbone "timm:test_vit"' in text and "labeled_batch" in text
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [

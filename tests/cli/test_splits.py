@@ -87,3 +87,72 @@ def test_written_to_a_file(registry: Path) -> None:
 def test_wrong_names(registry: Path, words: tuple[str, ...], message: str) -> None:
     result = export(registry, *words)
     assert isinstance(result.exception, InputError) and message in str(result.exception)
+
+
+def command(registry: Path, *words: str) -> int:
+    from ssliqa_bench.cli.app import main
+
+    return main(["splits", *words, "--registry", str(registry)])
+
+
+def test_hashes_are_those_of_the_roles(registry: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(registry, "hash", "standard", "mine", "--seeds", "3") == 0
+    found = rows(capsys.readouterr().out)
+    known = load_registry([registry])
+    table = load_table(known.dataset("mine"), Path("nowhere"), registry.parent / "cache")
+    for seed, row in enumerate(found):
+        roles = assign_roles(known.pair("mine"), {"mine": table}, known.protocol("standard"), seed)
+        assert row == {"protocol": "standard", "pair": "mine", "dataset": "mine", "seed": str(seed),
+                       "split_hash": split_hash(table, roles["mine"])}  # fmt: skip
+    assert len({row["split_hash"] for row in found}) == 3
+
+
+def test_a_published_split_becomes_a_protocol(
+    registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.txt").write_text("".join(f"{k}, PHOTO.png\n" for k in range(6)))
+    (tmp_path / "test.txt").write_text("6, photo.png\r\n7, photo.png\r\n\r\n")
+    assert command(registry, "import", "paper", "mine", "--train", "train.txt", "--test", "test.txt") == 0
+    assert "train 6" in capsys.readouterr().err
+    from ssliqa_bench.cli.app import main
+
+    files = ["--registry", str(registry), "--registry", "paper.yaml"]
+    assert main(["splits", "export", "paper", "mine", *files]) == 0
+    told = Counter(row["role"] for row in rows(capsys.readouterr().out))
+    assert told == {"labeled": 6, "test": 2, "unused": 2}
+    assert command(registry, "import", "paper", "mine", "--train", "train.txt", "--test", "test.txt") == 2
+    assert "--force" in capsys.readouterr().err
+
+
+def test_an_exported_split_can_be_imported(
+    registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(registry, "export", "standard", "mine", "--seed", "4", "--out", "four.csv") == 0
+    assert command(registry, "import", "four", "mine", "four.csv", "--out", "again.yaml") == 0
+    capsys.readouterr()
+    known = load_registry([registry, tmp_path / "again.yaml"])
+    table = load_table(known.dataset("mine"), Path("nowhere"), tmp_path / "cache")
+    ours, theirs = (assign_roles(known.pair("mine"), {"mine": table}, known.protocol(name), 4)["mine"]
+                    for name in ("standard", "four"))  # fmt: skip
+    assert ours == theirs
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("11, photo.png\n", '"11, photo.png"'),
+        ("1, photo.png\n1, photo.png\n", "listed already"),
+        ("\n", "name no image"),
+    ],
+)
+def test_lists_that_do_not_fit_are_refused(
+    registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str, message: str
+) -> None:
+    (tmp_path / "train.txt").write_text(content)
+    out = tmp_path / "p.yaml"
+    assert command(registry, "import", "p", "mine", "--train", str(tmp_path / "train.txt"), "--out", str(out)) == 2
+    assert message in capsys.readouterr().err and not out.exists()
+    assert command(registry, "import", "p", "mine", "--out", str(out)) == 2
+    assert command(registry, "import", "standard", "mine", "--train", str(tmp_path / "train.txt")) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -93,7 +94,9 @@ def test_verify_finds_nothing_wrong_with_a_good_store(finished: Bench) -> None:
     before = finished.files()
     code, out, _ = finished("store", "verify")
     assert code == 0 and "2 records checked, 0 problems" in out
-    assert json.loads(finished("store", "verify", "--json")[1]) == {"records": 2, "problems": []}
+    assert json.loads(finished("store", "verify", "--json")[1]) == {
+        "records": 2, "problems": [], "not_recomputable_here": []
+    }
     assert finished.files() == before
 
 
@@ -157,3 +160,42 @@ def test_the_committed_golden_record_verifies(tmp_path: Path, bench: Bench) -> N
     code, out, _ = bench("store", "verify")
     assert "1 records checked" in out and (code == 0 or "evaluated by version 1" in out)
     assert json.loads(bench("store", "ls", "--json")[1])["runs"][0]["method"] == "supervised"
+
+
+def test_an_exported_record_holds_no_name_and_no_score_that_may_not_be_passed_on(
+    finished: Bench, tmp_path: Path
+) -> None:
+    out = tmp_path / "passed-on"
+    key = finished.key("ssiqa")
+    code, _, err = finished("store", "export", str(out), key[:12])
+    assert code == 0 and "tiny-a, tiny-b" in err and "stayed behind" in err
+    from pyarrow import parquet
+
+    (file,) = (out / "records" / key).glob("*.parquet")
+    rows = parquet.read_table(file).to_pylist()
+    ours = finished.predictions(key)
+    assert {row["image"] for row in rows} == {""} and all(math.isnan(row["score"]) for row in rows)
+    assert sorted(row["prediction"] for row in rows) == sorted(ours.values())
+    facts = json.loads((out / "records" / key / "facts.json").read_text())
+    assert facts["withheld"] == ["tiny-a", "tiny-b"] and facts["metrics"] == finished.facts(key)["metrics"]
+    from ssliqa_bench.cli.app import main
+
+    boards = ["leaderboard", "--out", str(tmp_path / "boards"), "--store"]
+    assert main([*boards, str(out)]) == 0
+    finished.capture.readouterr()
+    assert main(["store", "verify", "--store", str(out)]) == 0
+    said = finished.capture.readouterr().out
+    assert said.count("not recomputable here") == 2 and "1 records checked, 0 problems" in said
+    with_data = ["store", "verify", "--registry", str(finished.data / "registry.yaml"), "--store", str(out)]
+    assert main(with_data) == 0
+    assert finished.capture.readouterr().out == "1 records checked, 0 problems.\n"
+    edited = {**facts, "metrics": {**facts["metrics"], "tiny-a": {**facts["metrics"]["tiny-a"], "srcc": 0.123}}}
+    del edited["kind"], edited["schema"], edited["checksum"]
+    write_sealed(out / "records" / key / "facts.json", edited, kind="record")
+    assert main(with_data) == 1
+    assert "srcc is stated as 0.123" in finished.capture.readouterr().out
+
+
+def test_export_refuses_the_store_itself(finished: Bench) -> None:
+    code, _, err = finished("store", "export", str(finished.store))
+    assert code == 2 and "the store itself" in err

@@ -352,3 +352,44 @@ def test_split_files(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(DataError, match=message):
             split_table(table, rule, 0)
+
+
+@given(st.integers(0, 5), st.lists(st.integers(0, 4), min_size=20, max_size=120))
+def test_a_stratified_split_keeps_the_share_of_every_class(seed: int, classes: list[int]) -> None:
+    table = make_table("a", list(range(len(classes))), [float(c) for c in classes])
+    parts = split_table(table, SplitFields(train=0.8, by="image", stratify=True), seed)
+    for value, number in Counter(classes).items():
+        own = [part for part, c in zip(parts, classes, strict=True) if c == value]
+        assert own.count("train") == number * 4 // 5 and own.count("train") + own.count("test") == number
+
+
+def test_many_scores_are_stratified_by_tenths() -> None:
+    table = make_table("a", list(range(200)), list(np.random.default_rng(0).normal(size=200)))
+    parts = split_table(table, SplitFields(train=0.9, by="image", stratify=True), 1)
+    ranked = np.argsort(table.score)
+    for tenth in np.array_split(ranked, 10):
+        assert sum(parts[k] == "test" for k in tenth) == 2
+
+
+@given(st.integers(0, 5), st.integers(1, 30), st.integers(1, 30))
+def test_counts_of_both_parts_leave_the_rest_unused(seed: int, train: int, test: int) -> None:
+    table = make_table("a", [k // 2 for k in range(100)])
+    fields = SplitFields(train=train, test=test, by="group")
+    if train + test > 50:
+        with pytest.raises(InputError, match="asks for"):
+            split_table(table, fields, seed)
+        return
+    parts = split_table(table, fields, seed)
+    counts = Counter(parts)
+    assert (counts["train"], counts["test"], counts["unused"]) == (2 * train, 2 * test, 100 - 2 * train - 2 * test)
+    assert all(parts[2 * k] == parts[2 * k + 1] for k in range(50))
+
+
+def test_datasets_of_the_same_images_share_their_splits() -> None:
+    groups = [k // 3 for k in range(60)]
+    one, other = make_table("a", groups), make_table("b", groups)
+    shared = dataclasses.replace(other, split_as="a")
+    rules = protocol(budget=12)
+    for seed in range(4):
+        roles = [assign_roles(Pair(t.dataset), {t.dataset: t}, rules, seed)[t.dataset] for t in (one, other, shared)]
+        assert roles[0] == roles[2] != roles[1]

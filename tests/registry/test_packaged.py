@@ -64,9 +64,9 @@ def test_every_method_states_what_its_weights_have_seen(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "recipe"), RECIPES)
 def test_every_recipe_resolves_to_a_known_backbone(name: str, recipe: str) -> None:
-    params = resolved(name, recipe)
-    if "backbone" in params:
-        assert REGISTRY.resolve_backbone(str(params["backbone"])).class_path
+    for key, value in resolved(name, recipe).items():
+        if key == "backbone" or key.endswith("_backbone"):
+            assert REGISTRY.resolve_backbone(str(value)).class_path
 
 
 @pytest.mark.parametrize("name", list(REGISTRY.datasets))
@@ -142,6 +142,15 @@ def test_recipe_check_is_demo_with_one_epoch_of_fewer_crops() -> None:
 
 def test_comparators() -> None:
     like = {name: entry.like for name, entry in REGISTRY.methods.items() if entry.like}
-    assert like == {"supervised-long": "ssiqa", "supervised-long-krr": "ssiqa-krr", "oracle": "ssiqa"}
+    assert like == {
+        "supervised-long": "ssiqa",
+        "supervised-long-krr": "ssiqa-krr",
+        "oracle": "ssiqa",
+        "ssliqa-supervised": "ssliqa",
+        "ssliqa-oracle": "ssliqa",
+        "ssliqa-small-supervised": "ssliqa-small",
+        "ssliqa-small-oracle": "ssliqa-small",
+    }
     roles = {name: REGISTRY.resolve_method(name).unlabeled_role for name in METHODS}
-    assert [name for name, role in roles.items() if role == "labeled"] == ["oracle"]
+    told = [name for name, role in roles.items() if role == "labeled"]
+    assert told == ["oracle", "ssliqa-oracle", "ssliqa-small-oracle"]

@@ -157,3 +157,30 @@ def test_weights_that_are_here_are_found_without_torch(
         said.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split(" ", 1))
     assert said[0][0] == said[1][0] == str(file)
     assert said[1][1].strip() == "[]"
+
+
+def test_each_backbone_of_a_method_may_have_a_file_of_its_own(tmp_path: Path) -> None:
+    for role in ("student", "teacher"):
+        (tmp_path / f"{role}.pth").write_bytes(role.encode())
+    params = {
+        "pretrained": True,
+        "student_weights_file": str(tmp_path / "student.pth"),
+        "teacher_weights_file": str(tmp_path / "teacher.pth"),
+    }
+    backbone = load_registry().resolve_backbone("cnniqa")
+    for role in ("student", "teacher"):
+        found = resolve_weights(backbone, params, tmp_path, f"{role}_backbone")
+        assert found is not None and found.sha256 == hashlib.sha256(role.encode()).hexdigest()
+    with pytest.raises(InputError, match="--set teacher_weights_file=.*no such file"):
+        absent = {**params, "teacher_weights_file": str(tmp_path / "none")}
+        resolve_weights(backbone, absent, tmp_path, "teacher_backbone")
+    with pytest.raises(InputError, match="--set student_weights_file=FILE"):
+        resolve_weights(backbone, {**params, "student_weights_file": None}, tmp_path, "student_backbone")
+    shared = {"pretrained": True, "weights_file": str(tmp_path / "student.pth")}
+    assert resolve_weights(backbone, shared, tmp_path, "other_backbone") is not None
+
+
+def test_tres_starts_from_the_weights_of_its_resnet(resolve: Resolve, offline: list[tuple[str, int]]) -> None:
+    with pytest.raises(InputError, match=r"torchvision:resnet50 are not on this machine.*resnet50-\w+\.pth"):
+        resolve("tres", pretrained=True)
+    assert [address for address, _ in offline] == ["download.pytorch.org"]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy.stats import chisquare
 
-from ssliqa_bench.training.views import View, at_least, draw, test_crops
+from ssliqa_bench.training.views import View, at_least, at_most, draw, test_crops
 
 test_crops.__test__ = False  # type: ignore[attr-defined]  # a view, not a test
 
@@ -110,3 +110,35 @@ def test_an_image_that_is_large_enough_stays_as_it_is(made: ModuleType) -> None:
     assert draw(small, [0], View(20, crops=2), 0).shape == (2, 3, 20, 20)
     exact = made.image_set(made.Memory([mapped(2, 16, 16)]))
     assert place(draw(exact, [0], View(16), 0)[0])[:2] == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "shape"),
+    [
+        (768, 1024, (384, 512)),  # KonIQ-10k
+        (512, 512, (384, 512)),
+        (2048, 2048, (384, 512)),
+        (500, 500, (500, 500)),  # LIVE Challenge, narrower than the size
+        (384, 512, (384, 512)),
+        (160, 160, (160, 160)),
+        (300, 700, (300, 700)),
+    ],
+)
+def test_larger_images_are_reduced_to_a_size(height: int, width: int, shape: tuple[int, int]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    reduced = at_most(pixels, (384, 512))
+    assert reduced.shape[:2] == shape and at_most(pixels, None) is pixels
+    if shape == (height, width):
+        assert reduced is pixels
+    else:
+        expected = Image.fromarray(pixels).resize((512, 384), Image.Resampling.BICUBIC)
+        np.testing.assert_array_equal(reduced, expected)
+
+
+def test_crops_are_cut_from_the_reduced_image(made: ModuleType) -> None:
+    source = made.noise(3, 40, 60)
+    reduced = made.Memory([at_most(pixels, (20, 30)) for pixels in source.pictures])
+    reduced.hashes = source.hashes
+    view = View(12, crops=3, size=(20, 30))
+    for cut in (lambda images, v: draw(images, range(3), v, 5), lambda images, v: test_crops(images, range(3), v)):
+        assert torch.equal(cut(made.image_set(source), view), cut(made.image_set(reduced), View(12, crops=3)))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import nn
 
@@ -20,6 +22,27 @@ class Backbone(nn.Module):
     def adapt(self, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The tensors of a published weights file under the names that this network has for them."""
         return stored
+
+    def trunk(self) -> Backbone:
+        """Itself, changed so that its vector is the mean over its last feature map, and rid of all that comes after.
+
+        A network that makes its vector in another way stays as it is.
+
+        Raises:
+            InputError: its last feature map has no height and width.
+        """
+        return self
+
+
+class JudgingBackbone(Backbone):
+    """A network with a quality output of its own, beside its feature vector."""
+
+    @abstractmethod
+    def judge(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Features (n, d), quality (n,) on the learner's [0, 1] scale, and a loss of its own, while training, else 0.
+
+        Crops as `forward` takes them.
+        """
 
 
 class QualityModel(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import torch
+from torch import nn
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.backbones.base import Backbone
@@ -22,6 +23,8 @@ class TimmBackbone(Backbone):
         import timm
 
         super().__init__()
+        self._name = name
+        self._averages_map = False
         try:
             self.network = timm.create_model(name, pretrained=False, num_classes=0, **arguments)
         except RuntimeError as error:
@@ -45,6 +48,37 @@ class TimmBackbone(Backbone):
         change = getattr(family, "checkpoint_filter_fn", None)
         return stored if change is None else dict(change(stored, self.network))
 
+    def trunk(self) -> TimmBackbone:
+        """Averages what timm calls the forward features; parts that these do not run through are dropped."""
+        used: set[nn.Module] = set()
+        hooks = [module.register_forward_hook(lambda m, *_: used.add(m)) for module in self.network.modules()]
+        side = int(self.network.pretrained_cfg.get("input_size", (3, 224, 224))[-1])
+        training = self.network.training
+        with torch.no_grad():
+            features = self.network.eval().forward_features(self._mean.new_zeros(1, 3, side, side))
+        self.network.train(training)
+        for hook in hooks:
+            hook.remove()
+        if not isinstance(features, torch.Tensor) or features.dim() != 4:
+            raise InputError(
+                f'Backbone "timm:{self._name}": its last features have the shape {_shape(features)}, without height '
+                f"and width, so there is no feature map to average. Choose a convolutional network."
+            )
+        for name, child in list(self.network.named_children()):
+            if used.isdisjoint(child.modules()):
+                setattr(self.network, name, nn.Identity())
+        self._channels_last = getattr(self.network, "output_fmt", "NCHW") == "NHWC"
+        self.features = int(features.shape[-1 if self._channels_last else 1])
+        self._averages_map = True
+        return self
+
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
         """Features (n, d) of crops in [0, 1], shape (n, 3, h, w)."""
-        return self.network((crops - self._mean) / self._std)
+        inputs = (crops - self._mean) / self._std
+        if not self._averages_map:
+            return self.network(inputs)
+        return self.network.forward_features(inputs).mean((1, 2) if self._channels_last else (2, 3))
+
+
+def _shape(features: object) -> object:
+    return tuple(features.shape[1:]) if isinstance(features, torch.Tensor) else type(features).__name__

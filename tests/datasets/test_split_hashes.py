@@ -1,0 +1,65 @@
+"""The released hashes are those of the splits that the real name lists give, and splits have their published sizes."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from ssliqa_bench.datasets.splits import assign_roles
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.types import Pair, Table
+from tests.datasets.annotated import annotated_tables, split_hashes
+from tests.datasets.annotations import needs_annotations
+
+HASHES = Path(__file__).parents[2] / "benchmarks" / "split_hashes.csv"
+pytestmark = needs_annotations
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Table]:
+    return annotated_tables(tmp_path_factory.mktemp("annotated"))
+
+
+def test_released_hashes(tables: dict[str, Table]) -> None:
+    assert HASHES.read_text().splitlines() == list(split_hashes(tables))
+
+
+@pytest.mark.parametrize(
+    ("protocol", "pair", "sizes"),
+    [
+        ("official", "koniq", {"labeled": 7058, "validation": 1000, "test": 2015}),
+        ("ssliqa", "koniq:koniq", {"labeled": 2000, "unlabeled": 6000, "test": 2000, "unused": 73}),
+        ("ntire2022", "pipal", {"labeled": 180 * 116, "test": 20 * 116, "unused": 1000}),
+        ("ssiqa", "koniq", {"labeled": 8058, "test": 2015}),
+        ("ssiqa", "livec", {"labeled": 929, "test": 233}),
+    ],
+)
+def test_sizes(tables: dict[str, Table], protocol: str, pair: str, sizes: dict[str, int]) -> None:
+    registry = load_registry()
+    sides = Pair.parse(pair)
+    for seed in range(3):
+        roles = assign_roles(sides, {sides.labeled: tables[sides.labeled]}, registry.protocol(protocol), seed)
+        assert Counter(roles[sides.labeled]) == sizes
+
+
+def test_the_starred_columns_test_the_four_common_distortions(tables: dict[str, Table]) -> None:
+    registry = load_registry()
+    for pair, kinds in (("live:csiq", 4), ("tid2013:kadid", 4), ("kadid:tid2013", 4), ("csiq:live", 5)):
+        sides = registry.pair(pair)
+        own = {name: tables[name] for name in sides.datasets}
+        roles = assign_roles(sides, own, registry.protocol("ssiqa"), 0)
+        unlabeled = own[str(sides.unlabeled)]
+        assert unlabeled.distortion is not None
+        tested = {d for d, role in zip(unlabeled.distortion, roles[unlabeled.dataset], strict=True) if role == "test"}
+        trained = {d for d, role in zip(unlabeled.distortion, roles[unlabeled.dataset], strict=True)
+                   if role == "unlabeled"}  # fmt: skip
+        assert len(tested) == kinds and len(trained) == len(set(unlabeled.distortion))
+
+
+def test_pipal_is_tested_on_the_published_validation_references(tables: dict[str, Table]) -> None:
+    roles = assign_roles(Pair("pipal"), {"pipal": tables["pipal"]}, load_registry().protocol("pipal"), 0)
+    counts = Counter(roles["pipal"])
+    assert counts["test"] == 1000 and counts["labeled"] + counts["validation"] + counts["unused"] == 23200
+    assert counts["validation"] == pytest.approx(2320, abs=116)
