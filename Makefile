@@ -13,8 +13,8 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
 
-.PHONY: help install install-test demo test test-slow test-wheel check-board lint types bench mapping-cases demo-records \
-  demo-claims lock clean
+.PHONY: help install install-test demo test test-slow test-wheel check-board readme check-readme lint types bench \
+  mapping-cases demo-records demo-claims lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,6 +89,12 @@ demo-claims: $(INSTALLED) ## check what the demo pair must show, on the models o
 
 check-board: $(INSTALLED) ## check that the committed demo board follows from the committed records
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards --check
+
+readme: $(INSTALLED) ## renew the tables of README.md from the registry and the demo board
+	@$(BIN)/python .ci/readme_tables.py
+
+check-readme: $(INSTALLED) ## check that the tables of README.md are current
+	@$(BIN)/python .ci/readme_tables.py --check
 
 lock: | $(BIN)/pip ## renew constraints.txt from what the registry offers today, in an environment of its own
 	@rm -rf build/lock && $(BIN)/python -m venv build/lock

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+
+from tests.servers import Server, serving
 
 # No deadline: how fast a shared machine is just now decides no test. The same examples are drawn at every run.
 hypothesis.settings.register_profile("ssliqa-bench", deadline=None, derandomize=True, database=None)
@@ -67,6 +70,15 @@ def parameter_files(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
         shutil.copy(PARAMETER_FILES / name, folder)
     monkeypatch.setenv("TORCH_HOME", str(home))
     return folder
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A file server on this machine; no proxy stands before it."""
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving() as found:
+        yield found
 
 
 TINY = ("tiny-a", "tiny-b", "tiny-c")

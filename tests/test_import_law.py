@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "ssliqa_bench"
-FREE = {"types", "errors", "files"}
+FREE = {"types", "errors", "files", "net"}
 ARROWS = {
     "__main__": {"cli"},
     "cli": {"runner", "leaderboard", "testing", "integrations"},

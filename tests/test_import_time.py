@@ -26,7 +26,8 @@ print(json.dumps([code, sorted({name.partition('.')[0] for name in sys.modules})
 
 @pytest.mark.parametrize(
     "words",
-    ["--help", "--version", "run --help", "list methods", "list datasets --json", "list protocols", "list suites",
+    ["--help", "--version", "run --help", "data --help", "data add --help", "list methods", "list datasets --json",
+     "list protocols", "list suites",
      "show ssiqa", "show ssliqa", "show demo-syn"],
 )
 def test_a_quick_command_imports_nothing_heavy(words: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,29 @@ def test_board_is_that_of_the_committed_records() -> None:
     quoted = _between("board", "end of board")
     assert quoted.count("|") > 20
     assert quoted in board
+
+
+def _tables() -> Any:
+    spec = importlib.util.spec_from_file_location("readme_tables", ROOT / ".ci/readme_tables.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tables_are_current() -> None:
+    tables = _tables()
+    assert tables.renewed(README) == README, '"make readme" renews them'
+    assert tables.renewed(README.replace("| ---: |", "| :-: |").replace("10,073", "10,074")) == README
+
+
+def test_dataset_table_has_every_dataset_of_the_registry() -> None:
+    from ssliqa_bench.registry.load import load_registry
+
+    rows = {row.split("|")[1].strip(" `"): row for row in _between("datasets", "end of datasets").splitlines()[2:]}
+    assert list(rows) == list(load_registry().datasets)
+    assert "10,073" in rows["koniq"] and "lower is better" in rows["csiq"] and "`CSIQ`" in rows["csiq"]
+    assert "data download tid2013" in rows["tid2013"] and "form" in rows["live"]
 
 
 @pytest.mark.parametrize("file", ["contrast.py", "contrast.yaml"])

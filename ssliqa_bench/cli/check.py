@@ -1,4 +1,4 @@
-"""`check method`."""
+"""`check method` and `check dataset`."""
 
 from __future__ import annotations
 
@@ -45,3 +45,18 @@ def method(
             print(f"{'ok    ' if check.holds else 'FAILED'} {check.name}: {check.seen}")
         print(f"{name}: {len(checks) - failed} of {len(checks)} checks hold.")
     return 1 if failed else 0
+
+
+@check_app.command("dataset")
+def dataset(
+    name: options.Dataset,
+    against: options.Against = None,
+    jobs: options.ImageJobs = None,
+    data_root: options.DataRoot = None,
+    registry: options.Registries = None,
+    json: options.Json = False,
+) -> int:
+    """Check a dataset on disk against its registry entry, as `data check`. Exit code 1 where a check fails."""
+    from ssliqa_bench.cli.data import check as check_data
+
+    return check_data(name, against, jobs, data_root, registry, json)

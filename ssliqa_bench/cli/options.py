@@ -22,6 +22,13 @@ Threads = Annotated[int, typer.Option("--threads", help="CPU threads per run; th
 Jobs = Annotated[
     int | None, typer.Option("--jobs", help="Processes that share the images of a slow metric [all cores].")
 ]
+ImageJobs = Annotated[
+    int | None, typer.Option("--jobs", min=1, help="Processes that share the images [all cores].")
+]
+Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a dataset.")]
+Against = Annotated[
+    str | None, typer.Option("--against", help="Datasets on disk none of whose images may be in this one: E,…")
+]
 Keep = Annotated[str, typer.Option("--keep", help="Weights kept after the run: phases, final or none.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without unreadable images and count them.")]
 AllowLeak = Annotated[

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,19 @@ class RawTable:
 Reader = Callable[[Path, Mapping[str, Any]], RawTable]
 
 
+@dataclass(frozen=True)
+class RowProblem:
+    """A rule that rows of a table break: which rule, the rows, and the message that a run stops with.
+
+    Attributes:
+        rule: `count`, `names`, `files`, `scores`, `range`, `missing` or `references`.
+    """
+
+    rule: str
+    rows: tuple[int, ...]
+    message: str
+
+
 def load_table(
     entry: DatasetEntry, data_root: Path, cache_root: Path, *, load: Callable[[str], Any] = load_object
 ) -> Table:
@@ -78,14 +91,9 @@ def load_table(
     Raises:
         DataError: the folder or files are missing, or the content contradicts the registry entry.
     """
-    folder = dataset_folder(entry, data_root, cache_root, load=load)
-    reader = load(entry.reader)
-    kept = KeptTable(Path(cache_root) / "tables", entry, folder, reader)
-    raw = kept.load()
-    if raw is None or _missing(raw) or _missing_references(raw):  # put right since, in another layout perhaps
-        raw = _read(entry, reader, folder)
-        kept.save(raw)
-    _check_rows(entry, raw)
+    raw = read_raw(entry, dataset_folder(entry, data_root, cache_root, load=load), cache_root, load=load)
+    for problem in row_problems(entry, raw):
+        raise DataError(problem.message)
     low, high = entry.scale
     # The one place where a direction is turned; 0 - x, so that no score becomes -0.0.
     score = raw.score if entry.higher_is_better else 0.0 - raw.score
@@ -96,7 +104,7 @@ def load_table(
         path=tuple(os.path.abspath(path) for path in raw.path),
         score=score,
         score01=score01,
-        group=_groups(entry, raw),
+        group=groups_of(entry, raw),
         scale_width=high - low,
         split_as=entry.split_as or "",
         rating_std=raw.rating_std if entry.rating_statistics else None,
@@ -110,6 +118,32 @@ def load_table(
     )
 
 
+def read_raw(
+    entry: DatasetEntry, folder: Path, cache_root: Path, *, load: Callable[[str], Any] = load_object
+) -> RawTable:
+    """What the reader of a dataset finds in its folder, in the dataset's own direction, nothing checked yet.
+
+    Raises:
+        DataError: label files are missing or not as the reader expects them.
+    """
+    reader = load(entry.reader)
+    kept = KeptTable(Path(cache_root) / "tables", entry, folder, reader)
+    raw = kept.load()
+    if raw is None or missing_rows(raw) or _missing_references(raw):  # put right since, in another layout perhaps
+        raw = _read(entry, reader, folder)
+        kept.save(raw)
+    return raw
+
+
+def find_folder(entry: DatasetEntry, data_root: Path, cache_root: Path) -> Path | None:
+    """The folder of a dataset's files as they are now: nothing is made and none of them is looked at."""
+    if entry.generator is not None:
+        folders = [_generated_home(cache_root) / _generated_name(entry)]
+    else:
+        folders = [Path(data_root) / name for name in (entry.folder, *entry.other_folders)]
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
 def dataset_folder(
     entry: DatasetEntry, data_root: Path, cache_root: Path, *, load: Callable[[str], Any] = load_object
 ) -> Path:
@@ -119,18 +153,26 @@ def dataset_folder(
         DataError: there is no such folder.
     """
     if entry.generator is not None:
-        home = Path(cache_root) / "generated"
         hashes = Path(cache_root) / "hashes" / f"{entry.name}.json"
-        return generated_folder(f"{entry.name}-v{entry.generator_version}", home, load(entry.generator), hashes)
-    folders = [Path(data_root) / name for name in (entry.folder, *entry.other_folders)]
-    for folder in folders:
-        if folder.is_dir():
-            return folder
+        return generated_folder(_generated_name(entry), _generated_home(cache_root), load(entry.generator), hashes)
+    folder = find_folder(entry, data_root, cache_root)
+    if folder is not None:
+        return folder
     others = f" (nor {', '.join(entry.other_folders)} beside it)" if entry.other_folders else ""
+    fetching = f'"ssliqa-bench data download {entry.name}" fetches it or says how, ' if entry.download else ""
     raise DataError(
-        f"{entry.name}: folder {folders[0]} not found{others}. Put the dataset there, or name the folder that holds "
-        f'its folder with --data-root; "ssliqa-bench show {entry.name}" says where it comes from.'
+        f"{entry.name}: folder {Path(data_root) / entry.folder} not found{others}. Put the dataset there, or name the "
+        f'folder that holds its folder with --data-root; {fetching}"ssliqa-bench show {entry.name}" says where it '
+        f"comes from."
     )
+
+
+def _generated_home(cache_root: Path) -> Path:
+    return Path(cache_root) / "generated"
+
+
+def _generated_name(entry: DatasetEntry) -> str:
+    return f"{entry.name}-v{entry.generator_version}"
 
 
 def _read(entry: DatasetEntry, reader: Reader, folder: Path) -> RawTable:
@@ -145,45 +187,50 @@ def _read(entry: DatasetEntry, reader: Reader, folder: Path) -> RawTable:
         ) from error
 
 
-def _check_rows(entry: DatasetEntry, raw: RawTable) -> None:
-    """Every rule that a row can break, one message per rule with the count and the first places."""
+def row_problems(entry: DatasetEntry, raw: RawTable) -> Iterator[RowProblem]:
+    """Every rule that rows break, one message per rule with the count and the first places."""
     where = f"{entry.name}: {raw.source}"
     if not raw.name:
-        raise DataError(f"{where}: lists no image.")
+        yield RowProblem("count", (), f"{where}: lists no image.")
+        return
     if entry.images is not None:
         whole = entry.images + (entry.optional_images or 0)
         if len(raw.name) not in (entry.images, whole):
             also = f", or {whole} with the optional part" if whole != entry.images else ""
-            raise DataError(f"{where}: lists {len(raw.name)} images; expected {entry.images}{also}.")
+            yield RowProblem("count", (), f"{where}: lists {len(raw.name)} images; expected {entry.images}{also}.")
 
-    def complain(rows: Sequence[int], what: str, show: Callable[[int], str], then: str = "") -> None:
+    def problems(
+        rule: str, rows: Sequence[int], what: str, show: Callable[[int], str], then: str = ""
+    ) -> Iterator[RowProblem]:
         if rows:
             first = ", ".join(f"{_place(raw, i)}{show(i)}" for i in rows[:_FIRST])
-            raise DataError(f"{where}: {len(rows)} of {len(raw.name)} {what} (first: {first}). {then}".rstrip())
+            message = f"{where}: {len(rows)} of {len(raw.name)} {what} (first: {first}). {then}".rstrip()
+            yield RowProblem(rule, tuple(rows), message)
 
     counts = Counter(raw.name)
-    complain([i for i, name in enumerate(raw.name) if counts[name] > 1],
-             "rows share their image name with another row", lambda i: f'"{raw.name[i]}"')
+    yield from problems("names", [i for i, name in enumerate(raw.name) if counts[name] > 1],
+                        "rows share their image name with another row", lambda i: f'"{raw.name[i]}"')
     files = Counter(raw.path)
-    complain([i for i, path in enumerate(raw.path) if files[path] > 1 and counts[raw.name[i]] == 1],
-             "rows share their image file with another row under another name", lambda i: f'"{raw.name[i]}"')
+    yield from problems("files", [i for i, path in enumerate(raw.path) if files[path] > 1 and counts[raw.name[i]] == 1],
+                        "rows share their image file with another row under another name",
+                        lambda i: f'"{raw.name[i]}"')
     unscored_allowed = entry.kind == "unlabeled" or entry.options.get("unlabeled") is True
     wrong = np.isinf(raw.score) if unscored_allowed else ~np.isfinite(raw.score)
-    complain(np.flatnonzero(wrong).tolist(), "scores are no finite number",
-             lambda i: f"{raw.name[i]} {raw.score[i]}")
+    yield from problems("scores", np.flatnonzero(wrong).tolist(), "scores are no finite number",
+                        lambda i: f"{raw.name[i]} {raw.score[i]}")
     low, high = entry.valid_range
     outside = np.flatnonzero((raw.score < low) | (raw.score > high)).tolist()
-    complain(outside, f"scores lie outside the valid range {low:g} to {high:g}",
-             lambda i: f"{raw.name[i]} {raw.score[i]:g}")
-    missing = _missing(raw)
+    yield from problems("range", outside, f"scores lie outside the valid range {low:g} to {high:g}",
+                        lambda i: f"{raw.name[i]} {raw.score[i]:g}")
+    missing = missing_rows(raw)
     folder = _common_folder(raw.path[i] for i in missing) if missing else ""
-    complain(missing, f"images have no file under {folder}", lambda i: f'"{raw.name[i]}"',
-             f'"ssliqa-bench data check {entry.name}" lists them all.')
-    complain(_missing_references(raw), "reference images have no file",
-             lambda i: str(raw.reference[i]) if raw.reference else "")
+    yield from problems("missing", missing, f"images have no file under {folder}", lambda i: f'"{raw.name[i]}"',
+                        f'"ssliqa-bench data check {entry.name}" lists them all.')
+    yield from problems("references", _missing_references(raw), "reference images have no file",
+                        lambda i: str(raw.reference[i]) if raw.reference else "")
 
 
-def _missing(raw: RawTable) -> list[int]:
+def missing_rows(raw: RawTable) -> list[int]:
     """Rows whose image file is not there."""
     return [i for i, path in enumerate(raw.path) if not os.path.isfile(path)]
 
@@ -202,8 +249,8 @@ def _common_folder(paths: Iterable[str]) -> str:
     return os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
 
 
-def _groups(entry: DatasetEntry, raw: RawTable) -> tuple[str, ...]:
-    """The group column, else the reference image, else every image on its own."""
+def groups_of(entry: DatasetEntry, raw: RawTable) -> tuple[str, ...]:
+    """What must not be torn, by row: the group column, else the reference image, else every image on its own."""
     if entry.split_by == "image":
         return raw.name
     stated = raw.group if raw.group is not None else raw.reference

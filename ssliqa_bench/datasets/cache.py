@@ -11,8 +11,9 @@ import logging
 import mmap
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -32,6 +33,8 @@ LOG = logging.getLogger("ssliqa_bench")
 
 # Called with the number of images done and the number of all.
 Progress = Callable[[int, int], None]
+# Applies a function to every item and gives the results in the order of the items, as `map` does.
+Over = Callable[[Callable[[Any], Any], Iterable[Any]], Iterable[Any]]
 
 _FLAT, _INDEX, _STAMP = "pixels.u8", "index.json", "verified.json"
 
@@ -43,13 +46,14 @@ class Pixels:
     Attributes:
         hashes: content hash of each row's picture (shape and pixels); "" for an unreadable one.
         bad: row -> why its file could not be read; empty unless such images were to be skipped.
+        sizes: height and width of each row's picture; (0, 0) for an unreadable one.
     """
 
     hashes: tuple[str, ...]
     bad: Mapping[int, str]
     _file: BinaryIO | None
     _offsets: tuple[int, ...]
-    _sizes: tuple[tuple[int, int], ...]
+    sizes: tuple[tuple[int, int], ...]
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -65,7 +69,7 @@ class Pixels:
         """
         if row in self.bad:
             raise DataError(self.bad[row])
-        (height, width), start = self._sizes[row], self._offsets[row]
+        (height, width), start = self.sizes[row], self._offsets[row]
         assert self._file is not None  # only a cache without any readable image has no file
         first = start - start % mmap.ALLOCATIONGRANULARITY
         size = height * width * 3
@@ -81,6 +85,7 @@ def open_pixels(
     *,
     skip_bad: bool = False,
     progress: Progress | None = None,
+    over: Over = map,
 ) -> Pixels:
     """The decoded images of a table, from the cache or decoded now, one image in memory at a time.
 
@@ -90,6 +95,7 @@ def open_pixels(
     Args:
         working_size: None for images as they are, else the short side that each is resized to.
         skip_bad: list unreadable images in `Pixels.bad` instead of stopping.
+        over: `map`, or what shares the decoding among processes; the cache is the same, byte for byte.
 
     Raises:
         DataError: images are unreadable (how many, the first one's reason).
@@ -103,7 +109,7 @@ def open_pixels(
     with exclusive_lock(home / f"{key}.lock"):
         index = _verified(folder, table)
         if index is None:
-            _build(folder, table, working_size, progress)
+            _build(folder, table, working_size, progress, over)
             index = _verified(folder, table)
         if index is None:
             raise StorageError(f"{folder}: what was written does not read back the same; the disk may be failing.")
@@ -115,7 +121,9 @@ def open_pixels(
     return pixels
 
 
-def _build(folder: Path, table: Table, working_size: WorkingSize | None, progress: Progress | None) -> None:
+def _build(
+    folder: Path, table: Table, working_size: WorkingSize | None, progress: Progress | None, over: Over
+) -> None:
     # Without an index this is what a killed process left behind.
     shutil.rmtree(folder, ignore_errors=True)
     path_of = dict(zip(table.name, table.path, strict=True))
@@ -124,24 +132,33 @@ def _build(folder: Path, table: Table, working_size: WorkingSize | None, progres
     sizes: list[list[int]] = []
     hashes: list[str] = []
     bad: dict[str, str] = {}
+    side = None if working_size is None else working_size.short_side
+    decoded = over(partial(_decoded, side), [path_of[name] for name in names])
     with atomic_path(folder / _FLAT) as part, open(part, "wb") as flat:
-        for done, name in enumerate(names, start=1):
-            try:
-                pixels = decode(path_of[name])
-            except DataError as error:
-                bad[name] = str(error)
+        for done, (name, (pixels, content, reason)) in enumerate(zip(names, decoded, strict=True), start=1):
+            if pixels is None:
+                bad[name] = reason
                 sizes.append([0, 0])
-                hashes.append("")
             else:
-                if working_size is not None:
-                    pixels = resize_short(pixels, working_size.short_side)
-                flat.write(np.ascontiguousarray(pixels).data)
+                flat.write(pixels.data)
                 sizes.append(list(pixels.shape[:2]))
-                hashes.append(content_hash(pixels))
+            hashes.append(content)
             if progress is not None:
                 progress(done, len(names))
     index = {"dataset": table.dataset, "names": names, "sizes": sizes, "hashes": hashes, "bad": bad}
     write_sealed(folder / _INDEX, index, kind="pixel-cache")
+
+
+def _decoded(side: int | None, path: str) -> tuple[NDArray[np.uint8] | None, str, str]:
+    """Pixels at the working size and their hash; without pixels, why the file cannot be read."""
+    try:
+        pixels = decode(path)
+    except DataError as error:
+        return None, "", str(error)
+    if side is not None:
+        pixels = resize_short(pixels, side)
+    pixels = np.ascontiguousarray(pixels)
+    return pixels, content_hash(pixels), ""
 
 
 def _verified(folder: Path, table: Table) -> dict[str, Any] | None:
@@ -195,5 +212,5 @@ def _opened(folder: Path, index: Mapping[str, Any], table: Table) -> Pixels:
         bad={row: index["bad"][name] for row, name in enumerate(table.name) if name in index["bad"]},
         _file=open(folder / _FLAT, "rb") if offsets[-1] else None,
         _offsets=tuple(offsets[slot] for slot in order),
-        _sizes=tuple(tuple(index["sizes"][slot]) for slot in order),
+        sizes=tuple(tuple(index["sizes"][slot]) for slot in order),
     )

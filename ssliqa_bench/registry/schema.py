@@ -22,6 +22,8 @@ from pydantic_core import PydanticCustomError
 _CLASS_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 _PARAM = re.compile(r"^[a-z][a-z0-9_]*$")
+_ADDRESS = re.compile(r"^https?://[^\s/]+/\S+$")
+_SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
 NAME_RULE = "a name of small letters, digits, dot, dash and underscore"
 # A recipe of this name always exists: the parameters of an entry and its ancestors, and nothing over them.
@@ -62,6 +64,18 @@ def _budget(value: int | float) -> int | float:
     return value
 
 
+def _address(text: str) -> str:
+    if not _ADDRESS.match(text):
+        raise ValueError("an address, http://… or https://…")
+    return text
+
+
+def _sha256(text: str) -> str:
+    if not _SHA256.match(text):
+        raise ValueError("64 hexadecimal digits in small letters")
+    return text
+
+
 def _trained_on(value: Any) -> Any:
     listed = isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
     if value != "unknown" and not listed:
@@ -91,6 +105,8 @@ Range = Annotated[tuple[float, float], BeforeValidator(_range)]
 Count = Annotated[StrictInt, Field(ge=0)]
 Budget = Annotated[StrictInt | StrictFloat, AfterValidator(_budget)]
 ParamSet = Annotated[dict[str, Any], AfterValidator(_params)]
+Address = Annotated[str, AfterValidator(_address)]
+Sha256 = Annotated[str, AfterValidator(_sha256)]
 TrainedOn = Annotated[tuple[str, ...] | Literal["unknown"], BeforeValidator(_trained_on)]
 
 
@@ -134,6 +150,32 @@ class WorkingSize(_Model):
     short_side: Annotated[StrictInt, Field(ge=1)]
 
 
+class DownloadFacts(_Model):
+    """How to get a dataset's files: an open archive, or what has to be done by hand.
+
+    Attributes:
+        url: of an archive that holds the dataset's folder; none where the files cannot be had without asking.
+        archive: its format; `tar` with whatever compression.
+        sha256: of the archive, where it is known.
+        labels: of a label file that comes beside the archive; it goes to `meta_info` below the data root.
+        note: what to do by hand, and what to put where, as whole sentences.
+    """
+
+    url: Address | None = None
+    archive: Literal["tar", "zip"] = Field("tar", description='"tar" or "zip"')
+    sha256: Sha256 | None = None
+    labels: Address | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> DownloadFacts:
+        if self.url is None and not self.note:
+            raise _wrong("neither url nor note", "the address of an archive, or what to do by hand", "url")
+        if self.url is None and (self.labels or self.sha256):
+            raise _wrong("labels or sha256 without url", "them beside the address of an archive", "url")
+        return self
+
+
 class DatasetEntry(_Entry):
     """A dataset: where its reader is, and the facts that turn its files into a table.
 
@@ -154,6 +196,7 @@ class DatasetEntry(_Entry):
         labels_redistributable: its scores may be passed on.
         size_on_disk: in bytes.
         typical_size: width and height (pixels) of most images, for estimates.
+        download: how to get the files.
     """
 
     kind: Literal["synthetic", "authentic", "algorithmic", "unlabeled", "demo"] = Field(
@@ -185,6 +228,7 @@ class DatasetEntry(_Entry):
     pyiqa_name: str | None = None
     size_on_disk: Count | None = None
     typical_size: tuple[Count, Count] | None = None
+    download: DownloadFacts | None = None
 
     @property
     def higher_is_better(self) -> bool:

@@ -21,7 +21,7 @@ from ssliqa_bench.runner.devices import peak_memory_bytes, prepare_process, rese
 from ssliqa_bench.runner.execute import cell
 from ssliqa_bench.runner.look_alikes import look_alike_notes
 from ssliqa_bench.runner.plan import Plan, Settings, tolerated
-from ssliqa_bench.runner.progress import ConsoleReporter
+from ssliqa_bench.runner.progress import ConsoleReporter, counted
 from ssliqa_bench.runner.scoring import Scorer
 from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_content, test_set
 from ssliqa_bench.runner.stages import StageResult, StageRunner, file_of
@@ -119,13 +119,15 @@ def open_sources(plan: Plan, settings: Settings) -> tuple[dict[str, Source], dic
     """Tables, roles and pixels of a plan's datasets, and how many images of each were skipped as unreadable."""
     sources, skipped = {}, {}
     for name, table in plan.tables.items():
-        pixels = open_pixels(
-            table,
-            plan.fingerprints[name],
-            plan.entries[name].working_size,
-            settings.cache_root,
-            skip_bad=settings.skip_bad,
-        )
+        with counted(f"{name}: decoding, once for all runs", quiet=settings.quiet) as progress:
+            pixels = open_pixels(
+                table,
+                plan.fingerprints[name],
+                plan.entries[name].working_size,
+                settings.cache_root,
+                skip_bad=settings.skip_bad,
+                progress=progress,
+            )
         roles: list[Role] = ["unused" if row in pixels.bad else role for row, role in enumerate(plan.roles[name])]
         used = [row for row in pixels.bad if plan.roles[name][row] != "unused"]
         for row in used:

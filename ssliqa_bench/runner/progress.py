@@ -5,10 +5,12 @@ Everything goes to stderr. On a terminal it is a live bar; elsewhere one line wh
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
 
 
 class ConsoleReporter:
@@ -64,3 +66,59 @@ class ConsoleReporter:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+@contextlib.contextmanager
+def counted(what: str, unit: str = "images", *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A function to be told how many of how many are done; nothing is shown before it is called.
+
+    On a terminal a live bar, taken away at the end; elsewhere one line at the beginning. With `unit` "bytes" numbers
+    are shown as sizes.
+    """
+    console = Console(stderr=True, quiet=quiet, emoji=False, markup=False)
+    bar: Progress | None = None
+    begun = False
+
+    def tell(done: int, total: int) -> None:
+        nonlocal bar, begun
+        if not begun:
+            begun = True
+            if console.is_terminal and not quiet:
+                bar = Progress(*_counting_columns(unit), console=console, transient=True)
+                bar.add_task(what, total=total)
+                bar.start()
+            else:
+                size = f"{total / 1e6:,.1f} MB" if unit == "bytes" else f"{total:,} {unit}"
+                console.print(f"{what}: {size}" if total else what, highlight=False, soft_wrap=True)
+        if bar is not None:
+            bar.update(TaskID(0), completed=done, total=total or None)
+
+    try:
+        yield tell
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+@contextlib.contextmanager
+def counted_each(doing: str, *, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+    """As `counted`, for one thing after the other: told the name of what is counted, too."""
+    with contextlib.ExitStack() as last:
+        name: str | None = None
+        tell: Callable[[int, int], None] | None = None
+
+        def tell_of(what: str, done: int, total: int) -> None:
+            nonlocal name, tell
+            if tell is None or what != name:
+                last.close()
+                name, tell = what, last.enter_context(counted(f"{what}: {doing}", quiet=quiet))
+            tell(done, total)
+
+        yield tell_of
+
+
+def _counting_columns(unit: str) -> list[ProgressColumn]:
+    from rich.progress import DownloadColumn, MofNCompleteColumn, TransferSpeedColumn
+
+    size = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn(), TextColumn(unit)]
+    return [TextColumn("{task.description}", markup=False), BarColumn(), *size, TimeRemainingColumn()]

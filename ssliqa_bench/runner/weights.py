@@ -7,8 +7,6 @@ publishes it. What a library said is kept, so that a finished run is answered wi
 from __future__ import annotations
 
 import os
-import socket
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -18,12 +16,12 @@ from urllib.parse import urlparse
 from ssliqa_bench.datasets.fingerprint import file_hashes
 from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.files import atomic_path, digest, read_sealed, write_sealed
+from ssliqa_bench.net import probe
 from ssliqa_bench.registry.lookup import ResolvedBackbone
 
 if TYPE_CHECKING:
     from ssliqa_bench.registry.schema import WeightsFacts
 
-_PROBE_SECONDS = 4.0
 _HUB = "huggingface.co"
 _KIND = "published-weights"
 
@@ -172,33 +170,6 @@ def torch_hub() -> Path:
     """The folder in which torch and pyiqa keep what they download, found out without importing torch."""
     home = os.environ.get("TORCH_HOME") or os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
     return Path(home).expanduser() / "hub"
-
-
-def probe(address: str) -> None:
-    """One short attempt to reach the host of an address, so that no library retries for minutes without a network.
-
-    Raises:
-        OSError: offline mode, or no answer in time.
-    """
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() not in ("", "0", "false"):
-        raise OSError("HF_HUB_OFFLINE is set")
-    host = urlparse(address).hostname or ""
-    failed: list[OSError] = []
-
-    def connect() -> None:
-        try:
-            socket.create_connection((host, 443), timeout=_PROBE_SECONDS).close()
-        except OSError as error:
-            failed.append(error)
-
-    # The time limit of a connection does not hold for looking up the name, so it is held from outside.
-    attempt = threading.Thread(target=connect, daemon=True)
-    attempt.start()
-    attempt.join(_PROBE_SECONDS)
-    if attempt.is_alive():
-        raise OSError(f"{host} does not answer")
-    if failed:
-        raise failed[0]
 
 
 def _given(params: Mapping[str, Any], cache_root: Path, option: str = "weights_file") -> WeightsFile | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from PIL import Image
 
 from ssliqa_bench.registry.load import load_registry
@@ -54,9 +55,13 @@ class Miniature:
 
     def registry_file(self) -> Path:
         """A registry file for the command line in which the entry has the counts of the miniature."""
+        packaged = load_registry().dataset(self.dataset)
+        groups = len(set(self.facts.get("group") or self.names))
+        facts = {"images": len(self.names), "groups": groups, **self.counts}
+        if "options" in facts:  # in a user's file some of them would be paths, beside that file
+            facts["options"] = {k: v for k, v in facts["options"].items() if packaged.options.get(k) != v}
         path = self.root / f"{self.dataset}.yaml"
-        lines = [f"    {key}: {value}" for key, value in {"images": len(self.names), **self.counts}.items()]
-        path.write_text("\n".join(["datasets:", f"  {self.dataset}:", *lines, ""]))
+        path.write_text(yaml.safe_dump({"datasets": {self.dataset: facts}}))
         return path
 
 

@@ -1,0 +1,305 @@
+"""`data`: what is on disk, whether it is right, how to get it, decoding it ahead of runs, and one's own photographs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ssliqa_bench.cli import options
+from ssliqa_bench.cli.options import settings_of
+from ssliqa_bench.errors import InputError
+
+if TYPE_CHECKING:
+    from ssliqa_bench.datasets.check import DatasetCheck, DatasetStatus
+
+data_app = typer.Typer(help="Datasets on disk: status, checks, downloads, preparation, one's own.",
+                       no_args_is_help=True)  # fmt: skip
+_KADIS = ("kadis", "kadis-distorted")
+
+
+def register(app: typer.Typer) -> None:
+    """Attach the commands of this file."""
+    app.add_typer(data_app, name="data")
+
+
+@data_app.command("status")
+def status(
+    data_root: options.DataRoot = None,
+    registry: options.Registries = None,
+    json: options.Json = False,
+) -> int:
+    """Show which datasets are on disk, where, and whether all their files are there; no image is opened."""
+    from dataclasses import asdict
+
+    from ssliqa_bench.cli.output import print_json
+    from ssliqa_bench.datasets.check import dataset_status
+    from ssliqa_bench.registry.load import load_registry
+
+    settings = settings_of(data_root=data_root)
+    known = load_registry(registry or ())
+    found = [
+        dataset_status(entry, settings.data_root, settings.cache_root, load=known.load)
+        for entry in known.datasets.values()
+    ]
+    if json:
+        print_json({"data_root": str(settings.data_root), "datasets": [asdict(one) for one in found]})
+    else:
+        _print_status(found)
+    return 0
+
+
+@data_app.command("check")
+def check(
+    name: options.Dataset,
+    against: options.Against = None,
+    jobs: options.ImageJobs = None,
+    data_root: options.DataRoot = None,
+    registry: options.Registries = None,
+    json: options.Json = False,
+) -> int:
+    """Check a dataset against its registry entry: counts, files, scores, duplicates, direction; decodes every image.
+
+    Every place that is wrong is listed. Exit code 1 where a check fails.
+    """
+    from dataclasses import asdict
+
+    from ssliqa_bench.cli.output import print_json
+    from ssliqa_bench.datasets.check import check_dataset
+    from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.runner.progress import counted_each
+
+    settings = settings_of(data_root=data_root)
+    known = load_registry(registry or ())
+    others = [other for other in (against or "").split(",") if other]
+    canonical = known.dataset(name).name
+    with counted_each("decoding") as progress:
+        checks = check_dataset(
+            canonical,
+            known,
+            settings.data_root,
+            settings.cache_root,
+            processes=options.processes(jobs, 1),
+            against=others,
+            progress=progress,
+        )
+    failed = sum(not one.holds for one in checks)
+    if json:
+        print_json({"dataset": canonical, "checks": [asdict(one) for one in checks]})
+    else:
+        _print_checks(checks)
+        print(f"{canonical}: {len(checks) - failed} of {len(checks)} checks hold.")
+    return 1 if failed else 0
+
+
+@data_app.command("download")
+def download(
+    name: options.Dataset,
+    data_root: options.DataRoot = None,
+    registry: options.Registries = None,
+) -> int:
+    """Fetch a dataset from where it is open, or say how to get it; goes on where an earlier call broke off."""
+    from ssliqa_bench.datasets.base import find_folder
+    from ssliqa_bench.datasets.download import download as fetch_dataset
+    from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.runner.progress import counted
+
+    settings = settings_of(data_root=data_root)
+    entry = load_registry(registry or ()).dataset(name)
+    there = find_folder(entry, settings.data_root, settings.cache_root)
+    folder = fetch_dataset(entry, settings.data_root, settings.cache_root, lambda what: counted(what, "bytes"))
+    print(f"{entry.name}: {'is' if there is None else 'was already'} in {folder}. Next: ssliqa-bench data check "
+          f"{entry.name}")
+    if there is None:
+        told = (f"Terms: {entry.about.terms.strip()}" if entry.about.terms else "", entry.download.note.strip())
+        for text in filter(None, told):
+            print(f"{entry.name}: {text}")
+    return 0
+
+
+@data_app.command("prepare")
+def prepare(
+    name: options.Dataset,
+    distort: Annotated[
+        bool,
+        typer.Option("--distort", help="For kadis: make the distorted images that its list names. They resemble those "
+                                       "of the published MATLAB generator and are not equal to them."),
+    ] = False,
+    jobs: options.ImageJobs = None,
+    skip_bad: options.SkipBad = False,
+    data_root: options.DataRoot = None,
+    registry: options.Registries = None,
+) -> int:
+    """Decode a dataset's images into the cache ahead of the first run, or make the distorted images of KADIS-700k."""
+    from ssliqa_bench.registry.load import load_registry
+
+    settings = settings_of(data_root=data_root, skip_bad=skip_bad)
+    known = load_registry(registry or ())
+    processes = options.processes(jobs, 1)
+    if distort:
+        return _distort(known.dataset(name), settings, processes)
+    return _decode(known.dataset(name), known, settings, processes)
+
+
+@data_app.command("add")
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What your dataset is to be called.")],
+    labels: Annotated[Path, typer.Option("--labels", help="CSV file with the columns image and score.")],
+    images: Annotated[Path, typer.Option("--images", help="Folder that the names in it are relative to.")],
+    unlabeled: Annotated[
+        Path | None,
+        typer.Option("--unlabeled", help="Folder of photographs without scores; they become NAME-unlabeled."),
+    ] = None,
+    scale: Annotated[
+        str | None, typer.Option("--scale", help="Nominal ends of the scores: LO,HI [those that occur].")
+    ] = None,
+    direction: Annotated[
+        str, typer.Option("--direction", help="higher_is_better or lower_is_better.")
+    ] = "higher_is_better",
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="The file's names of columns: image=filename,score=mos.")
+    ] = None,
+    registry_file: Annotated[
+        Path | None, typer.Option("--registry-file", help="The file to write [NAME.yaml].")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace that file.")] = False,
+    jobs: options.ImageJobs = None,
+) -> int:
+    """Check photographs of your own and write a registry file, with which runs can use them."""
+    import shlex
+
+    from ssliqa_bench.datasets.own import OwnPhotographs, add_dataset
+    from ssliqa_bench.runner.progress import counted_each
+
+    if direction not in ("higher_is_better", "lower_is_better"):
+        raise InputError(f'--direction: got "{direction}"; expected higher_is_better or lower_is_better.')
+    file = registry_file or Path(f"{name}.yaml")
+    own = OwnPhotographs(name, labels, images, unlabeled, _ends(scale), direction, _pairs(columns))
+    with counted_each("decoding") as progress:
+        added = add_dataset(own, file, settings_of().cache_root, force=force, processes=options.processes(jobs, 1),
+                            progress=progress)  # fmt: skip
+    for dataset, count in added.images.items():
+        print(f"{dataset}: {count:,} images")
+    if scale is None:
+        low, high = added.scale
+        print(f"The scale is that of the scores that occur, {low:g} to {high:g}; --scale LO,HI states another.")
+    learning = ["ssiqa", "--pair", f"{name}:{name}-unlabeled"] if unlabeled else ["supervised", "--pair", name]
+    command = ["ssliqa-bench", "run", "--registry", str(file), "--method", *learning]
+    print(f"{file} is written. Next: {shlex.join(command)}")
+    print("With --recipe demo it trains a small network that needs no download.")
+    return 0
+
+
+def _ends(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low = high = 0.0
+    if not low < high:
+        raise InputError(f"--scale: got {text}; expected two numbers, the low end first, for example 1,5.")
+    return low, high
+
+
+def _pairs(text: str | None) -> dict[str, str]:
+    pairs = [part.partition("=") for part in (text or "").split(",") if part]
+    if not all(equals and key and value for key, equals, value in pairs):
+        raise InputError(f"--columns: got {text}; expected ours=theirs, for example image=filename,score=mos.")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _decode(entry: Any, known: Any, settings: Any, processes: int) -> int:
+    from functools import partial
+
+    from ssliqa_bench.datasets.base import load_table
+    from ssliqa_bench.datasets.cache import open_pixels
+    from ssliqa_bench.datasets.fingerprint import fingerprint
+    from ssliqa_bench.datasets.parallel import in_order
+    from ssliqa_bench.runner.progress import counted
+
+    table = load_table(entry, settings.data_root, settings.cache_root, load=known.load)
+    mark = fingerprint(table, settings.cache_root)
+    told: list[int] = []
+    with counted(f"{entry.name}: decoding") as progress:
+
+        def tell(done: int, total: int) -> None:
+            told.append(done)
+            progress(done, total)
+
+        pixels = open_pixels(
+            table,
+            mark,
+            entry.working_size,
+            settings.cache_root,
+            skip_bad=settings.skip_bad,
+            progress=tell,
+            # Whole images come back from the processes, so that few at a time are in memory.
+            over=partial(in_order, processes=processes, share=2),
+        )
+    for row, reason in sorted(pixels.bad.items()):
+        _say(f"{table.name[row]} skipped: {reason}")
+    size = sum(height * width * 3 for height, width in pixels.sizes)
+    state = "are decoded" if told else "were decoded before"
+    skipped = f", {len(pixels.bad):,} are unreadable" if pixels.bad else ""
+    print(f"{entry.name}: {len(table) - len(pixels.bad):,} images {state} ({size / 1e9:.2f} GB in "
+          f"{settings.cache_root}){skipped}.")
+    return 0
+
+
+def _distort(entry: Any, settings: Any, processes: int) -> int:
+    from ssliqa_bench.datasets.base import dataset_folder
+    from ssliqa_bench.datasets.kadis import distort_kadis
+    from ssliqa_bench.runner.progress import counted
+
+    if entry.name not in _KADIS:
+        raise InputError(f"--distort: got {entry.name}; expected kadis, whose list says what to make of which image.")
+    folder = dataset_folder(entry, settings.data_root, settings.cache_root)
+    with counted(f"{entry.name}: making distorted images") as progress:
+        report = distort_kadis(folder, processes, progress, skip_bad=settings.skip_bad)
+    for reference, reason in report.bad.items():
+        _say(f"{reference} skipped: {reason}")
+    skipped = f", {len(report.bad):,} references skipped" if report.bad else ""
+    print(f"{entry.name}: {report.made:,} of {report.total:,} distorted images made, {report.present:,} were there"
+          f"{skipped}. They resemble those of the published MATLAB generator and are not equal to them.")
+    return 0
+
+
+def _print_status(found: Sequence[DatasetStatus]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for title, justify in (("dataset", "left"), ("state", "left"), ("images", "right"), ("registry", "right"),
+                           ("size", "right"), ("folder", "left"), ("note", "left")):  # fmt: skip
+        table.add_column(title, justify=justify, no_wrap=title not in ("folder", "note"))  # type: ignore[arg-type]
+    for one in found:
+        table.add_row(one.dataset, one.state, _count(one.found), _count(one.expected), _size(one.bytes),
+                      one.folder or "", one.note)  # fmt: skip
+    width = None if sys.stdout.isatty() else 240
+    Console(width=width, highlight=False, emoji=False, markup=False).print(table)
+
+
+def _print_checks(checks: Sequence[DatasetCheck]) -> None:
+    for one in checks:
+        print(f"{'holds' if one.holds else 'FAILS'}  {one.name}: {one.seen}")
+        for place in one.listed:
+            print(f"       {place}")
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _size(count: int | None) -> str:
+    if count is None:
+        return ""
+    unit, size = next(((u, s) for u, s in (("GB", 1e9), ("MB", 1e6)) if count >= s), ("kB", 1e3))
+    return f"{count / size:.1f} {unit}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

@@ -1,0 +1,335 @@
+"""Whether a dataset on disk is what its registry entry says: `data check`, `check dataset` and `data status`.
+
+A run stops at the first thing that is wrong. Here everything is looked at and every place listed, images decoded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssliqa_bench.datasets.base import (
+    RawTable,
+    RowProblem,
+    dataset_folder,
+    find_folder,
+    groups_of,
+    read_raw,
+    row_problems,
+)
+from ssliqa_bench.datasets.parallel import hash_or_reason, in_order
+from ssliqa_bench.errors import DataError
+from ssliqa_bench.registry.lookup import Registry
+from ssliqa_bench.registry.schema import DatasetEntry
+from ssliqa_bench.types import FloatArray
+
+_SHARE = 16  # images that a process decodes at a time
+_FEWEST_LEVELS = 3  # for a rank correlation that says something
+
+
+@dataclass(frozen=True)
+class DatasetCheck:
+    """One property of a dataset: whether it holds, what was seen, and every place where it does not."""
+
+    name: str
+    holds: bool
+    seen: str
+    listed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DatasetStatus:
+    """A dataset as it is found on this machine, without opening an image.
+
+    Attributes:
+        state: `complete`, `incomplete`, `wrong` (its labels cannot be read), `not found`, or `made on first use`.
+        folder: where it was found.
+        expected, found: images by the registry (or by the label file, where it does not say), and image files.
+        bytes: size of the image files.
+        note: what is wrong or what to do, in a few words.
+    """
+
+    dataset: str
+    kind: str
+    state: str
+    folder: str | None = None
+    expected: int | None = None
+    found: int | None = None
+    bytes: int | None = None
+    note: str = ""
+
+
+# Called with the dataset, the number of images done and the number of all.
+Progress = Callable[[str, int, int], None]
+
+
+def dataset_status(
+    entry: DatasetEntry, data_root: Path, cache_root: Path, *, load: Callable[[str], Any]
+) -> DatasetStatus:
+    """What there is of a dataset; whatever is wrong with it is told in the note, nothing is raised."""
+    told = partial(DatasetStatus, entry.name, entry.kind, expected=entry.images)
+    try:
+        folder = find_folder(entry, data_root, cache_root)
+        if folder is None:
+            if entry.generator is not None:
+                return told("made on first use")
+            return told("not found", note=_way(entry))
+        raw = read_raw(entry, folder, cache_root, load=load)
+    except (DataError, OSError) as error:
+        place = next((str(p) for p in [find_folder(entry, data_root, cache_root)] if p is not None), None)
+        return told("wrong", folder=place, note=_short(str(error), entry))
+    except Exception as error:  # a reader of somebody else's: one broken dataset hides no other
+        return told("wrong", folder=str(folder), note=_short(f"{type(error).__name__}: {error}", entry))
+    sizes = [size for size in map(_size, raw.path) if size is not None]
+    problems = {problem.rule: problem for problem in row_problems(entry, raw)}
+    told = partial(told, folder=str(folder), found=len(sizes), bytes=sum(sizes))
+    if entry.images is None:
+        told = partial(told, expected=len(raw.name))
+    if not problems:
+        whole = entry.images is None or len(raw.name) == entry.images
+        return told("complete", note="" if whole else f"with {len(raw.name) - entry.images:,} of the optional part")
+    if "missing" in problems:
+        missing = len(problems["missing"].rows)
+        return told("incomplete", note=f"{missing:,} images missing: ssliqa-bench data check {entry.name}")
+    if "count" in problems:
+        return told("incomplete", note=f"{len(raw.name):,} images listed: ssliqa-bench data check {entry.name}")
+    return told("wrong", note=_short(next(iter(problems.values())).message, entry))
+
+
+def check_dataset(
+    name: str,
+    registry: Registry,
+    data_root: Path,
+    cache_root: Path,
+    *,
+    processes: int = 1,
+    against: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> list[DatasetCheck]:
+    """Look at everything that can be wrong with a dataset on disk; decodes every image of it.
+
+    Args:
+        against: further datasets on disk, none of whose images may be in this one.
+        processes: how many share the decoding.
+
+    Raises:
+        DataError: the folder of the dataset, or of one of `against`, is not there.
+        InputError: an unknown name.
+    """
+    entry = registry.dataset(name)
+    others = [registry.dataset(other) for other in dict.fromkeys(against)]
+    folders = {e.name: dataset_folder(e, data_root, cache_root, load=registry.load) for e in (entry, *others)}
+    decoding = partial(_content, processes=processes, progress=progress)
+    try:
+        raw = read_raw(entry, folders[entry.name], cache_root, load=registry.load)
+    except DataError as error:
+        return [DatasetCheck("labels", False, str(error))]
+    checks = [DatasetCheck("labels", True, f"{raw.source} read by {entry.reader.rpartition(':')[2]}")]
+    problems = {problem.rule: problem for problem in row_problems(entry, raw)}
+    checks += [_count(entry, raw, problems), *_groups(entry, raw), _names(raw, problems), _scores(entry, raw, problems)]
+    checks.append(_missing(raw, problems))
+    content, unreadable = decoding(entry.name, raw)
+    checks.append(_readable(content, unreadable))
+    checks.append(_twins(entry, raw, content))
+    for other in others:
+        named = {found: raw.name[row] for row, found in content.items()}
+        checks.append(_shared(other, named, partial(decoding, other.name), folders, cache_root, registry))
+    return [*checks, *_direction(entry, raw)]
+
+
+def _count(entry: DatasetEntry, raw: RawTable, problems: Mapping[str, RowProblem]) -> DatasetCheck:
+    expected = "not stated in the registry" if entry.images is None else f"registry: {entry.images:,}"
+    if entry.optional_images:
+        expected += f", with the optional part {entry.images + entry.optional_images:,}"  # type: ignore[operator]
+    return DatasetCheck("count", "count" not in problems, f"{len(raw.name):,} images listed ({expected})")
+
+
+def _groups(entry: DatasetEntry, raw: RawTable) -> Iterator[DatasetCheck]:
+    """Groups and references against the registry, for the part of the dataset that it counts."""
+    if entry.images is not None and len(raw.name) != entry.images:
+        return
+    groups = len(set(groups_of(entry, raw)))
+    if entry.groups is not None:
+        yield DatasetCheck("groups", groups == entry.groups, f"{groups:,} (registry: {entry.groups:,})")
+    if entry.references is not None and raw.reference is not None:
+        references = {path for path in raw.reference if path and os.path.isfile(path)}
+        holds = len(references) >= entry.references
+        without = "" if holds else "; only methods that compare with the reference need them"
+        yield DatasetCheck(
+            "references", holds, f"{len(references):,} files (registry: {entry.references:,}){without}"
+        )
+
+
+def _names(raw: RawTable, problems: Mapping[str, RowProblem]) -> DatasetCheck:
+    rows = [row for rule in ("names", "files") if rule in problems for row in problems[rule].rows]
+    if not rows:
+        return DatasetCheck("names", True, "every name and every file stands once")
+    return DatasetCheck(
+        "names", False, f"{len(rows):,} rows share their name or their file with another", _places(raw, rows)
+    )
+
+
+def _scores(entry: DatasetEntry, raw: RawTable, problems: Mapping[str, RowProblem]) -> DatasetCheck:
+    finite = raw.score[np.isfinite(raw.score)]
+    low, high = entry.valid_range
+    seen = f"{finite.min():g} to {finite.max():g} (valid: {low:g} to {high:g})" if len(finite) else "none"
+    unscored = len(raw.score) - len(finite)
+    if unscored and len(finite):
+        seen += f", {unscored:,} images without"
+    broken = sorted({row for rule in ("scores", "range") if rule in problems for row in problems[rule].rows})
+    if broken:
+        seen += f"; {len(broken):,} are no number or outside"
+    return DatasetCheck("scores", not broken, seen, tuple(f"{p}: {raw.score[r]:g}" for p, r in
+                                                          zip(_places(raw, broken), broken, strict=True)))
+
+
+def _missing(raw: RawTable, problems: Mapping[str, RowProblem]) -> DatasetCheck:
+    rows = problems["missing"].rows if "missing" in problems else ()
+    seen = f"{len(rows):,} of {len(raw.name):,} images have no file" if rows else "every image has its file"
+    return DatasetCheck("files", not rows, seen, tuple(raw.path[row] for row in rows))
+
+
+def _content(
+    name: str, raw: RawTable, *, processes: int, progress: Progress | None
+) -> tuple[dict[int, str], tuple[str, ...]]:
+    """The content hash of every row whose file can be decoded, and why the others cannot; missing ones left out."""
+    rows = [row for row, path in enumerate(raw.path) if os.path.isfile(path)]
+    content: dict[int, str] = {}
+    unreadable = []
+    hashes = in_order(hash_or_reason, [raw.path[row] for row in rows], processes=processes, share=_SHARE)
+    for done, (row, (found, reason)) in enumerate(zip(rows, hashes, strict=True), start=1):
+        if found:
+            content[row] = found
+        else:
+            unreadable.append(reason)
+        if progress is not None:
+            progress(name, done, len(rows))
+    return content, tuple(unreadable)
+
+
+def _readable(content: Mapping[int, str], unreadable: tuple[str, ...]) -> DatasetCheck:
+    total = len(content) + len(unreadable)
+    seen = f"{len(unreadable):,} of {total:,} files cannot be decoded" if unreadable else f"{total:,} files decoded"
+    return DatasetCheck("readable", not unreadable, seen, unreadable)
+
+
+def _twins(entry: DatasetEntry, raw: RawTable, content: Mapping[int, str]) -> DatasetCheck:
+    """Equal pixels under several names: between groups they could be trained on and tested."""
+    groups = groups_of(entry, raw)
+    rows_of: dict[str, list[int]] = {}
+    for row, found in content.items():
+        rows_of.setdefault(found, []).append(row)
+    twins = [rows for rows in rows_of.values() if len(rows) > 1]
+    across = [rows for rows in twins if len({groups[row] for row in rows}) > 1]
+    within = f"; {len(twins) - len(across):,} more within one group, which no split tears" if twins != across else ""
+    if not across:
+        return DatasetCheck("duplicates", True, f"no two groups have an image with equal pixels{within}")
+    listed = tuple(" = ".join(raw.name[row] for row in rows) for rows in across)
+    return DatasetCheck("duplicates", False, f"{len(across):,} images stand in several groups{within}", listed)
+
+
+def _shared(
+    other: DatasetEntry,
+    named: Mapping[str, str],
+    decoding: Callable[[RawTable], tuple[dict[int, str], tuple[str, ...]]],
+    folders: Mapping[str, Path],
+    cache_root: Path,
+    registry: Registry,
+) -> DatasetCheck:
+    """Images of another dataset whose pixels are those of an image here; `named` tells its name by content."""
+    name = f"against {other.name}"
+    try:
+        raw = read_raw(other, folders[other.name], cache_root, load=registry.load)
+    except DataError as error:
+        return DatasetCheck(name, False, str(error))
+    theirs, _ = decoding(raw)
+    shared = tuple(f"{named[found]} = {other.name}/{raw.name[row]}" for row, found in theirs.items() if found in named)
+    unsure = len(raw.name) - len(theirs)
+    seen = f"{len(shared):,} of its {len(theirs):,} images are in this dataset, by their pixels"
+    if unsure:
+        seen += f"; {unsure:,} are missing or unreadable"
+    return DatasetCheck(name, not shared, seen, shared)
+
+
+def _direction(entry: DatasetEntry, raw: RawTable) -> Iterator[DatasetCheck]:
+    """Where levels of distortion are stated, quality has to fall with them: the mean rank correlation over series.
+
+    A series is one distortion of one group. Some kinds, such as a change of contrast, need not harm, so that single
+    series may rise.
+    """
+    if raw.level is None or raw.distortion is None:
+        return
+    series: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    quality = raw.score if entry.higher_is_better else -raw.score
+    columns = zip(groups_of(entry, raw), raw.distortion, raw.level, quality.tolist(), strict=True)
+    for group, distortion, level, score in columns:
+        if _is_number(level) and np.isfinite(score):
+            series.setdefault((group, distortion), []).append((float(level), score))
+    found = [
+        _rank_correlation(np.array(pairs))
+        for pairs in series.values()
+        if len({level for level, _ in pairs}) >= _FEWEST_LEVELS and len({score for _, score in pairs}) > 1
+    ]
+    if not found:
+        return
+    mean = float(np.mean(found))
+    rising = sum(value > 0 for value in found)
+    seen = (
+        f"quality against level of distortion: mean rank correlation {mean:+.3f} over {len(found):,} series, "
+        f"{rising:,} of which rise"
+    )
+    if mean >= 0:
+        seen += f"; the registry says {entry.direction.replace('_', ' ')}, which looks wrong"
+    yield DatasetCheck("direction", mean < 0, seen)
+
+
+def _rank_correlation(pairs: FloatArray) -> float:
+    ranks = np.stack([_ranks(pairs[:, k]) for k in (0, 1)])
+    return float(np.corrcoef(ranks)[0, 1])
+
+
+def _ranks(values: FloatArray) -> FloatArray:
+    """Ranks from 0; equal values share the mean of theirs."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    first = np.cumsum(counts) - counts
+    mean: FloatArray = (first + (counts - 1) / 2)[place]
+    return mean
+
+
+def _places(raw: RawTable, rows: Sequence[int]) -> tuple[str, ...]:
+    lines = raw.lines
+    return tuple(raw.name[row] if lines is None else f"line {lines[row]} {raw.name[row]}" for row in rows)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _size(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
+
+
+def _way(entry: DatasetEntry) -> str:
+    if entry.download is None:
+        return ""
+    told = "" if entry.download.url is not None else " says how to get it"
+    return f"ssliqa-bench data download {entry.name}{told}"
+
+
+def _short(message: str, entry: DatasetEntry) -> str:
+    """The first sentence of a message, its dataset left out."""
+    text = message.removeprefix(f"{entry.name}: ").splitlines()[0]
+    head, _, rest = text.partition(". ")
+    return head + "." if rest else text
