@@ -1,0 +1,99 @@
+"""What a training on levels says of itself: per step, and as sentences that stay in the record."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from ssliqa_bench.methods.matching.levels import expected_level, quality_of
+from ssliqa_bench.methods.matching.network import LevelModel
+from ssliqa_bench.methods.matching.parts import Batch, Terms, shares_of
+from ssliqa_bench.training.images import ImageSet
+from ssliqa_bench.training.loop import split_batches
+from ssliqa_bench.training.policies import Policy
+from ssliqa_bench.training.stages import StageContext
+from ssliqa_bench.types import FloatArray, IntArray
+
+_AT_ONCE = 16  # images per forward pass; bounds memory, changes nothing else
+_LOOKED_AT = 2000  # images whose predictions a note is made of
+_NEAR = 0.25  # levels: an expectation this close to the border of two levels lies near it
+
+
+@torch.no_grad()
+def predicted_shares(
+    model: LevelModel, images: ImageSet, policy: Policy, crops: int, device: torch.device, precision: str = "float32"
+) -> FloatArray:
+    """Distributions (n, P) over the levels, float64: the mean of the probabilities over an image's test crops."""
+    model.eval()
+    found = []
+    for rows in split_batches(np.arange(len(images)), _AT_ONCE):
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+            logits, _ = model(policy.evaluation(images, rows, crops).to(device))
+        shares = torch.softmax(logits.double(), dim=1)
+        found.append(shares.reshape(len(rows), -1, shares.shape[1]).mean(1).cpu().numpy())
+    return np.concatenate(found)
+
+
+def likeliest_level(shares: FloatArray) -> IntArray:
+    """The level (n,) with the largest share, ties to the lower one."""
+    return shares.argmax(1)
+
+
+def step_report(batch: Batch, terms: Terms) -> Terms:
+    """Shares of a step's unlabeled images: selected; weak and strong prediction differ; each level predicted before
+    and after alignment, and selected; and near the border of two levels, of all and of the selected."""
+    assert batch.weak_logits is not None and batch.strong_logits is not None
+    shares, mask = shares_of(batch.weak_logits), terms["mask"].float()
+    levels = shares.shape[1]
+    predicted = shares.argmax(1)
+    numbers = torch.arange(levels, device=shares.device)
+    expectation = shares @ numbers.to(shares.dtype)
+    near = ((expectation - 0.5 - (expectation - 0.5).round()).abs() < _NEAR).float()
+    own = terms["target"] if terms["target"].dim() == 1 else terms["target"].argmax(1)
+    named = {"predicted": predicted, "selected": own}
+    if "aligned" in terms:
+        named["aligned"] = terms["aligned"].argmax(1)
+    weights = {"selected": mask}
+    report = {
+        "mask": mask.mean(),
+        "disagreement": (predicted != batch.strong_logits.argmax(1)).float().mean(),
+        "near_border": near.mean(),
+        "near_border_selected": (near * mask).mean(),
+    }
+    for name, values in named.items():
+        hits = (values[:, None] == numbers).float() * weights.get(name, torch.ones_like(mask))[:, None]
+        report |= {f"{name}_{k}": value for k, value in enumerate(hits.mean(0).unbind())}
+    return report
+
+
+def note_labels(context: StageContext, labels: torch.Tensor) -> None:
+    """How many labeled images each level has; a level without any is allowed, and said."""
+    levels = int(context.params["levels"])
+    counts = torch.bincount(labels, minlength=levels).tolist()
+    context.report.note(f"labeled images of level 0 … {levels - 1}: {_listed(counts)}")
+    if missing := [k for k, count in enumerate(counts) if count == 0]:
+        context.report.note(f"no labeled image is of level {_listed(missing)}")
+
+
+def note_selection(context: StageContext, ever: torch.Tensor) -> None:
+    """How many unlabeled images were ever selected."""
+    context.report.note(f"{int(ever.sum())} of {len(ever)} unlabeled images were selected at least once")
+
+
+def note_use(context: StageContext, model: LevelModel, images: ImageSet, kind: str) -> None:
+    """How far predictions spread, and how often each level is predicted: a network that collapsed shows here."""
+    p = context.params
+    looked = images.subset(range(min(len(images), _LOOKED_AT)))
+    policy = Policy(p["policy"], int(p["crop"]))
+    shares = predicted_shares(model, looked, policy, 1, context.device, context.precision)
+    levels = shares.shape[1]
+    spread = float(np.std(quality_of(expected_level(shares), levels, p["label_rule"])))
+    counts = np.bincount(likeliest_level(shares), minlength=levels).tolist()
+    context.report.note(
+        f"predictions for {len(looked)} {kind} images, one view each: standard deviation {spread:.3f} on [0, 1]; "
+        f"images of level 0 … {levels - 1}: {_listed(counts)}"
+    )
+
+
+def _listed(values: list[int]) -> str:
+    return ", ".join(map(str, values))
