@@ -1,9 +1,9 @@
 """The views of consistency matching in classification: RandAugment with a flat square cut out.
 
 Source: Sohn et al., "FixMatch", NeurIPS 2020, and Cubuk et al., "RandAugment", 2020, with the operations and ranges
-that the common implementations use. Nearly all of them change the quality of an image; they are here to reproduce what was
-published for labels that survive them. Semantics are Pillow's, nearest neighbour and black borders where an operation
-moves pixels.
+that the common implementations use. Nearly all of them change the quality of an image; they are here to reproduce
+what was published for labels that survive them. Semantics are Pillow's: nearest neighbour and black borders where an
+operation moves pixels.
 """
 
 from __future__ import annotations

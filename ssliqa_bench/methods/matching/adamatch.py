@@ -22,6 +22,7 @@ from ssliqa_bench.methods.matching.parts import (
     State,
     Terms,
     at_least,
+    cut_off,
     masked_loss,
     shares_of,
     supervised_loss,
@@ -74,6 +75,7 @@ class AdaMatchRule(PlainRule):
 
     def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
         """One step."""
+        state = cut_off(state)
         assert batch.weak_logits is not None and batch.strong_logits is not None
         labeled = shares_of(batch.labeled_logits)
         moved_to, changed = self.alignment(labeled.shape[1]).apply(state, shares_of(batch.weak_logits), labeled)

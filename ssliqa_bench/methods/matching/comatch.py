@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import torch
 
+from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching.alignment import Alignment, Window
 from ssliqa_bench.methods.matching.base import MatchingLearner
 from ssliqa_bench.methods.matching.parts import (
@@ -20,6 +21,7 @@ from ssliqa_bench.methods.matching.parts import (
     State,
     Terms,
     at_least,
+    cut_off,
     masked_loss,
     shares_of,
     supervised_loss,
@@ -60,6 +62,10 @@ class CoMatchRule(PlainRule):
     queue_batches: int = 5
     dimensions: int = 64
 
+    def __post_init__(self) -> None:
+        if self.graph_threshold > 1:  # not even an image and itself would be neighbours
+            raise InputError(f"Parameter graph_threshold: got {self.graph_threshold}; expected at most 1.")
+
     def alignment(self) -> Alignment:
         """Windows over the last batches."""
         return Alignment(self.align_target, Window(self.align_window), Window(self.align_window))
@@ -77,6 +83,7 @@ class CoMatchRule(PlainRule):
 
     def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
         """One step: the bank is read first and written after."""
+        state = cut_off(state)
         assert batch.weak_logits is not None and batch.strong_logits is not None
         assert batch.weak_embeddings is not None and batch.labeled_embeddings is not None
         assert batch.strong_embeddings is not None and batch.second_embeddings is not None

@@ -19,6 +19,7 @@ from ssliqa_bench.methods.matching.parts import (
     State,
     Terms,
     at_least,
+    cut_off,
     masked_loss,
     moved,
     shares_of,
@@ -71,6 +72,7 @@ class FreeMatchRule(PlainRule):
 
     def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
         """One step: the running statistics first, then thresholds from them."""
+        state = cut_off(state)
         assert batch.weak_logits is not None and batch.strong_logits is not None
         shares = shares_of(batch.weak_logits)
         confidence, level = shares.max(1)

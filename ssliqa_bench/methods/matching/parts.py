@@ -151,3 +151,8 @@ def masked_loss(mask: torch.Tensor, target: torch.Tensor, logits: torch.Tensor) 
 def moved(old: torch.Tensor, new: torch.Tensor, decay: float) -> torch.Tensor:
     """One step of an exponential moving average."""
     return decay * old + (1 - decay) * new
+
+
+def cut_off(state: State) -> State:
+    """The state without a gradient: nothing that is remembered has one."""
+    return {name: value.detach() for name, value in state.items()}

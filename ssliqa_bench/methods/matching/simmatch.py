@@ -22,6 +22,7 @@ from ssliqa_bench.methods.matching.parts import (
     State,
     Terms,
     at_least,
+    cut_off,
     masked_loss,
     shares_of,
     supervised_loss,
@@ -88,6 +89,7 @@ class SimMatchRule(PlainRule):
 
     def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
         """One step: the bank is read first and written after."""
+        state = cut_off(state)
         assert batch.weak_logits is not None and batch.strong_logits is not None
         assert batch.weak_embeddings is not None and batch.strong_embeddings is not None
         moved_to, changed = self.alignment().apply(
