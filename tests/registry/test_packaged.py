@@ -142,6 +142,9 @@ def test_recipe_check_is_demo_with_one_epoch_of_fewer_crops() -> None:
 
 def test_comparators() -> None:
     like = {name: entry.like for name, entry in REGISTRY.methods.items() if entry.like}
-    assert like == {"supervised-long": "ssiqa", "supervised-long-krr": "ssiqa-krr", "oracle": "ssiqa"}
+    assert like == {
+        "supervised-long": "ssiqa", "supervised-long-krr": "ssiqa-krr", "oracle": "ssiqa",
+        "supervised-levels": "fixmatch", "oracle-levels": "fixmatch",
+    }  # fmt: skip
     roles = {name: REGISTRY.resolve_method(name).unlabeled_role for name in METHODS}
-    assert [name for name, role in roles.items() if role == "labeled"] == ["oracle"]
+    assert [name for name, role in roles.items() if role == "labeled"] == ["oracle", "oracle-levels"]
