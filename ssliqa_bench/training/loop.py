@@ -170,7 +170,7 @@ def _epoch(
         if after_step is not None:
             after_step()
         for name, value in terms.items():
-            sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach()
+            sums[name] = value.detach() + sums.get(name, 0.0)
         look = step % _LOOK_EVERY == 0
         images = min(plan.batch_size, plan.items - step * plan.batch_size)
         context.report.step(images, float(terms["loss"].detach()) if look else None)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.training import classic
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.views import View, at_least, draw, test_crops
+from ssliqa_bench.training.views import View, at_least, test_crops
 from ssliqa_bench.types import IntArray
 
 POLICIES = ("quality_preserving", "classic")
@@ -54,15 +54,25 @@ class Policy:
         self, images: ImageSet, positions: IntArray, *purpose: Any, visits: IntArray | None = None
     ) -> torch.Tensor:
         """Weak views of images on their own, uint8 (n, 3, crop, crop)."""
-        if self.name == "quality_preserving":
-            return draw(images, positions, View(self.crop, flip=True), *purpose, visits=visits)
-        return self._stacked(images, positions, 0, purpose, visits)[0]
+        return self.pairs(images, positions, 0, *purpose, visits=visits)[0]
 
     def pairs(
         self, images: ImageSet, positions: IntArray, strong: int, *purpose: Any, visits: IntArray | None = None
     ) -> list[torch.Tensor]:
         """A weak view of each image and so many strong ones, each as uint8 (n, 3, crop, crop)."""
-        return self._stacked(images, positions, strong, purpose, visits)
+        views = np.empty((1 + strong, len(positions), self.crop, self.crop, 3), dtype=np.uint8)
+        flips = np.zeros((1 + strong, len(positions)), dtype=bool)
+        for k, position in enumerate(positions):
+            visit = int(visits[k]) if visits is not None else 0
+            random = images.generator(int(position), *purpose, *([visit] if visit else []))
+            pixels = images[int(position)]
+            if self.name == "classic":
+                views[0, k] = classic.weak_view(pixels, self.crop, random)
+                for j in range(strong):
+                    views[1 + j, k] = classic.strong_view(pixels, self.crop, random)
+            else:
+                self._cut(views[:, k], flips[:, k], at_least(pixels, self.crop), random)
+        return [_flipped(_channels_first(group), own) for group, own in zip(views, flips, strict=True)]
 
     def evaluation(self, images: ImageSet, positions: Sequence[int] | IntArray, crops: int) -> torch.Tensor:
         """What an image is judged by: its fixed test crops, or in the classic policy the centre, once."""
@@ -71,45 +81,37 @@ class Policy:
         views = [classic.evaluation_view(images[int(position)], self.crop) for position in positions]
         return _channels_first(np.stack(views))
 
-    def _stacked(
-        self, images: ImageSet, positions: IntArray, strong: int, purpose: tuple[Any, ...], visits: IntArray | None
-    ) -> list[torch.Tensor]:
-        out = np.empty((1 + strong, len(positions), self.crop, self.crop, 3), dtype=np.uint8)
-        for k, position in enumerate(positions):
-            visit = int(visits[k]) if visits is not None else 0
-            random = images.generator(int(position), *purpose, *([visit] if visit else []))
-            out[:, k] = self._views(images[int(position)], strong, random)
-        return [_channels_first(views) for views in out]
+    def _cut(
+        self, views: Pixels, flips: NDArray[np.bool_], pixels: Pixels, random: np.random.Generator
+    ) -> None:
+        """Fill the views (1 + strong, crop, crop, 3) of one image with crops of it, and say which are to be flipped."""
+        side = self.crop
+        room = pixels.shape[0] - side + 1, pixels.shape[1] - side + 1
+        at = int(random.random() * room[0]), int(random.random() * room[1])
+        for j, view in enumerate(views):
+            top, left = self._near(at, room, random) if j else at
+            crop = pixels[top : top + side, left : left + side]
+            if self.d4 and j:
+                crop = np.rot90(crop, int(random.random() * 4))
+            view[:] = crop
+            flips[j] = random.random() < 0.5
 
-    def _views(self, pixels: Pixels, strong: int, random: np.random.Generator) -> list[Pixels]:
-        if self.name == "classic":
-            views = [classic.weak_view(pixels, self.crop, random)]
-            return views + [classic.strong_view(pixels, self.crop, random) for _ in range(strong)]
-        pixels = at_least(pixels, self.crop)
-        at = self._corner(pixels, random)
-        views = [self._cut(pixels, at, random)]
-        for _ in range(strong):
-            view = self._cut(pixels, self._near(pixels, at, random), random)
-            views.append(np.rot90(view, random.integers(4)) if self.d4 else view)
-        return views
-
-    def _corner(self, pixels: Pixels, random: np.random.Generator) -> tuple[int, int]:
-        height, width = pixels.shape[:2]
-        return int(random.integers(height - self.crop + 1)), int(random.integers(width - self.crop + 1))
-
-    def _near(self, pixels: Pixels, at: tuple[int, int], random: np.random.Generator) -> tuple[int, int]:
+    def _near(self, at: tuple[int, int], room: tuple[int, int], random: np.random.Generator) -> tuple[int, int]:
         """A corner whose crop overlaps that at another one enough; that one itself where no draw does."""
+        side = self.crop
         for _ in range(_DRAWS):
-            corner = self._corner(pixels, random)
-            down, across = (max(0, self.crop - abs(a - b)) for a, b in zip(at, corner, strict=True))
-            if down * across >= self.min_overlap * self.crop**2:
-                return corner
+            top, left = int(random.random() * room[0]), int(random.random() * room[1])
+            shared = max(0, side - abs(top - at[0])) * max(0, side - abs(left - at[1]))
+            if shared >= self.min_overlap * side**2:
+                return top, left
         return at
-
-    def _cut(self, pixels: Pixels, at: tuple[int, int], random: np.random.Generator) -> Pixels:
-        crop = pixels[at[0] : at[0] + self.crop, at[1] : at[1] + self.crop]
-        return crop[:, ::-1] if random.random() < 0.5 else crop
 
 
 def _channels_first(views: Pixels) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2)))
+
+
+def _flipped(views: torch.Tensor, flips: NDArray[np.bool_]) -> torch.Tensor:
+    """Views, some of them flipped left-right; much faster on whole rows than pixel by pixel."""
+    chosen = torch.from_numpy(np.flatnonzero(flips))
+    return views.index_copy_(0, chosen, views[chosen].flip(3))

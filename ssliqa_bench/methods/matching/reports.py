@@ -50,19 +50,17 @@ def step_report(batch: Batch, terms: Terms) -> Terms:
     expectation = shares @ numbers.to(shares.dtype)
     near = ((expectation - 0.5 - (expectation - 0.5).round()).abs() < _NEAR).float()
     own = terms["target"] if terms["target"].dim() == 1 else terms["target"].argmax(1)
-    named = {"predicted": predicted, "selected": own}
+    named = [("predicted", predicted, torch.ones_like(mask)), ("selected", own, mask)]
     if "aligned" in terms:
-        named["aligned"] = terms["aligned"].argmax(1)
-    weights = {"selected": mask}
-    report = {
-        "mask": mask.mean(),
-        "disagreement": (predicted != batch.strong_logits.argmax(1)).float().mean(),
-        "near_border": near.mean(),
-        "near_border_selected": (near * mask).mean(),
-    }
-    for name, values in named.items():
-        hits = (values[:, None] == numbers).float() * weights.get(name, torch.ones_like(mask))[:, None]
-        report |= {f"{name}_{k}": value for k, value in enumerate(hits.mean(0).unbind())}
+        named.append(("aligned", terms["aligned"].argmax(1), named[0][2]))
+    near_selected = near * mask
+    differ = (predicted != batch.strong_logits.argmax(1)).float()
+    means = torch.stack((mask, differ, near, near_selected)).mean(1)
+    names = ("mask", "disagreement", "near_border", "near_border_selected")
+    report = dict(zip(names, means.unbind(), strict=True))
+    for name, values, weight in named:
+        hits = torch.zeros(levels, device=mask.device).index_add(0, values, weight) / len(mask)
+        report |= {f"{name}_{k}": value for k, value in enumerate(hits.unbind())}
     return report
 
 
