@@ -112,6 +112,5 @@ def _channels_first(views: Pixels) -> torch.Tensor:
 
 
 def _flipped(views: torch.Tensor, flips: NDArray[np.bool_]) -> torch.Tensor:
-    """Views, some of them flipped left-right; much faster on whole rows than pixel by pixel."""
-    chosen = torch.from_numpy(np.flatnonzero(flips))
-    return views.index_copy_(0, chosen, views[chosen].flip(3))
+    """Views, some of them flipped left-right: all are, and some chosen, much faster than pixel by pixel."""
+    return torch.where(torch.from_numpy(flips)[:, None, None, None], views.flip(3), views)

@@ -115,7 +115,7 @@ class SimMatchRule(PlainRule):
         like = torch.softmax(wide(batch.weak_embeddings.detach()).to(shares.dtype) @ bank.T / self.temperature, dim=1)
         unfolded = like * shares[:, levels]
         unfolded = unfolded / unfolded.sum(1, keepdim=True)
-        gathered = torch.zeros_like(shares).index_add(1, levels, like)
+        gathered = like @ functional.one_hot(levels, shares.shape[1]).to(like.dtype)
         target = self.smoothing * shares + (1 - self.smoothing) * gathered
         logits = wide(batch.strong_embeddings).to(shares.dtype) @ bank.T / self.temperature
         instance_loss = -(unfolded * functional.log_softmax(logits, dim=1)).sum(1).mean()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -207,6 +208,7 @@ class _Stepper:
         self._labels = taught.labels.to(device)
         self._shares = None if taught.shares is None else taught.shares.to(device)
         self._shift = None if taught.shift is None else taught.shift.to(device)
+        self._half = context.precision == "bfloat16"  # a rule computes in float32 all the same
         self._dropped = float(context.params["token_drop"])
         self._drop = add_token_drop(trainee.network.model.backbone) if self._dropped else None
 
@@ -214,10 +216,10 @@ class _Stepper:
         """Terms of one batch; the state of the rule moves on."""
         trainee = self._trainee
         batch = self._outputs(drawn)
-        with torch.autocast(self._device.type, enabled=False):
+        with torch.autocast(self._device.type, enabled=False) if self._half else nullcontext():
             terms, state = self._rule.step(trainee.held.get(), batch)
-            trainee.held.put(state)
-            report = step_report(batch, terms)
+        trainee.held.put(state)
+        report = step_report(batch, terms)
         assert drawn.unlabeled_rows is not None
         chosen = drawn.unlabeled_rows[terms["mask"] > 0]
         trainee.ever.index_fill_(0, chosen, True)
