@@ -315,3 +315,35 @@ def test_the_model_is_counted_without_the_heads_of_training(made: ModuleType) ->
     network = build_network(context, None)
     assert isinstance(network, HeadedModel) and isinstance(network.model, LevelModel)
     assert own.predictor(artifact, CPU).n_parameters == plain == sum(p.numel() for p in network.model.parameters())
+
+
+VIT = {
+    "class": "ssliqa_bench.training.backbones.timm:TimmBackbone",
+    "arguments": {"name": "vit_tiny_patch16_224", "depth": 1, "embed_dim": 24, "num_heads": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("comatch", {"token_drop": 0.5}),
+        ("crmatch", {"token_drop": 0.5}),
+        ("simmatch", {"token_drop": 0.5, "teacher": "ema"}),
+        ("fixmatch", {"policy": "classic"}),
+    ],
+)
+def test_a_vit_learns_with_either_policy(made: ModuleType, name: str, params: dict[str, Any]) -> None:
+    own = learner(made, name, backbone=VIT, crop=224, epochs=1, epoch_steps=2, batch_size=2, layer_decay=0.65, **params)
+    artifact, _ = trained(made, own)
+    predicted = own.predictor(artifact, CPU).predict(made.image_set(made.noise(2, seed=9)))
+    assert np.isfinite(predicted).all() and predicted.std() > 0
+    again, _ = trained(made, own)
+    assert all(np.array_equal(value, again.tensors[key]) for key, value in artifact.tensors.items())
+
+
+@pytest.mark.parametrize("name", SIX)
+def test_under_half_precision_the_state_is_float32(made: ModuleType, name: str) -> None:
+    artifact, context = trained(made, learner(made, name), precision="bfloat16")
+    held = {key: value for key, value in context.checkpoints.state.tensors.items() if ".held." in key}
+    assert all(value.dtype in (np.float32, np.int64, np.bool_) for value in held.values())
+    assert all(np.isfinite(value).all() for value in (*artifact.tensors.values(), *held.values()))
