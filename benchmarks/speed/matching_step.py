@@ -136,7 +136,7 @@ def profile(method: str, steps: int) -> tuple[float, dict[str, float]]:
             stack.enter_context(mock.patch.object(kind, "step", clock.timed("losses", kind.step)))
         loss = clock.timed("report", training._Stepper.loss)  # what the network and the rule leave of it
         stack.enter_context(mock.patch.object(training._Stepper, "loss", loss))
-        stack.enter_context(mock.patch.object(training, "note_use", lambda *words: None))
+        stack.enter_context(mock.patch.object(training, "note_result", lambda *words: None))
         log = stage.run(context).meta["log"]
     total = sum(entry["seconds"] for entry in log)
     shares = {part: seconds / total for part, seconds in clock.spent.items()}

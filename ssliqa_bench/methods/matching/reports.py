@@ -64,33 +64,37 @@ def step_report(batch: Batch, terms: Terms) -> Terms:
     return report
 
 
-def note_labels(context: StageContext, labels: torch.Tensor) -> None:
-    """How many labeled images each level has; a level without any is allowed, and said."""
+def note_missing(context: StageContext, labels: torch.Tensor) -> None:
+    """A level without any labeled image is allowed, and said."""
     levels = int(context.params["levels"])
-    counts = torch.bincount(labels, minlength=levels).tolist()
-    context.report.note(f"labeled images of level 0 … {levels - 1}: {_listed(counts)}")
-    if missing := [k for k, count in enumerate(counts) if count == 0]:
+    if missing := [k for k in range(levels) if not (labels == k).any()]:
         context.report.note(f"no labeled image is of level {_listed(missing)}")
 
 
-def note_selection(context: StageContext, ever: torch.Tensor) -> None:
-    """How many unlabeled images were ever selected."""
-    context.report.note(f"{int(ever.sum())} of {len(ever)} unlabeled images were selected at least once")
+def note_result(
+    context: StageContext, model: LevelModel, images: ImageSet, kind: str, labels: torch.Tensor, *more: str
+) -> None:
+    """One sentence for the record: how many images each level was learned from, whatever else there is to say, and
+    how far predictions spread over which levels, where a network that collapsed shows.
 
-
-def note_use(context: StageContext, model: LevelModel, images: ImageSet, kind: str) -> None:
-    """How far predictions spread, and how often each level is predicted: a network that collapsed shows here."""
+    Args:
+        images, kind: what predictions are looked at, and what they are called.
+        labels: levels of the images that had one.
+    """
     p = context.params
     looked = images.subset(range(min(len(images), _LOOKED_AT)))
     policy = Policy(p["policy"], int(p["crop"]))
     shares = predicted_shares(model, looked, policy, 1, context.device, context.precision)
     levels = shares.shape[1]
     spread = float(np.std(quality_of(expected_level(shares), levels, p["label_rule"])))
-    counts = np.bincount(likeliest_level(shares), minlength=levels).tolist()
-    context.report.note(
-        f"predictions for {len(looked)} {kind} images, one view each: standard deviation {spread:.3f} on [0, 1]; "
-        f"images of level 0 … {levels - 1}: {_listed(counts)}"
-    )
+    said = [
+        f"labeled images of level 0 … {levels - 1}: {_listed(torch.bincount(labels, minlength=levels).tolist())}",
+        *more,
+        f"predictions for {len(looked)} {kind} images, one view each: "
+        f"{_listed(np.bincount(likeliest_level(shares), minlength=levels).tolist())}, standard deviation {spread:.3f} "
+        f"on [0, 1]",
+    ]
+    context.report.note("; ".join(said))
 
 
 def _listed(values: list[int]) -> str:

@@ -12,7 +12,7 @@ import torch
 
 from ssliqa_bench.methods.matching.levels import logit_shift
 from ssliqa_bench.methods.matching.network import stored_network
-from ssliqa_bench.methods.matching.reports import likeliest_level, note_labels, predicted_shares
+from ssliqa_bench.methods.matching.reports import likeliest_level, predicted_shares
 from ssliqa_bench.methods.matching.training import LEVEL_PARAMS, Taught, train_on_levels
 from ssliqa_bench.training.policies import Policy
 from ssliqa_bench.training.stages import StageContext
@@ -50,7 +50,6 @@ def run_labels_only_student(context: StageContext) -> Artifact:
     labeled = context.labeled
     assert labeled is not None  # declared by the stage
     taught = Taught.of(labeled, context.params)
-    note_labels(context, taught.labels)
     size = int(context.params["batch_size"])
     return train_on_levels(_second(context), labeled.images, taught, size, "labeled")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ssliqa_bench.methods.matching.base import LabelsOnlyLearner
 from ssliqa_bench.methods.matching.parts import Sizes
-from ssliqa_bench.methods.matching.reports import note_labels
+from ssliqa_bench.methods.matching.reports import note_missing
 from ssliqa_bench.methods.matching.training import Taught, check_sizes, train_on_levels
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
@@ -18,7 +18,7 @@ def run_supervised_levels(context: StageContext) -> Artifact:
     labeled, p = context.labeled, context.params
     assert labeled is not None  # declared by the stage
     taught = Taught.of(labeled, p)
-    note_labels(context, taught.labels)
+    note_missing(context, taught.labels)
     size = int(p["batch_size"])
     check_sizes(len(labeled), None, Sizes(int(p["levels"]), taught.labels, size, 0))
     return train_on_levels(context, labeled.images, taught, size, "labeled")

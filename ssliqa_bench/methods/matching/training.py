@@ -21,7 +21,7 @@ from ssliqa_bench.methods.matching.network import (
     build_network,
 )
 from ssliqa_bench.methods.matching.parts import Batch, Rule, Sizes, Terms, supervised_loss
-from ssliqa_bench.methods.matching.reports import note_labels, note_selection, note_use, step_report
+from ssliqa_bench.methods.matching.reports import note_missing, note_result, step_report
 from ssliqa_bench.methods.matching.schedule import CosineSchedule
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet, LabeledSet
@@ -78,7 +78,7 @@ def run_matching(context: StageContext, rule: Rule) -> Artifact:
     labeled, p = context.labeled, context.params
     assert labeled is not None and context.unlabeled is not None  # declared by every stage that runs this
     taught = Taught.of(labeled, p)
-    note_labels(context, taught.labels)
+    note_missing(context, taught.labels)
     unlabeled = unlabeled_images(context, labeled)
     sizes = Sizes(
         int(p["levels"]), taught.labels, int(p["batch_size"]), int(p["batch_size"]) * int(p["unlabeled_ratio"])
@@ -99,8 +99,8 @@ def run_matching(context: StageContext, rule: Rule) -> Artifact:
         context,
         trainee.follow,
     )
-    note_selection(context, trainee.ever)
-    note_use(context, trainee.judge.model, context.unlabeled, "unlabeled")
+    selected = f"{int(trainee.ever.sum())} of {len(unlabeled)} unlabeled images selected at least once"
+    note_result(context, trainee.judge.model, context.unlabeled, "unlabeled", taught.labels, selected)
     return Artifact(module_tensors(trainee.judge.model), facts)
 
 
@@ -306,5 +306,5 @@ def train_on_levels(
 
     schedule = level_schedule(context).over(network, p["layer_decay"])
     facts = train(trainee, schedule, step_plan(context, size), batches, loss, context, trainee.follow)
-    note_use(context, trainee.judge.model, images, trained_on)
+    note_result(context, trainee.judge.model, images, trained_on, taught.labels)
     return Artifact(module_tensors(trainee.judge.model), facts)

@@ -105,7 +105,7 @@ def test_the_log_says_what_was_selected(made: ModuleType, name: str) -> None:
     notes = " | ".join(context.report.lines)
     assert "labeled images of level 0 … 4: " in notes and "standard deviation" in notes
     if name != "freematch":
-        assert entry["mask"] == 1 and f"{N_UNLABELED} of {N_UNLABELED} unlabeled images were selected" in notes
+        assert entry["mask"] == 1 and f"{N_UNLABELED} of {N_UNLABELED} unlabeled images selected" in notes
 
 
 def test_every_method_starts_from_the_same_network(made: ModuleType) -> None:
