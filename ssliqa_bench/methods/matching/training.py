@@ -227,26 +227,29 @@ class _Stepper:
         return {"loss": terms["total_loss"], **losses, **report}
 
     def _outputs(self, drawn: Drawn) -> Batch:
-        """All views through the network, in one pass unless tokens are dropped from the strong ones alone."""
+        """All views through the network in one pass; strong ones from which tokens are dropped, and turned images, in
+        passes of their own."""
         network, rule = self._trainee.network, self._rule
         assert drawn.weak is not None
-        plain, turned = [drawn.labeled, drawn.weak], []
-        if drawn.turned is not None:
-            turned = [torch.rot90(drawn.turned, k, (2, 3)) for k in range(TURNS)]
+        plain = [drawn.labeled, drawn.weak]
         if rule.averaged_teacher:
-            taught = self._teacher(plain)
+            teaching, weak = self._teacher(plain)
             plain = [drawn.labeled]
         if self._drop is None:
-            seen = _forward(network, [*plain, *drawn.strong, *turned])
-            strong = seen[len(plain) : len(plain) + len(drawn.strong)]
+            seen = _forward(network, [*plain, *drawn.strong])
+            strong = seen[len(plain) :]
         else:
-            seen = _forward(network, [*plain, *turned])
+            seen = _forward(network, plain)
             self._drop.fraction = self._dropped * float(torch.rand(()))
             strong = _forward(network, list(drawn.strong))
             self._drop.fraction = 0.0
         labeled = seen[0]
-        teaching, weak = taught if rule.averaged_teacher else (labeled, seen[1])
-        turns = network.turns(torch.cat([group.features for group in seen[-TURNS:]])) if turned else None
+        if not rule.averaged_teacher:
+            teaching, weak = labeled, seen[1]
+        turns = None
+        if drawn.turned is not None:
+            turned = torch.cat([torch.rot90(drawn.turned, k, (2, 3)) for k in range(TURNS)])
+            turns = network.turns(network(turned).features)
         return Batch(
             it=drawn.it,
             labels=self._labels[drawn.rows],
