@@ -113,7 +113,7 @@ def download(
     folder = fetch_dataset(entry, settings.data_root, settings.cache_root, lambda what: counted(what, "bytes"))
     print(f"{entry.name}: {'is' if there is None else 'was already'} in {folder}. Next: ssliqa-bench data check "
           f"{entry.name}")
-    if there is None:
+    if there is None and entry.download is not None:
         told = (f"Terms: {entry.about.terms.strip()}" if entry.about.terms else "", entry.download.note.strip())
         for text in filter(None, told):
             print(f"{entry.name}: {text}")

@@ -18,6 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO
 
@@ -121,7 +122,7 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
                 kind, target = "link", _resolved(info.name, info.linkname)
             else:
                 raise DataError(f'{archive}: "{info.name}" is a device or a pipe; expected files and folders only.')
-            yield _Member(info.name, kind, _size(tar, info), target, lambda info=info: tar.extractfile(info))
+            yield _Member(info.name, kind, _size(tar, info), target, partial(tar.extractfile, info))
 
 
 def _size(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int:
@@ -145,12 +146,12 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
                 target = _resolved(info.filename, packed.read(info).decode("utf-8", "replace")[:4096])
                 there = target in packed.NameToInfo
                 size = packed.getinfo(target).file_size if there else 0
-                yield _Member(info.filename, "link", size, target,
-                              lambda target=target, there=there: packed.open(target) if there else None)  # type: ignore[misc]
+                # `packed.open` raises a KeyError where there is no such member.
+                yield _Member(info.filename, "link", size, target, partial(packed.open, target))
             elif mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
                 raise DataError(f'{archive}: "{info.filename}" is a device or a pipe; expected files and folders only.')
             else:
-                yield _Member(info.filename, "file", info.file_size, "", lambda info=info: packed.open(info))
+                yield _Member(info.filename, "file", info.file_size, "", partial(packed.open, info))
 
 
 def _resolved(name: str, target: str) -> str:

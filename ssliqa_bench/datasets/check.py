@@ -92,8 +92,8 @@ def dataset_status(
     if entry.images is None:
         told = partial(told, expected=len(raw.name))
     if not problems:
-        whole = entry.images is None or len(raw.name) == entry.images
-        return told("complete", note="" if whole else f"with {len(raw.name) - entry.images:,} of the optional part")
+        more = len(raw.name) - (len(raw.name) if entry.images is None else entry.images)
+        return told("complete", note=f"with {more:,} of the optional part" if more else "")
     if "missing" in problems:
         missing = len(problems["missing"].rows)
         return told("incomplete", note=f"{missing:,} images missing: ssliqa-bench data check {entry.name}")
@@ -298,7 +298,7 @@ def _ranks(values: FloatArray) -> FloatArray:
     """Ranks from 0; equal values share the mean of theirs."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     first = np.cumsum(counts) - counts
-    mean: FloatArray = (first + (counts - 1) / 2)[place]
+    mean: FloatArray = np.asarray(first + (counts - 1) / 2)[place]
     return mean
 
 

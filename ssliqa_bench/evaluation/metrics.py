@@ -11,6 +11,7 @@ import numpy as np
 
 from ssliqa_bench.errors import InputError, unknown_name
 from ssliqa_bench.evaluation import EVALUATION_VERSION as EVALUATION_VERSION
+from ssliqa_bench.evaluation.classes import accuracy, kappa_quadratic, mae_argmax, mae_macro, mae_of
 from ssliqa_bench.evaluation.correlations import krcc, mae, plcc, rmse, srcc
 from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.evaluation.mapping import MINIMUM, fit_mapping
@@ -44,6 +45,14 @@ METRICS: tuple[Metric, ...] = (
     Metric("rmse_mapped", rmse, higher_is_better=False, needs_map=True),
     Metric("mae_mapped", mae, higher_is_better=False, needs_map=True, always=False),
     Metric("rmse_raw", rmse, higher_is_better=False, needs_map=False, always=False),
+    # Of predicted classes, where both columns hold classes.
+    Metric("accuracy", accuracy, higher_is_better=True, needs_map=False, always=False),
+    Metric("kappa_quadratic", kappa_quadratic, higher_is_better=True, needs_map=False, always=False),
+    Metric("mae_argmax", mae_argmax, higher_is_better=False, needs_map=False, always=False),
+    Metric("mae_macro", mae_macro, higher_is_better=False, needs_map=False, always=False),
+    Metric("mae_3", mae_of(3), higher_is_better=False, needs_map=False, always=False),
+    Metric("mae_4", mae_of(4), higher_is_better=False, needs_map=False, always=False),
+    Metric("mae_34", mae_of(3, 4), higher_is_better=False, needs_map=False, always=False),
 )
 
 

@@ -58,7 +58,8 @@ class LearnerSets:
 
     Attributes:
         labeled, unlabeled, validation: what stages may be handed.
-        counts: images that the two sides of the pair give, transductive ones too, before an oracle relabels any.
+        counts: images that the two sides of the pair give, transductive ones too, before an oracle relabels any;
+            and how many datasets they come from.
         content: digest of what each set holds, scores included where a learner sees them; part of stage keys.
     """
 
@@ -91,6 +92,7 @@ def build_sets(
     labeled = [(name, row) for name, s in sources.items() for row in s.rows("labeled")]
     unlabeled = [(name, row) for name, s in sources.items() for row in s.rows("unlabeled")]
     counts = {"labeled": len(labeled), "unlabeled": len(unlabeled) + len(transductive)}
+    counts["sides"] = len({name for name, _ in (*labeled, *unlabeled, *transductive)})
     if labels_for_unlabeled:
         labeled, unlabeled = labeled + unlabeled, []
     unlabeled += transductive

@@ -112,6 +112,7 @@ def train(
     batches: Callable[[int], Iterable[Batch]],
     loss: Callable[[Batch], Mapping[str, torch.Tensor]],
     context: StageContext,
+    after_step: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Train a model in place.
 
@@ -119,6 +120,7 @@ def train(
         model: on the context's device.
         batches: gives the batches of an epoch, `plan.steps` of them, from nothing but the epoch's number.
         loss: terms of one batch; "loss" is the one that is minimised, the others are logged.
+        after_step: called after every optimiser step, for what follows the weights; it must live in the model.
 
     Returns:
         {"steps": total optimiser steps, "log": one JSON object per epoch}.
@@ -135,7 +137,7 @@ def train(
     context.report.start(context.name, schedule.epochs, plan.steps, done)
     model.train()
     for epoch in range(done, schedule.epochs):
-        log.append(_epoch(model, optimizer, schedule, plan, epoch, batches(epoch), loss, context))
+        log.append(_epoch(model, optimizer, schedule, plan, epoch, batches(epoch), loss, context, after_step))
         meta = {"stage": context.name, "epoch": epoch + 1, "log": log}
         context.checkpoints.save(training_state(model, optimizer, meta))
     return {"steps": schedule.epochs * plan.steps, "log": log}
@@ -150,6 +152,7 @@ def _epoch(
     batches: Iterable[Batch],
     loss: Callable[[Batch], Mapping[str, torch.Tensor]],
     context: StageContext,
+    after_step: Callable[[], None] | None,
 ) -> dict[str, Any]:
     # Dropout and the like start from the epoch's own seed, so that a resumed run draws what it would have drawn.
     torch.manual_seed(derive_seed(context.seed, context.name, "epoch", epoch))
@@ -158,14 +161,16 @@ def _epoch(
     amp = context.precision == "bfloat16"
     for step, batch in enumerate(batches):
         for group in optimizer.param_groups:
-            group["lr"] = schedule.rate(epoch, (step + 1) / plan.steps)
+            group["lr"] = schedule.rate(epoch, (step + 1) / plan.steps) * group.get("scale", 1.0)
         with torch.autocast(context.device.type, dtype=torch.bfloat16, enabled=amp):
             terms = loss(batch)
         optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
         optimizer.step()
+        if after_step is not None:
+            after_step()
         for name, value in terms.items():
-            sums[name] = sums.get(name, torch.zeros((), device=value.device)) + value.detach()
+            sums[name] = value.detach() + sums.get(name, 0.0)
         look = step % _LOOK_EVERY == 0
         images = min(plan.batch_size, plan.items - step * plan.batch_size)
         context.report.step(images, float(terms["loss"].detach()) if look else None)

@@ -17,7 +17,7 @@ from ssliqa_bench.training.images import ImageSet, LabeledSet
 from ssliqa_bench.types import Artifact, FloatArray
 
 SetName = Literal["labeled", "unlabeled", "validation"]
-CountName = Literal["labeled", "unlabeled"]
+CountName = Literal["labeled", "unlabeled", "sides"]
 
 
 class Validation(Protocol):
@@ -62,7 +62,8 @@ class StageContext:
     Attributes:
         name: the stage's own name.
         labeled, unlabeled, validation: the sets that it declares, else None.
-        counts: numbers of images the pair's sides give: {"labeled": n, "unlabeled": m}, as far as declared.
+        counts: numbers of images the pair's sides give: {"labeled": n, "unlabeled": m}, and of the datasets that
+            these come from ("sides"), as far as declared.
         inputs: artifacts of the earlier stages that it declares, by name.
         params: the parameters that it declares.
         settings: what its learner fixed when it made the stage, for example the number of the block.

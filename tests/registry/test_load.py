@@ -66,8 +66,8 @@ ONE_PROBLEM = {
     METHOD + "    aliases: b\n": '4 methods.a.aliases: got "b"; expected a list.',
     METHOD + "    aliases: [ssiqa]\n":
         '4 methods.a.aliases[0]: got "ssiqa", the name of another entry; expected a name used nowhere else.',
-    METHOD + "    like: oracel\n": '4 methods.a.like: got "oracel"; expected "oracle".',
-    "methods:\n  a:\n    extends: oracel\n": '3 methods.a.extends: got "oracel"; expected "oracle".',
+    METHOD + "    like: ridge-prob\n": '4 methods.a.like: got "ridge-prob"; expected "ridge-probe".',
+    "methods:\n  a:\n    extends: ridge-prob\n": '3 methods.a.extends: got "ridge-prob"; expected "ridge-probe".',
     "methods:\n  a:\n    extends: ssiqa\n    params: {k_1: 3}\n":
         '4 methods.a.params.k_1: got an unknown parameter; expected "k1".',
     "methods:\n  a:\n    extends: ssiqa\n    params: {k1: few}\n":

@@ -99,7 +99,7 @@ def test_all_problems_are_told_at_once_with_lines(tmp_path: Path, registry: Regi
 title: t
 runs:
   - methods: [ssiqa,
-              oracel]
+              ridge-prob]
     pairs: [demo-syn:demo-sild, "a:b:c"]
     tests: [nowhere]
     protocol: standart
@@ -115,7 +115,7 @@ runs:
         "own.yaml:4 runs[0].methods[1]", "own.yaml:5 runs[0].pairs[0]", "own.yaml:5 runs[0].pairs[1]",
         "own.yaml:6 runs[0].tests[0]", "own.yaml:7 runs[0].protocol", "own.yaml:8 runs[1].methods[0]",
     ]  # fmt: skip
-    assert "Did you mean 'oracle'?" in lines[1]
+    assert "Did you mean 'ridge-probe'?" in lines[1]
 
 
 @pytest.mark.parametrize(

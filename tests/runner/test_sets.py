@@ -164,21 +164,22 @@ def test_the_oracle_is_handed_the_unlabeled_side_as_labeled() -> None:
     assert values(oracle.labeled.images) == by_hash([1, 3, 5, 11, 13, 15])
     told = dict(zip(values(oracle.labeled.images), oracle.labeled.score01))
     assert told[11] == 0.505 and told[5] == 0.045
-    assert oracle.counts == plain.counts == {"labeled": 3, "unlabeled": 3}, "counts stay those of the two sides"
+    expected = {"labeled": 3, "unlabeled": 3, "sides": 2}
+    assert oracle.counts == plain.counts == expected, "counts stay those of the two sides"
 
 
 def test_transductive_rows_join_the_unlabeled_images_and_stay_test_images() -> None:
     sets = build(pair(), transductive=[("b", 1)])
     assert sets.unlabeled is not None and values(sets.unlabeled) == by_hash([11, 12, 13, 15])
     assert values(sets.tests["b"].images) == [12]
-    assert sets.counts == {"labeled": 3, "unlabeled": 4}, "a comparator keeps the steps that they make"
+    assert sets.counts == {"labeled": 3, "unlabeled": 4, "sides": 2}, "a comparator keeps the steps that they make"
     assert sets.content["unlabeled"] != build(pair()).content["unlabeled"]
 
 
 def test_sets_without_images_are_none() -> None:
     sets = build({"a": source("a", ["test", "test"], [1, 2])})
     assert sets.labeled is None and sets.unlabeled is None and sets.validation is None
-    assert sets.counts == {"labeled": 0, "unlabeled": 0} and list(sets.tests) == ["a"]
+    assert sets.counts == {"labeled": 0, "unlabeled": 0, "sides": 0} and list(sets.tests) == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -223,3 +224,8 @@ def test_what_a_test_set_holds_depends_on_content_alone() -> None:
     one = test_set(source("a", ["test", "test", "unused"], [5, 6, 7]))
     other = test_set(source("b", ["test", "test", "unused"], [6, 5, 8]))
     assert one.content == other.content and one.names != other.names
+
+
+def test_a_pair_of_one_dataset_has_one_side() -> None:
+    sets = build({"a": source("a", ["labeled", "unlabeled", "unlabeled", "test"], [1, 2, 3, 4])})
+    assert sets.counts == {"labeled": 1, "unlabeled": 2, "sides": 1}
