@@ -36,7 +36,9 @@ def probe(address: str) -> None:
     Raises:
         OSError: offline mode, or no answer in time.
     """
-    if os.environ.get("HF_HUB_OFFLINE", "").lower() not in ("", "0", "false"):
+    hub = urlparse(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
+    offline = os.environ.get("HF_HUB_OFFLINE", "").lower() not in ("", "0", "false")
+    if offline and urlparse(address).hostname in (hub, "huggingface.co"):
         raise OSError("HF_HUB_OFFLINE is set")
     host, port = _first_hop(address)
     failed: list[OSError] = []

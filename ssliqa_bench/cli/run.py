@@ -92,11 +92,11 @@ def run(
             entries.append(_run(plan, settings))
         except StorageError:
             raise
-        except SsliqaError as error:
+        except Exception as error:  # a defect at one seed must not take the others with it
             if len(specs) == 1 or (isinstance(error, InputError) and not entries):
                 raise  # bad input stops every seed alike
-            _say(f"{spec}: {error}")
-            entries.append(run_entry("failed", {"cell": execute.cell_of(spec)}, str(error)))
+            told = str(error) if isinstance(error, SsliqaError) else f"{type(error).__name__}: {error}"
+            entries.append(run_entry("failed", {"cell": execute.cell_of(spec)}, told))
             failed = True
     if json:
         print_json({"runs": entries})

@@ -24,7 +24,7 @@ LOG = logging.getLogger("ssliqa_bench")
 # Bits, of 64, in which the hashes of two images that look alike may differ.
 LIKENESS = 4
 _KIND = "perceptual-hashes"
-_AT_ONCE = 512  # images of one side that are compared at a time
+_AT_ONCE = 1 << 24  # comparisons at a time
 
 Hashes = NDArray[np.uint64]
 
@@ -62,8 +62,9 @@ def look_alikes(first: Hashes, second: Hashes) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     if not len(second):
         return found
-    for start in range(0, len(first), _AT_ONCE):
-        apart = np.bitwise_count(first[start : start + _AT_ONCE, None] ^ second[None, :])
+    rows = max(1, _AT_ONCE // len(second))
+    for start in range(0, len(first), rows):
+        apart = np.bitwise_count(first[start : start + rows, None] ^ second[None, :])
         nearest = apart.argmin(axis=1)
         distance = apart[np.arange(len(nearest)), nearest]
         found += [(start + int(k), int(nearest[k])) for k in np.flatnonzero(distance <= LIKENESS)]

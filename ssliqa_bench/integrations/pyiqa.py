@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import logging
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -17,6 +18,8 @@ from ssliqa_bench.methods.base import Learner, Needs, Predictor
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.stages import Stage
 from ssliqa_bench.types import Artifact, FloatArray
+
+_log = logging.getLogger("ssliqa_bench")
 
 
 class Metric(Learner):
@@ -45,7 +48,15 @@ class MetricPredictor:
             raise InputError(f'Parameter metric: pyiqa has no no-reference metric "{name}". "pyiqa --list" shows all.')
         with contextlib.redirect_stdout(io.StringIO()):  # pyiqa prints where it loads weights from
             given = {} if weights_file is None else {"pretrained_model_path": weights_file}
-            self._metric: Any = pyiqa.create_metric(name, device=device, **given)
+            try:
+                self._metric: Any = pyiqa.create_metric(name, device=device, **given)
+            except Exception as error:  # pyiqa reads what it is given and raises whatever that leads to
+                if weights_file is None:
+                    raise
+                raise InputError(
+                    f"Weights file {weights_file}: {name} cannot read it ({error}). It must be the file that "
+                    f"pyiqa publishes for {name}."
+                ) from error
         self._made_with = (name, device, weights_file)
         self._sign = -1.0 if self._metric.lower_better else 1.0
         self._device = device
@@ -61,5 +72,11 @@ class MetricPredictor:
         values = np.empty(len(images))
         for k in range(len(images)):
             pixels = torch.from_numpy(np.ascontiguousarray(images[k].transpose(2, 0, 1)))
-            values[k] = float(self._metric(pixels[None].float().div(255.0).to(self._device)).item())
+            try:
+                values[k] = float(self._metric(pixels[None].float().div(255.0).to(self._device)).item())
+            except (ArithmeticError, IndexError, RuntimeError, ValueError) as error:
+                # Too small for its patches, or one colour all over: no value, which the caller names with the image.
+                height, width = images[k].shape[:2]
+                _log.warning("%s has no value for an image of %d×%d: %s", self._made_with[0], width, height, error)
+                values[k] = np.nan
         return self._sign * values

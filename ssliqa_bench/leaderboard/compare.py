@@ -84,7 +84,9 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     if row.reference == kind:
         return Paired(NOTHING)
     if not any(run.get("steps") for run in row.runs.values()):
-        return Paired(NOTHING, None, ("trains nothing, so there is nothing to compare it with",))
+        fitted = any(run.get("stages") for run in row.runs.values())
+        reason = "is fitted without steps, so no comparator makes as many" if fitted else "trains nothing"
+        return Paired(NOTHING, None, (f"{reason}, so there is nothing to compare it with",))
     reference = find_reference(row, rows, kind)
     if reference is None:
         return Paired(NOTHING, None, (f"no {kind} of this method on record for this recipe and its overrides",))

@@ -81,6 +81,7 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
             "evaluation_inputs": {**facts["evaluation_inputs"], **scored.checksums},
             "keys": {**facts["keys"], "predictions": {**facts["keys"]["predictions"], **scored.keys}},
             "leak": _leak(leaks, settings) or facts.get("leak"),
+            "notes": list(dict.fromkeys([*facts["notes"], *_look_alikes(learner, sources, settings)])),
         }
         write_record(settings.store, updated, join_predictions([*kept, *scored.predictions]))
     return updated
@@ -185,7 +186,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
         },
         "git": provenance.git_state(),
         "leak": _leak(leaks, settings),
-        "notes": [*_notes(stages), *look_alike_notes(sources, settings.cache_root)],
+        "notes": [*_notes(stages), *_look_alikes(learner, sources, settings)],
     }
     with store.lock(plan.key):
         write_record(settings.store, facts, join_predictions(final.predictions))
@@ -290,6 +291,12 @@ def _peak_memory(plan: Plan, stages: Sequence[StageResult]) -> int | None:
     """Largest memory of all stages, when they were computed, and of predicting; None where one did not say."""
     peaks = [result.facts.get("peak_memory_bytes") for result in stages]
     return None if None in peaks else max([*peaks, peak_memory_bytes(plan.device)])
+
+
+def _look_alikes(learner: Learner, sources: Mapping[str, Source], settings: Settings) -> list[str]:
+    """Sentences about look-alikes between what was learned from and what is tested; none where nothing is learned."""
+    learns = learner.needs.labels or learner.needs.unlabeled
+    return look_alike_notes(sources, settings.cache_root) if learns else []
 
 
 def _leak(leaks: Sequence[str], settings: Settings) -> dict[str, Any] | None:

@@ -102,9 +102,9 @@ class Forecaster:
 
     def _missing_weights(self, method: ResolvedMethod, backbones: dict[str, ResolvedBackbone]) -> list[str]:
         cache, missing = self._settings.cache_root, []
-        for backbone in backbones.values():
+        for name, backbone in backbones.items():
             try:
-                resolve_weights(backbone, method.params, cache, download=False)
+                resolve_weights(backbone, method.params, cache, name, download=False)
             except InputError as error:
                 missing.append(str(error))
         if method.weights is not None:

@@ -76,8 +76,9 @@ class Settings:
         if settings.keep not in ("phases", "final", "none"):
             raise InputError(f'--keep: got "{settings.keep}"; expected phases, final or none.')
         for option, folder in (("--store", settings.store), ("$SSLIQA_CACHE", settings.cache_root)):
-            if folder.exists() and not folder.is_dir():
-                raise InputError(f"{option}: {folder} is a file; expected a folder, which is made where there is none.")
+            for place in (folder, *folder.absolute().parents):
+                if place.is_file():
+                    raise InputError(f"{option}: {place} is a file; expected a folder, made where there is none.")
         for option, number in (("--threads", settings.threads), ("--jobs", settings.processes)):
             if number < 1:
                 raise InputError(f"{option}: got {number}; expected 1 or more.")
@@ -298,6 +299,8 @@ def _canonical(
         option = file_param(name, method.params)
         if method.params.get(option) is not None:
             told[option] = f"sha256:{weights[name].sha256}" if name in weights else None
+    if "method" in weights and method.params.get("weights_file") is not None:
+        told["weights_file"] = f"sha256:{weights['method'].sha256}"
     overrides = {name: told.get(name, value) for name, value in method.overrides.items()}
     return replace(method, params={**method.params, **told}, overrides=overrides)
 

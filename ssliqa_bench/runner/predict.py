@@ -23,6 +23,16 @@ from ssliqa_bench.methods.base import Predictor, SlowPredictor
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.types import FloatArray
 
+
+class NotFiniteError(RunError):
+    """Predictions of a chunk are not finite: the chunk's names, and which of its images."""
+
+    def __init__(self, names: object, images: list[int]) -> None:
+        super().__init__(f"{len(images)} predictions are not finite (first: image {images[0]} of its chunk).")
+        self.names = names
+        self.images = images
+
+
 Names = TypeVar("Names")
 _CHUNK = 256
 _SHARE = 8  # images that a process gets at a time
@@ -37,7 +47,8 @@ def predict(
     """Send every chunk of a source through a model to a sink.
 
     Raises:
-        RunError: a prediction is not finite, or the model returned another number of them than it got images.
+        NotFiniteError: a prediction is not finite.
+        RunError: the model returned another number of predictions than it got images.
     """
     for names, images in source:
         predictions = np.asarray(model.predict(images), dtype=np.float64)
@@ -48,10 +59,7 @@ def predict(
             )
         bad = np.flatnonzero(~np.isfinite(predictions))
         if len(bad):
-            raise RunError(
-                f"{len(bad)} of {len(images)} predictions are not finite (first: image {bad[0]} of its "
-                f"chunk). Look at the training log, or at that image."
-            )
+            raise NotFiniteError(names, [int(k) for k in bad])
         sink(names, predictions)
 
 

@@ -8,15 +8,18 @@ from typing import Any
 
 import torch
 
+from ssliqa_bench.errors import RunError
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
 from ssliqa_bench.methods.base import Learner, Predictor
 from ssliqa_bench.runner.plan import Plan
-from ssliqa_bench.runner.predict import predict_set
+from ssliqa_bench.runner.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.sets import TestSet
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.records import Predictions
 from ssliqa_bench.types import Artifact, FloatArray
+
+_FIRST = 3
 
 
 @dataclass(frozen=True)
@@ -100,9 +103,23 @@ class Scorer:
         with self._store.lock(key):
             stored = self._store.load_predictions(key) if self._use_store else None
             if stored is None:
-                stored = predict_set(model, test.images, self._processes)
+                stored = self._predict(model, test)
                 self._store.save_predictions(key, stored)
         return stored
+
+    def _predict(self, model: Predictor, test: TestSet) -> FloatArray:
+        try:
+            return predict_set(model, test.images, self._processes)
+        except NotFiniteError as error:
+            start = error.names.start if isinstance(error.names, slice) else 0
+            named = ", ".join(test.names[start + k] for k in error.images[:_FIRST])
+            many = f" and {len(error.images) - _FIRST} more of the same chunk" if len(error.images) > _FIRST else ""
+            raise RunError(
+                f"{self._plan.spec}: no finite prediction for {named}{many}. Look at these images (one colour all "
+                f"over, or tiny), or, for a trained model, at its log; take such images out of the dataset to go on."
+            ) from error
+        except RunError as error:
+            raise RunError(f"{self._plan.spec}: {error}") from error
 
 
 def _rows(dataset: str, test: TestSet, predictions: FloatArray) -> Predictions:

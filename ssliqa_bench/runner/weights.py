@@ -7,6 +7,7 @@ publishes it. What a library said is kept, so that a finished run is answered wi
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from ssliqa_bench.registry.schema import WeightsFacts
 
 _HUB = "huggingface.co"
+_HASH = re.compile(r"-([0-9a-f]{8})\.pth$")
 _KIND = "published-weights"
 
 
@@ -76,7 +78,8 @@ class Published:
             InputError: the network, or the file, cannot be reached; names the ways out.
         """
         try:
-            probe(self.address)
+            hub = os.environ.get("HF_ENDPOINT")
+            probe(hub if hub and not self.folder else self.address)
             if not self.folder:
                 from huggingface_hub import hf_hub_download
 
@@ -85,7 +88,8 @@ class Published:
 
             path = Path(self.folder) / self.file
             with atomic_path(path) as part:
-                download_url_to_file(self.address, str(part), progress=True)
+                stated = _HASH.search(self.file)  # libraries of torch put the beginning of the SHA-256 into names
+                download_url_to_file(self.address, str(part), stated[1] if stated else None, progress=True)
             return path
         except Exception as error:  # every library of the network raises its own kinds
             place = f"at: {Path(self.folder) / self.file}, or " if self.folder else ""
@@ -136,7 +140,11 @@ def resolve_method_weights(
     """The parameter file of a metric, as `resolve_weights`."""
     file = facts.file or Path(urlparse(facts.source).path).name
     published = Published(f'method "{method}"', facts.source, str(torch_hub() / "pyiqa"), file, of_network=False)
-    return _given(params, cache_root) or _found(published, cache_root, download)
+    given = _given(params, cache_root)
+    if given is not None and given.path is None and (path := published.local()) is not None:
+        ours = WeightsFile(str(path), _sha256(path, cache_root))  # a record knows its file by the hash alone
+        return ours if ours.sha256 == given.sha256 else given
+    return given or _found(published, cache_root, download)
 
 
 def published_weights(backbone: ResolvedBackbone, cache_root: Path, option: str = "weights_file") -> Published:
@@ -181,7 +189,23 @@ def _given(params: Mapping[str, Any], cache_root: Path, option: str = "weights_f
     path = Path(str(given)).expanduser().absolute()
     if not path.is_file():
         raise InputError(f"--set {option}={given}: there is no such file.")
+    _check_kind(path, option)
     return WeightsFile(str(path), _sha256(path, cache_root))
+
+
+def _check_kind(path: Path, option: str) -> None:
+    """Refuse what cannot be a weights file by its first bytes, before any data is read.
+
+    Raises:
+        InputError: neither safetensors, a PyTorch file, nor a MATLAB file (of a metric's parameters).
+    """
+    with open(path, "rb") as handle:
+        start = handle.read(9)
+    pickled = start[:1] == b"\x80" or start[:2] == b"PK"  # torch.save, the old way and the zipped one
+    matlab = start[:6] == b"MATLAB"
+    sealed = path.suffix == ".safetensors" and start[8:9] == b"{"
+    if not (pickled or matlab or sealed):
+        raise InputError(f"--set {option}={path}: is not a file of weights (safetensors, .pth or .mat).")
 
 
 def _found(published: Published, cache_root: Path, download: bool) -> WeightsFile:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageFilter
 from scipy.stats import spearmanr
 
-from ssliqa_bench.errors import InputError
+from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner import predict
 from ssliqa_bench.runner.execute import run
@@ -174,3 +174,41 @@ def test_one_image_at_a_time_in_several_processes(
     alone = predict.predict_set(model, images)
     np.testing.assert_array_equal(predict.predict_set(model, images, processes=2), alone)
     np.testing.assert_array_equal([model.predict(images.subset([k]))[0] for k in range(len(images))], alone)
+
+
+def test_an_image_without_a_value_is_named(
+    integration: ModuleType, parameter_files: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "data" / "small"
+    (folder / "images").mkdir(parents=True)
+    for k in range(6):
+        noise = np.random.default_rng(k).integers(0, 256, (200, 220, 3), dtype=np.uint8)
+        Image.fromarray(noise if k != 4 else noise[:48, :64]).save(folder / "images" / f"{k}.png")
+    (folder / "labels.csv").write_text("image,score\n" + "".join(f"{k}.png,{k}\n" for k in range(6)))
+    (tmp_path / "own.yaml").write_text(
+        "datasets:\n  small:\n    about: {title: S}\n    kind: authentic\n    folder: data/small\n"
+        "    scale: [0, 5]\n    direction: higher_is_better\n"
+    )
+    settings = Settings.from_environment(store=tmp_path / "runs", device="cpu", quiet=True)
+    registry = load_registry([tmp_path / "own.yaml"])
+    plan = make_plan(RunSpec("niqe", Pair("demo-syn"), tests=("small",)), registry, settings)
+    with pytest.raises(RunError, match=r"no finite prediction for 4\.png"):
+        run(plan, settings)
+    assert "no value for an image of 64×48" in caplog.text
+
+
+def test_a_file_that_is_not_the_metrics_own_is_refused(integration: ModuleType, parameter_files: Path) -> None:
+    wrong = str(parameter_files / "brisque_svm_weights.pth")
+    with pytest.raises(InputError, match="niqe cannot read it"):
+        integration.Metric({"metric": "niqe", "weights_file": wrong}).predictor(None, CPU)
+
+
+def test_the_path_of_a_parameter_file_is_no_part_of_a_run(parameter_files: Path, tmp_path: Path) -> None:
+    settings = Settings.from_environment(store=tmp_path / "runs", device="cpu", quiet=True)
+    plans = []
+    for name in ("one.pth", "two.pth"):
+        file = tmp_path / name
+        file.write_bytes((parameter_files / "brisque_svm_weights.pth").read_bytes())
+        spec = RunSpec("brisque", Pair("demo-syn"), overrides=(("weights_file", str(file)),))
+        plans.append(make_plan(spec, load_registry(), settings))
+    assert plans[0].key == plans[1].key and str(tmp_path) not in str(plans[0].key_parts)

@@ -87,7 +87,8 @@ def record(
             "aggregate": "mean", "mapping": "logistic4", "transductive": False, "stratified": False, "tests": [],
             **(protocol_fields or {}),
         },
-        "metrics": tested, "stages": stages, "seconds": {"train": 50.1, "predict": 2.0}, "steps": steps,
+        "metrics": tested, "stages": stages if steps else [],
+        "seconds": {"train": 50.1, "predict": 2.0}, "steps": steps,
         "n_parameters": 200000, "peak_memory_bytes": 812 * 2**20, "device": "cpu", "threads": 1, "precision": "float32",
         "evaluation_version": 1, "evaluation_inputs": {},
         "key_parts": {

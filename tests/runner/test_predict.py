@@ -52,7 +52,7 @@ def test_every_image_is_predicted_once_in_order_a_chunk_at_a_time(n: int, monkey
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_a_prediction_that_is_not_finite_stops_the_run(value: float) -> None:
-    with pytest.raises(RunError, match="1 of 6 predictions are not finite .first: image 3"):
+    with pytest.raises(RunError, match="1 predictions are not finite .first: image 3"):
         predict_set(Mean({3: value}), images(6))
 
 
@@ -95,3 +95,9 @@ def test_a_process_that_dies_stops_the_run_with_a_sentence(monkeypatch: pytest.M
     monkeypatch.setattr(module, "_WORTHWHILE", 0.0)
     with pytest.raises(RunError, match="died"):
         predict_set(SlowBroken(), images(40), processes=2)
+
+
+def test_images_without_a_finite_prediction_are_told_by_position() -> None:
+    with pytest.raises(module.NotFiniteError) as caught:
+        predict_set(Mean({3: float("nan"), 5: float("inf")}), images(8))
+    assert caught.value.images == [3, 5] and caught.value.names == slice(0, 8)

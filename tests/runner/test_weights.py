@@ -52,9 +52,9 @@ def test_random_weights_need_no_file(resolve: Resolve) -> None:
 
 
 def test_a_file_of_ones_own_is_known_by_what_it_holds(resolve: Resolve, tmp_path: Path) -> None:
-    (tmp_path / "w.pth").write_bytes(b"weights")
+    (tmp_path / "w.pth").write_bytes(b"PK weights")
     found = resolve(pretrained=True, weights_file=str(tmp_path / "w.pth"))
-    assert found == WeightsFile(str(tmp_path / "w.pth"), hashlib.sha256(b"weights").hexdigest())
+    assert found == WeightsFile(str(tmp_path / "w.pth"), hashlib.sha256(b"PK weights").hexdigest())
     assert resolve(pretrained=True, weights_file=f"sha256:{found.sha256}") == WeightsFile(None, found.sha256)
     with pytest.raises(InputError, match="no such file"):
         resolve(pretrained=True, weights_file=str(tmp_path / "none.pth"))
@@ -123,10 +123,10 @@ def test_a_metrics_parameter_file(offline: list[tuple[str, int]], tmp_path: Path
     message = str(caught.value)
     assert method.weights.source in message and f"put it at: {place}" in message and "pretrained" not in message
     place.parent.mkdir(parents=True)
-    place.write_bytes(b"parameters")
-    assert look() == WeightsFile(str(place), hashlib.sha256(b"parameters").hexdigest())
-    (tmp_path / "own.mat").write_bytes(b"own")
-    assert look(weights_file=str(tmp_path / "own.mat")).sha256 == hashlib.sha256(b"own").hexdigest()
+    place.write_bytes(b"PK parameters")
+    assert look() == WeightsFile(str(place), hashlib.sha256(b"PK parameters").hexdigest())
+    (tmp_path / "own.mat").write_bytes(b"PK own")
+    assert look(weights_file=str(tmp_path / "own.mat")).sha256 == hashlib.sha256(b"PK own").hexdigest()
 
 
 LOOK = """
@@ -148,7 +148,7 @@ def test_weights_that_are_here_are_found_without_torch(
     home = tmp_path / "hub" / f"models--timm--{name.partition(':')[2]}"
     file = home / "snapshots" / "0123" / "model.safetensors"
     file.parent.mkdir(parents=True)
-    file.write_bytes(b"weights")
+    file.write_bytes(b"PK weights")
     (home / "refs").mkdir()
     (home / "refs" / "main").write_text("0123")
     said = []
@@ -161,7 +161,7 @@ def test_weights_that_are_here_are_found_without_torch(
 
 def test_each_backbone_of_a_method_may_have_a_file_of_its_own(tmp_path: Path) -> None:
     for role in ("student", "teacher"):
-        (tmp_path / f"{role}.pth").write_bytes(role.encode())
+        (tmp_path / f"{role}.pth").write_bytes(b"PK" + role.encode())
     params = {
         "pretrained": True,
         "student_weights_file": str(tmp_path / "student.pth"),
@@ -170,7 +170,7 @@ def test_each_backbone_of_a_method_may_have_a_file_of_its_own(tmp_path: Path) ->
     backbone = load_registry().resolve_backbone("cnniqa")
     for role in ("student", "teacher"):
         found = resolve_weights(backbone, params, tmp_path, f"{role}_backbone")
-        assert found is not None and found.sha256 == hashlib.sha256(role.encode()).hexdigest()
+        assert found is not None and found.sha256 == hashlib.sha256(b"PK" + role.encode()).hexdigest()
     with pytest.raises(InputError, match="--set teacher_weights_file=.*no such file"):
         absent = {**params, "teacher_weights_file": str(tmp_path / "none")}
         resolve_weights(backbone, absent, tmp_path, "teacher_backbone")

@@ -45,7 +45,8 @@ def read_koniq(folder: Path, options: Mapping[str, Any]) -> RawTable:
         rows, found = read_meta_info(labels)
         column = dict(found)
     score = rows.numbers(column["score"])
-    _check_scale(rows, column["score"], score.max(initial=0.0))
+    if len(score):
+        _check_scale(rows, column["score"], float(score.max()))
     names = tuple(Path(name).name for name in rows.column(column["image"]))
     levels = [rows.numbers(name) for name in _LEVELS] if set(_LEVELS) <= set(rows.header) else None
     # pyiqa's mirror does not say on which scale its spread is, so it is not taken.

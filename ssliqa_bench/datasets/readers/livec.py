@@ -62,7 +62,7 @@ def read_livec(folder: Path, options: Mapping[str, Any]) -> RawTable:
         name=names,
         path=tuple(images.path(name) for name in names),
         score=score[kept],
-        source=str(labels),
+        source=str(labels) if lines else str(labels.with_name(f"{_SCORES}.mat")),
         lines=None if lines is None else tuple(lines[i] for i in kept),
         rating_std=None if spread is None else spread[kept],
         reads=reads,
