@@ -16,7 +16,7 @@ from ssliqa_bench.store.records import iter_facts
 
 STORE = Path(__file__).resolve().parent.parent / "leaderboards/demo"
 RECORDS = 40
-METHODS = {"piqe", "supervised", "supervised-long", "ssiqa", "ssiqa-1in100", "ssiqa-il", "oracle"}
+METHODS = {"piqe", "ridge-probe", "supervised", "supervised-long", "ssiqa", "ssiqa-1in100", "ssiqa-il", "oracle"}
 
 
 @pytest.fixture(scope="module")
