@@ -208,6 +208,11 @@ class _Merged:
             if method.like is not None and (method.like == name or not self._exists("methods", method.like)):
                 others = [other for other in registry.methods if other != name]
                 self._report(("methods", name, "like"), shown(method.like), one_of(method.like, others))
+        for name, dataset_entry in registry.datasets.items():
+            shared = dataset_entry.split_as
+            if shared is not None and (shared == name or not self._exists("datasets", shared)):
+                others = [other for other in registry.datasets if other != name]
+                self._report(("datasets", name, "split_as"), shown(shared), one_of(shared, others))
         for name, protocol in registry.protocols.items():
             named: list[tuple[KeyPath, str]] = [(("tests", i), test) for i, test in enumerate(protocol.tests)]
             if protocol.subset is not None:

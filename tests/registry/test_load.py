@@ -84,6 +84,7 @@ ONE_PROBLEM = {
     DATASET + "    images: many\n": '6 datasets.mine.images: got "many"; expected a whole number.',
     DATASET + "    images: -1\n": "6 datasets.mine.images: got -1; expected at least 0.",
     DATASET + "    rating_statistics: 1\n": "6 datasets.mine.rating_statistics: got 1; expected true or false.",
+    DATASET + "    split_as: konik\n": '6 datasets.mine.split_as: got "konik"; expected "koniq".',
     DATASET + "    working_size: 512\n": "6 datasets.mine.working_size: got 512; expected a mapping.",
     DATASET + "    subsets:\n      common4:\n        distortions: [jpeg]\n        distortion: [jpeg]\n":
         '8 datasets.mine.subsets.common4.distortions: got an unknown key; expected "distortion".',
