@@ -111,12 +111,12 @@ class Scorer:
         try:
             return predict_set(model, test.images, self._processes)
         except NotFiniteError as error:
-            start = error.names.start if isinstance(error.names, slice) else 0
-            named = ", ".join(test.names[start + k] for k in error.images[:_FIRST])
-            many = f" and {len(error.images) - _FIRST} more of the same chunk" if len(error.images) > _FIRST else ""
+            window = error.names if isinstance(error.names, slice) else slice(0, len(test.names))
+            named = ", ".join(test.names[window.start + k] for k in error.images[:_FIRST])
             raise RunError(
-                f"{self._plan.spec}: no finite prediction for {named}{many}. Look at these images (one colour all "
-                f"over, or tiny), or, for a trained model, at its log; take such images out of the dataset to go on."
+                f"{self._plan.spec}: {len(error.images)} of {window.stop - window.start} predictions are not finite "
+                f"(first: {named}). Look at these images (one colour all over, or tiny?), or, for a trained model, at "
+                f"its log; take such images out of the dataset to go on."
             ) from error
         except RunError as error:
             raise RunError(f"{self._plan.spec}: {error}") from error

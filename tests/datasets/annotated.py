@@ -57,7 +57,7 @@ def annotated_tables(home: Path) -> dict[str, Table]:
                 shutil.copytree(ANNOTATIONS / source, folder / target, dirs_exist_ok=True)
             else:
                 shutil.copy(ANNOTATIONS / source, folder / target)
-        with mock.patch.object(base, "_missing", lambda raw: []):
+        with mock.patch.object(base, "missing_rows", lambda raw: []):
             tables[name] = base.load_table(registry.dataset(name), home / "data", home / "cache")
     return tables
 

@@ -25,7 +25,7 @@ def test_four_times_the_rows_take_about_four_times_as_long(
     reading: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Making and removing so many files would take far longer than what is measured.
-    monkeypatch.setattr(base, "_missing", lambda raw: [])
+    monkeypatch.setattr(base, "missing_rows", lambda raw: [])
     entries = [reading.make_dataset(tmp_path, rows, files=False) for rows in (5_000, 20_000)]
     small, large = reading.seconds(tmp_path, entries)
     # A cost that grows with the square of the rows would take sixteen times as long.

@@ -192,7 +192,7 @@ def test_an_image_without_a_value_is_named(
     settings = Settings.from_environment(store=tmp_path / "runs", device="cpu", quiet=True)
     registry = load_registry([tmp_path / "own.yaml"])
     plan = make_plan(RunSpec("niqe", Pair("demo-syn"), tests=("small",)), registry, settings)
-    with pytest.raises(RunError, match=r"no finite prediction for 4\.png"):
+    with pytest.raises(RunError, match=r"1 of 6 predictions are not finite \(first: 4\.png\)"):
         run(plan, settings)
     assert "no value for an image of 64×48" in caplog.text
 

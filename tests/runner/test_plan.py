@@ -144,7 +144,7 @@ def test_transductive_images_reach_the_learner(own_bench: Bench) -> None:
 
 
 def test_a_weights_file_is_keyed_by_what_it_holds(bench: Bench, tmp_path: Path) -> None:
-    for name, content in (("one.pth", b"a"), ("two.pth", b"a"), ("three.pth", b"b")):
+    for name, content in (("one.pth", b"PKa"), ("two.pth", b"PKa"), ("three.pth", b"PKb")):
         (tmp_path / name).write_bytes(content)
 
     def plan(name: str) -> Any:
