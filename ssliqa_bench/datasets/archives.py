@@ -35,6 +35,8 @@ _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, gzip.BadGzipFile, lzma.LZMAErro
 # Called with the number of bytes of the archive's members that are written, and 0, since the whole is not known.
 Progress = Callable[[int, int], None]
 
+_LONGEST_TARGET = 4096  # bytes of the path that a symbolic link may name
+
 
 @dataclass(frozen=True)
 class _Member:
@@ -143,7 +145,9 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
             if info.is_dir():
                 yield _Member(info.filename, "folder", 0, "", lambda: None)
             elif stat.S_ISLNK(mode):
-                target = _resolved(info.filename, packed.read(info).decode("utf-8", "replace")[:4096])
+                if info.file_size > _LONGEST_TARGET:
+                    raise DataError(f'{archive}: the link "{info.filename}" has a target of {info.file_size} bytes.')
+                target = _resolved(info.filename, packed.read(info).decode("utf-8", "replace"))
                 there = target in packed.NameToInfo
                 size = packed.getinfo(target).file_size if there else 0
                 # `packed.open` raises a KeyError where there is no such member.

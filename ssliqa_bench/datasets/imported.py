@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ssliqa_bench.datasets.readers.rows import read_rows
+from ssliqa_bench.datasets.splits import part_of
 from ssliqa_bench.errors import DataError, InputError, near_names
 from ssliqa_bench.types import Table
 
@@ -47,6 +48,8 @@ def read_lists(file: Path | None, by_part: Mapping[str, Path | None], tables: Se
         except (OSError, UnicodeDecodeError) as error:
             raise DataError(f"{path}: not readable as a list of names ({error}).") from error
         found += [(f"{path}:{k}", "", line.strip(), part) for k, line in enumerate(lines, start=1) if line.strip()]
+    for where, _, name, word in found:
+        part_of(word, f'{where}: image "{name}"')
     known = _Names(tables)
     lists, places = [], {}
     unknown = []
@@ -67,8 +70,9 @@ def read_lists(file: Path | None, by_part: Mapping[str, Path | None], tables: Se
         first = ", ".join(f'{where} "{name}"' for where, name in unknown[:_FIRST])
         raise DataError(f"{len(unknown)} of {len(found)} names are no image of {', '.join(t.dataset for t in tables)} "
                         f"(first: {first}){f'; near the first is {hint[0]!r}' if hint else ''}.")
-    if not lists:
-        raise DataError("The lists name no image.")
+    empty = [table.dataset for table in tables if not any(dataset == table.dataset for dataset, _, _ in lists)]
+    if empty:
+        raise DataError(f"The lists name no image of {', '.join(empty)}.")
     return lists
 
 

@@ -56,7 +56,7 @@ def split_table(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]
         if table.split is None:
             raise InputError(f"{table.dataset}: has no official split (no split column); name another protocol.")
         stated = zip(table.split, table.name, strict=True)
-        return tuple(_part(word, f"{table.dataset}: {name}") for word, name in stated)
+        return tuple(part_of(word, f"{table.dataset}: {name}") for word, name in stated)
     if split.rule == "file":
         return _from_file(table, Path(str(split.file)))
     if split.within is not None:
@@ -163,9 +163,42 @@ def check_roles(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]]
                                         f"Nothing was run.")
 
 
+def check_files(
+    tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]], hashes: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Make sure that no file stands in two roles under two names, within a dataset or across datasets.
+
+    Images are also compared by their pixels when they are decoded; two datasets may decode one file to other sizes.
+
+    Args:
+        hashes: dataset -> path -> hash of the file's bytes.
+
+    Raises:
+        LeakError: names the first such files.
+    """
+    seen: dict[str, tuple[Role, str]] = {}
+    leaks = []
+    for dataset, table in tables.items():
+        for name, path, role in zip(table.name, table.path, roles[dataset], strict=True):
+            if role == "unused":
+                continue
+            here = (role, f"{dataset}/{name}")
+            there = seen.setdefault(hashes[dataset][path], here)
+            if there[0] != role:
+                leaks.append((there, here))
+    if leaks:
+        (role, image), (other_role, other) = leaks[0]
+        raise LeakError(
+            f"{len(leaks)} files stand in two roles (first: {image} is {role}; {other}, the same file, is "
+            f"{other_role}). Nothing was run."
+        )
+
+
 def split_hash(table: Table, roles: Sequence[Role]) -> str:
-    """64 hexadecimal digits over dataset, image names and roles, whatever the reader's order."""
-    return digest([table.dataset, sorted(zip(table.name, roles, strict=True))])
+    """64 hexadecimal digits over dataset, image names and roles, whatever the reader's order; unused images are left
+    out, so that who lacks some of them holds the same split."""
+    used = ((name, role) for name, role in zip(table.name, roles, strict=True) if role != "unused")
+    return digest([table.dataset, sorted(used)])
 
 
 def role_counts(roles: Sequence[Role]) -> dict[str, int]:
@@ -216,7 +249,7 @@ class _Draw:
             return
         share = len(held) / (len(rows) + len(held)) if held else protocol.validation
         if share and not held:
-            rows, held = self._hold_out(rows, share)
+            rows, held = self._hold_out(rows, share, protocol.split.stratify)
         self.closed = {self.table.group[row] for row in held}
         total = len(rows) + len(held)
         count = self._count(budget, total, "budget", "scored images")
@@ -249,13 +282,19 @@ class _Draw:
         kept = self.table.facts.get("subsets", {}).get(subset.name)
         return None if kept is None else frozenset(kept)
 
-    def _hold_out(self, rows: list[int], share: float) -> tuple[list[int], list[int]]:
+    def _hold_out(self, rows: list[int], share: float, stratify: bool) -> tuple[list[int], list[int]]:
         groups = sorted({self.table.group[row] for row in rows})
         if len(groups) < 2:
             raise InputError(f"{self.table.dataset}: {len(groups)} group(s) of scored training images; validation "
                              f"needs two.")
         count = min(max(_round(share * len(groups)), 1), len(groups) - 1)
-        chosen = set(_ranked(groups, self.seed, "validation", self.stream)[:count])
+        ranked = _ranked(groups, self.seed, "validation", self.stream)
+        if stratify:
+            names = {self.table.group[row]: self.table.name[row] for row in rows}  # such a split is by image
+            beyond = _stratified_test([names[group] for group in ranked], self.table, 1.0 - share)
+            chosen = {group for group in ranked if names[group] in beyond}
+        else:
+            chosen = set(ranked[:count])
         held = [row for row in rows if self.table.group[row] in chosen]
         return [row for row in rows if self.table.group[row] not in chosen], held
 
@@ -320,7 +359,7 @@ def _from_file(table: Table, path: Path) -> tuple[Part, ...]:
             continue
         if name in listed:
             raise DataError(f'{path}:{rows.lines[i]}: image "{name}" stands there twice.')
-        listed[name] = _part(word, _place(rows, i))
+        listed[name] = part_of(word, _place(rows, i))
     unknown = sorted(set(listed) - set(table.name))
     if unknown:
         raise DataError(f"{path}: {len(unknown)} of {len(listed)} images are not in {table.dataset}: {_some(unknown)}.")
@@ -329,7 +368,12 @@ def _from_file(table: Table, path: Path) -> tuple[Part, ...]:
     return tuple(listed.get(name, "unused") for name in table.name)
 
 
-def _part(word: str, where: str) -> Part:
+def part_of(word: str, where: str) -> Part:
+    """The part that a word of a split means.
+
+    Raises:
+        DataError: it means none; `where` says where it stands.
+    """
     part = _WORDS.get(word.lower())
     if part is None:
         raise DataError(f'{where}: split is "{word}"; expected one of {", ".join(_WORDS)}.')

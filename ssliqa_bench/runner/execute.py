@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssliqa_bench.datasets.splits import split_hash
-from ssliqa_bench.errors import CorruptFileError, InputError, SchemaError
+from ssliqa_bench.errors import CorruptFileError, InputError, LeakError, SchemaError
 from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.files import set_aside
 from ssliqa_bench.runner.plan import Plan, Settings, cell_of
@@ -70,7 +70,11 @@ def stored_facts(plan: Plan, settings: Settings, *, look_only: bool = False) -> 
         return None
     skipped = any(dataset["skipped"] for dataset in facts["datasets"].values())
     if facts.get("leak") is not None and settings.allow_leak is None:
-        return None  # the run is looked at again, and stopped
+        raise LeakError(
+            f"Record {plan.key[:12]} answers this run, and holds a leak that was allowed because: "
+            f'{facts["leak"]["reason"]}. {" ".join(facts["leak"]["found"])} To take it all the same: --allow-leak '
+            f'"REASON"; to make the run without what leaks, name another --store.'
+        )
     outdated = facts["evaluation_version"] != EVALUATION_VERSION  # predictions are stored, so this costs little
     return None if outdated or (skipped and not settings.skip_bad) else facts
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.base import load_table
-from ssliqa_bench.datasets.fingerprint import fingerprint
-from ssliqa_bench.datasets.splits import assign_roles, check_roles
+from ssliqa_bench.datasets.fingerprint import file_hashes, fingerprint
+from ssliqa_bench.datasets.splits import assign_roles, check_files, check_roles
 from ssliqa_bench.errors import InputError, LeakError
 from ssliqa_bench.files import digest, finite_or_none
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
@@ -75,6 +75,8 @@ class Settings:
         settings = cls(**{**defaults, **{name: value for name, value in given.items() if value is not None}})
         if settings.keep not in ("phases", "final", "none"):
             raise InputError(f'--keep: got "{settings.keep}"; expected phases, final or none.')
+        if settings.allow_leak is not None and not settings.allow_leak.strip():
+            raise InputError("--allow-leak: got nothing; expected the reason, which every board shows.")
         for option, folder in (("--store", settings.store), ("$SSLIQA_CACHE", settings.cache_root)):
             for place in (folder, *folder.absolute().parents):
                 if place.is_file():
@@ -156,6 +158,12 @@ def make_plan(
     known = {} if known is None else known
     spec, entries, tables, roles, method, protocol, backbones, weights = _resolve(spec, registry, settings, known)
     leaks = tolerated(lambda: check_roles(tables, roles), settings)
+    if not leaks:
+        files = {
+            name: file_hashes(table.path, cache=Path(settings.cache_root) / "hashes" / f"{name}.json")
+            for name, table in tables.items()
+        }
+        leaks = tolerated(lambda: check_files(tables, roles, files), settings)
     for name, table in tables.items():
         known.setdefault(name, (table, ""))
         if not known[name][1]:

@@ -156,3 +156,12 @@ def test_lists_that_do_not_fit_are_refused(
     assert message in capsys.readouterr().err and not out.exists()
     assert command(registry, "import", "p", "mine", "--out", str(out)) == 2
     assert command(registry, "import", "standard", "mine", "--train", str(tmp_path / "train.txt")) == 2
+
+
+def test_a_word_that_is_no_part_leaves_no_file(
+    registry: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "list.csv").write_text('image,split\n"1, photo.png",train\n"2, photo.png",banana\n')
+    out = tmp_path / "p.yaml"
+    assert command(registry, "import", "p", "mine", str(tmp_path / "list.csv"), "--out", str(out)) == 2
+    assert "list.csv:3" in capsys.readouterr().err and not out.exists() and not out.with_suffix(".csv").exists()

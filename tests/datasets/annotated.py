@@ -23,6 +23,7 @@ from tests.datasets.annotations import ANNOTATIONS
 # Of each dataset: what of the annotations belongs where in its folder, and image folders that readers look for.
 FILES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "koniq": ({"koniq": "."}, ("512x384",)),
+    "koka10k": ({"koniq": "."}, ("512x384",)),
     "livec": ({"rebuilt/ChallengeDB_release": "."}, ("Images",)),
     "live": ({"rebuilt/databaserelease2": "."}, ()),
     "csiq": ({"csiq/csiq.beta.xlsx": "csiq.beta.xlsx"}, ("dst_imgs",)),
@@ -40,6 +41,8 @@ RELEASED = (
     ("ssliqa-cross", "koniq:koniq"),
     ("standard", "koniq:livec"),
     ("official", "koniq"),
+    ("official", "pipal"),
+    ("koka10k", "koka10k:koka10k"),
     ("ntire2022", "pipal"),
     ("pipal", "pipal"),
 )  # fmt: skip

@@ -393,3 +393,21 @@ def test_datasets_of_the_same_images_share_their_splits() -> None:
     for seed in range(4):
         roles = [assign_roles(Pair(t.dataset), {t.dataset: t}, rules, seed)[t.dataset] for t in (one, other, shared)]
         assert roles[0] == roles[2] != roles[1]
+
+
+def test_a_stratified_split_holds_out_of_every_class() -> None:
+    classes = [k % 3 for k in range(270)]
+    table = make_table("a", list(range(270)), [float(c) for c in classes])
+    rules = protocol(split={"rule": "random", "train": 0.9, "by": "image", "stratify": True}, validation=0.11111)
+    for seed in range(3):
+        roles = assign_roles(Pair("a"), {"a": table}, rules, seed)["a"]
+        for value in range(3):
+            own = Counter(role for role, c in zip(roles, classes, strict=True) if c == value)
+            assert own == {"labeled": 72, "validation": 9, "test": 9}
+
+
+def test_the_hash_of_a_split_leaves_unused_images_out() -> None:
+    table = make_table("a", list(range(10)))
+    roles = ["labeled"] * 6 + ["test"] * 2 + ["unused"] * 2
+    assert split_hash(table, roles) == split_hash(table.take(range(8)), roles[:8])
+    assert split_hash(table, roles) != split_hash(table, [*roles[:8], "test", "unused"])

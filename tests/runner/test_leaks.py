@@ -97,3 +97,26 @@ def test_look_alikes_equal_a_plain_loop(first: int, second: int) -> None:
     found = look_alikes(one, two)
     assert [k for k, _ in found] == expected
     assert all((int(one[a]) ^ int(two[b])).bit_count() <= 4 for a, b in found)
+
+
+def test_a_file_in_two_datasets_is_found_whatever_size_it_is_decoded_to(own_bench: Bench) -> None:
+    name = copy_labeled(own_bench)
+    entry = {"datasets": {"tiny-b": {"working_size": {"short_side": 32}}}}
+    file = own_bench.registry(entry)
+    code, err = own_bench.fails("supervised", "--registry", str(file))
+    assert code == 2 and f"tiny-a/{name}" in err and "the same file" in err
+    assert own_bench.files() == {}
+
+
+def test_a_reason_must_be_given(own_bench: Bench) -> None:
+    code, err = own_bench.fails("supervised", "--allow-leak", " ")
+    assert code == 2 and "expected the reason" in err
+
+
+def test_a_record_with_a_leak_stays_when_it_is_asked_for_without_a_reason(own_bench: Bench) -> None:
+    copy_labeled(own_bench)
+    entry = own_bench.run("supervised", "--allow-leak", "known")
+    before = own_bench.files()
+    code, err = own_bench.fails("supervised")
+    assert code == 2 and "--allow-leak" in err
+    assert own_bench.files() == before and own_bench.facts(entry["key"])["leak"]["reason"] == "known"

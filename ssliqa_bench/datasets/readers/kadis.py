@@ -90,6 +90,6 @@ def read_kadis(folder: Path, options: Mapping[str, Any]) -> RawTable:
 def _types(rows: Rows) -> list[str]:
     kinds = rows.column("dist_type_1")
     for row, kind in enumerate(kinds):
-        if not kind.isdigit():
+        if not (kind.isdigit() and 1 <= int(kind) <= 25):
             raise DataError(f'{rows.source}:{rows.lines[row]}: dist_type_1 is "{kind}"; expected 1 to 25.')
     return [f"{int(kind):02d}" for kind in kinds]

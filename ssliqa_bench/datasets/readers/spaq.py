@@ -44,5 +44,6 @@ def read_spaq(folder: Path, options: Mapping[str, Any]) -> RawTable:
         score=rows.numbers(column["score"]),
         source=rows.source,
         lines=rows.lines,
+        split=tuple(rows.column(column["split"])) if "split" in column else None,
         reads=reads,
     )
