@@ -2,8 +2,8 @@
 
     python benchmarks/speed/vit_epoch.py [--images N] [--batch 32] [--device auto] [--threads 1]
 
-On a GPU in bfloat16, 512 images unless given; on a CPU in float32, 64 images, two steps. It is the training loop of every
-run: images from the decoded cache, crops, forward, backward, update, checkpoint.
+On a GPU in bfloat16, 512 images unless given; on a CPU in float32, 64 images, two steps. It is the loop of every
+training run: images from the decoded cache, crops, forward, backward, update, checkpoint.
 """
 
 from __future__ import annotations
