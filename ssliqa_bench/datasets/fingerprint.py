@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,34 @@ LOG = logging.getLogger("ssliqa_bench")
 _KIND = "file-hashes"
 
 
+class ReadDataset:
+    """A table with what is only worked out when it is asked for, once: the hashes of its files, its fingerprint."""
+
+    def __init__(self, table: Table, cache_root: Path) -> None:
+        self.table = table
+        self._cache_root = cache_root
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of every image file, by path."""
+        cache = Path(self._cache_root) / "hashes" / f"{self.table.dataset}.json"
+        return file_hashes(self.table.path, cache=cache)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """As `fingerprint`."""
+        return _fingerprint(self.table, self.hashes)
+
+
 def fingerprint(table: Table, cache_root: Path) -> str:
     """64 hexadecimal digits over (name, SHA-256 of the file, score) of every image, whatever the reader's order.
 
     Scores are taken as the table has them, higher is better. File hashes are cached by path, size and time.
     """
-    hashes = file_hashes(table.path, cache=Path(cache_root) / "hashes" / f"{table.dataset}.json")
+    return ReadDataset(table, cache_root).fingerprint
+
+
+def _fingerprint(table: Table, hashes: Mapping[str, str]) -> str:
     hasher = hashlib.sha256()
     for name, path, score in sorted(zip(table.name, table.path, table.score.tolist(), strict=True)):
         hasher.update(canonical_json([name, hashes[path], finite_or_none(score)]).encode() + b"\n")

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.base import load_table
+from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod
@@ -23,7 +24,7 @@ from ssliqa_bench.runner.devices import device_kind, prepare_process
 from ssliqa_bench.runner.execute import stored_facts
 from ssliqa_bench.runner.plan import Plan, Settings, make_plan
 from ssliqa_bench.runner.weights import resolve_method_weights, resolve_weights
-from ssliqa_bench.types import RunSpec, Table
+from ssliqa_bench.types import RunSpec
 
 _BATCH = 8  # crops of a measured step
 _SIZE = (512, 384)  # of an image where neither the registry nor a file tells
@@ -61,7 +62,7 @@ class Forecaster:
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self._registry = registry
         self._settings = replace(settings, download=False)
-        self._known: dict[str, tuple[Table, str]] = {}
+        self._known: dict[str, ReadDataset] = {}
         self._unread: dict[str, str | None] = {}
         self._costs: dict[str, _Cost | None] = {}
 
@@ -121,14 +122,15 @@ class Forecaster:
                     table = load_table(
                         entry, self._settings.data_root, self._settings.cache_root, load=self._registry.load
                     )
-                    self._known[name], self._unread[name] = (table, ""), None
+                    self._known[name] = ReadDataset(table, self._settings.cache_root)
+                    self._unread[name] = None
                 except InputError as error:
                     self._unread[name] = str(error)
         return [problem for name in entries if (problem := self._unread[name]) is not None]
 
     def _images(self, entry: DatasetEntry) -> int:
         known = self._known.get(entry.name)
-        return len(known[0]) if known else entry.images or 0
+        return len(known.table) if known else entry.images or 0
 
     def _estimate(
         self,

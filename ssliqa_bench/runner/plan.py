@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.base import load_table
-from ssliqa_bench.datasets.fingerprint import file_hashes, fingerprint
+from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.datasets.splits import assign_roles, check_files, check_roles
 from ssliqa_bench.errors import InputError, LeakError
 from ssliqa_bench.files import digest, finite_or_none
@@ -143,14 +143,14 @@ class Plan:
 
 
 def make_plan(
-    spec: RunSpec, registry: Registry, settings: Settings, known: dict[str, tuple[Table, str]] | None = None
+    spec: RunSpec, registry: Registry, settings: Settings, known: dict[str, ReadDataset] | None = None
 ) -> Plan:
     """Resolve every name, read the tables, give every image its role, and derive the run key.
 
     Weights are looked for before any data is read.
 
     Args:
-        known: tables and fingerprints of datasets that were read before, to plan many runs; what is read is added.
+        known: datasets that were read before, to plan many runs; what is read is added.
 
     Raises:
         InputError: an unknown name or parameter, a budget that does not fit, missing data or weights.
@@ -159,16 +159,9 @@ def make_plan(
     spec, entries, tables, roles, method, protocol, backbones, weights = _resolve(spec, registry, settings, known)
     leaks = tolerated(lambda: check_roles(tables, roles), settings)
     if not leaks:
-        files = {
-            name: file_hashes(table.path, cache=Path(settings.cache_root) / "hashes" / f"{name}.json")
-            for name, table in tables.items()
-        }
+        files = {name: known[name].hashes for name in tables}
         leaks = tolerated(lambda: check_files(tables, roles, files), settings)
-    for name, table in tables.items():
-        known.setdefault(name, (table, ""))
-        if not known[name][1]:
-            known[name] = (table, fingerprint(table, settings.cache_root))
-    marks = {name: known[name][1] for name in tables}
+    marks = {name: known[name].fingerprint for name in tables}
     device = device_kind(settings.device)
     modules = (method.class_path, *(b.class_path for b in backbones.values()), *_SHARED_CODE, *_PREDICT_CODE)
 
@@ -257,7 +250,7 @@ def cell_of(spec: RunSpec) -> dict[str, Any]:
 
 
 def _resolve(
-    spec: RunSpec, registry: Registry, settings: Settings, known: Mapping[str, tuple[Table, str]]
+    spec: RunSpec, registry: Registry, settings: Settings, known: dict[str, ReadDataset]
 ) -> tuple[Any, ...]:
     pair = registry.pair(str(spec.pair))
     protocol = registry.protocol(spec.protocol)
@@ -279,12 +272,11 @@ def _resolve(
         )
     method = _canonical(method, backbones, weights)
     entries = {name: registry.dataset(name) for name in (*pair.datasets, *tests)}
-    tables = {
-        name: known[name][0]
-        if name in known
-        else load_table(e, settings.data_root, settings.cache_root, load=registry.load)
-        for name, e in entries.items()
-    }
+    for name, entry in entries.items():
+        if name not in known:
+            table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
+            known[name] = ReadDataset(table, settings.cache_root)
+    tables = {name: known[name].table for name in entries}
     spec = replace(
         spec,
         method=method.name,
