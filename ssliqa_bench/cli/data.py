@@ -104,13 +104,21 @@ def download(
 ) -> int:
     """Fetch a dataset from where it is open, or say how to get it; goes on where an earlier call broke off."""
     from ssliqa_bench.datasets.base import find_folder
+    from ssliqa_bench.datasets.check import dataset_status
     from ssliqa_bench.datasets.download import download as fetch_dataset
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.progress import counted
 
     settings = settings_of(data_root=data_root)
-    entry = load_registry(registry or ()).dataset(name)
+    known = load_registry(registry or ())
+    entry = known.dataset(name)
     there = find_folder(entry, settings.data_root, settings.cache_root)
+    if there is not None:
+        state = dataset_status(entry, settings.data_root, settings.cache_root, load=known.load)
+        if state.state != "complete":
+            way = f" {entry.download.note.strip()}" if entry.download is not None and entry.download.note else ""
+            raise InputError(f"{entry.name}: {there} is there, but {state.state}: {state.note} Nothing was fetched; "
+                             f"mend it, or move it away and call again.{way}")
     folder = fetch_dataset(entry, settings.data_root, settings.cache_root, lambda what: counted(what, "bytes"))
     print(f"{entry.name}: {'is' if there is None else 'was already'} in {folder}. Next: ssliqa-bench data check "
           f"{entry.name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -19,18 +19,10 @@ def export(
     registry: options.Registries = None,
 ) -> None:
     """Write the role of every image in a run as CSV: dataset, image, role."""
-    from ssliqa_bench.datasets.base import load_table
     from ssliqa_bench.datasets.splits import assign_roles, check_roles, role_counts, roles_csv, split_hash
     from ssliqa_bench.files import write_text
-    from ssliqa_bench.registry.load import load_registry
 
-    known = load_registry(registry or ())
-    settings = options.settings_of(data_root=data_root)
-    rules, sides = known.protocol(protocol), known.pair(pair)
-    tables = {
-        name: load_table(known.dataset(name), settings.data_root, settings.cache_root, load=known.load)
-        for name in dict.fromkeys([*sides.datasets, *rules.tests])
-    }
+    rules, sides, tables = _read(protocol, pair, data_root, registry)
     roles = assign_roles(sides, tables, rules, seed)
     check_roles(tables, roles)
     text = roles_csv(tables, roles)
@@ -51,17 +43,9 @@ def hash_(
     registry: options.Registries = None,
 ) -> None:
     """Print the hash of who has which role, per dataset and seed: equal hashes, equal splits."""
-    from ssliqa_bench.datasets.base import load_table
     from ssliqa_bench.datasets.splits import assign_roles, split_hash
-    from ssliqa_bench.registry.load import load_registry
 
-    known = load_registry(registry or ())
-    settings = options.settings_of(data_root=data_root)
-    rules, sides = known.protocol(protocol), known.pair(pair)
-    tables = {
-        name: load_table(known.dataset(name), settings.data_root, settings.cache_root, load=known.load)
-        for name in dict.fromkeys([*sides.datasets, *rules.tests])
-    }
+    rules, sides, tables = _read(protocol, pair, data_root, registry)
     typer.echo("protocol,pair,dataset,seed,split_hash")
     for seed in range(seeds):
         roles = assign_roles(sides, tables, rules, seed)
@@ -115,6 +99,21 @@ def import_(
         counts = ", ".join(f"{part} {parts.count(part)}" for part in dict.fromkeys(parts))
         typer.echo(f"{table.dataset}: {counts}", err=True)
     typer.echo(f"Wrote {names} and {target}. Use it: --registry {target} --protocol {protocol}", err=True)
+
+
+def _read(protocol: str, pair: str, data_root: Path | None, registry: list[Path] | None) -> tuple[Any, Any, Any]:
+    """A protocol, a pair, and the tables of its datasets and of the protocol's tests."""
+    from ssliqa_bench.datasets.base import load_table
+    from ssliqa_bench.registry.load import load_registry
+
+    known = load_registry(registry or ())
+    settings = options.settings_of(data_root=data_root)
+    rules, sides = known.protocol(protocol), known.pair(pair)
+    tables = {
+        name: load_table(known.dataset(name), settings.data_root, settings.cache_root, load=known.load)
+        for name in dict.fromkeys([*sides.datasets, *rules.tests])
+    }
+    return rules, sides, tables
 
 
 def register(app: typer.Typer) -> None:

@@ -490,3 +490,14 @@ def test_a_folder_elsewhere_is_written_as_an_absolute_path(command: Command, pho
     assert code == 0, err
     assert yaml.safe_load(file.read_text())["datasets"]["mine"]["folder"] == str(photographs / "photos")
     assert command("check", "mine", "--registry", str(file), "--jobs", "1")[0] == 0
+
+
+def test_a_folder_that_is_not_the_dataset_is_no_finished_download(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ssliqa_bench.cli.app import main
+
+    (tmp_path / "csiq").mkdir()
+    assert main(["data", "download", "csiq", "--data-root", str(tmp_path)]) == 2
+    said = capsys.readouterr()
+    assert "is there, but wrong" in said.err and "move it away" in said.err and said.out == ""
