@@ -10,9 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ssliqa_bench.datasets.references import References, references_of
 from ssliqa_bench.errors import CorruptFileError, DataError
 from ssliqa_bench.files import (
     canonical_json,
+    digest,
     exclusive_lock,
     finite_or_none,
     read_sealed,
@@ -44,6 +46,20 @@ class ReadDataset:
     def fingerprint(self) -> str:
         """As `fingerprint`."""
         return _fingerprint(self.table, self.hashes)
+
+    @cached_property
+    def references(self) -> References | None:
+        """The reference images of the dataset, if it has any."""
+        return references_of(self.table)
+
+    @cached_property
+    def reference_fingerprint(self) -> str | None:
+        """64 hexadecimal digits over which image has which reference file; None without references."""
+        if self.references is None:
+            return None
+        pristine = ReadDataset(self.references.table, self._cache_root)
+        names = (*pristine.table.name, None)  # -1: none
+        return digest([pristine.fingerprint, sorted(zip(self.table.name, (names[r] for r in self.references.row_of)))])
 
 
 def fingerprint(table: Table, cache_root: Path) -> str:

@@ -23,12 +23,15 @@ class Needs:
     `labels`: labeled images; without, the method learns nothing. `unlabeled`: an unlabeled side.
     `distribution`, `rating_std`: rating statistics of the labeled images; "where known" is for a learner that does
     without them on a dataset that has none.
+    `references`: the pristine image of each image; "training" for a learner that compares images with them while it
+    learns and judges images alone. The registry entry says `references` too, so that a run is known by its key.
     """
 
     labels: bool = True
     unlabeled: bool = False
     distribution: bool | Literal["where known"] = False
     rating_std: bool | Literal["where known"] = False
+    references: bool | Literal["training"] = False
 
 
 @dataclass(frozen=True)

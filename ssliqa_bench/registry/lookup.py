@@ -55,6 +55,7 @@ class ResolvedMethod:
         like: the method whose steps this comparator keeps.
         unlabeled_role: the role that the runner gives to B's unlabeled rows.
         weights: the published file of parameters that it comes with.
+        references: whether it is handed reference images, or "where known".
         origins: for each parameter, what set it.
     """
 
@@ -68,6 +69,7 @@ class ResolvedMethod:
     like: str | None = None
     unlabeled_role: Literal["unlabeled", "labeled"] = "unlabeled"
     weights: WeightsFacts | None = None
+    references: bool | Literal["where known"] = False
     origins: dict[str, str] = field(default_factory=dict)
 
 
@@ -168,6 +170,7 @@ class Registry:
             like=entry.like,
             unlabeled_role=next((link.unlabeled_role for link in links if link.unlabeled_role), "unlabeled"),
             weights=next((link.weights for link in links if link.weights), None),
+            references=next((link.references for link in links if link.references is not None), False),
             origins=origins,
         )
 

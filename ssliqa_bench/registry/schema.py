@@ -273,6 +273,8 @@ class MethodEntry(_Entry):
         weights: the published file of parameters that a method without training comes with; inherited.
         unlabeled_role: "labeled" asks the runner to hand over B's unlabeled rows with their scores (the
             upper reference); inherited, "unlabeled" where no ancestor says.
+        references: the runner hands over reference images, which are then part of a run's key; "where known" for a
+            class that needs them or not by its parameters; inherited.
     """
 
     about: MethodAbout
@@ -281,6 +283,7 @@ class MethodEntry(_Entry):
     like: Name | None = None
     weights: WeightsFacts | None = None
     unlabeled_role: Literal["unlabeled", "labeled"] | None = None
+    references: StrictBool | Literal["where known"] | None = None
     params: ParamSet = {}
     recipes: dict[Name, ParamSet] = {}
 

@@ -6,15 +6,18 @@ import inspect
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.cache import open_pixels
+from ssliqa_bench.datasets.cache import Pixels, open_pixels
+from ssliqa_bench.datasets.fingerprint import fingerprint
+from ssliqa_bench.datasets.references import references_of
 from ssliqa_bench.datasets.splits import split_hash, transductive_rows
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.evaluation.correlations import srcc
+from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.runner.devices import peak_memory_bytes, prepare_process, reset_peak_memory
@@ -34,7 +37,7 @@ from ssliqa_bench.store.records import (
     record_folder,
     write_record,
 )
-from ssliqa_bench.types import Artifact, Role
+from ssliqa_bench.types import Artifact, Role, Table
 
 _log = logging.getLogger("ssliqa_bench")
 
@@ -64,9 +67,9 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
     learner = make_learner(plan)
     store = ArtifactStore(settings.store)
     artifact = final_artifact(facts, store)
-    sources, skipped = open_sources(plan, settings)
+    sources, skipped = open_sources(plan, settings, learner)
     leaks = (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
-    tests = {name: test_set(sources[name]) for name in datasets}
+    tests = {name: test_set(sources[name], references=learner.needs.references is True) for name in datasets}
     scorer = Scorer(plan, learner, store, tests, use_store=True, processes=settings.processes)
     scored = scorer.score(facts["keys"]["model"], artifact)
     folder = record_folder(settings.store, str(facts["key"]))
@@ -108,6 +111,11 @@ def make_learner(plan: Plan) -> Learner:
     if "method" in plan.weights:
         params["weights_file"] = file_of(plan.weights["method"])
     learner = made(params)
+    if learner.needs.references and not plan.method.references:
+        raise InputError(
+            f'Method "{plan.method.name}": its class needs reference images; write "references: true" in its entry, '
+            f"so that they are part of the key of its runs."
+        )
     if learner.needs.unlabeled and plan.spec.pair.unlabeled is None:
         raise InputError(
             f'Method "{plan.method.name}" learns from unlabeled images: name a pair A:B, for example '
@@ -116,32 +124,71 @@ def make_learner(plan: Plan) -> Learner:
     return learner
 
 
-def open_sources(plan: Plan, settings: Settings) -> tuple[dict[str, Source], dict[str, int]]:
-    """Tables, roles and pixels of a plan's datasets, and how many images of each were skipped as unreadable."""
+def open_sources(plan: Plan, settings: Settings, learner: Learner) -> tuple[dict[str, Source], dict[str, int]]:
+    """Tables, roles and pixels of a plan's datasets, with reference images where the learner needs them, and how many
+    images of each dataset were skipped as unreadable."""
     sources, skipped = {}, {}
     for name, table in plan.tables.items():
-        with counted(f"{name}: decoding, once for all runs", quiet=settings.quiet) as progress:
-            pixels = open_pixels(
-                table,
-                plan.fingerprints[name],
-                plan.entries[name].working_size,
-                settings.cache_root,
-                skip_bad=settings.skip_bad,
-                progress=progress,
-            )
+        pixels = _decoded(plan, table, plan.fingerprints[name], settings, f"{name}: decoding")
         roles: list[Role] = ["unused" if row in pixels.bad else role for row, role in enumerate(plan.roles[name])]
         used = [row for row in pixels.bad if plan.roles[name][row] != "unused"]
         for row in used:
             _log.warning("%s: %s skipped: %s", name, table.name[row], pixels.bad[row])
-        sources[name], skipped[name] = Source(table, roles, pixels), len(used)
+        source = Source(table, roles, pixels)
+        sources[name], skipped[name] = _with_references(plan, source, pixels, settings, learner), len(used)
     return sources, skipped
+
+
+def _decoded(plan: Plan, table: Table, mark: str, settings: Settings, doing: str) -> Pixels:
+    with counted(f"{doing}, once for all runs", quiet=settings.quiet) as progress:
+        return open_pixels(
+            table,
+            mark,
+            plan.entries[table.dataset].working_size,
+            settings.cache_root,
+            skip_bad=settings.skip_bad,
+            progress=progress,
+        )
+
+
+def _with_references(plan: Plan, source: Source, pixels: Pixels, settings: Settings, learner: Learner) -> Source:
+    """The source with the pristine image of every row that the learner is to compare with it.
+
+    Raises:
+        InputError: a row has no reference, or one of another size.
+    """
+    needs, name = learner.needs.references, source.table.dataset
+    roles = {"labeled", "unlabeled", "validation", *(("test",) if needs is True else ())}
+    wanted = [row for row, role in enumerate(source.roles) if role in roles]
+    if not needs or not wanted:
+        return source
+    found = references_of(source.table)
+    missing = wanted if found is None else [row for row in wanted if found.row_of[row] < 0]
+    if found is None or missing:
+        which = "states none" if len(missing) == len(wanted) else f"states none for {len(missing)} of its {len(wanted)}"
+        raise InputError(
+            f'Method "{plan.method.name}" compares images with their pristine references; {name} {which} images that '
+            f'are used (first: {source.table.name[missing[0]]}). "ssliqa-bench list datasets" shows which datasets '
+            f"have references."
+        )
+    mark = fingerprint(found.table, settings.cache_root)
+    pristine = _decoded(plan, found.table, mark, settings, f"{name}: decoding references")
+    for row in wanted:
+        own, other = pixels.sizes[row], pristine.sizes[found.row_of[row]]
+        if own != other:
+            raise InputError(
+                f"{name}: {source.table.name[row]} has {own[1]}×{own[0]} pixels, its reference "
+                f"{found.table.name[found.row_of[row]]} has {other[1]}×{other[0]}; a method that compares the two "
+                f"needs equal sizes. Mend the files, or take the image out of the label file."
+            )
+    return replace(source, references=pristine, reference_rows=found.row_of)
 
 
 def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[str, Any]:
     learner = make_learner(plan)
     store = ArtifactStore(settings.store)
     _check_scores(plan)
-    sources, skipped = open_sources(plan, settings)
+    sources, skipped = open_sources(plan, settings, learner)
     leaks = (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
     sets = make_sets(plan, learner, sources)
     _check_sets(plan, learner, sets)
@@ -202,7 +249,8 @@ def make_sets(plan: Plan, learner: Learner, sources: Mapping[str, Source]) -> Le
         labels_for_unlabeled=plan.method.unlabeled_role == "labeled",
         distribution=bool(learner.needs.distribution),
         rating_std=bool(learner.needs.rating_std),
-        srcc=srcc,
+        measures={"srcc": srcc, "plcc": plcc, "rmse": rmse},
+        test_references=learner.needs.references is True,
         transductive=[(str(pair.unlabeled), row) for row in transductive_rows(pair, plan.roles, plan.protocol)],
     )
 

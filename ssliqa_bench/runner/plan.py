@@ -26,7 +26,7 @@ from ssliqa_bench.runner.weights import WeightsFile, file_param, resolve_method_
 from ssliqa_bench.store.code import code_hashes, imported_packages
 from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.provenance import library_versions
-from ssliqa_bench.types import Role, RunSpec, Table
+from ssliqa_bench.types import Pair, Role, RunSpec, Table
 
 # Code behind every run beside its method's: how pixels are read, kept and shown, and how models are asked.
 _SHARED_CODE = ("ssliqa_bench.datasets.decode", "ssliqa_bench.datasets.cache", "ssliqa_bench.runner.sets")
@@ -180,6 +180,7 @@ def make_plan(
                 "roles": _rows_digest(tables[name], roles[name]),
                 "scores": _scores_digest(tables[name]),
                 "working_size": entries[name].working_size and entries[name].working_size.model_dump(),
+                **_reference_part(method, known[name]),
             }
             for name in spec.pair.datasets
         },
@@ -277,6 +278,8 @@ def _resolve(
             table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
             known[name] = ReadDataset(table, settings.cache_root)
     tables = {name: known[name].table for name in entries}
+    if method.references is True:
+        _check_references(method, tables, pair, registry)
     spec = replace(
         spec,
         method=method.name,
@@ -288,6 +291,17 @@ def _resolve(
     )
     roles = assign_roles(pair, tables, protocol, spec.seed, spec.budget, spec.unlabeled_budget)
     return spec, entries, tables, roles, method, protocol, backbones, weights
+
+
+def _check_references(method: ResolvedMethod, tables: Mapping[str, Table], pair: Pair, registry: Registry) -> None:
+    """Both sides of a pair must have reference images where a method compares images with them."""
+    for name in pair.datasets:
+        if not any(tables[name].reference or ()):
+            known = ", ".join(own for own, entry in registry.datasets.items() if entry.references)
+            raise InputError(
+                f'Method "{method.name}" compares images with their pristine references, and {name} states none. '
+                f"Datasets with references: {known}."
+            )
 
 
 def _canonical(
@@ -303,6 +317,12 @@ def _canonical(
         told["weights_file"] = f"sha256:{weights['method'].sha256}"
     overrides = {name: told.get(name, value) for name, value in method.overrides.items()}
     return replace(method, params={**method.params, **told}, overrides=overrides)
+
+
+def _reference_part(method: ResolvedMethod, data: ReadDataset) -> dict[str, str]:
+    """What a key says of the reference images, where the method is handed any."""
+    mark = data.reference_fingerprint if method.references else None
+    return {} if mark is None else {"references": mark}
 
 
 def _rows_digest(table: Table, roles: tuple[Role, ...]) -> dict[str, str]:

@@ -1,29 +1,38 @@
 """The label firewall: from tables, roles and pixels to what a learner may see.
 
 A learner gets image sets in the order of their content hashes. Names, paths, groups, distortions, levels, and
-the scores of unlabeled, validation and test images stay here.
+the scores of unlabeled, validation and test images stay here, and so do reference images unless it needs them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.files import digest
-from ssliqa_bench.training.images import ImageSet, LabeledSet, PixelSource
-from ssliqa_bench.types import FloatArray, IntArray, Role, Table
+from ssliqa_bench.training.images import ImageSet, Item, LabeledSet, PixelSource
+from ssliqa_bench.types import FloatArray, Role, Table
+
+_Place = tuple[str, int]  # dataset, row
 
 
 @dataclass(frozen=True)
 class Source:
-    """One dataset of a run: its table, the role of every row, and its pixels."""
+    """One dataset of a run: its table, the role of every row, and its pixels.
+
+    `references` gives the pristine image of a row by its place, for a learner that needs references; every row with
+    a role has one then.
+    """
 
     table: Table
     roles: Sequence[Role]
     pixels: PixelSource
+    references: PixelSource | None = None
+    reference_rows: Sequence[int] = ()
 
     def rows(self, role: Role) -> list[int]:
         """Rows with a role, in the table's order."""
@@ -40,16 +49,33 @@ class TestSet:
     content: str
 
 
-class HeldOut:
-    """Validation images: a learner asks how well its predictions order them, and sees no score."""
+Measure = Callable[[FloatArray, FloatArray], float | None]
 
-    def __init__(self, images: ImageSet, scores: FloatArray, srcc: Callable[[FloatArray, FloatArray], float | None]):
+
+class HeldOut:
+    """Validation images: a learner asks how good its predictions for them are, and sees no score."""
+
+    def __init__(self, images: ImageSet, scores: FloatArray, measures: Mapping[str, Measure]):
         self.images = images
-        self._answer = lambda predictions: srcc(predictions, scores)
+        self._answer = lambda name, predictions: measures[name](predictions, scores)
 
     def srcc(self, predictions: FloatArray) -> float | None:
         """SRCC of predictions for `images`, in their order; None where it is undefined."""
-        return self._answer(predictions)
+        return self._answer("srcc", predictions)
+
+    def plcc(self, predictions: FloatArray) -> float | None:
+        """As `srcc`, Pearson's correlation."""
+        return self._answer("plcc", predictions)
+
+    def rmse(self, predictions: FloatArray) -> float | None:
+        """Root mean squared error on the learner's scale."""
+        return self._answer("rmse", predictions)
+
+    def without_references(self) -> HeldOut:
+        """The same with the images alone."""
+        alone = HeldOut(self.images.without_references(), np.empty(0), {})
+        alone._answer = self._answer
+        return alone
 
 
 @dataclass(frozen=True)
@@ -61,6 +87,8 @@ class LearnerSets:
         counts: images that the two sides of the pair give, transductive ones too, before an oracle relabels any;
             and how many datasets they come from.
         content: digest of what each set holds, scores included where a learner sees them; part of stage keys.
+        references: digest of the reference images of each set, where the learner needs them; part of the keys of
+            stages that get them.
     """
 
     labeled: LabeledSet | None
@@ -68,6 +96,7 @@ class LearnerSets:
     validation: HeldOut | None
     counts: Mapping[str, int]
     content: Mapping[str, str]
+    references: Mapping[str, str] = field(default_factory=dict)
     tests: Mapping[str, TestSet] = field(default_factory=dict)
 
 
@@ -77,8 +106,9 @@ def build_sets(
     labels_for_unlabeled: bool,
     distribution: bool,
     rating_std: bool,
-    srcc: Callable[[FloatArray, FloatArray], float | None],
+    measures: Mapping[str, Measure],
     transductive: Sequence[tuple[str, int]] = (),
+    test_references: bool = False,
 ) -> LearnerSets:
     """The sets of a run, whose sources passed `check_content`.
 
@@ -87,7 +117,8 @@ def build_sets(
         transductive: test rows (dataset, row) that also join the unlabeled images, where the protocol says so.
         labels_for_unlabeled: the oracle: unlabeled rows are handed over as labeled.
         distribution, rating_std: rating statistics that the learner asked for.
-        srcc: how the runner answers questions about the validation images.
+        measures: how the runner answers questions about the validation images: srcc, plcc, rmse.
+        test_references: test images come with their references, where the sources have any.
     """
     labeled = [(name, row) for name, s in sources.items() for row in s.rows("labeled")]
     unlabeled = [(name, row) for name, s in sources.items() for row in s.rows("unlabeled")]
@@ -96,36 +127,47 @@ def build_sets(
     if labels_for_unlabeled:
         labeled, unlabeled = labeled + unlabeled, []
     unlabeled += transductive
+    # Ties in content (an image twice, scored twice) are broken by the score, which the learner sees anyway.
+    labeled.sort(key=lambda item: float(sources[item[0]].table.score01[item[1]]))
     validation = [(name, row) for name, s in sources.items() for row in s.rows("validation")]
-    labeled_set, labeled_content = _labeled(sources, labeled, distribution, rating_std)
-    unlabeled_set, order = ImageSet.by_content((sources[n].pixels, r) for n, r in unlabeled)
-    held_out, held_order = ImageSet.by_content((sources[n].pixels, r) for n, r in validation)
-    held_scores = np.array([sources[n].table.score01[r] for n, r in validation])[held_order]
-    content = {
-        "labeled": labeled_content,
-        "unlabeled": _content(sources, unlabeled, order),
-        "validation": digest([_content(sources, validation, held_order), [float(s) for s in held_scores]]),
-    }
+    labeled_images, labeled = _by_content(sources, labeled)
+    unlabeled_images, unlabeled = _by_content(sources, unlabeled)
+    held_out, validation = _by_content(sources, validation)
+    labeled_set, columns = _labeled(sources, labeled, labeled_images, distribution, rating_std)
+    held_scores = _score01(sources, validation)
+    named = {"labeled": labeled, "unlabeled": unlabeled, "validation": validation}
+    hashes = {name: _hashes(sources, rows) for name, rows in named.items()}
     return LearnerSets(
         labeled=labeled_set if labeled else None,
-        unlabeled=unlabeled_set if unlabeled else None,
-        validation=HeldOut(held_out, held_scores, srcc) if validation else None,
+        unlabeled=unlabeled_images if unlabeled else None,
+        validation=HeldOut(held_out, held_scores, measures) if validation else None,
         counts=counts,
-        content=content,
-        tests={name: test_set(s) for name, s in sources.items() if s.rows("test")},
+        content={
+            "labeled": digest([hashes["labeled"], *columns]),
+            "unlabeled": digest(hashes["unlabeled"]),
+            "validation": digest([digest(hashes["validation"]), held_scores.tolist()]),
+        },
+        references={
+            name: digest(_hashes_of(pristine))
+            for name, rows in named.items()
+            if (pristine := _references(sources, rows)) is not None
+        },
+        tests={name: test_set(s, references=test_references) for name, s in sources.items() if s.rows("test")},
     )
 
 
-def test_set(source: Source) -> TestSet:
+def test_set(source: Source, *, references: bool = False) -> TestSet:
     """The test rows of a dataset in the order of their content."""
-    rows = source.rows("test")
-    images, order = ImageSet.by_content((source.pixels, row) for row in rows)
-    ordered = [rows[i] for i in order]
+    own = {"": source}
+    images, named = _by_content(own, [("", row) for row in source.rows("test")])
+    rows = [row for _, row in named]
+    hashes = _hashes(own, named)
+    pristine = _references(own, named) if references else None
     return TestSet(
-        images=images,
-        names=tuple(source.table.name[row] for row in ordered),
-        scores=source.table.score[ordered],
-        content=digest([source.pixels.hashes[row] for row in ordered]),
+        images=images if references else images.without_references(),
+        names=tuple(source.table.name[row] for row in rows),
+        scores=source.table.score[rows],
+        content=digest(hashes if pristine is None else [hashes, _hashes_of(pristine)]),
     )
 
 
@@ -155,26 +197,44 @@ def check_content(sources: Mapping[str, Source]) -> None:
         )
 
 
+def _by_content(sources: Mapping[str, Source], rows: list[_Place]) -> tuple[ImageSet, list[_Place]]:
+    """Rows of some sources as a set in the order of their content, with their references where all have one, and the
+    rows in that order."""
+    items = [(sources[name].pixels, row) for name, row in rows]
+    images, order = ImageSet.by_content(items, _references(sources, rows))
+    return images, [rows[i] for i in order]
+
+
+def _references(sources: Mapping[str, Source], rows: Sequence[_Place]) -> list[Item] | None:
+    found = [(sources[name].references, sources[name].reference_rows, row) for name, row in rows]
+    known = [(pixels, of[row]) for pixels, of, row in found if pixels is not None]
+    return known if rows and len(known) == len(rows) else None
+
+
+def _hashes(sources: Mapping[str, Source], rows: Sequence[_Place]) -> list[str]:
+    return _hashes_of((sources[name].pixels, row) for name, row in rows)
+
+
+def _hashes_of(items: Iterable[Item]) -> list[str]:
+    return [pixels.hashes[row] for pixels, row in items]
+
+
 def _labeled(
-    sources: Mapping[str, Source], rows: list[tuple[str, int]], distribution: bool, rating_std: bool
-) -> tuple[LabeledSet, str]:
-    # Ties in content (an image twice, scored twice) are broken by the score, which the learner sees anyway.
-    rows = sorted(rows, key=lambda item: float(sources[item[0]].table.score01[item[1]]))
-    images, order = ImageSet.by_content((sources[n].pixels, r) for n, r in rows)
-    ordered = [rows[i] for i in order]
-    scores = np.array([sources[n].table.score01[r] for n, r in ordered], dtype=np.float64)
-    shares = _column(sources, ordered, "distribution") if distribution else None
-    spread = _column(sources, ordered, "rating_std01") if rating_std else None
+    sources: Mapping[str, Source], rows: list[_Place], images: ImageSet, distribution: bool, rating_std: bool
+) -> tuple[LabeledSet, list[Any]]:
+    """The labeled set, and its columns as they go into its digest."""
+    scores = _score01(sources, rows)
+    shares = _column(sources, rows, "distribution") if distribution else None
+    spread = _column(sources, rows, "rating_std01") if rating_std else None
     columns = [c.tolist() if c is not None else None for c in (scores, shares, spread)]
-    content = digest([[sources[n].pixels.hashes[r] for n, r in ordered], *columns])
-    return LabeledSet(images, scores, shares, spread), content
+    return LabeledSet(images, scores, shares, spread), columns
 
 
-def _column(sources: Mapping[str, Source], rows: list[tuple[str, int]], name: str) -> FloatArray | None:
+def _score01(sources: Mapping[str, Source], rows: Sequence[_Place]) -> FloatArray:
+    return np.array([sources[name].table.score01[row] for name, row in rows], dtype=np.float64)
+
+
+def _column(sources: Mapping[str, Source], rows: Sequence[_Place], name: str) -> FloatArray | None:
     if any(getattr(sources[dataset].table, name) is None for dataset, _ in rows):
         return None
     return np.array([getattr(sources[dataset].table, name)[row] for dataset, row in rows], dtype=np.float64)
-
-
-def _content(sources: Mapping[str, Source], rows: list[tuple[str, int]], order: IntArray) -> str:
-    return digest([sources[rows[i][0]].pixels.hashes[rows[i][1]] for i in order])

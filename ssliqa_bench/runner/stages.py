@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,11 +13,12 @@ from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.runner.devices import peak_memory_bytes, reset_peak_memory
 from ssliqa_bench.runner.plan import Plan
-from ssliqa_bench.runner.sets import LearnerSets
+from ssliqa_bench.runner.sets import HeldOut, LearnerSets
 from ssliqa_bench.runner.weights import WeightsFile
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.key import make_key
-from ssliqa_bench.training.stages import Reporter, Stage, StageContext
+from ssliqa_bench.training.images import ImageSet, LabeledSet
+from ssliqa_bench.training.stages import Reporter, SetName, Stage, StageContext
 from ssliqa_bench.types import Artifact, derive_seed
 
 
@@ -93,8 +94,10 @@ class StageRunner:
         """The key of a stage: what it reads, its code, the seed and the machine's numerics; no name of a method."""
         plan, module = self._plan, stage.run.__module__
         params = {name: plan.params[name] for name in stage.params}
+        pristine = {name: self._sets.references[name] for name in stage.sets if name in self._sets.references}
         return make_key(
             {
+                **({"references": pristine} if stage.references else {}),
                 "stage": stage.name,
                 "settings": dict(stage.settings),
                 "sets": {name: self._sets.content[name] for name in stage.sets},
@@ -128,9 +131,9 @@ class StageRunner:
         report = _Notes(self._report, stage.name)
         context = StageContext(
             name=stage.name,
-            labeled=sets.labeled if "labeled" in stage.sets else None,
-            unlabeled=sets.unlabeled if "unlabeled" in stage.sets else None,
-            validation=sets.validation if "validation" in stage.sets else None,
+            labeled=_shown(stage, "labeled", sets.labeled),
+            unlabeled=_shown(stage, "unlabeled", sets.unlabeled),
+            validation=_shown(stage, "validation", sets.validation),
             counts={name: sets.counts[name] for name in stage.counts},
             inputs={name: done[name].load() for name in stage.inputs},
             params={name: plan.params[name] for name in stage.params},
@@ -170,6 +173,16 @@ def file_of(weights: WeightsFile) -> str:
             f"The weights file with SHA-256 {weights.sha256} is needed: name it with --set weights_file=FILE."
         )
     return weights.path
+
+
+_Set = TypeVar("_Set", LabeledSet, ImageSet, HeldOut)
+
+
+def _shown(stage: Stage, name: SetName, images: _Set | None) -> _Set | None:
+    """A set as the stage may see it."""
+    if name not in stage.sets or images is None:
+        return None
+    return images if stage.references else images.without_references()
 
 
 class _Notes:

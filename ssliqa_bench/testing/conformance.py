@@ -281,7 +281,7 @@ class _Bench:
 
         plan, settings = self._plan(done.variant, done.times, done.store)
         learner = make_learner(plan)
-        sets = make_sets(plan, learner, open_sources(plan, settings)[0])
+        sets = make_sets(plan, learner, open_sources(plan, settings, learner)[0])
         artifact = final_artifact(read_facts(record_folder(done.store, plan.key)), ArtifactStore(done.store))
         return learner.predictor(artifact, torch.device(plan.device)), sets
 

@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,11 @@ _SCALE = (1, 5)
 
 @dataclass(frozen=True)
 class _Row:
-    """One image of a variant: the file it is copied from, its part of the split, and the columns of the label file."""
+    """One image of a variant: the file it is copied from and that of its reference, its part of the split, and the
+    columns of the label file."""
 
     source: str
+    reference: str
     part: str
     image: str
     columns: Mapping[str, Any] = field(default_factory=dict)
@@ -78,6 +80,7 @@ def _rows(table: Table) -> list[_Row]:
     return [
         _Row(
             source=table.path[k],
+            reference=table.reference[k] if table.reference is not None else "",
             part="test" if table.group[k] in test else "train",
             image=f"{k:03d}.png",
             columns={name: values[k] for name, values in columns.items()},
@@ -87,13 +90,19 @@ def _rows(table: Table) -> list[_Row]:
 
 
 def _write_side(rows: list[_Row], folder: Path) -> None:
-    (folder / "images").mkdir(parents=True)
+    for name in ("images", "refs"):
+        (folder / name).mkdir(parents=True)
     for row in rows:
         shutil.copy(row.source, folder / "images" / row.image)
+        if row.reference:
+            shutil.copy(row.reference, folder / "refs" / Path(row.reference).name)
     with open(folder / "labels.csv", "w", newline="") as handle:
-        writer = csv.DictWriter(handle, fieldnames=["image", *rows[0].columns, "split"])
+        writer = csv.DictWriter(handle, fieldnames=["image", *rows[0].columns, "reference", "split"])
         writer.writeheader()
-        writer.writerows({"image": row.image, **row.columns, "split": row.part} for row in rows)
+        writer.writerows(
+            {"image": row.image, **row.columns, "reference": Path(row.reference).name, "split": row.part}
+            for row in rows
+        )
 
 
 def _plain(rows: list[_Row], side: str, told: set[str]) -> list[_Row]:
@@ -107,13 +116,13 @@ def _labels(rows: list[_Row], side: str, told: set[str]) -> list[_Row]:
     for part in ("test",) if side in told else ("train", "test"):
         members = [k for k, row in enumerate(rows) if row.part == part]
         for k, other in zip(members, random.permutation(members), strict=True):
-            out[k] = _Row(rows[k].source, part, rows[k].image, rows[int(other)].columns)
+            out[k] = replace(rows[k], columns=rows[int(other)].columns)
     return out
 
 
 def _names(rows: list[_Row], side: str, told: set[str]) -> list[_Row]:
     """New file names, and another order of the rows."""
-    named = [_Row(r.source, r.part, f"{derive_seed('name', side, r.image):x}.png", r.columns) for r in rows]
+    named = [replace(row, image=f"{derive_seed('name', side, row.image):x}.png") for row in rows]
     return [named[int(k)] for k in _generator("shuffled names", side).permutation(len(named))]
 
 
@@ -122,11 +131,9 @@ def _opposite(rows: list[_Row], side: str, told: set[str]) -> list[_Row]:
     shares = [name for name in rows[0].columns if name.startswith("c") and name[1:].isdigit()]
     turned = dict(zip(shares, reversed(shares), strict=True))
     return [
-        _Row(
-            row.source,
-            row.part,
-            row.image,
-            {
+        replace(
+            row,
+            columns={
                 name: _SCALE[0] + (_SCALE[1] - value) / 2 if name == "score" else row.columns[turned.get(name, name)]
                 for name, value in row.columns.items()
             },

@@ -21,14 +21,14 @@ def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> d
     Returns:
         Metrics by dataset, as in a record.
     """
-    from ssliqa_bench.runner.compute import make_sets, open_sources
+    from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
     from ssliqa_bench.runner.devices import prepare_process
     from ssliqa_bench.runner.progress import ConsoleReporter
     from ssliqa_bench.runner.scoring import Scorer
     from ssliqa_bench.runner.stages import StageRunner
 
     prepare_process(plan.device, settings.threads)
-    sources, _ = open_sources(plan, settings)
+    sources, _ = open_sources(plan, settings, make_learner(plan))
     rows = [
         (s.pixels.hashes[row], float(s.table.score01[row])) for s in sources.values() for row in s.rows("unlabeled")
     ]

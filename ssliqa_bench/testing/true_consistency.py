@@ -22,14 +22,14 @@ def metrics_with_true_consistency(plan: Plan, settings: Settings) -> dict[str, d
         Metrics by dataset, as in a record.
     """
     from ssliqa_bench.methods.ssliqa import SSLIQA
-    from ssliqa_bench.runner.compute import make_sets, open_sources
+    from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
     from ssliqa_bench.runner.devices import prepare_process
     from ssliqa_bench.runner.progress import ConsoleReporter
     from ssliqa_bench.runner.scoring import Scorer
     from ssliqa_bench.runner.stages import StageRunner
 
     prepare_process(plan.device, settings.threads)
-    sources, _ = open_sources(plan, settings)
+    sources, _ = open_sources(plan, settings, make_learner(plan))
     learner = SSLIQA(plan.params)
     stages = [replace(stage, run=_run_told, settings={"told": "true"}) for stage in learner.stages()]
     learner.stages = lambda: stages  # type: ignore[method-assign]

@@ -8,7 +8,7 @@ crops in whatever set, order, batch or process it stands.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -28,21 +28,34 @@ class PixelSource(Protocol):
         """The whole image of a row, uint8 (H, W, 3), read-only."""
 
 
-class ImageSet:
-    """Decoded images in a fixed order, addressed by position."""
+Item = tuple[PixelSource, int]
 
-    def __init__(self, items: Iterable[tuple[PixelSource, int]]) -> None:
+
+class ImageSet:
+    """Decoded images in a fixed order, addressed by position.
+
+    Args:
+        items: where each image comes from.
+        references: where the pristine image of each comes from, for a learner that compares the two.
+    """
+
+    def __init__(self, items: Iterable[Item], references: Iterable[Item] | None = None) -> None:
         self._items = tuple(items)
+        self._references = None if references is None else tuple(references)
 
     @classmethod
-    def by_content(cls, items: Iterable[tuple[PixelSource, int]]) -> tuple[ImageSet, IntArray]:
+    def by_content(
+        cls, items: Iterable[Item], references: Iterable[Item] | None = None
+    ) -> tuple[ImageSet, IntArray]:
         """A set in the order of the content hashes, and where each of its images stood in `items`.
 
         A reader's order says what its names say, so it never reaches a learner.
         """
         items = list(items)
         order = sorted(range(len(items)), key=lambda i: items[i][0].hashes[items[i][1]])
-        return cls(items[i] for i in order), np.asarray(order, dtype=np.int64)
+        pristine = None if references is None else list(references)
+        ordered = cls((items[i] for i in order), pristine and (pristine[i] for i in order))
+        return ordered, np.asarray(order, dtype=np.int64)
 
     def __len__(self) -> int:
         return len(self._items)
@@ -54,10 +67,39 @@ class ImageSet:
 
     def subset(self, positions: Sequence[int] | IntArray) -> ImageSet:
         """The images at some positions, in the order given; a position may come twice."""
-        return ImageSet(self._items[int(i)] for i in positions)
+        pristine = self._references
+        return ImageSet(
+            (self._items[int(i)] for i in positions), pristine and (pristine[int(i)] for i in positions)
+        )
 
     def __add__(self, other: ImageSet) -> ImageSet:
-        return ImageSet(self._items + other._items)
+        """The images of both, without references unless both have them."""
+        pristine = None
+        if self._references is not None and other._references is not None:
+            pristine = self._references + other._references
+        return ImageSet(self._items + other._items, pristine)
+
+    @property
+    def references(self) -> ImageSet | None:
+        """The pristine image of each image, position by position; None unless the learner needs references."""
+        return None if self._references is None else ImageSet(self._references)
+
+    def without_references(self) -> ImageSet:
+        """The same images alone."""
+        return self if self._references is None else ImageSet(self._items)
+
+    def distinct(self) -> tuple[ImageSet, IntArray]:
+        """Each different picture once, and the place of every image's picture among them.
+
+        Many distorted images share one reference: what is computed of it need be computed once.
+        """
+        places: dict[str, int] = {}
+        first, place = [], np.empty(len(self), dtype=np.int64)
+        for position, (source, row) in enumerate(self._items):
+            place[position] = places.setdefault(source.hashes[row], len(places))
+            if place[position] == len(first):
+                first.append(position)
+        return self.subset(first), place
 
     def generator(self, position: int, *purpose: Any) -> np.random.Generator:
         """Random numbers that depend on the purpose and on the image's content, on nothing else."""
@@ -83,3 +125,7 @@ class LabeledSet:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def without_references(self) -> LabeledSet:
+        """The same columns with the images alone."""
+        return replace(self, images=self.images.without_references())

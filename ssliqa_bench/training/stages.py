@@ -28,6 +28,15 @@ class Validation(Protocol):
     def srcc(self, predictions: FloatArray) -> float | None:
         """SRCC of predictions for `images`, in their order; None where it is undefined."""
 
+    def plcc(self, predictions: FloatArray) -> float | None:
+        """As `srcc`, Pearson's correlation."""
+
+    def rmse(self, predictions: FloatArray) -> float | None:
+        """Root mean squared error on the learner's scale."""
+
+    def without_references(self) -> Validation:
+        """The same with the images alone."""
+
 
 class Checkpoints(Protocol):
     """The last finished epoch of a stage, kept until the stage is done."""
@@ -97,6 +106,7 @@ class Stage:
         run: a function at the top level of a module; that module's code is part of the stage's key.
         sets, inputs, params, counts: what it reads; it gets nothing else.
         settings: constants of this stage, part of its key.
+        references: whether its sets come with the pristine image of each image; else with the images alone.
         predicts: whether its artifact is a model whose predictions are worth recording.
     """
 
@@ -108,3 +118,4 @@ class Stage:
     counts: tuple[CountName, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     predicts: bool = True
+    references: bool = False

@@ -139,7 +139,7 @@ def test_transductive_images_reach_the_learner(own_bench: Bench) -> None:
 
     file = own_bench.registry({"protocols": {"own": {"about": {"title": "Own"}, "transductive": True}}})
     plan, settings = own_bench.plan("ssiqa", protocol="own", registry=file)
-    sets = make_sets(plan, make_learner(plan), open_sources(plan, settings)[0])
+    sets = make_sets(plan, make_learner(plan), open_sources(plan, settings, make_learner(plan))[0])
     assert sets.unlabeled is not None and len(sets.unlabeled) == 24 and len(sets.tests["tiny-b"].names) == 8
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from ssliqa_bench.errors import LeakError
-from ssliqa_bench.evaluation.correlations import srcc
+from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
 from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_content, test_set
 from ssliqa_bench.types import Role, Table
 
@@ -55,8 +56,17 @@ def pair(**columns: Any) -> dict[str, Source]:
 
 
 def build(sources: dict[str, Source], **asked: Any) -> LearnerSets:
-    chosen = {"labels_for_unlabeled": False, "distribution": False, "rating_std": False, "srcc": srcc, **asked}
+    measures = {"srcc": srcc, "plcc": plcc, "rmse": rmse}
+    chosen = {"labels_for_unlabeled": False, "distribution": False, "rating_std": False, "measures": measures, **asked}
     return build_sets(sources, **chosen)
+
+
+def pair_with_references(values: dict[str, list[int]]) -> dict[str, Source]:
+    """As `pair`, every image with the reference of that number."""
+    return {
+        name: replace(own, references=Memory(values[name]), reference_rows=range(len(own.table)))
+        for name, own in pair().items()
+    }
 
 
 def value(images: Any, position: int) -> int:
@@ -141,7 +151,7 @@ def test_validation_answers_only_how_well_predictions_order_it() -> None:
     assert held.srcc(np.array([-float(number) for number in order])) == pytest.approx(-1.0)
     assert held.srcc(np.ones(3)) is None
     public = {name for name in dir(held) if not name.startswith("_")}
-    assert public == {"images", "srcc"}
+    assert public == {"images", "srcc", "plcc", "rmse", "without_references"}
     assert not any(isinstance(thing, np.ndarray) for thing in vars(held).values())
 
 
@@ -229,3 +239,50 @@ def test_what_a_test_set_holds_depends_on_content_alone() -> None:
 def test_a_pair_of_one_dataset_has_one_side() -> None:
     sets = build({"a": source("a", ["labeled", "unlabeled", "unlabeled", "test"], [1, 2, 3, 4])})
     assert sets.counts == {"labeled": 1, "unlabeled": 2, "sides": 1}
+
+
+REFERENCES = {"a": [101, 101, 102, 103, 102, 104], "b": [111, 112, 111, 113, 112]}
+
+
+def test_references_stand_beside_their_images_whatever_the_order() -> None:
+    sets = build(pair_with_references(REFERENCES), test_references=True)
+    of_image = dict(zip([1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15], REFERENCES["a"] + REFERENCES["b"], strict=True))
+    found = [sets.labeled.images, sets.unlabeled, sets.validation.images, *(t.images for t in sets.tests.values())]
+    for images in found:
+        assert images.references is not None
+        seen = {int(images[k][0, 0, 0]): int(images.references[k][0, 0, 0]) for k in range(len(images))}
+        assert seen == {value: of_image[value] for value in seen} and len(seen) == len(images)
+        turned = images.subset([len(images) - 1, 0])
+        assert turned.references[1][0, 0, 0] == images.references[0][0, 0, 0]
+        assert images.without_references().references is None
+    distinct, place = sets.labeled.images.references.distinct()
+    assert len(distinct) == 2  # 101 and, twice, 102
+    assert [int(distinct[k][0, 0, 0]) for k in place] == [
+        int(sets.labeled.images.references[k][0, 0, 0]) for k in range(3)
+    ]
+
+
+def test_test_images_come_with_references_only_where_they_are_asked_for() -> None:
+    alone, compared = (build(pair_with_references(REFERENCES), test_references=asked) for asked in (False, True))
+    for name, test in alone.tests.items():
+        assert test.images.references is None and compared.tests[name].images.references is not None
+        assert test.content == build(pair()).tests[name].content != compared.tests[name].content
+
+
+def test_references_have_digests_of_their_own() -> None:
+    plain, with_references = build(pair()), build(pair_with_references(REFERENCES))
+    other = build(pair_with_references({**REFERENCES, "b": [111, 112, 111, 113, 119]}))
+    assert plain.references == {} and plain.content == with_references.content == other.content
+    assert with_references.references.keys() == {"labeled", "unlabeled", "validation"}
+    changed = {name for name, own in with_references.references.items() if own != other.references[name]}
+    assert changed == {"unlabeled"}
+
+
+def test_validation_answers_by_three_measures_on_the_learners_scale() -> None:
+    sources = pair()
+    sources["a"] = source("a", ["labeled", "validation", "validation", "validation", "labeled"], [1, 2, 3, 4, 5])
+    held = build(sources).validation
+    scores = np.array([(number - 0.5) / 100 for number in values(held.images)])  # image k of a has the score k − 0.5
+    assert held.rmse(scores + 0.1) == pytest.approx(0.1)
+    assert held.plcc(3 * scores - 1) == pytest.approx(1.0)
+    assert held.without_references().rmse(scores) == pytest.approx(0.0, abs=1e-12)

@@ -65,10 +65,10 @@ def test_labels_and_rating_statistics_are_used_where_a_dataset_has_them(bench: B
     from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
 
     plan, settings = bench.plan("ssliqa-small")
-    sets = make_sets(plan, make_learner(plan), open_sources(plan, settings)[0])
+    sets = make_sets(plan, make_learner(plan), open_sources(plan, settings, make_learner(plan))[0])
     assert sets.labeled is not None and sets.labeled.distribution is None and sets.labeled.rating_std is None
     plan, settings = bench.plan("ssliqa-small", pair="demo-syn:demo-wild")
-    sets = make_sets(plan, make_learner(plan), open_sources(plan, settings)[0])
+    sets = make_sets(plan, make_learner(plan), open_sources(plan, settings, make_learner(plan))[0])
     assert sets.labeled is not None and sets.labeled.distribution is not None and sets.labeled.rating_std is not None
     assert sets.labeled.distribution.shape == (len(sets.labeled), 5)
 

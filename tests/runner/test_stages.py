@@ -28,7 +28,7 @@ def stage_keys(bench: Bench, method: str, recipe: str, **overrides: Any) -> dict
     asked = tuple(sorted({"pretrained": False, **overrides}.items()))
     plan, settings = bench.plan(method, recipe=recipe, overrides=asked)
     learner = make_learner(plan)
-    sets = make_sets(plan, learner, open_sources(plan, settings)[0])
+    sets = make_sets(plan, learner, open_sources(plan, settings, learner)[0])
     runner = StageRunner(plan, learner, sets, ArtifactStore(bench.store), ConsoleReporter(quiet=True), True)
     keys: dict[str, str] = {}
     for stage in learner.stages():

@@ -31,7 +31,7 @@ def told_in(store: Any) -> dict[str, list[np.ndarray]]:
 @pytest.mark.parametrize("labels", ["true", "shuffled"])
 def test_phases_are_told_the_scores_of_their_blocks(finished: Bench, labels: str) -> None:
     from ssliqa_bench.methods.ssiqa import block_rows
-    from ssliqa_bench.runner.compute import open_sources
+    from ssliqa_bench.runner.compute import make_learner, open_sources
 
     plan, settings = finished.plan("ssiqa")
     before, records = told_in(finished.store), finished.files("records")
@@ -40,7 +40,7 @@ def test_phases_are_told_the_scores_of_their_blocks(finished: Bench, labels: str
     assert finished.files("records") == records  # no record is written, and Θ_0 is found
     ((_, told),) = [item for item in told_in(finished.store).items() if item[0] not in before]
 
-    source = open_sources(plan, settings)[0]["tiny-b"]
+    source = open_sources(plan, settings, make_learner(plan))[0]["tiny-b"]
     by_content = sorted((source.pixels.hashes[row], source.table.score01[row]) for row in source.rows("unlabeled"))
     scores = np.array([score for _, score in by_content])
     blocks = block_rows(len(scores), 3, derive_seed(plan.spec.seed, "training"))

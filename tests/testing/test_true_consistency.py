@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 def test_the_student_is_drawn_to_the_distributions_of_the_unlabeled_images(bench: Bench) -> None:
-    from ssliqa_bench.runner.compute import open_sources
+    from ssliqa_bench.runner.compute import make_learner, open_sources
     from ssliqa_bench.training.levels import made_distributions
 
     plan, settings = bench.plan("ssliqa-small")
     metrics = metrics_with_true_consistency(plan, settings)
     assert set(metrics) == {"tiny-a", "tiny-b"} and metrics["tiny-b"]["n"] == 8
     assert not (bench.store / "records").exists()  # no record is written
-    source = open_sources(plan, settings)[0]["tiny-b"]
+    source = open_sources(plan, settings, make_learner(plan))[0]["tiny-b"]
     by_content = sorted((source.pixels.hashes[row], source.table.score01[row]) for row in source.rows("unlabeled"))
     scores = np.array([score for _, score in by_content])
     np.testing.assert_array_equal(true_consistency._TOLD["true"], made_distributions(scores, 0.6, 5))
