@@ -139,6 +139,19 @@ class Artifact:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What a model says of n images.
+
+    Attributes:
+        quality: (n,), float64, higher is better.
+        classes: (n,), the predicted class of quality, 0 the worst; None of a model that predicts none.
+    """
+
+    quality: FloatArray
+    classes: IntArray | None = None
+
+
 def derive_seed(*parts: Any) -> int:
     """A 63-bit seed from named parts, equal on every machine and in every process.
 

@@ -13,7 +13,7 @@ from torch import nn
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.stages import Stage
-from ssliqa_bench.types import Artifact, FloatArray
+from ssliqa_bench.types import Artifact, FloatArray, Judgement
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,20 @@ class Predictor(Protocol):
 
     def predict(self, images: ImageSet) -> FloatArray:
         """Quality (n,), higher is better. An image's value does not depend on the images beside it."""
+
+
+@runtime_checkable
+class ClassPredictor(Predictor, Protocol):
+    """A model that also says which of `n_classes` classes of quality an image belongs to.
+
+    Its quality stands on the learner's scale: 0 and 1 are the nominal ends of the scores it learned from.
+    """
+
+    n_classes: int
+
+    def judge(self, images: ImageSet) -> Judgement:
+        """Quality, as `predict` gives it, and class, between 0 (worst) and `n_classes` − 1, from one look at the
+        images."""
 
 
 @runtime_checkable

@@ -19,9 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from ssliqa_bench.errors import RunError
-from ssliqa_bench.methods.base import Predictor, SlowPredictor
+from ssliqa_bench.methods.base import ClassPredictor, Predictor, SlowPredictor
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.types import FloatArray
+from ssliqa_bench.types import IntArray, Judgement
 
 
 class NotFiniteError(RunError):
@@ -41,26 +41,38 @@ _WORTHWHILE = 30.0  # seconds of work left from which other processes are starte
 
 def predict(
     source: Iterable[tuple[Names, ImageSet]],
-    model: Predictor,
-    sink: Callable[[Names, FloatArray], None],
+    model: Callable[[ImageSet], Judgement],
+    sink: Callable[[Names, Judgement], None],
 ) -> None:
     """Send every chunk of a source through a model to a sink.
 
+    Args:
+        model: for example `judge` of a predictor.
+
     Raises:
         NotFiniteError: a prediction is not finite.
-        RunError: the model returned another number of predictions than it got images.
+        RunError: the model returned another number of predictions or classes than it got images.
     """
     for names, images in source:
-        predictions = np.asarray(model.predict(images), dtype=np.float64)
-        if predictions.shape != (len(images),):
-            raise RunError(
-                f"The model returned predictions of shape {predictions.shape} for {len(images)} images; "
-                f"expected ({len(images)},)."
-            )
-        bad = np.flatnonzero(~np.isfinite(predictions))
+        judgement = model(images)
+        for what, values in (("predictions", judgement.quality), ("classes", judgement.classes)):
+            if values is not None and values.shape != (len(images),):
+                raise RunError(
+                    f"The model returned {what} of shape {values.shape} for {len(images)} images; "
+                    f"expected ({len(images)},)."
+                )
+        bad = np.flatnonzero(~np.isfinite(judgement.quality))
         if len(bad):
             raise NotFiniteError(names, [int(k) for k in bad])
-        sink(names, predictions)
+        sink(names, judgement)
+
+
+def judge(model: Predictor, images: ImageSet) -> Judgement:
+    """What a model says of images: quality in float64, and classes where it predicts some, in one pass."""
+    if not isinstance(model, ClassPredictor):
+        return Judgement(np.asarray(model.predict(images), dtype=np.float64))
+    said = model.judge(images)
+    return Judgement(np.asarray(said.quality, dtype=np.float64), np.asarray(said.classes, dtype=np.int64))
 
 
 def chunks(images: ImageSet, size: int | None = None) -> Iterator[tuple[slice, ImageSet]]:
@@ -71,43 +83,47 @@ def chunks(images: ImageSet, size: int | None = None) -> Iterator[tuple[slice, I
         yield window, images.subset(range(window.start, window.stop))
 
 
-def predict_set(model: Predictor, images: ImageSet, processes: int = 1) -> FloatArray:
-    """Predictions (n,) of a whole image set.
+def predict_set(model: Predictor, images: ImageSet, processes: int = 1) -> Judgement:
+    """What a model says of a whole image set.
 
     Args:
         processes: how many share the images of a slow model, where enough of them are left after a first few; the
             predictions do not depend on it.
     """
-    out = np.empty(len(images))
+    quality = np.empty(len(images))
+    classes: IntArray | None = np.empty(len(images), dtype=np.int64) if isinstance(model, ClassPredictor) else None
 
-    def keep(window: slice, predictions: FloatArray) -> None:
-        out[window] = predictions
+    def ask(images: ImageSet) -> Judgement:
+        return judge(model, images)
+
+    def keep(window: slice, said: Judgement) -> None:
+        quality[window] = said.quality
+        if classes is not None:
+            classes[window] = said.classes
 
     remake = model.remake() if isinstance(model, SlowPredictor) else None
     if processes == 1 or remake is None:
-        predict(chunks(images), model, keep)
-        return out
+        predict(chunks(images), ask, keep)
+        return Judgement(quality, classes)
     source = chunks(images, _SHARE)
     first, began = next(source, None), time.perf_counter()
     if first is not None:
-        predict([first], model, keep)
+        predict([first], ask, keep)
     left = (time.perf_counter() - began) / _SHARE * (len(images) - _SHARE)
     if left < _WORTHWHILE:
-        predict(source, model, keep)
+        predict(source, ask, keep)
     else:
         with _Processes(remake, processes) as shared:
-            predict(shared.answers(source), shared, keep)
-    return out
+            predict(shared.answers(source), shared.judge, keep)
+    return Judgement(quality, classes)
 
 
 class _Processes:
     """A model in several processes. Chunks are sent ahead, and their predictions collected in order."""
 
-    n_parameters = 0
-
     def __init__(self, remake: Callable[[], Predictor], processes: int) -> None:
         self._ahead = 2 * processes
-        self._waiting: deque[Future[FloatArray]] = deque()
+        self._waiting: deque[Future[Judgement]] = deque()
         self._pool = ProcessPoolExecutor(
             processes,
             mp_context=multiprocessing.get_context("spawn"),
@@ -131,8 +147,8 @@ class _Processes:
                 yield taken.popleft()
         yield from taken
 
-    def predict(self, images: ImageSet) -> FloatArray:
-        """Predictions of the chunk that `answers` gave last."""
+    def judge(self, images: ImageSet) -> Judgement:
+        """What the model says of the chunk that `answers` gave last."""
         try:
             return self._waiting.popleft().result()
         except BrokenProcessPool as error:
@@ -163,7 +179,7 @@ def _start(remake: Callable[[], Predictor], threads: int) -> None:
     _made = remake()
 
 
-def _answer(pictures: list[NDArray[np.uint8]]) -> FloatArray:
+def _answer(pictures: list[NDArray[np.uint8]]) -> Judgement:
     assert _made is not None
     source = Pictures(pictures)
-    return np.asarray(_made.predict(ImageSet((source, k) for k in range(len(pictures)))), dtype=np.float64)
+    return judge(_made, ImageSet((source, k) for k in range(len(pictures))))

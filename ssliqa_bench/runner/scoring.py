@@ -17,7 +17,7 @@ from ssliqa_bench.runner.sets import TestSet
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.records import Predictions
-from ssliqa_bench.types import Artifact, FloatArray
+from ssliqa_bench.types import Artifact, FloatArray, Judgement
 
 _FIRST = 3
 
@@ -76,7 +76,7 @@ class Scorer:
         metrics, keys, checksums, rows = {}, {}, {}, []
         for name, test in self._tests.items():
             keys[name] = self._prediction_key(model_key, name, test)
-            predictions = self._predictions(keys[name], model, test)
+            predictions = self._predictions(keys[name], model, test).quality
             result = evaluate(predictions, test.scores, mapping=self._plan.protocol.mapping)
             metrics[name] = {"side": self._plan.spec.pair.side(name), **result}
             checksums[name] = input_checksum(test.names, test.scores, predictions)
@@ -99,7 +99,7 @@ class Scorer:
             }
         )
 
-    def _predictions(self, key: str, model: Predictor, test: TestSet) -> FloatArray:
+    def _predictions(self, key: str, model: Predictor, test: TestSet) -> Judgement:
         with self._store.lock(key):
             stored = self._store.load_predictions(key) if self._use_store else None
             if stored is None:
@@ -107,7 +107,7 @@ class Scorer:
                 self._store.save_predictions(key, stored)
         return stored
 
-    def _predict(self, model: Predictor, test: TestSet) -> FloatArray:
+    def _predict(self, model: Predictor, test: TestSet) -> Judgement:
         try:
             return predict_set(model, test.images, self._processes)
         except NotFiniteError as error:

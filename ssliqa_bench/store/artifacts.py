@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ssliqa_bench.errors import CorruptFileError, SchemaError
 from ssliqa_bench.files import exclusive_lock, read_sealed, set_aside, sha256_file, write_bytes, write_sealed
-from ssliqa_bench.types import Artifact, FloatArray
+from ssliqa_bench.types import Artifact, Judgement
 
 _log = logging.getLogger("ssliqa_bench")
 _TENSORS = "tensors.safetensors"
@@ -69,14 +70,20 @@ class ArtifactStore:
         """Delete the checkpoints of a stage."""
         shutil.rmtree(self._checkpoints(key), ignore_errors=True)
 
-    def save_predictions(self, key: str, predictions: FloatArray) -> None:
-        """Store predictions (n,) of one dataset's rows in the order of their content hashes."""
-        _save(self._prediction(key), Artifact({"prediction": predictions}), {})
+    def save_predictions(self, key: str, predictions: Judgement) -> None:
+        """Store what a model says of one dataset's rows, in the order of their content hashes."""
+        tensors: dict[str, NDArray[Any]] = {"prediction": predictions.quality}
+        if predictions.classes is not None:
+            tensors["class"] = predictions.classes
+        _save(self._prediction(key), Artifact(tensors), {})
 
-    def load_predictions(self, key: str) -> FloatArray | None:
+    def load_predictions(self, key: str) -> Judgement | None:
         """Predictions under a key, or None where they are absent or were damaged."""
         loaded = _load(self._prediction(key))
-        return None if loaded is None else np.asarray(loaded[0].tensors["prediction"], dtype=np.float64)
+        if loaded is None:
+            return None
+        tensors = loaded[0].tensors
+        return Judgement(np.asarray(tensors["prediction"], dtype=np.float64), tensors.get("class"))
 
     def damaged(self) -> list[str]:
         """What does not match its checksum, one line each; everything stays where it is."""

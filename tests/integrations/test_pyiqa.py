@@ -171,8 +171,8 @@ def test_one_image_at_a_time_in_several_processes(
     monkeypatch.setattr(predict, "_SHARE", 2)
     file = str(parameter_files / "brisque_svm_weights.pth")
     model = integration.Metric({"metric": "brisque", "weights_file": file}).predictor(None, CPU)
-    alone = predict.predict_set(model, images)
-    np.testing.assert_array_equal(predict.predict_set(model, images, processes=2), alone)
+    alone = predict.predict_set(model, images).quality
+    np.testing.assert_array_equal(predict.predict_set(model, images, processes=2).quality, alone)
     np.testing.assert_array_equal([model.predict(images.subset([k]))[0] for k in range(len(images))], alone)
 
 

@@ -9,7 +9,7 @@ from ssliqa_bench.errors import RunError
 from ssliqa_bench.runner import predict as module
 from ssliqa_bench.runner.predict import chunks, predict_set
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.types import FloatArray
+from ssliqa_bench.types import FloatArray, Judgement
 
 
 class Memory:
@@ -45,7 +45,7 @@ def images(n: int) -> ImageSet:
 def test_every_image_is_predicted_once_in_order_a_chunk_at_a_time(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_CHUNK", 4)
     model = Mean()
-    assert np.array_equal(predict_set(model, images(n)), np.arange(n, dtype=float))
+    assert np.array_equal(predict_set(model, images(n)).quality, np.arange(n, dtype=float))
     assert sum(model.seen) == n and all(size <= 4 for size in model.seen)
     assert [window.start for window, _ in chunks(images(n))] == list(range(0, n, 4))
 
@@ -69,14 +69,47 @@ class SlowMean(Mean):
 def test_processes_share_the_images_of_a_slow_model_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WORTHWHILE", 0.0)
     model = SlowMean()
-    assert np.array_equal(predict_set(model, images(77), processes=2), np.arange(77, dtype=float))
+    assert np.array_equal(predict_set(model, images(77), processes=2).quality, np.arange(77, dtype=float))
     assert sum(model.seen) == module._SHARE, "only the first few were judged here"
 
 
 @pytest.mark.parametrize("model", [Mean(), SlowMean()], ids=["quick model", "little work"])
 def test_no_process_is_started_where_it_would_not_help(model: Mean, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_Processes", None)
-    assert np.array_equal(predict_set(model, images(20), processes=2), np.arange(20, dtype=float))
+    assert np.array_equal(predict_set(model, images(20), processes=2).quality, np.arange(20, dtype=float))
+
+
+class Parity(Mean):
+    """Also says whether the mean is odd."""
+
+    n_classes = 2
+
+    def judge(self, images: ImageSet) -> Judgement:
+        quality = self.predict(images)
+        return Judgement(quality, (quality % 2).astype(np.int64))
+
+
+class SlowParity(Parity):
+    def remake(self) -> type[Parity]:
+        return Parity
+
+
+@pytest.mark.parametrize(("model", "processes"), [(Parity(), 1), (SlowParity(), 2)], ids=["alone", "shared"])
+def test_classes_come_with_the_predictions_from_one_look_at_each_image(
+    model: Parity, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_WORTHWHILE", 0.0)
+    said = predict_set(model, images(41), processes)
+    assert np.array_equal(said.quality, np.arange(41.0))
+    assert said.classes is not None and np.array_equal(said.classes, np.arange(41) % 2)
+    assert sum(model.seen) == (41 if processes == 1 else module._SHARE)
+    assert predict_set(Mean(), images(3)).classes is None
+
+
+def test_another_number_of_classes_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Parity, "judge", lambda self, images: Judgement(self.predict(images), np.zeros(2, int)))
+    with pytest.raises(RunError, match=r"classes of shape \(2,\) for 6 images"):
+        predict_set(Parity(), images(6))
 
 
 class Broken:

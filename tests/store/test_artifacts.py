@@ -15,7 +15,7 @@ import pytest
 
 from ssliqa_bench.errors import SchemaError, StorageError
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.types import Artifact
+from ssliqa_bench.types import Artifact, Judgement
 
 KEY = "ab" * 32
 FACTS = {"stage": "initial", "steps": 12, "seconds": 1.5, "log": [{"epoch": 1, "loss": 0.25}]}
@@ -78,10 +78,16 @@ def test_absent_replaced_and_removed(store: ArtifactStore) -> None:
 
 
 def test_predictions_come_back_as_they_were(store: ArtifactStore) -> None:
-    values = np.array([0.1, -3.5, 1e-300])
+    values, classes = np.array([0.1, -3.5, 1e-300]), np.array([0, 4, 2])
     assert store.load_predictions(KEY) is None
-    store.save_predictions(KEY, values)
-    assert np.array_equal(store.load_predictions(KEY), values)  # type: ignore[arg-type]
+    for stored in (Judgement(values), Judgement(values, classes)):
+        store.save_predictions(KEY, stored)
+        back = store.load_predictions(KEY)
+        assert back is not None and np.array_equal(back.quality, values)
+        if stored.classes is None:
+            assert back.classes is None
+        else:
+            assert back.classes is not None and back.classes.tolist() == [0, 4, 2]
 
 
 def break_tensors(folder: Path) -> None:
@@ -140,7 +146,7 @@ def test_what_was_damaged_is_said_set_aside_and_absent(
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_damaged_predictions_and_checkpoints_count_as_absent(store: ArtifactStore, damage: Any) -> None:
-    store.save_predictions(KEY, np.zeros(5))
+    store.save_predictions(KEY, Judgement(np.zeros(5)))
     store.save_checkpoint(KEY, Artifact(state(3).tensors, {**state(3).meta, "steps": 12}))
     if damage is not edit_json:
         damage(store.root / "predictions" / KEY)

@@ -17,7 +17,7 @@ from ssliqa_bench.methods.matching.training import LEVEL_PARAMS, MATCHING_PARAMS
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.policies import Policy
 from ssliqa_bench.training.stages import Stage, StageContext
-from ssliqa_bench.types import Artifact, FloatArray, IntArray
+from ssliqa_bench.types import Artifact, FloatArray, Judgement
 
 
 class LevelLearner(Learner):
@@ -54,7 +54,7 @@ class LevelLearner(Learner):
         p = self.params
         model = stored_network(artifact.tensors, p["backbone"], int(p["levels"])).to(device)
         policy = Policy(p["policy"], int(p["crop"]))
-        return LevelPredictor(model, policy, int(p["test_crops"]), p["label_rule"], device)
+        return LevelPredictor(model, policy, int(p["test_crops"]), int(p["levels"]), p["label_rule"], device)
 
 
 class MatchingLearner(LevelLearner):
@@ -90,10 +90,11 @@ class LevelPredictor:
     """Judges images by the distribution over levels, averaged over their fixed test crops."""
 
     def __init__(
-        self, model: LevelModel, policy: Policy, crops: int, rule: str, device: torch.device
+        self, model: LevelModel, policy: Policy, crops: int, levels: int, rule: str, device: torch.device
     ) -> None:
         self._model, self._policy, self._crops, self._rule, self._device = model, policy, crops, rule, device
         self.n_parameters = sum(p.numel() for p in model.parameters())
+        self.n_classes = levels
 
     def shares(self, images: ImageSet) -> FloatArray:
         """Distributions (n, P) over the levels."""
@@ -101,9 +102,9 @@ class LevelPredictor:
 
     def predict(self, images: ImageSet) -> FloatArray:
         """Quality (n,), float64: the expected level on the learner's scale, higher is better."""
-        shares = self.shares(images)
-        return quality_of(expected_level(shares), shares.shape[1], self._rule)
+        return self.judge(images).quality
 
-    def levels(self, images: ImageSet) -> IntArray:
-        """The likeliest level (n,) of each image, 0 the worst."""
-        return likeliest_level(self.shares(images))
+    def judge(self, images: ImageSet) -> Judgement:
+        """Quality, and the likeliest level as class, ties to the lower one."""
+        shares = self.shares(images)
+        return Judgement(quality_of(expected_level(shares), self.n_classes, self._rule), likeliest_level(shares))

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ssliqa_bench.errors import CorruptFileError, InputError
+from ssliqa_bench.methods.base import ClassPredictor
 from ssliqa_bench.methods.matching import training
 from ssliqa_bench.methods.matching.base import LevelLearner, MatchingLearner
 from ssliqa_bench.methods.matching.fixmatch import FixMatch
@@ -245,7 +246,10 @@ def test_the_prediction_is_the_expected_level_over_the_test_crops(made: ModuleTy
     np.testing.assert_allclose(shares.sum(1), 1)
     expected = quality_of(shares @ np.arange(5), 5, "nearest")
     np.testing.assert_array_equal(predictor.predict(images), expected)
-    assert predictor.levels(images).tolist() == shares.argmax(1).tolist()
+    judgement = predictor.judge(images)
+    np.testing.assert_array_equal(judgement.quality, expected)
+    assert isinstance(predictor, ClassPredictor) and predictor.n_classes == 5
+    assert judgement.classes is not None and judgement.classes.tolist() == shares.argmax(1).tolist()
     with pytest.raises(InputError, match="before its first stage"):
         own.predictor(None, CPU)
 
