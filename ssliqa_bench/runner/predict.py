@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -75,12 +76,17 @@ def judge(model: Predictor, images: ImageSet) -> Judgement:
     return Judgement(np.asarray(said.quality, dtype=np.float64), np.asarray(said.classes, dtype=np.int64))
 
 
-def chunks(images: ImageSet, size: int | None = None) -> Iterator[tuple[slice, ImageSet]]:
-    """An image set as a source; the names of a chunk are its slice of positions."""
+def chunks(images: ImageSet, size: int | None = None) -> Iterator[tuple[IntArray, ImageSet]]:
+    """An image set as a source; the names of a chunk are its positions.
+
+    Images of one reference come together, so that a model looks at each reference in few chunks.
+    """
+    references = images.references
+    order = np.arange(len(images)) if references is None else np.argsort(references.distinct()[1], kind="stable")
     size = size or _CHUNK
     for start in range(0, len(images), size):
-        window = slice(start, min(start + size, len(images)))
-        yield window, images.subset(range(window.start, window.stop))
+        positions = order[start : start + size]
+        yield positions, images.subset(positions)
 
 
 def predict_set(model: Predictor, images: ImageSet, processes: int = 1) -> Judgement:
@@ -96,10 +102,10 @@ def predict_set(model: Predictor, images: ImageSet, processes: int = 1) -> Judge
     def ask(images: ImageSet) -> Judgement:
         return judge(model, images)
 
-    def keep(window: slice, said: Judgement) -> None:
-        quality[window] = said.quality
+    def keep(positions: IntArray, said: Judgement) -> None:
+        quality[positions] = said.quality
         if classes is not None:
-            classes[window] = said.classes
+            classes[positions] = said.classes
 
     remake = model.remake() if isinstance(model, SlowPredictor) else None
     if processes == 1 or remake is None:
@@ -137,12 +143,12 @@ class _Processes:
     def __exit__(self, *error: object) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def answers(self, source: Iterator[tuple[slice, ImageSet]]) -> Iterator[tuple[slice, ImageSet]]:
+    def answers(self, source: Iterator[tuple[IntArray, ImageSet]]) -> Iterator[tuple[IntArray, ImageSet]]:
         """The source itself, read some chunks ahead of who consumes it."""
-        taken: deque[tuple[slice, ImageSet]] = deque()
-        for window, images in source:
-            self._waiting.append(self._pool.submit(_answer, [images[k] for k in range(len(images))]))
-            taken.append((window, images))
+        taken: deque[tuple[IntArray, ImageSet]] = deque()
+        for positions, images in source:
+            self._waiting.append(self._pool.submit(_answer, _Sent.of(images)))
+            taken.append((positions, images))
             if len(taken) > self._ahead:
                 yield taken.popleft()
         yield from taken
@@ -162,7 +168,7 @@ class Pictures:
     """Images in memory, for example such as another process sent."""
 
     def __init__(self, pictures: list[NDArray[np.uint8]]) -> None:
-        self.hashes = [""] * len(pictures)
+        self.hashes = [str(k) for k in range(len(pictures))]
         self._pictures = pictures
 
     def image(self, row: int) -> NDArray[np.uint8]:
@@ -179,7 +185,31 @@ def _start(remake: Callable[[], Predictor], threads: int) -> None:
     _made = remake()
 
 
-def _answer(pictures: list[NDArray[np.uint8]]) -> Judgement:
+@dataclass(frozen=True)
+class _Sent:
+    """Pictures of a chunk as another process gets them, each reference once."""
+
+    pictures: list[NDArray[np.uint8]]
+    references: list[NDArray[np.uint8]] | None = None
+    reference_of: IntArray | None = None
+
+    @classmethod
+    def of(cls, images: ImageSet) -> _Sent:
+        pictures = [images[k] for k in range(len(images))]
+        if images.references is None:
+            return cls(pictures)
+        distinct, place = images.references.distinct()
+        return cls(pictures, [distinct[k] for k in range(len(distinct))], place)
+
+    def images(self) -> ImageSet:
+        pictures = Pictures(self.pictures)
+        items = [(pictures, k) for k in range(len(self.pictures))]
+        if self.references is None or self.reference_of is None:
+            return ImageSet(items)
+        references = Pictures(self.references)
+        return ImageSet(items, ((references, int(k)) for k in self.reference_of))
+
+
+def _answer(sent: _Sent) -> Judgement:
     assert _made is not None
-    source = Pictures(pictures)
-    return judge(_made, ImageSet((source, k) for k in range(len(pictures))))
+    return judge(_made, sent.images())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 
 from ssliqa_bench.errors import RunError
@@ -111,10 +112,10 @@ class Scorer:
         try:
             return predict_set(model, test.images, self._processes)
         except NotFiniteError as error:
-            window = error.names if isinstance(error.names, slice) else slice(0, len(test.names))
-            named = ", ".join(test.names[window.start + k] for k in error.images[:_FIRST])
+            asked = np.asarray(error.names)  # positions of the chunk
+            named = ", ".join(test.names[asked[k]] for k in error.images[:_FIRST])
             raise RunError(
-                f"{self._plan.spec}: {len(error.images)} of {window.stop - window.start} predictions are not finite "
+                f"{self._plan.spec}: {len(error.images)} of {len(asked)} predictions are not finite "
                 f"(first: {named}). Look at these images (one colour all over, or tiny?), or, for a trained model, at "
                 f"its log; take such images out of the dataset to go on."
             ) from error

@@ -47,7 +47,7 @@ def test_every_image_is_predicted_once_in_order_a_chunk_at_a_time(n: int, monkey
     model = Mean()
     assert np.array_equal(predict_set(model, images(n)).quality, np.arange(n, dtype=float))
     assert sum(model.seen) == n and all(size <= 4 for size in model.seen)
-    assert [window.start for window, _ in chunks(images(n))] == list(range(0, n, 4))
+    assert [rows.tolist() for rows, _ in chunks(images(n))] == [list(range(n))[k : k + 4] for k in range(0, n, 4)]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
@@ -133,4 +133,36 @@ def test_a_process_that_dies_stops_the_run_with_a_sentence(monkeypatch: pytest.M
 def test_images_without_a_finite_prediction_are_told_by_position() -> None:
     with pytest.raises(module.NotFiniteError) as caught:
         predict_set(Mean({3: float("nan"), 5: float("inf")}), images(8))
-    assert caught.value.images == [3, 5] and caught.value.names == slice(0, 8)
+    assert caught.value.images == [3, 5] and list(caught.value.names) == list(range(8))
+
+
+class Gap(Mean):
+    """Predicts how far an image lies above its reference, and notes the references of each chunk."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.references: list[int] = []
+
+    def predict(self, images: ImageSet) -> FloatArray:
+        self.seen.append(len(images))
+        self.references.append(len(images.references.distinct()[0]))
+        return np.array([int(images[k][0, 0, 0]) - int(images.references[k][0, 0, 0]) for k in range(len(images))])
+
+
+class SlowGap(Gap):
+    def remake(self) -> type[Gap]:
+        return Gap
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_images_of_one_reference_come_together_and_keep_their_places(
+    processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_CHUNK", 10)
+    monkeypatch.setattr(module, "_WORTHWHILE", 0.0)
+    source, model = Memory(60), SlowGap()
+    of = [k % 6 for k in range(60)]  # ten images of each of six references, scattered
+    pairs = ImageSet(((source, k) for k in range(60)), ((source, k) for k in of))
+    assert np.array_equal(predict_set(model, pairs, processes).quality, np.arange(60.0) - of)
+    if processes == 1:
+        assert model.references == [1] * 6
