@@ -1,8 +1,9 @@
-"""Bring the records of a finished sweep from a store to the folder where they are committed.
+"""Bring the records of finished sweeps from a store to the folder where they are committed.
 
-    ssliqa-bench sweep demo --store STORE --json | python .ci/demo_records.py STORE TARGET
+    ssliqa-bench sweep demo --store STORE --json > demo.json
+    python .ci/demo_records.py STORE TARGET demo.json …
 
-Only the records of the sweep go over, so that what older code left in the store stays behind; weights never do.
+Only the records of these sweeps go over, so that what older code left in the store stays behind; weights never do.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.store.records import export_record, read_facts, record_folder
 
 
-def collect(store: Path, target: Path, sweep: Mapping[str, Any]) -> str:
-    """Replace TARGET/records by the records of a finished sweep; nothing is touched where a run failed."""
-    failed = [run for run in sweep["runs"] if run["status"] == "failed"]
-    if failed or not sweep["runs"]:
-        sys.exit(f"{len(failed)} of {len(sweep['runs'])} runs failed; {target} stays as it is.")
-    folders = {run["key"]: record_folder(store, run["key"]) for run in sweep["runs"]}
+def collect(store: Path, target: Path, sweeps: Sequence[Mapping[str, Any]]) -> str:
+    """Replace TARGET/records by the records of finished sweeps; nothing is touched where a run failed."""
+    runs = [run for sweep in sweeps for run in sweep["runs"]]
+    failed = [run for run in runs if run["status"] == "failed"]
+    if failed or not all(sweep["runs"] for sweep in sweeps):
+        sys.exit(f"{len(failed)} of {len(runs)} runs failed; {target} stays as it is.")
+    folders = {run["key"]: record_folder(store, run["key"]) for run in runs}
     for folder in folders.values():
         read_facts(folder)  # whole and sealed, or it raises before anything is replaced
     shutil.rmtree(target / "records", ignore_errors=True)
@@ -33,7 +35,7 @@ def collect(store: Path, target: Path, sweep: Mapping[str, Any]) -> str:
 
 if __name__ == "__main__":
     match sys.argv[1:]:
-        case [store, target]:
-            print(collect(Path(store), Path(target), json.load(sys.stdin)))
+        case [store, target, *files] if files:
+            print(collect(Path(store), Path(target), [json.loads(Path(file).read_text()) for file in files]))
         case _:
             sys.exit(__doc__)

@@ -34,7 +34,7 @@ def epoch(images: int, batch: int, device: str, threads: int, store: Path, **par
     plan = make_plan(spec, load_registry(), settings)
     prepare_process(plan.device, threads)
     learner = make_learner(plan)
-    sources, _ = open_sources(plan, settings)
+    sources, _ = open_sources(plan, settings, learner)
     sets = make_sets(plan, learner, sources)
     (stage,) = StageRunner(plan, learner, sets, ArtifactStore(store), ConsoleReporter(quiet=True), False).run()
     (log,) = stage.summary()["log"]
