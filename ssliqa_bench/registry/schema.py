@@ -309,8 +309,9 @@ class SplitFields(_Model):
     """How images go to train and test. A split depends on these, the dataset and the seed, on nothing else.
 
     `train` is the share of training groups (floor of train × n), or with `test` a count of them: what is left over is
-    unused. `by: image` ignores the groups. `stratify` keeps that share in every class of the protocol, else in every tenth of the scores.
-    `within` takes only the images of one part of the dataset's own split; the others are unused.
+    unused. `by: image` ignores the groups. `stratify` keeps that share in every class of the protocol, else in every
+    class, or every tenth, of the scores. `within` takes only the images of one part of the dataset's own split; the
+    others are unused.
     """
 
     rule: Literal["random", "official", "file"] = "random"
