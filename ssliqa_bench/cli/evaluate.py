@@ -15,6 +15,10 @@ _ABOUT_STATUS = {
     "flat": "no increasing curve beats the constant; RMSE is the standard deviation of the scores",
     "none": "nothing was fitted",
 }
+_ABOUT_METRIC = (
+    "A further metric: mae_mapped or rmse_raw; where both columns hold classes (0 the worst, 1, 2, …) also accuracy, "
+    "kappa_quadratic, mae_argmax, mae_macro, mae_3, mae_4 or mae_34. May be given several times."
+)
 
 
 def evaluate(
@@ -22,9 +26,7 @@ def evaluate(
     mapping: Annotated[
         str, typer.Option(help="Fitted before PLCC and RMSE: logistic4, logistic5, linear or none.")
     ] = "logistic4",
-    metric: Annotated[
-        list[str] | None, typer.Option(help="A further metric: mae_mapped or rmse_raw. May be given several times.")
-    ] = None,
+    metric: Annotated[list[str] | None, typer.Option(help=_ABOUT_METRIC)] = None,
     bootstrap: Annotated[
         int, typer.Option(min=0, help="Draws behind the 95 % intervals; 0 leaves the intervals out.")
     ] = 1000,

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.types import FloatArray, IntArray
+from ssliqa_bench.types import FloatArray, IntArray, Table
+
+if TYPE_CHECKING:
+    from ssliqa_bench.registry.schema import ClassFields
 
 UNKNOWN = -1
+
+
+def classes_of(table: Table, fields: ClassFields) -> IntArray:
+    """The class (n,) of every image by a protocol's rule; -1 where it is not known."""
+    if fields.rule == "equal_width":
+        return equal_width_classes(table.score01, fields.levels)
+    if table.distribution is None or table.distribution.shape[1] != fields.levels:
+        return np.full(len(table), UNKNOWN, dtype=np.int64)
+    return modal_classes(table.distribution)
 
 
 def modal_classes(distribution: FloatArray) -> IntArray:

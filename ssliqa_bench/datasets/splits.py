@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from ssliqa_bench.datasets.classes import classes_of
 from ssliqa_bench.datasets.readers.rows import Rows, read_rows
 from ssliqa_bench.errors import DataError, InputError, LeakError
 from ssliqa_bench.files import digest
 from ssliqa_bench.types import ROLES, Pair, Role, Side, Table, derive_seed
 
 if TYPE_CHECKING:
-    from ssliqa_bench.registry.schema import ProtocolEntry, SplitFields
+    from ssliqa_bench.registry.schema import ClassFields, ProtocolEntry, SplitFields
 
 # What a split says of an image. "labeled" and "unlabeled" only come from split files: training images that may
 # only take this role, so that exported roles can be read back.
@@ -40,8 +41,12 @@ _CLASSES = 20  # more different scores than this are cut into tenths
 _FIRST = 3
 
 
-def split_table(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]:
+def split_table(
+    table: Table, split: SplitFields, seed: int, classes: ClassFields | None = None
+) -> tuple[Part, ...]:
     """The part of each image; depends on the dataset, the split fields and the seed, on nothing else.
+
+    A stratified split also depends on the classes that a protocol sees in the dataset.
 
     Rule `random`: of the n groups with a score, ⌊train · n⌋ (at least 1, at most n − 1) go to train, the others to
     test; where both parts are counts, so many go to each and the others are unused. Groups without any score cannot
@@ -62,12 +67,12 @@ def split_table(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]
     if split.within is not None:
         own = split_table(table, split.model_copy(update={"rule": "official", "within": None}), seed)
         inside = [row for row, part in enumerate(own) if part == split.within]
-        parts = dict(zip(inside, _random(table.take(inside), split, seed), strict=True))
+        parts = dict(zip(inside, _random(table.take(inside), split, seed, classes), strict=True))
         return tuple(parts.get(row, "unused") for row in range(len(table)))
-    return _random(table, split, seed)
+    return _random(table, split, seed, classes)
 
 
-def _random(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]:
+def _random(table: Table, split: SplitFields, seed: int, classes: ClassFields | None) -> tuple[Part, ...]:
     units = table.group if split.by == "group" else table.name
     scored = sorted({unit for unit, score in zip(units, table.score, strict=True) if math.isfinite(score)})
     if not scored:
@@ -76,7 +81,7 @@ def _random(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]:
         raise InputError(f"{table.dataset}: has one group of scored images ({scored[0]}); a split needs two.")
     ranked = _ranked(scored, seed, "split", table.split_as or table.dataset)
     if split.stratify:
-        test = _stratified_test(ranked, table, float(split.train))
+        test = _stratified_test(ranked, table, float(split.train), classes)
         unused: set[str] = set()
     elif split.test is None:
         count = min(max(_floor(split.train * len(scored)), 1), len(scored) - 1)
@@ -120,7 +125,8 @@ def assign_roles(
     for dataset, table in tables.items():
         side = pair.side(dataset)
         whole: tuple[Part, ...] = tuple("test" for _ in table.name)
-        draw = _Draw(table, whole if side == "external" else split_table(table, protocol.split, seed), seed)
+        parts = whole if side == "external" else split_table(table, protocol.split, seed, protocol.classes)
+        draw = _Draw(table, parts, seed)
         draw.test(protocol, side)
         if side == "labeled":
             draw.labeled(protocol, budget)
@@ -249,7 +255,7 @@ class _Draw:
             return
         share = len(held) / (len(rows) + len(held)) if held else protocol.validation
         if share and not held:
-            rows, held = self._hold_out(rows, share, protocol.split.stratify)
+            rows, held = self._hold_out(rows, share, protocol)
         self.closed = {self.table.group[row] for row in held}
         total = len(rows) + len(held)
         count = self._count(budget, total, "budget", "scored images")
@@ -282,16 +288,16 @@ class _Draw:
         kept = self.table.facts.get("subsets", {}).get(subset.name)
         return None if kept is None else frozenset(kept)
 
-    def _hold_out(self, rows: list[int], share: float, stratify: bool) -> tuple[list[int], list[int]]:
+    def _hold_out(self, rows: list[int], share: float, protocol: ProtocolEntry) -> tuple[list[int], list[int]]:
         groups = sorted({self.table.group[row] for row in rows})
         if len(groups) < 2:
             raise InputError(f"{self.table.dataset}: {len(groups)} group(s) of scored training images; validation "
                              f"needs two.")
         count = min(max(_round(share * len(groups)), 1), len(groups) - 1)
         ranked = _ranked(groups, self.seed, "validation", self.stream)
-        if stratify:
+        if protocol.split.stratify:
             names = {self.table.group[row]: self.table.name[row] for row in rows}  # such a split is by image
-            beyond = _stratified_test([names[group] for group in ranked], self.table, 1.0 - share)
+            beyond = _stratified_test([names[group] for group in ranked], self.table, 1.0 - share, protocol.classes)
             chosen = {group for group in ranked if names[group] in beyond}
         else:
             chosen = set(ranked[:count])
@@ -334,9 +340,16 @@ def _interleaved(ranked: list[int], table: Table) -> list[int]:
     return [row for _, _, row in sorted(order)]
 
 
-def _stratified_test(ranked: Sequence[str], table: Table, train: float) -> set[str]:
-    """The images beyond the training share of every class of the scores, or, of many scores, every tenth."""
-    score = dict(zip(table.name, table.score.tolist(), strict=True))
+def _stratified_test(
+    ranked: Sequence[str], table: Table, train: float, classes: ClassFields | None
+) -> set[str]:
+    """The images beyond the training share of every class, or, without classes, of every tenth of the scores.
+
+    A few different scores are classes too, and so are those of a dataset that has none by the protocol's rule.
+    """
+    own = None if classes is None else classes_of(table, classes)
+    column = table.score if own is None or (own < 0).all() else own
+    score = dict(zip(table.name, column.tolist(), strict=True))
     values = sorted({score[name] for name in ranked})
     if len(values) <= _CLASSES:
         strata = [[name for name in ranked if score[name] == value] for value in values]

@@ -1,4 +1,4 @@
-"""Metrics of predicted classes against true ones: both columns hold whole numbers, 0 the worst class.
+"""Metrics of classes of quality, numbered from 0, the worst.
 
 Dang et al. (2024) print mean absolute errors over all test images and over those of class 3, of class 4, and of
 either. None where a column holds anything but classes, or no image is of the class asked for.
@@ -7,33 +7,116 @@ either. None where a column holds anything but classes, or no image is of the cl
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
+from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.types import FloatArray, IntArray
 
 
-def accuracy(pred: Any, scores: Any) -> float | None:
+@dataclass(frozen=True)
+class ClassInputs:
+    """What metrics of classes are computed from, beside predictions and scores.
+
+    Attributes:
+        true: class (n,) of each image, -1 where it is not known; such images do not count.
+        predicted: class (n,) that the model predicts; None of a model that predicts none.
+        levels: how many classes there are.
+        rule: how the true ones follow: `modal`, the most frequent rating, or `equal_width`, parts of the scale.
+        scale: native scores, higher is better, at the two ends of the scale.
+    """
+
+    true: IntArray
+    predicted: IntArray | None
+    levels: int
+    rule: Literal["modal", "equal_width"]
+    scale: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        for name, lowest, values in (("true", -1, self.true), ("predicted", 0, self.predicted)):
+            if values is None:
+                continue
+            if values.shape != self.true.shape:
+                raise InputError(f"{name} classes: got shape {values.shape}; expected {self.true.shape}.")
+            if ((values < lowest) | (values >= self.levels)).any():
+                raise InputError(f"{name} classes: got {values.min()} to {values.max()}; expected {lowest} to "
+                                 f"{self.levels - 1}.")
+
+    @cached_property
+    def known(self) -> IntArray:
+        """Rows of the images whose true class is known."""
+        return np.flatnonzero(self.true >= 0)
+
+    @property
+    def width(self) -> float:
+        """Native units from one class to the next."""
+        low, high = self.scale
+        return (high - low) / (self.levels if self.rule == "equal_width" else self.levels - 1)
+
+    def pairs(self) -> tuple[IntArray, IntArray] | None:
+        """Predicted and true class of every image that has both; None without any."""
+        if self.predicted is None or not len(self.known):
+            return None
+        return self.predicted[self.known], self.true[self.known]
+
+    def expected(self, quality: FloatArray) -> FloatArray:
+        """Predictions on the learner's scale, 0 to 1, as places on the scale of classes: for a model that learned
+        classes by the same rule, its expected class, between 0 and the last one."""
+        return self.levels * quality - 0.5 if self.rule == "equal_width" else (self.levels - 1) * quality
+
+    def place(self, scores: FloatArray) -> FloatArray:
+        """Native scores as places on the scale of classes, at whose whole numbers the classes are centred."""
+        low, high = self.scale
+        return self.expected(np.clip((scores - low) / (high - low), 0.0, 1.0))
+
+
+def class_facts(inputs: ClassInputs) -> dict[str, Any]:
+    """What there is to say class by class, ready for JSON.
+
+    Returns:
+        levels, rule, scale; `images`, how many are of each true class, and `unknown`, of none; `predicted`, of each
+        predicted one; `confusion`, by true class (row) and predicted class (column); `error`, the mean absolute
+        difference of predicted and true class by true class, None for one without images. The last three are None
+        where no class is predicted.
+    """
+    pairs = inputs.pairs()
+    table = None if pairs is None else confusion(*pairs, inputs.levels)
+    known = inputs.true[inputs.known]
+    return {
+        "levels": inputs.levels,
+        "rule": inputs.rule,
+        "scale": [float(end) for end in inputs.scale],
+        "images": np.bincount(known, minlength=inputs.levels).tolist(),
+        "unknown": len(inputs.true) - len(known),
+        "predicted": None if table is None else table.sum(axis=0).tolist(),
+        "confusion": None if table is None else table.tolist(),
+        "error": None if pairs is None else [mae_of(k)(*pairs) for k in range(inputs.levels)],
+    }
+
+
+def accuracy(predicted: Any, true: Any) -> float | None:
     """Share of images whose class is predicted."""
-    if (classes := _classes(pred, scores)) is None:
+    if (classes := _classes(predicted, true)) is None:
         return None
     return float(np.mean(classes[0] == classes[1]))
 
 
-def mae_argmax(pred: Any, scores: Any) -> float | None:
+def mae_argmax(predicted: Any, true: Any) -> float | None:
     """Mean absolute difference of predicted and true class."""
-    if (classes := _classes(pred, scores)) is None:
+    if (classes := _classes(predicted, true)) is None:
         return None
     return float(np.mean(np.abs(classes[0] - classes[1])))
 
 
-def mae_of(*wanted: int) -> Callable[[FloatArray, FloatArray], float | None]:
+def mae_of(*wanted: int) -> Callable[[Any, Any], float | None]:
     """`mae_argmax` over the images whose true class is one of those wanted."""
 
-    def compute(pred: Any, scores: Any) -> float | None:
-        if (classes := _classes(pred, scores)) is None:
+    def compute(predicted: Any, true: Any) -> float | None:
+        if (classes := _classes(predicted, true)) is None:
             return None
         chosen = np.isin(classes[1], wanted)
         return float(np.mean(np.abs(classes[0] - classes[1])[chosen])) if chosen.any() else None
@@ -41,30 +124,30 @@ def mae_of(*wanted: int) -> Callable[[FloatArray, FloatArray], float | None]:
     return compute
 
 
-def mae_macro(pred: Any, scores: Any) -> float | None:
+def mae_macro(predicted: Any, true: Any) -> float | None:
     """Mean over the true classes of the mean absolute difference in each."""
-    if (classes := _classes(pred, scores)) is None:
+    if (classes := _classes(predicted, true)) is None:
         return None
     gap = np.abs(classes[0] - classes[1])
     return float(np.mean([gap[classes[1] == own].mean() for own in np.unique(classes[1])]))
 
 
-def kappa_quadratic(pred: Any, scores: Any) -> float | None:
+def kappa_quadratic(predicted: Any, true: Any) -> float | None:
     """Cohen's kappa with squared distances as weights; None where all images share one class on both sides.
 
     Source: Cohen, "Weighted kappa", Psychological Bulletin 70, 1968.
     """
-    if (classes := _classes(pred, scores)) is None:
+    if (classes := _classes(predicted, true)) is None:
         return None
-    predicted, true = classes
-    observed = float(np.mean((predicted - true) ** 2))
-    spread = float(np.mean(np.square(predicted[:, None] - true[None, :])))
+    ours, theirs = classes
+    observed = float(np.mean((ours - theirs) ** 2))
+    spread = float(np.mean(np.square(ours[:, None] - theirs[None, :])))
     return 1 - observed / spread if spread else None
 
 
-def confusion(pred: Any, scores: Any, classes: int) -> IntArray:
+def confusion(predicted: Any, true: Any, classes: int) -> IntArray:
     """Counts (classes, classes) of images by true class (row) and predicted class (column)."""
-    found = _classes(pred, scores)
+    found = _classes(predicted, true)
     if found is None:
         raise ValueError("both columns must hold classes")
     counts = np.zeros((classes, classes), dtype=np.int64)
@@ -72,8 +155,16 @@ def confusion(pred: Any, scores: Any, classes: int) -> IntArray:
     return counts
 
 
-def _classes(pred: Any, scores: Any) -> tuple[IntArray, IntArray] | None:
-    predicted, given = paired(pred, scores, minimum=1)
-    if any((side != np.floor(side)).any() or (side < 0).any() for side in (predicted, given)):
+def most_frequent(images: list[int]) -> tuple[int, float, float]:
+    """Of counts of images per class: the most frequent class, the lowest at a tie, and the accuracy and mean absolute
+    difference of who always predicts it."""
+    counts = np.asarray(images, dtype=np.float64)
+    top = int(counts.argmax())
+    return top, float(counts[top] / counts.sum()), float(counts @ np.abs(np.arange(len(counts)) - top) / counts.sum())
+
+
+def _classes(predicted: Any, true: Any) -> tuple[IntArray, IntArray] | None:
+    ours, theirs = paired(predicted, true, minimum=1)
+    if any((side != np.floor(side)).any() or (side < 0).any() for side in (ours, theirs)):
         return None
-    return predicted.astype(np.int64), given.astype(np.int64)
+    return ours.astype(np.int64), theirs.astype(np.int64)

@@ -5,69 +5,92 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ssliqa_bench.errors import InputError, unknown_name
 from ssliqa_bench.evaluation import EVALUATION_VERSION as EVALUATION_VERSION
-from ssliqa_bench.evaluation.classes import accuracy, kappa_quadratic, mae_argmax, mae_macro, mae_of
+from ssliqa_bench.evaluation.classes import (
+    ClassInputs,
+    accuracy,
+    kappa_quadratic,
+    mae_argmax,
+    mae_macro,
+    mae_of,
+)
 from ssliqa_bench.evaluation.correlations import krcc, mae, plcc, rmse, srcc
 from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.evaluation.mapping import MINIMUM, fit_mapping
 from ssliqa_bench.types import FloatArray
 
+Columns = Literal["raw", "mapped", "classes", "expected and class", "expected and score", "native"]
+
 
 @dataclass(frozen=True)
 class Metric:
-    """One row of the table.
+    """One row of the table; its name also stands in `evaluation.names`.
 
     Attributes:
         name: key in records, JSON and boards.
-        function: (predictions, scores) -> value, None where undefined.
+        function: (predicted, true) -> value, None where undefined.
         higher_is_better: direction of the value.
-        needs_map: whether the function is given mapped predictions.
+        of: the two columns that the function is given. `raw`: predictions and scores; `mapped`: mapped predictions
+            and scores; `classes`: predicted and true class; `expected and class`: the prediction as a place on the
+            scale of classes, and the true class; `expected and score`: both as places on that scale; `native`: these
+            in native units.
         always: computed every time and a key of its own; the others stand in `extra` when asked for.
     """
 
     name: str
-    function: Callable[[FloatArray, FloatArray], float | None]
+    function: Callable[[Any, Any], float | None]
     higher_is_better: bool
-    needs_map: bool
+    of: Columns = "raw"
     always: bool = True
 
 
 METRICS: tuple[Metric, ...] = (
-    Metric("srcc", srcc, higher_is_better=True, needs_map=False),
-    Metric("krcc", krcc, higher_is_better=True, needs_map=False),
-    Metric("plcc_raw", plcc, higher_is_better=True, needs_map=False),
-    Metric("plcc_mapped", plcc, higher_is_better=True, needs_map=True),
-    Metric("rmse_mapped", rmse, higher_is_better=False, needs_map=True),
-    Metric("mae_mapped", mae, higher_is_better=False, needs_map=True, always=False),
-    Metric("rmse_raw", rmse, higher_is_better=False, needs_map=False, always=False),
-    # Of predicted classes, where both columns hold classes.
-    Metric("accuracy", accuracy, higher_is_better=True, needs_map=False, always=False),
-    Metric("kappa_quadratic", kappa_quadratic, higher_is_better=True, needs_map=False, always=False),
-    Metric("mae_argmax", mae_argmax, higher_is_better=False, needs_map=False, always=False),
-    Metric("mae_macro", mae_macro, higher_is_better=False, needs_map=False, always=False),
-    Metric("mae_3", mae_of(3), higher_is_better=False, needs_map=False, always=False),
-    Metric("mae_4", mae_of(4), higher_is_better=False, needs_map=False, always=False),
-    Metric("mae_34", mae_of(3, 4), higher_is_better=False, needs_map=False, always=False),
+    Metric("srcc", srcc, higher_is_better=True),
+    Metric("krcc", krcc, higher_is_better=True),
+    Metric("plcc_raw", plcc, higher_is_better=True),
+    Metric("plcc_mapped", plcc, higher_is_better=True, of="mapped"),
+    Metric("rmse_mapped", rmse, higher_is_better=False, of="mapped"),
+    Metric("mae_mapped", mae, higher_is_better=False, of="mapped", always=False),
+    Metric("rmse_raw", rmse, higher_is_better=False, always=False),
+    Metric("accuracy", accuracy, higher_is_better=True, of="classes", always=False),
+    Metric("kappa_quadratic", kappa_quadratic, higher_is_better=True, of="classes", always=False),
+    Metric("mae_argmax", mae_argmax, higher_is_better=False, of="classes", always=False),
+    Metric("mae_macro", mae_macro, higher_is_better=False, of="classes", always=False),
+    Metric("mae_3", mae_of(3), higher_is_better=False, of="classes", always=False),
+    Metric("mae_4", mae_of(4), higher_is_better=False, of="classes", always=False),
+    Metric("mae_34", mae_of(3, 4), higher_is_better=False, of="classes", always=False),
+    Metric("mae_expect", mae, higher_is_better=False, of="expected and class", always=False),
+    Metric("mae_cont", mae, higher_is_better=False, of="expected and score", always=False),
+    Metric("mae_mos", mae, higher_is_better=False, of="native", always=False),
 )
 
 
-def evaluate(pred: Any, scores: Any, *, mapping: str = "logistic4",
-             extra: Sequence[str] = ()) -> dict[str, Any]:
+def evaluate(
+    pred: Any,
+    scores: Any,
+    *,
+    mapping: str = "logistic4",
+    extra: Sequence[str] = (),
+    classes: ClassInputs | None = None,
+) -> dict[str, Any]:
     """All metrics of a set of predictions, ready for JSON; None where a value is undefined.
 
     With fewer than five values no curve is fitted: `mapping` is "none" and the mapped values are None. Asked for
     no mapping (`mapping="none"`), the mapped values are those of the predictions as they are.
 
     Args:
-        pred: predicted quality, shape (n,), higher is better, any scale.
+        pred: predicted quality, shape (n,), higher is better, any scale; of a model that predicts classes, on the
+            learner's scale, 0 to 1.
         scores: native opinion scores, shape (n,), higher is better.
         mapping: see `fit_mapping`.
         extra: names of further metrics of the table.
+        classes: predicted and true classes, for the metrics of classes. Without, predictions and scores that are
+            whole numbers are classes themselves.
 
     Returns:
         The keys n, srcc, krcc, plcc_raw, plcc_mapped, rmse_mapped, mapping (the status), extra.
@@ -80,16 +103,18 @@ def evaluate(pred: Any, scores: Any, *, mapping: str = "logistic4",
     for name in extra:
         if name not in optional:
             raise unknown_name("metric", name, optional, "ssliqa-bench evaluate --help")
-    mapped: FloatArray | None = None
+    if classes is not None and classes.true.shape != given.shape:
+        raise InputError(f"Got {len(classes.true)} classes and {len(given)} scores; expected one of each per image.")
+    columns: dict[Columns, tuple[Any, Any] | None] = {"raw": (predicted, given), "mapped": None}
     status = "none"
     if mapping == "none" or len(given) >= MINIMUM:
         fitted = fit_mapping(predicted, given, kind=mapping)
-        mapped, status = fitted.apply(predicted), fitted.status
+        columns["mapped"], status = (fitted.apply(predicted), given), fitted.status
+    columns.update({"classes": (predicted, given)} if classes is None else _class_columns(predicted, given, classes))
 
     def value(metric: Metric) -> float | None:
-        if not metric.needs_map:
-            return metric.function(predicted, given)
-        return None if mapped is None else metric.function(mapped, given)
+        found = columns.get(metric.of)
+        return None if found is None else metric.function(*found)
 
     result: dict[str, Any] = {"n": len(given)}
     result.update((metric.name, value(metric)) for metric in METRICS if metric.always)
@@ -98,18 +123,38 @@ def evaluate(pred: Any, scores: Any, *, mapping: str = "logistic4",
     return result
 
 
-def input_checksum(names: Sequence[str], scores: Any, predictions: Any) -> str:
+def _class_columns(
+    predicted: FloatArray, given: FloatArray, classes: ClassInputs
+) -> dict[Columns, tuple[Any, Any] | None]:
+    """The columns that metrics of classes are given, over the images whose class is known; none without predicted
+    classes."""
+    pairs, known = classes.pairs(), classes.known
+    if pairs is None:
+        return {}
+    expected, place = classes.expected(predicted[known]), classes.place(given[known])
+    return {
+        "classes": pairs,
+        "expected and class": (expected, pairs[1]),
+        "expected and score": (expected, place),
+        "native": (classes.width * expected, classes.width * place),
+    }
+
+
+def input_checksum(names: Sequence[str], scores: Any, predictions: Any, classes: ClassInputs | None = None) -> str:
     """SHA-256 (64 hexadecimal digits) of what metrics are computed from, whatever the order of the rows.
 
     Raises:
-        InputError: the three columns differ in length.
+        InputError: the columns differ in length.
     """
     columns = [np.asarray(values, dtype="<f8") + 0.0 for values in (scores, predictions)]  # -0.0 becomes 0.0
+    if classes is not None:
+        predicted = np.full(classes.true.shape, -1) if classes.predicted is None else classes.predicted
+        columns += [np.asarray(values, dtype="<f8") for values in (classes.true, predicted)]
     if any(column.shape != (len(names),) for column in columns):
         raise InputError(f"Got {len(names)} names, scores of shape {columns[0].shape} and predictions of shape "
                          f"{columns[1].shape}; expected one of each per image.")
-    rows = sorted(name.encode() + b"\0" + score.tobytes() + prediction.tobytes()
-                  for name, score, prediction in zip(names, *columns))
+    rows = sorted(name.encode() + b"\0" + b"".join(value.tobytes() for value in values)
+                  for name, *values in zip(names, *columns))
     hasher = hashlib.sha256()
     for row in rows:
         hasher.update(len(row).to_bytes(8, "little") + row)

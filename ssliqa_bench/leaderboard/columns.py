@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from ssliqa_bench.leaderboard.compare import (
 
 MISSING = "–"
 
-TableName = Literal["main", "gain", "detail", "cost"]
+TableName = Literal["main", "gain", "detail", "classes", "cost"]
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Column:
     Attributes:
         name: column name in CSV; a Stat adds NAME_spread and NAME_n.
         header: heading in Markdown; may hold {dataset} and {side}. Empty: the column stands in CSV only.
-        table: the Markdown table of a section it stands in; "detail" tables are one per dataset.
+        table: the Markdown table of a section it stands in; "detail" and "classes" tables are one per dataset.
         show: prints a number.
         sides: sides it has a cell for; empty for one cell per row.
         best: which end is best, printed bold among ranked rows.
@@ -100,18 +100,57 @@ class Column:
 def _metric(name: str, title: str) -> Callable[[Place], Cell]:
     def compute(place: Place) -> Cell:
         row, dataset = place.row, place.dataset
-        stat, tested = over_seeds(row, dataset, name), row.tested(dataset)
-        notes = []
-        if tested and len(tested) < len(row.seeds):
-            notes.append(f"tested on {dataset} in {len(tested)} of {len(row.seeds)} runs ({name_seeds(tested)})")
+        tested = row.tested(dataset)
+        notes = _tested_notes(row, dataset)
         undefined = [seed for seed in tested if row.metric(seed, dataset, name) is None]
         if undefined:
             notes.append(f"{title} undefined on {dataset} in {len(undefined)} of {len(tested)} runs")
         if name in ("plcc_mapped", "rmse_mapped"):
             notes += _mapping_notes(row, dataset)
-        return Cell(stat, tuple(notes), "seen" if tested and row.has_seen(dataset) else "")
+        return Cell(over_seeds(row, dataset, name), tuple(notes), _seen(row, dataset))
 
     return compute
+
+
+def _tested_notes(row: Row, dataset: str) -> list[str]:
+    tested = row.tested(dataset)
+    if not tested or len(tested) == len(row.seeds):
+        return []
+    return [f"tested on {dataset} in {len(tested)} of {len(row.seeds)} runs ({name_seeds(tested)})"]
+
+
+def _seen(row: Row, dataset: str) -> str:
+    return "seen" if row.tested(dataset) and row.has_seen(dataset) else ""
+
+
+def _asked(read: Callable[[Facts, str], float | None]) -> Callable[[Place], Cell]:
+    """What only some protocols ask for; undefined where a run does not have it."""
+
+    def compute(place: Place) -> Cell:
+        row, dataset = place.row, place.dataset
+        stat = summarise([read(row.runs[seed], dataset) for seed in row.tested(dataset)], row.aggregate)
+        return Cell(stat, tuple(_tested_notes(row, dataset)), _seen(row, dataset))
+
+    return compute
+
+
+def _extra(name: str) -> Callable[[Place], Cell]:
+    return _asked(lambda run, dataset: (run["metrics"][dataset].get("extra") or {}).get(name))
+
+
+def class_facts(run: Facts, dataset: str) -> Mapping[str, Any] | None:
+    """What a run says of a dataset class by class; None where its protocol sees no classes."""
+    found: Mapping[str, Any] | None = (run.get("classes") or {}).get(dataset)
+    return found
+
+
+def _class_error(number: int) -> Callable[[Place], Cell]:
+    def read(run: Facts, dataset: str) -> float | None:
+        told = class_facts(run, dataset)
+        errors = None if told is None else told["error"]
+        return errors[number] if errors is not None and number < len(errors) else None
+
+    return _asked(read)
 
 
 def _mapping_notes(row: Row, dataset: str) -> list[str]:
@@ -182,3 +221,32 @@ COLUMNS: tuple[Column, ...] = (
     Column("peak_memory_bytes", "Memory (MiB)", "cost", _fact("peak_memory_bytes"), mebibytes, sides=(), cost=True),
     Column("device", "Device", "cost", _device, sides=(), cost=True, text=True),
 )
+
+# Metrics that a protocol may ask for; a board has those that a record of it holds.
+_EXTRA: tuple[Column, ...] = (
+    Column("mae_mapped", "MAE mapped", "detail", _extra("mae_mapped"), best="low"),
+    Column("rmse_raw", "RMSE raw", "detail", _extra("rmse_raw"), best="low"),
+    Column("accuracy", "Accuracy", "classes", _extra("accuracy"), best="high"),
+    Column("kappa_quadratic", "Kappa", "classes", _extra("kappa_quadratic"), best="high"),
+    Column("mae_argmax", "MAE", "classes", _extra("mae_argmax"), best="low"),
+    Column("mae_3", "MAE 3", "classes", _extra("mae_3"), best="low"),
+    Column("mae_4", "MAE 4", "classes", _extra("mae_4"), best="low"),
+    Column("mae_34", "MAE 3, 4", "classes", _extra("mae_34"), best="low"),
+    Column("mae_macro", "MAE macro", "classes", _extra("mae_macro"), best="low"),
+    Column("mae_expect", "MAE expected", "classes", _extra("mae_expect"), best="low"),
+    Column("mae_cont", "MAE continuous", "classes", _extra("mae_cont"), best="low"),
+    Column("mae_mos", "MAE score", "classes", _extra("mae_mos"), best="low"),
+)
+
+
+def columns_of(sections: Iterable[Section]) -> tuple[Column, ...]:
+    """`COLUMNS`, and behind them what the records of some sections hold because their protocol asks for it: further
+    metrics, and the error of each class."""
+    names, levels = set[str](), 0
+    runs = [run for section in sections for row in section.rows for run in row.runs.values()]
+    for run in runs:
+        for dataset, metrics in run["metrics"].items():
+            names.update(metrics.get("extra") or ())
+            levels = max(levels, (class_facts(run, dataset) or {"levels": 0})["levels"])
+    by_class = (Column(f"error_class_{k}", f"Class {k}", "classes", _class_error(k), best="low") for k in range(levels))
+    return (*COLUMNS, *(column for column in _EXTRA if column.name in names), *by_class)

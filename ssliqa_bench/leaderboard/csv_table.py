@@ -7,7 +7,7 @@ import io
 
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.collect import Board, Section
-from ssliqa_bench.leaderboard.columns import COLUMNS, Cell, Column, Place
+from ssliqa_bench.leaderboard.columns import Cell, Column, Place, columns_of
 from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows, remarks, span
 
 _LEADING = (
@@ -18,8 +18,8 @@ _TRAILING = ("marks", "notes")
 
 
 def render_csv(board: Board, *, cost: bool = True) -> str:
-    """One board as CSV; columns as in `COLUMNS`, a number over seeds with NAME_spread and NAME_n beside it."""
-    columns = [column for column in COLUMNS if cost or not column.cost]
+    """One board as CSV; columns as in `columns_of`, a number over seeds with NAME_spread and NAME_n beside it."""
+    columns = [column for column in columns_of(board.sections) if cost or not column.cost]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*_LEADING, *(name for column in columns for name in _names(column)), *_TRAILING])

@@ -5,10 +5,21 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
+from ssliqa_bench.evaluation.classes import most_frequent
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.collect import Board, Row, Section, age
-from ssliqa_bench.leaderboard.columns import COLUMNS, MISSING, Cell, Column, Place, TableName, decimals
+from ssliqa_bench.leaderboard.columns import (
+    MISSING,
+    Cell,
+    Column,
+    Place,
+    TableName,
+    class_facts,
+    columns_of,
+    decimals,
+)
 from ssliqa_bench.leaderboard.compare import find_reference
 from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows, remarks, span
 
@@ -76,6 +87,9 @@ def _section(section: Section, cost: bool) -> list[str]:
         tested = [item for item in ranked if item.row.tested(dataset)]
         blocks += [f"### Further measures on {dataset} ({side})", _table(section, tested, "detail", dataset)]
         blocks.append(_detail_legend(section))
+        if any(column.table == "classes" for column in columns_of([section])):
+            blocks += [f"### Classes on {dataset} ({side})", _table(section, tested, "classes", dataset)]
+            blocks.append(_class_legend(section, dataset))
     if cost:
         blocks += ["### Cost", _table(section, ranked, "cost"), "Means over the runs."]
     return blocks
@@ -84,7 +98,7 @@ def _section(section: Section, cost: bool) -> list[str]:
 def _table(section: Section, ranked: Sequence[Ranked], name: TableName, only: str | None = None) -> str:
     """One table of a section; with `only`, the columns of one dataset."""
     places: list[tuple[Column, str, str]] = []
-    for column in (column for column in COLUMNS if column.table == name and column.header):
+    for column in (column for column in columns_of([section]) if column.table == name and column.header):
         if column.name == "comparator" and len(_comparators(section)) < 2:
             continue  # the legend names the only one
         if not column.sides:
@@ -201,6 +215,33 @@ def _comparators(section: Section) -> list[str]:
 def _detail_legend(section: Section) -> str:
     mappings = sorted({str(run["protocol"]["mapping"]) for row in section.rows for run in row.runs.values()})
     return f"PLCC and RMSE after the mapping {' or '.join(mappings)}, RMSE in the dataset's own units."
+
+
+def _class_legend(section: Section, dataset: str) -> str:
+    """What the columns are, how many test images each class has, and what a constant prediction would reach."""
+    words = [
+        "Of the likeliest class: accuracy, quadratic-weighted kappa, mean absolute error (MAE) over all test images,",
+        "over those of class 3, of class 4 and of both, its mean over the classes (macro), and for each class. MAE",
+        "expected: expected class and true class; continuous: expected class and score on the scale of classes; score:",
+        "the same in units of the score. A dash: the method predicts no classes, or there is no such image.",
+    ]
+    runs = [run for row in section.rows for run in row.runs.values() if dataset in run["metrics"]]
+    told = [found for run in runs if (found := class_facts(run, dataset)) is not None and sum(found["images"])]
+    if told:
+        by_class = zip_longest(*(found["images"] for found in told), fillvalue=0)
+        counts = ", ".join(f"{k}: {span(numbers)}" for k, numbers in enumerate(by_class))
+        words.append(f"Test images by class: {counts}.")
+        tops, shares, errors = zip(*(most_frequent(found["images"]) for found in told), strict=True)
+        words.append(f"Always predicting the most frequent class ({span(tops)}) gives an accuracy of "
+                     f"{_reach(shares)} and an MAE of {_reach(errors)}.")
+    if any(unknown := [found["unknown"] for found in told]):
+        words.append(f"Without a true class, so not counted: {span(unknown)}.")
+    return _wrapped(words)
+
+
+def _reach(values: Sequence[float]) -> str:
+    """`0.552`, or `0.551 to 0.552` where splits differ."""
+    return " to ".join(dict.fromkeys(decimals(value) for value in (min(values), max(values))))
 
 
 def _spreads(section: Section) -> str:

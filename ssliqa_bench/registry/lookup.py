@@ -135,12 +135,12 @@ class Registry:
         name: str,
         recipe: str | None = None,
         overrides: Mapping[str, Any] | None = None,
-        default_recipe: str = PLAIN_RECIPE,
+        default_recipes: Sequence[str] = (PLAIN_RECIPE,),
     ) -> ResolvedMethod:
         """Resolve the parameters of a method from root to leaf, then its recipe's, then the overrides.
 
-        `recipe` is what the user asked for; without it `default_recipe` is taken where the method or an
-        ancestor has one of that name, else its plain parameters.
+        `recipe` is what the user asked for; without it the first of `default_recipes` that the method or an
+        ancestor has is taken, else its plain parameters.
 
         Raises:
             InputError: unknown method, recipe or parameter, or an override of another type.
@@ -148,7 +148,7 @@ class Registry:
         entry = self.method(name)
         chain = method_chain(self.methods, entry.name)
         recipes = sorted({r for link in chain for r in self.methods[link].recipes} | {PLAIN_RECIPE})
-        taken = recipe or (default_recipe if default_recipe in recipes else PLAIN_RECIPE)
+        taken = recipe or next((name for name in default_recipes if name in recipes), PLAIN_RECIPE)
         if taken not in recipes:
             raise unknown_name(f"recipe of {entry.name}", taken, recipes, f"ssliqa-bench show {entry.name}")
         params: dict[str, Any] = {}

@@ -76,6 +76,13 @@ def _sha256(text: str) -> str:
     return text
 
 
+def _recipes(value: Any) -> Any:
+    listed = isinstance(value, (list, tuple)) and value and all(isinstance(v, str) for v in value)
+    if not isinstance(value, str) and not listed:
+        raise ValueError("the name of a recipe, or a list of such names")
+    return (value,) if isinstance(value, str) else tuple(value)
+
+
 def _trained_on(value: Any) -> Any:
     listed = isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value)
     if value != "unknown" and not listed:
@@ -107,6 +114,7 @@ Budget = Annotated[StrictInt | StrictFloat, AfterValidator(_budget)]
 ParamSet = Annotated[dict[str, Any], AfterValidator(_params)]
 Address = Annotated[str, AfterValidator(_address)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
+RecipeNames = Annotated[tuple[Name, ...], BeforeValidator(_recipes)]
 TrainedOn = Annotated[tuple[str, ...] | Literal["unknown"], BeforeValidator(_trained_on)]
 
 
@@ -192,7 +200,8 @@ class DatasetEntry(_Entry):
         split_by: what a split by group keeps together.
         split_as: the dataset whose random splits it shares, having the same images under the same names.
         working_size: whole images as they are, or resized to this short side (pixels) first.
-        recipe: parameters that methods use here by default, "demo" for the demo kind, else "paper".
+        recipe: parameters that methods use here by default, "demo" for the demo kind, else "paper"; of several
+            names, a method takes the first that it has.
         labels_redistributable: its scores may be passed on.
         size_on_disk: in bytes.
         typical_size: width and height (pixels) of most images, for estimates.
@@ -223,7 +232,7 @@ class DatasetEntry(_Entry):
     split_as: Name | None = None
     working_size: WorkingSize | None = None
     subsets: dict[str, SubsetRule] = {}
-    recipe: Name
+    recipe: RecipeNames
     labels_redistributable: StrictBool = False
     pyiqa_name: str | None = None
     size_on_disk: Count | None = None
@@ -300,8 +309,9 @@ class SplitFields(_Model):
     """How images go to train and test. A split depends on these, the dataset and the seed, on nothing else.
 
     `train` is the share of training groups (floor of train × n), or with `test` a count of them: what is left over is
-    unused. `by: image` ignores the groups. `stratify` keeps that share in every class, or every tenth, of the scores.
-    `within` takes only the images of one part of the dataset's own split; the others are unused.
+    unused. `by: image` ignores the groups. `stratify` keeps that share in every class of the protocol, else in every
+    class, or every tenth, of the scores. `within` takes only the images of one part of the dataset's own split; the
+    others are unused.
     """
 
     rule: Literal["random", "official", "file"] = "random"
@@ -337,6 +347,17 @@ class SubsetFields(_Model):
     sides: tuple[Literal["labeled", "unlabeled", "external"], ...] | None = None
 
 
+class ClassFields(_Model):
+    """How the true class of an image, 0 (worst) to `levels` − 1, follows from the opinions about it.
+
+    `modal`: its most frequent rating, the worst of them at a tie; images whose dataset has no ratings on so many
+    levels have no class. `equal_width`: which of so many equally wide intervals of the scale its score lies in.
+    """
+
+    levels: Annotated[StrictInt, Field(ge=2)] = 5
+    rule: Literal["modal", "equal_width"] = Field(description='"modal" or "equal_width"')
+
+
 class ProtocolEntry(_Entry):
     """Split rule, budgets, repeats and how results are computed; a board carries its name.
 
@@ -346,6 +367,9 @@ class ProtocolEntry(_Entry):
         stratified: budgets look at withheld scores; the board marks it.
         transductive: test images of B also stand in the unlabeled role; the board marks it.
         repeats: seeds 0 … repeats-1 make a cell.
+        metrics: what results are about. Those beyond the default ones stand in `extra`, where they are asked for.
+        classes: how images fall into classes of quality, for protocols that ask for metrics of classes; a stratified
+            split then keeps its share in each of them.
         tests: whole datasets, never trained on, that every run is evaluated on.
     """
 
@@ -361,6 +385,7 @@ class ProtocolEntry(_Entry):
     mapping: Literal["logistic4", "logistic5", "linear", "none"] = "logistic4"
     subset: SubsetFields | None = None
     metrics: tuple[str, ...] = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
+    classes: ClassFields | None = None
     tests: tuple[str, ...] = ()
 
 

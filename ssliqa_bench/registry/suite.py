@@ -141,7 +141,7 @@ class _Expansion:
             # Two blocks may name the same run; it is planned once, where it comes first.
             self.runs.setdefault(canonical_json({**asdict(run), "pair": str(pair)}), run)
 
-    def _overrides(self, name: str, block: SuiteBlock, default: str) -> tuple[tuple[str, Any], ...]:
+    def _overrides(self, name: str, block: SuiteBlock, default: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
         resolved = self.registry.resolve_method(name, block.recipe, block.overrides, default)
         return tuple(sorted(resolved.overrides.items()))
 

@@ -80,6 +80,7 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
         updated = {
             **facts,
             "metrics": {**facts["metrics"], **scored.metrics},
+            **({"classes": {**facts.get("classes", {}), **scored.classes}} if scored.classes else {}),
             "datasets": {**facts["datasets"], **_dataset_facts(plan, sources, skipped, datasets)},
             "evaluation_inputs": {**facts["evaluation_inputs"], **scored.checksums},
             "keys": {**facts["keys"], "predictions": {**facts["keys"]["predictions"], **scored.keys}},
@@ -209,6 +210,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
         "datasets": _dataset_facts(plan, sources, skipped, list(plan.tables)),
         "protocol": _protocol_facts(plan),
         "metrics": final.metrics,
+        **({"classes": final.classes} if final.classes else {}),
         "stages": [{**s.summary(), "metrics": score.metrics} for s, score in zip(models, scores, strict=True)],
         "seconds": {
             # Stages found in the store cost what they cost when they were trained.
@@ -233,7 +235,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
         },
         "git": provenance.git_state(),
         "leak": _leak(leaks, settings),
-        "notes": [*_notes(stages), *_look_alikes(learner, sources, settings)],
+        "notes": [*_notes(stages), *final.notes, *_look_alikes(learner, sources, settings)],
     }
     with store.lock(plan.key):
         write_record(settings.store, facts, join_predictions(final.predictions))
@@ -314,6 +316,8 @@ def _protocol_facts(plan: Plan) -> dict[str, Any]:
     facts = plan.protocol.model_dump(mode="json", exclude={"about"})
     if facts["split"]["file"] is not None:  # where it lies is this machine's business; split_hash says what it holds
         facts["split"]["file"] = Path(facts["split"]["file"]).name
+    if facts["classes"] is None:  # said only by protocols that see classes
+        del facts["classes"]
     return facts
 
 

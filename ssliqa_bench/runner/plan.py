@@ -18,6 +18,7 @@ from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.datasets.splits import assign_roles, check_files, check_roles
 from ssliqa_bench.errors import InputError, LeakError
+from ssliqa_bench.evaluation.names import extra_metrics
 from ssliqa_bench.files import digest, finite_or_none
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
@@ -111,6 +112,11 @@ class Plan:
         return learner_params(self.method, self.backbones)
 
     @property
+    def extra_metrics(self) -> tuple[str, ...]:
+        """What the protocol asks for beyond the metrics that are always computed."""
+        return _extra(self.protocol)
+
+    @property
     def device(self) -> str:
         """cpu or cuda."""
         return str(self.key_parts["device"])
@@ -187,6 +193,7 @@ def make_plan(
         "transductive": protocol.transductive,
         "unlabeled_role": method.unlabeled_role,
         "mapping": protocol.mapping,
+        **_asked(protocol),
         "seed": spec.seed,
         "weights": {name: weight.sha256 for name, weight in weights.items()},
         "backbones": {name: {"class": b.class_path, "arguments": dict(b.arguments)} for name, b in backbones.items()},
@@ -255,6 +262,7 @@ def _resolve(
 ) -> tuple[Any, ...]:
     pair = registry.pair(str(spec.pair))
     protocol = registry.protocol(spec.protocol)
+    _extra(protocol)
     tests = tuple(dict.fromkeys(registry.dataset(name).name for name in (*protocol.tests, *spec.tests)))
     tests = tuple(name for name in tests if name not in pair.datasets)
     method = registry.resolve_method(
@@ -302,6 +310,20 @@ def _check_references(method: ResolvedMethod, tables: Mapping[str, Table], pair:
                 f'Method "{method.name}" compares images with their pristine references, and {name} states none. '
                 f"Datasets with references: {known}."
             )
+
+
+def _extra(protocol: ProtocolEntry) -> tuple[str, ...]:
+    return extra_metrics(protocol.metrics, protocol=protocol.name, classes=protocol.classes is not None)
+
+
+def _asked(protocol: ProtocolEntry) -> dict[str, Any]:
+    """What results of a protocol hold beyond those of others; nothing for most."""
+    asked: dict[str, Any] = {}
+    if _extra(protocol):
+        asked["extra"] = sorted(_extra(protocol))
+    if protocol.classes is not None:
+        asked["classes"] = protocol.classes.model_dump()
+    return asked
 
 
 def _canonical(

@@ -10,22 +10,28 @@ import numpy as np
 import torch
 
 from ssliqa_bench.errors import RunError
+from ssliqa_bench.evaluation.classes import class_facts
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
-from ssliqa_bench.methods.base import Learner, Predictor
+from ssliqa_bench.methods.base import ClassPredictor, Learner, Predictor
+from ssliqa_bench.runner.classes import class_columns, class_inputs
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.sets import TestSet
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.records import Predictions
-from ssliqa_bench.types import Artifact, FloatArray, Judgement
+from ssliqa_bench.types import Artifact, Judgement
 
 _FIRST = 3
 
 
 @dataclass(frozen=True)
 class Scored:
-    """A model on all test sets: metrics, keys and checksums by dataset, and the rows of the record."""
+    """A model on all test sets: metrics, keys and checksums by dataset, and the rows of the record.
+
+    `classes` says class by class what there is to say, by dataset, where the protocol sees classes; `notes` are
+    sentences for the record.
+    """
 
     model_key: str
     metrics: dict[str, dict[str, Any]]
@@ -33,6 +39,8 @@ class Scored:
     checksums: dict[str, str]
     predictions: list[Predictions]
     n_parameters: int
+    classes: dict[str, dict[str, Any]]
+    notes: tuple[str, ...]
 
 
 class Scorer:
@@ -74,15 +82,32 @@ class Scorer:
     def score(self, model_key: str, artifact: Artifact | None) -> Scored:
         """Predict, or find predictions under their keys, and evaluate them."""
         model = self._learner.predictor(artifact, torch.device(self._plan.device))
-        metrics, keys, checksums, rows = {}, {}, {}, []
+        plan, fields = self._plan, self._plan.protocol.classes
+        fits = isinstance(model, ClassPredictor) and fields is not None and model.n_classes == fields.levels
+        metrics, keys, checksums, rows, by_class = {}, {}, {}, [], {}
         for name, test in self._tests.items():
             keys[name] = self._prediction_key(model_key, name, test)
-            predictions = self._predictions(keys[name], model, test).quality
-            result = evaluate(predictions, test.scores, mapping=self._plan.protocol.mapping)
-            metrics[name] = {"side": self._plan.spec.pair.side(name), **result}
-            checksums[name] = input_checksum(test.names, test.scores, predictions)
-            rows.append(_rows(name, test, predictions))
-        return Scored(model_key, metrics, keys, checksums, rows, model.n_parameters)
+            said = self._predictions(keys[name], model, test)
+            classes = None
+            if fields is not None:
+                predicted = said.classes if fits else None
+                classes = class_inputs(plan.tables[name], plan.entries[name], fields, test.names, predicted)
+                by_class[name] = class_facts(classes)
+            result = evaluate(
+                said.quality, test.scores, mapping=plan.protocol.mapping, extra=plan.extra_metrics, classes=classes
+            )
+            metrics[name] = {"side": plan.spec.pair.side(name), **result}
+            checksums[name] = input_checksum(test.names, test.scores, said.quality, classes)
+            n, scores = len(test.names), tuple(test.scores.tolist())
+            columns = class_columns(classes)
+            rows.append(
+                Predictions(test.names, ("test",) * n, (name,) * n, scores, tuple(said.quality.tolist()), **columns)
+            )
+        notes: tuple[str, ...] = ()
+        if isinstance(model, ClassPredictor) and fields is not None and not fits:
+            notes = (f"it predicts {model.n_classes} classes where the protocol sees {fields.levels}: none of them "
+                     f"counts",)
+        return Scored(model_key, metrics, keys, checksums, rows, model.n_parameters, by_class, notes)
 
     def _prediction_key(self, model_key: str, dataset: str, test: TestSet) -> str:
         plan, module = self._plan, self._plan.method.class_path
@@ -122,8 +147,3 @@ class Scorer:
         except RunError as error:
             raise RunError(f"{self._plan.spec}: {error}") from error
 
-
-def _rows(dataset: str, test: TestSet, predictions: FloatArray) -> Predictions:
-    n = len(test.names)
-    scores = tuple(float(score) for score in test.scores)
-    return Predictions(test.names, ("test",) * n, (dataset,) * n, scores, tuple(float(p) for p in predictions))

@@ -13,12 +13,16 @@ import numpy as np
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.splits import assign_roles
 from ssliqa_bench.errors import CorruptFileError, InputError
+from ssliqa_bench.evaluation.classes import class_facts
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
 from ssliqa_bench.registry.lookup import Registry
+from ssliqa_bench.registry.schema import ClassFields
+from ssliqa_bench.runner.classes import class_inputs, predicted_of, recorded_classes
 from ssliqa_bench.runner.execute import spec_of
 from ssliqa_bench.runner.plan import Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import Predictions, read_facts, read_predictions, record_folders
+from ssliqa_bench.types import FloatArray, Table
 
 _TOLERANCE = 1e-9
 
@@ -67,30 +71,52 @@ def _look(
     for dataset, stated in facts["metrics"].items():
         rows = predictions.of(dataset)
         names, scores = rows.image, np.array(rows.score, dtype=np.float64)
+        at_hand = None
         if dataset in facts.get("withheld", ()):
-            at_hand = _names_and_scores(facts, dataset, registry, settings)
+            at_hand = _at_hand(facts, dataset, registry, settings)
             if at_hand is None:
                 found.not_recomputable.append(f"{short}: {dataset}")
                 continue
-            names, scores = at_hand
+            names, scores = at_hand.names, at_hand.scores
         values = np.array(rows.prediction)
-        if len(names) != len(values) or input_checksum(names, scores, values) != facts["evaluation_inputs"][dataset]:
+        told = facts.get("classes", {}).get(dataset)
+        if told is None:
+            classes = None
+        elif at_hand is None:
+            classes = recorded_classes(told, rows)
+        else:
+            fields = ClassFields(levels=told["levels"], rule=told["rule"])
+            classes = class_inputs(at_hand.table, registry.dataset(dataset), fields, names, predicted_of(rows))
+        stated_inputs = facts["evaluation_inputs"][dataset]
+        if len(names) != len(values) or input_checksum(names, scores, values, classes) != stated_inputs:
             found.problems.append(
                 f"{short}: {dataset}: scores and predictions are not those its metrics were computed from"
             )
             continue
-        again = evaluate(values, scores, mapping=facts["protocol"]["mapping"])
+        extra = tuple(stated["extra"])
+        again = evaluate(values, scores, mapping=facts["protocol"]["mapping"], extra=extra, classes=classes)
+        pairs = [(name, stated[name], value) for name, value in again.items()]
+        if classes is not None:
+            pairs += [(f"classes.{name}", told[name], value) for name, value in class_facts(classes).items()]
         found.problems += [
-            f"{short}: {dataset}: {name} is stated as {stated[name]}, computed as {value}"
-            for name, value in again.items()
-            if not _equal(stated[name], value)
+            f"{short}: {dataset}: {name} is stated as {before}, computed as {value}"
+            for name, before, value in pairs
+            if not _equal(before, value)
         ]
 
 
-def _names_and_scores(
-    facts: Mapping[str, Any], dataset: str, registry: Registry, settings: Settings
-) -> tuple[tuple[str, ...], Any] | None:
-    """Names and scores of the test images of a record in the order of their content; None without the dataset."""
+@dataclass(frozen=True)
+class _AtHand:
+    """A dataset on this machine: its table, and the names and scores of a record's test images in the order of their
+    content."""
+
+    table: Table
+    names: tuple[str, ...]
+    scores: FloatArray
+
+
+def _at_hand(facts: Mapping[str, Any], dataset: str, registry: Registry, settings: Settings) -> _AtHand | None:
+    """The dataset of a record as it was; None where this machine does not have it so."""
     from ssliqa_bench.datasets.cache import open_pixels
     from ssliqa_bench.datasets.fingerprint import fingerprint
     from ssliqa_bench.runner.sets import Source, test_set
@@ -109,10 +135,14 @@ def _names_and_scores(
     if mark != facts["datasets"][dataset]["fingerprint"]:
         return None
     tested = test_set(Source(table, ["unused" if k in pixels.bad else role for k, role in enumerate(roles)], pixels))
-    return tested.names, tested.scores
+    return _AtHand(table, tested.names, tested.scores)
 
 
 def _equal(stated: Any, computed: Any) -> bool:
+    if isinstance(stated, dict) and isinstance(computed, dict):
+        return stated.keys() == computed.keys() and all(_equal(stated[name], computed[name]) for name in stated)
+    if isinstance(stated, list) and isinstance(computed, list):
+        return len(stated) == len(computed) and all(map(_equal, stated, computed))
     if isinstance(stated, float) and isinstance(computed, float):
         return math.isclose(stated, computed, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
     return bool(stated == computed)

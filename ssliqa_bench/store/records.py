@@ -19,6 +19,8 @@ from ssliqa_bench.files import atomic_path, read_sealed, sha256_file, write_seal
 
 FACTS = "facts.json"
 _PREDICTIONS = "predictions-{}.parquet"
+_CLASSES = ("true_class", "predicted_class")  # columns that only records with classes have
+_COLUMNS = ("image", "role", "dataset", "score", "prediction", *_CLASSES)
 _SHORTEST = 4  # digits of a key that a command line must give
 
 
@@ -26,7 +28,9 @@ _SHORTEST = 4  # digits of a key that a command line must give
 class Predictions:
     """Columns of a record's predictions, all of one length.
 
-    `score` is the native opinion score, higher is better (None without score), `prediction` the model's.
+    `score` is the native opinion score, higher is better (None without score), `prediction` the model's. Where a
+    protocol sees classes, `true_class` is that of the image (None where it is not known) and `predicted_class` the
+    model's (None of a model that predicts none); left out, they are None everywhere.
     """
 
     image: tuple[str, ...]
@@ -34,18 +38,23 @@ class Predictions:
     dataset: tuple[str, ...]
     score: tuple[float | None, ...]
     prediction: tuple[float, ...]
+    true_class: tuple[int | None, ...] = ()
+    predicted_class: tuple[int | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in _CLASSES:
+            if not getattr(self, name):
+                object.__setattr__(self, name, (None,) * len(self.image))
 
     def of(self, dataset: str) -> Predictions:
         """The rows of one dataset."""
         rows = [i for i, name in enumerate(self.dataset) if name == dataset]
-        columns = (self.image, self.role, self.dataset, self.score, self.prediction)
-        return Predictions(*(tuple(column[i] for i in rows) for column in columns))  # type: ignore[arg-type]
+        return Predictions(*(tuple(getattr(self, name)[i] for i in rows) for name in _COLUMNS))
 
 
 def join_predictions(parts: Sequence[Predictions]) -> Predictions:
     """All rows of several tables, one after the other."""
-    names = ("image", "role", "dataset", "score", "prediction")
-    return Predictions(*(tuple(v for part in parts for v in getattr(part, name)) for name in names))
+    return Predictions(*(tuple(v for part in parts for v in getattr(part, name)) for name in _COLUMNS))
 
 
 def record_folder(store: Path, key: str) -> Path:
@@ -71,6 +80,9 @@ def write_record(store: Path, facts: Mapping[str, Any], predictions: Predictions
             "prediction": pa.array(predictions.prediction, pa.float64()),
         }
     )
+    for name in _CLASSES:
+        if any(value is not None for value in getattr(predictions, name)):
+            table = table.append_column(name, pa.array(getattr(predictions, name), pa.int64()))
     written = folder / ".predictions.tmp.parquet"
     with atomic_path(written) as temporary:
         parquet.write_table(table, temporary)
@@ -87,9 +99,9 @@ def write_record(store: Path, facts: Mapping[str, Any], predictions: Predictions
 def export_record(folder: Path, target: Path) -> list[str]:
     """Copy a record into another store, leaving out what may not be passed on.
 
-    Of datasets whose scores are not redistributable, names and scores stay behind. Their predictions go along, in the
-    order of the images' content, and their metrics with the checksum of what they were computed from: who has the
-    dataset can compute them again.
+    Of datasets whose scores are not redistributable, names, scores and true classes stay behind. Their predictions go
+    along, in the order of the images' content, and their metrics with the checksum of what they were computed from:
+    who has the dataset can compute them again.
 
     Returns:
         The datasets whose names and scores were left out.
@@ -110,7 +122,10 @@ def export_record(folder: Path, target: Path) -> list[str]:
 
 def _nameless(rows: Predictions) -> Predictions:
     n = len(rows.image)
-    return Predictions(("",) * n, rows.role, rows.dataset, (math.nan,) * n, rows.prediction)
+    nothing = (None,) * n
+    return Predictions(
+        ("",) * n, rows.role, rows.dataset, (math.nan,) * n, rows.prediction, nothing, rows.predicted_class
+    )
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
@@ -137,7 +152,7 @@ def read_predictions(folder: Path) -> Predictions:
     from pyarrow import parquet
 
     columns = parquet.read_table(pa.BufferReader(_checked(folder)[1])).to_pydict()
-    return Predictions(*(tuple(columns[name]) for name in ("image", "role", "dataset", "score", "prediction")))
+    return Predictions(*(tuple(columns.get(name, ())) for name in _COLUMNS))
 
 
 def record_folders(store: Path) -> list[Path]:

@@ -210,7 +210,7 @@ def test_paths_of_a_users_file_are_relative_to_it(tmp_path: Path, monkeypatch: p
 def test_what_a_dataset_leaves_out(tmp_path: Path) -> None:
     registry = load_registry([write(tmp_path, DATASET + "  pool: {kind: unlabeled}\n")])
     mine, pool = registry.dataset("mine"), registry.dataset("pool")
-    assert (mine.valid_range, mine.recipe, mine.labels_redistributable) == ((0.0, 100.0), "paper", False)
+    assert (mine.valid_range, mine.recipe, mine.labels_redistributable) == ((0.0, 100.0), ("paper",), False)
     assert mine.about.title == "mine"
     assert (pool.scale, pool.higher_is_better) == ((0.0, 1.0), True)
 

@@ -74,8 +74,8 @@ def test_what_is_inherited_and_what_is_not(family: Registry) -> None:
 
 
 def test_the_default_recipe_is_taken_where_there_is_one(family: Registry) -> None:
-    assert family.resolve_method("leaf", None, {}, "small").recipe == "small"
-    assert family.resolve_method("leaf", None, {}, "demo").recipe == "default"
+    assert family.resolve_method("leaf", None, {}, ("none", "small")).recipe == "small"
+    assert family.resolve_method("leaf", None, {}, ("demo",)).recipe == "default"
     assert family.resolve_method("leaf", None, {}, "demo").params == family.resolve_method("leaf", "default").params
     assert family.resolve_method("blatt", "large", {}, "small") == family.resolve_method("leaf", "large")
 

@@ -6,10 +6,12 @@ import json
 import math
 import multiprocessing
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 from scipy import stats
 
 from ssliqa_bench.errors import CorruptFileError, InputError, SchemaError
@@ -62,6 +64,17 @@ def test_the_rows_of_one_dataset_and_all_together() -> None:
     assert whole.of("a").image == ("1.png", "ü/2.png") and whole.of("b").score == (70.0,)
     assert whole.of("c") == Predictions((), (), (), (), ())
     assert join_predictions([whole.of("a"), whole.of("b")]) == whole
+
+
+def test_classes_stand_in_columns_of_their_own_and_only_where_there_are_some(tmp_path: Path, record: Path) -> None:
+    (plain,) = record.glob("*.parquet")
+    assert parquet.read_schema(plain).names == ["image", "role", "dataset", "score", "prediction"]
+    assert read_predictions(record).true_class == (None, None, None)
+    whole = replace(predictions(), true_class=(4, None, 0), predicted_class=(None, None, 1))
+    folder = write_record(tmp_path, facts(KEYS[1]), whole)
+    assert read_predictions(folder) == whole
+    assert whole.of("b").predicted_class == (1,) and whole.of("a").true_class == (4, None)
+    assert join_predictions([whole.of("b"), predictions().of("a")]).true_class == (0, None, None)
 
 
 def test_a_replaced_record_leaves_one_file_of_predictions(tmp_path: Path, record: Path) -> None:

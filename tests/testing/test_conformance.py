@@ -49,7 +49,7 @@ def test_packaged_learners_conform(method: str, request: pytest.FixtureRequest) 
     checks = check_method(method, settings=CPU)
     assert [f"{check.name}: {check.seen}" for check in checks if not check.holds] == []
     registry = load_registry()
-    resolved = registry.resolve_method(method, default_recipe="check")
+    resolved = registry.resolve_method(method, default_recipes=("check",))
     stages = [stage.name for stage in load_object(resolved.class_path)(resolved.params).stages()]
     resumed = [f"resume at {stage}" for stage in stages] + (["resume"] if stages else [])
     assert [check.name for check in checks] == [*COMMON, *resumed]

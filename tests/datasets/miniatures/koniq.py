@@ -16,7 +16,9 @@ def _write(root: Path, folder: str, *, images: str = "512x384", size: tuple[int,
     home = root / folder
     names = tuple(f"{10004473376 + 7919 * k}.jpg" for k in range(_N))
     random = np.random.default_rng(1)
-    counts = random.multinomial(100, [0.1, 0.2, 0.4, 0.2, 0.1], _N)
+    # Six images each whose most frequent rating is 1, 2, …, 5.
+    chances = 1.0 / (1 + np.abs(np.arange(5) - np.arange(_N)[:, None] // 6)) ** 2
+    counts = random.multinomial(100, chances / chances.sum(1, keepdims=True))
     mean = counts @ np.arange(1, 6) / 100
     spread = np.sqrt(((np.arange(1, 6) - mean[:, None]) ** 2 * counts).sum(1) / 99)
     score = 25 * (mean - 1)

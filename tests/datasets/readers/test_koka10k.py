@@ -1,4 +1,4 @@
-"""KOKA10K: classes instead of scores, photographs without class, labels of one's own."""
+"""KOKA10K: the scores and ratings of KonIQ-10k, photographs without score, labels of one's own, classes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssliqa_bench.datasets.classes import classes_of, modal_classes
 from ssliqa_bench.datasets.readers.koka10k import read_koka10k
+from ssliqa_bench.datasets.readers.koniq import read_koniq
+from ssliqa_bench.datasets.splits import assign_roles
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.schema import ClassFields
+from ssliqa_bench.types import Pair
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
 from tests.datasets.miniatures import Miniature
 from tests.datasets.miniatures import koniq as koniq_layouts
@@ -23,11 +28,36 @@ def made(tmp_path: Path) -> Miniature:
     return LAYOUTS["own labels"](tmp_path / "data")
 
 
-def test_scores_are_whole_classes(made: Miniature) -> None:
+def test_photographs_of_ones_own_list_are_rated_alike_by_all(made: Miniature) -> None:
     found = read(made)
-    labeled = found.score[np.isfinite(found.score)]
-    assert len(labeled) == 32 and set(labeled) <= {0, 1, 2, 3, 4}
-    assert found.score01.max(where=np.isfinite(found.score), initial=0) <= 1
+    assert np.isfinite(found.score).sum() == 32 and found.distribution is not None
+    row = {name: k for k, name in enumerate(found.name)}
+    for name, own in (("photo-3.png", 4), ("121-cc-774921.png", 0)):
+        assert found.score[row[name]] == 25 * own
+        assert found.distribution[row[name]].tolist() == np.eye(5)[own].tolist()
+    assert np.array_equal(np.isnan(found.distribution).all(1), np.isnan(found.score))
+
+
+def test_classes_are_the_most_frequent_rating_or_equal_parts_of_the_scale(made: Miniature) -> None:
+    found = read(made)
+    shares = made.facts["distribution"]
+    modal = classes_of(found, ClassFields(rule="modal"))
+    assert modal.tolist() == [int(own.argmax()) if np.isfinite(own).all() else -1 for own in shares]
+    equal = classes_of(found, ClassFields(rule="equal_width"))
+    assert equal.tolist() == [min(int(made.scores[n] // 20), 4) if made.scores[n] == made.scores[n] else -1
+                              for n in made.names]
+    assert (classes_of(found, ClassFields(rule="modal", levels=4)) == -1).all(), "rated on five levels, not on four"
+
+
+def test_a_stratified_split_keeps_its_share_in_every_class(made: Miniature) -> None:
+    found, protocol = read(made), load_registry().protocol("koka10k")
+    roles = assign_roles(Pair("koka10k", "koka10k"), {"koka10k": found}, protocol, 0)["koka10k"]
+    assert protocol.classes is not None
+    own = classes_of(found, protocol.classes)
+    for k in range(5):
+        members = [role for role, value in zip(roles, own, strict=True) if value == k]
+        assert members.count("test") == len(members) - int(0.9 * len(members) + 1e-9)
+    assert {role for role, value in zip(roles, own, strict=True) if value < 0} == {"unlabeled"}
 
 
 @pytest.mark.parametrize(("old", "new", "expected"), [
@@ -52,12 +82,6 @@ def test_the_most_frequent_rating_needs_ratings(tmp_path: Path) -> None:
     mirror = koniq_layouts.LAYOUTS["pyiqa"](tmp_path / "data")
     with pytest.raises(DataError, match="has no ratings per level"):
         read_koka10k(mirror.folder, {})
-    assert len(read_koka10k(mirror.folder, {"classes": "equal-width"}).name) == 30
-
-
-def test_an_option_that_is_none(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="expected modal or equal-width"):
-        read_koka10k(tmp_path, {"classes": "quantiles"})
 
 
 @needs_annotations
@@ -70,5 +94,8 @@ def test_real_classes_and_photographs(tmp_path: Path) -> None:
     found = read_koka10k(tmp_path / "koniq", entry.options)
     assert entry.images is not None and entry.optional_images is not None
     assert len(found.name) == len(set(found.name)) == entry.images + entry.optional_images
-    labeled = found.score[np.isfinite(found.score)].astype(int)
-    assert np.bincount(labeled, minlength=5).tolist() == [76, 1379, 5150, 3468, 0]
+    scored = np.isfinite(found.score)
+    assert found.distribution is not None and scored.sum() == 10073
+    assert np.bincount(modal_classes(found.distribution[scored]), minlength=5).tolist() == [76, 1379, 5150, 3468, 0]
+    koniq = read_koniq(tmp_path / "koniq", {})
+    assert np.array_equal(found.score[scored], koniq.score)

@@ -1,0 +1,252 @@
+"""Classes of quality from folders to board: a miniature of KOKA10K, run, tested further, verified, exported, shown."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pyarrow import parquet
+
+from ssliqa_bench.cli.app import main
+from ssliqa_bench.datasets.classes import classes_of
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.names import OF_CLASSES
+from ssliqa_bench.files import write_sealed
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.suite import load_suite
+from ssliqa_bench.store.records import read_facts, read_predictions, write_record
+from tests.datasets.miniatures import Miniature
+from tests.datasets.miniatures.koka10k import LAYOUTS
+from tests.datasets.reading import read
+
+Command = Callable[..., tuple[int, str, str]]
+ON_CLASSES = ("--pair", "koka10k:koka10k", "--protocol", "koka10k", "--recipe", "check")
+MODE = ("--set", "label_rule=mode")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
+    return LAYOUTS["own labels"](tmp_path_factory.mktemp("koka10k") / "data")
+
+
+@pytest.fixture(scope="module")
+def store(made: Miniature, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which SimMatch and a classical learner have run. Not to be changed."""
+    store = tmp_path_factory.mktemp("classes") / "store"
+    where = ["--store", str(store), "--registry", str(made.registry_file()), "--data-root", str(made.root)]
+    assert main(["run", "--method", "simmatch", *ON_CLASSES, *MODE, *where]) == 0
+    assert main(["run", "--method", "supervised", *ON_CLASSES, *where]) == 0
+    return store
+
+
+@pytest.fixture
+def command(made: Miniature, store: Path, capsys: pytest.CaptureFixture[str]) -> Command:
+    def call(*words: str, own: Path = store) -> tuple[int, str, str]:
+        where = ["--store", str(own)]
+        if words[0] in ("run", "sweep", "test"):
+            where += ["--registry", str(made.registry_file()), "--data-root", str(made.root)]
+        capsys.readouterr()
+        code = main([*words, *where])
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def record(store: Path, method: str) -> Path:
+    (folder,) = [f for f in (store / "records").iterdir() if read_facts(f)["cell"]["method"] == method]
+    return folder
+
+
+def test_metrics_of_classes_are_those_of_the_rows_of_the_record(made: Miniature, store: Path, command: Command) -> None:
+    code, out, _ = command("run", "--method", "simmatch", *ON_CLASSES, *MODE, "--json")
+    (entry,) = json.loads(out)["runs"]
+    assert code == 0 and entry["status"] == "cached"
+    metrics = entry["metrics"]["koka10k"]
+    extra = metrics["extra"]
+    assert set(extra) == set(OF_CLASSES)
+    folder = record(store, "simmatch")
+    (file,) = folder.glob("*.parquet")
+    rows = parquet.read_table(file).to_pydict()
+    true, said = np.array(rows["true_class"]), np.array(rows["predicted_class"])
+    own = dict(zip(made.names, classes_of(read(made), load_registry().protocol("koka10k").classes), strict=True))  # type: ignore[arg-type]
+    assert true.tolist() == [own[name] for name in rows["image"]] and (true >= 0).all()
+    assert extra["accuracy"] == np.mean(true == said) and extra["mae_argmax"] == np.mean(np.abs(true - said))
+    expected, score = 4 * np.array(rows["prediction"]), np.array(rows["score"])
+    assert extra["mae_expect"] == pytest.approx(np.mean(np.abs(expected - true)))
+    assert extra["mae_cont"] == pytest.approx(np.mean(np.abs(expected - score / 25)))
+    assert extra["mae_mos"] == pytest.approx(np.mean(np.abs(25 * expected - score)))
+    assert (expected >= 0).all() and (expected <= 4).all() and (np.abs(expected - said) < 3).all()
+    told = read_facts(folder)["classes"]["koka10k"]
+    assert told["images"] == np.bincount(true, minlength=5).tolist()
+    assert np.array(told["confusion"])[true[0], said[0]] > 0 and np.sum(told["confusion"]) == len(true)
+    by_class = [float(np.mean(np.abs(true - said)[true == k])) if (true == k).any() else None for k in range(5)]
+    assert told["error"] == by_class
+
+
+def test_a_method_that_predicts_no_classes_has_null_there(store: Path, command: Command) -> None:
+    code, out, _ = command("run", "--method", "supervised", *ON_CLASSES, "--json")
+    (entry,) = json.loads(out)["runs"]
+    metrics = entry["metrics"]["koka10k"]
+    assert code == 0 and metrics["srcc"] is not None and set(metrics["extra"].values()) == {None}
+    rows = read_predictions(record(store, "supervised"))
+    assert None not in rows.true_class and set(rows.predicted_class) == {None}
+
+
+def test_the_stage_before_the_student_is_judged_by_classes_too(tmp_path: Path, command: Command) -> None:
+    code, _, err = command("run", "--method", "fixmatch", *ON_CLASSES, *MODE, "--set", "stage2=true", own=tmp_path)
+    assert code == 0, err
+    facts = read_facts(record(tmp_path, "fixmatch"))
+    assert [stage["name"] for stage in facts["stages"]] == ["matching", "student"]
+    for stage in facts["stages"]:
+        assert stage["metrics"]["koka10k"]["extra"]["mae_argmax"] >= 0
+    assert facts["protocol"]["classes"] == {"levels": 5, "rule": "modal"}
+    assert facts["key_parts"]["classes"] == {"levels": 5, "rule": "modal"}
+
+
+def test_verify_computes_class_metrics_again(store: Path, tmp_path: Path, command: Command) -> None:
+    code, _, err = command("store", "verify")
+    assert code == 0, err
+    facts, rows = read_facts(record(store, "simmatch")), read_predictions(record(store, "simmatch"))
+    del facts["predictions_sha256"]
+
+    def problems(change: Callable[[dict[str, Any]], None], own: Any = rows) -> str:
+        write_record(tmp_path, facts, own)
+        changed = read_facts(tmp_path / "records" / facts["key"])
+        change(changed)
+        write_sealed(tmp_path / "records" / facts["key"] / "facts.json", changed, kind="record")
+        code, out, err = command("store", "verify", own=tmp_path)
+        assert code == 1
+        return out + err
+
+    def metric(changed: dict[str, Any]) -> None:
+        changed["metrics"]["koka10k"]["extra"]["mae_argmax"] += 0.1
+
+    def counts(changed: dict[str, Any]) -> None:
+        changed["classes"]["koka10k"]["images"][0] += 1
+
+    assert "extra is stated as" in problems(metric)
+    assert "classes.images is stated as" in problems(counts)
+    said = tuple((value or 0) ^ 1 for value in rows.predicted_class)
+    edited = type(rows)(rows.image, rows.role, rows.dataset, rows.score, rows.prediction, rows.true_class, said)
+    assert "not those its metrics were computed from" in problems(lambda changed: None, edited)
+
+
+def test_true_classes_are_not_passed_on_and_verified_where_the_dataset_is(
+    made: Miniature, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["store", "export", str(tmp_path / "out"), "--store", str(store)]) == 0
+    rows = read_predictions(record(tmp_path / "out", "simmatch"))
+    assert set(rows.true_class) == {None} and None not in rows.predicted_class and set(rows.image) == {""}
+    where = ["--registry", str(made.registry_file()), "--data-root", str(made.root)]
+    capsys.readouterr()
+    assert main(["store", "verify", "--store", str(tmp_path / "out"), *where]) == 0
+    assert "not recomputable" not in capsys.readouterr().out
+
+
+def test_the_board_has_a_table_of_classes(store: Path, tmp_path: Path, command: Command) -> None:
+    code, _, err = command("leaderboard", "--out", str(tmp_path))
+    assert code == 0, err
+    board = (tmp_path / "koka10k.md").read_text()
+    table = board.partition("### Classes on koka10k (labeled)")[2].partition("### Cost")[0]
+    facts = read_facts(record(store, "simmatch"))
+    extra, told = facts["metrics"]["koka10k"]["extra"], facts["classes"]["koka10k"]
+    (header,) = [line for line in table.splitlines() if "Accuracy" in line]
+    (line,) = [line for line in table.splitlines() if line.startswith("| `simmatch`")]
+    cells = dict(zip(map(str.strip, header.split("|")), (cell.strip(" *") for cell in line.split("|")), strict=True))
+    assert cells["Accuracy"] == f"{extra['accuracy']:.3f}" and cells["MAE"] == f"{extra['mae_argmax']:.3f}"
+    for k in range(5):
+        assert cells[f"Class {k}"] == ("–" if told["error"][k] is None else f"{told['error'][k]:.3f}")
+    words = " ".join(table.split())
+    top = int(np.argmax(told["images"]))
+    gap = np.dot(told["images"], np.abs(np.arange(5) - top)) / sum(told["images"])
+    assert f"Always predicting the most frequent class ({top}) gives" in words and f"an MAE of {gap:.3f}" in words
+    lines = list(csv.DictReader(io.StringIO((tmp_path / "koka10k.csv").read_text())))
+    values = {line["method"]: line for line in lines}
+    assert float(values["simmatch"]["mae_argmax"]) == extra["mae_argmax"]
+    assert values["supervised"]["mae_argmax"] == "" and "error_class_4" in values["simmatch"]
+
+
+def test_matching_learners_learn_the_most_frequent_rating_there(made: Miniature) -> None:
+    registry = load_registry([made.registry_file()])
+    names = registry.dataset("koka10k").recipe
+    for method in ("supervised-levels", "oracle-levels", "simmatch", "adamatch", "comatch", "freematch", "crmatch",
+                   "fixmatch"):  # fmt: skip
+        found = registry.resolve_method(method, None, {}, names)
+        paper = registry.resolve_method(method, "paper")
+        assert found.recipe == "koka10k" and found.params == {**paper.params, "label_rule": "mode"}
+    for method in ("ssiqa", "ssliqa", "ridge-probe"):
+        assert registry.resolve_method(method, None, {}, names).recipe == "paper"
+    assert registry.resolve_method("piqe", None, {}, names).recipe == "default"
+
+
+def test_the_suite_holds_both_stages_of_every_row() -> None:
+    runs = load_suite("koka10k", load_registry()).runs
+    assert len(runs) == 2 * 7 * 5 and {(str(run.pair), run.protocol) for run in runs} == {
+        ("koka10k:koka10k", "koka10k")
+    }
+    assert {run.overrides for run in runs} == {(), (("stage2", True),)}
+
+
+def test_the_dry_run_of_the_suite_needs_no_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--data-root", str(tmp_path), "--store", str(tmp_path / "store"), "--seeds", "1"]
+    assert main(["sweep", "koka10k", "--dry-run", *words]) == 0
+    out = capsys.readouterr().out
+    assert "14 blocked" in out and "koniq" in out
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"metrics": ["srcc", "acuracy"]}, "Did you mean 'accuracy'"),
+        ({"metrics": ["accuracy"]}, "does not say what the classes are"),
+    ],
+)
+def test_a_protocol_that_asks_for_what_there_is_not(
+    tiny_pair: Path, tmp_path: Path, fields: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registry = tmp_path / "mine.yaml"
+    registry.write_text(json.dumps({"protocols": {"own": {"about": {"title": "Own"}, **fields}}}))
+    files = ["--registry", str(tiny_pair / "registry.yaml"), "--registry", str(registry)]
+    words = ["--method", "supervised", "--pair", "tiny-a", "--protocol", "own", "--store", str(tmp_path / "store")]
+    assert main(["run", *words, *files]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_other_metrics_and_other_classes_are_asked_for_alike(
+    tiny_pair: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dataset without ratings falls into equal parts of its scale; four classes are not the five of the model."""
+    own = {"about": {"title": "Own"}, "metrics": ["mae_mapped", "rmse_raw", "mae_3", "mae_argmax"]}
+    levels = {f"own-{n}": {**own, "classes": {"levels": n, "rule": "equal_width"}} for n in (4, 5)}
+    modal = {"own-modal": {**own, "classes": {"rule": "modal"}}}
+    registry = tmp_path / "mine.yaml"
+    registry.write_text(json.dumps({"protocols": {**levels, **modal}}))
+    store = tmp_path / "store"
+    files = ["--registry", str(tiny_pair / "registry.yaml"), "--registry", str(registry), "--store", str(store)]
+
+    def run(protocol: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        capsys.readouterr()
+        words = ["--method", "supervised-levels", "--pair", "tiny-a", "--protocol", protocol, "--json"]
+        assert main(["run", *words, "--set", "batch_size=8", *files]) == 0
+        (entry,) = json.loads(capsys.readouterr().out)["runs"]
+        return entry["metrics"]["tiny-a"]["extra"], read_facts(store / "records" / entry["key"])
+
+    extra, facts = run("own-5")
+    assert extra["rmse_raw"] > 0 and extra["mae_argmax"] is not None
+    assert facts["classes"]["tiny-a"]["scale"] == [1, 5] and sum(facts["classes"]["tiny-a"]["images"]) == 8
+    extra, facts = run("own-4")
+    assert extra["rmse_raw"] > 0 and extra["mae_argmax"] is None
+    assert any("predicts 5 classes where the protocol sees 4" in note for note in facts["notes"])
+    extra, facts = run("own-modal")
+    assert extra["mae_argmax"] is None and facts["classes"]["tiny-a"]["unknown"] == 8
+    assert main(["leaderboard", "--store", str(store), "--out", str(tmp_path / "boards")]) == 0
+    assert "RMSE raw" in (tmp_path / "boards" / "demo" / "own-5.md").read_text()
+    with pytest.raises(InputError):
+        load_registry([registry]).protocol("own-6")
