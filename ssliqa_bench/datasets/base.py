@@ -83,7 +83,8 @@ def load_table(
     """Read a dataset: scores higher-is-better, every image file present, nothing decoded.
 
     A generated dataset is made below `cache_root` on first use. `rating_std` is passed on only where the
-    registry says that it is the spread of the ratings. `facts` holds the named subsets: name -> distortions.
+    registry says that it is the spread of the ratings. `facts` holds the named subsets, name -> distortions, and the
+    dataset after whose groups its own are named.
 
     Args:
         load: imports what "module:name" names; `Registry.load` also finds modules beside users' files.
@@ -114,7 +115,10 @@ def load_table(
         level=raw.level,
         split=raw.split,
         role=raw.role,
-        facts={"subsets": {name: rule.distortion for name, rule in entry.subsets.items()}},
+        facts={
+            "subsets": {name: rule.distortion for name, rule in entry.subsets.items()},
+            "groups_as": entry.groups_as or entry.name,
+        },
     )
 
 

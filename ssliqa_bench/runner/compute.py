@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.cache import open_pixels
+from ssliqa_bench.datasets.leaks import kept_apart_notes
 from ssliqa_bench.datasets.splits import split_hash, transductive_rows
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.correlations import srcc
@@ -186,7 +187,8 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
         },
         "git": provenance.git_state(),
         "leak": _leak(leaks, settings),
-        "notes": [*_notes(stages), *_look_alikes(learner, sources, settings)],
+        "notes": [*_notes(stages), *kept_apart_notes(plan.spec.pair, plan.tables, plan.roles),
+                  *_look_alikes(learner, sources, settings)],
     }
     with store.lock(plan.key):
         write_record(settings.store, facts, join_predictions(final.predictions))
@@ -203,7 +205,7 @@ def make_sets(plan: Plan, learner: Learner, sources: Mapping[str, Source]) -> Le
         distribution=bool(learner.needs.distribution),
         rating_std=bool(learner.needs.rating_std),
         srcc=srcc,
-        transductive=[(str(pair.unlabeled), row) for row in transductive_rows(pair, plan.roles, plan.protocol)],
+        transductive=transductive_rows(pair, plan.tables, plan.roles, plan.protocol, plan.spec.seed),
     )
 
 
@@ -266,6 +268,8 @@ def _protocol_facts(plan: Plan) -> dict[str, Any]:
     facts = plan.protocol.model_dump(mode="json", exclude={"about"})
     if facts["split"]["file"] is not None:  # where it lies is this machine's business; split_hash says what it holds
         facts["split"]["file"] = Path(facts["split"]["file"]).name
+    if (facts["extra_unlabeled"] or {}).get("names") is not None:
+        facts["extra_unlabeled"]["names"] = Path(facts["extra_unlabeled"]["names"]).name
     return facts
 
 

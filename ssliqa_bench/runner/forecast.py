@@ -95,8 +95,7 @@ class Forecaster:
     ) -> tuple[ResolvedMethod, ProtocolEntry, dict[str, DatasetEntry], dict[str, ResolvedBackbone]]:
         registry = self._registry
         pair, protocol = registry.pair(str(spec.pair)), registry.protocol(spec.protocol)
-        entries = {name: registry.dataset(name) for name in pair.datasets}
-        entries |= {e.name: e for e in (registry.dataset(name) for name in (*protocol.tests, *spec.tests))}
+        entries = registry.datasets_of(pair, protocol, spec.tests)
         recipe = entries[pair.labeled].recipe
         method = registry.resolve_method(spec.method, spec.recipe, dict(spec.overrides), recipe)
         return method, protocol, entries, registry.backbones_of(method)

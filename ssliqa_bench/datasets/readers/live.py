@@ -92,7 +92,10 @@ def _find(release: Path, candidates: Sequence[str | Path], scores: str) -> Path:
 def _mirrored(release: Path, labels: Path) -> RawTable:
     rows, column = read_meta_info(labels)
     names = ["/".join(Path(name).parts[-2:]) for name in rows.column(column["image"])]
-    pristine = rows.column(column["reference"]) if "reference" in column else [""] * len(names)
+    if "reference" not in column:
+        raise DataError(f"{rows.source}:1: no column ref_name; found {', '.join(rows.header)}. It says which images "
+                        f"are of one picture.")
+    pristine = rows.column(column["reference"])
     return _table(release, names, pristine, rows.numbers(column["score"]), rows.source, rows.lines)
 
 
