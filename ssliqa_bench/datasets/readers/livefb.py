@@ -94,8 +94,9 @@ def _names_of_pictures(
     full = {_key(name): name for name in listed.column(column["image"])}
     unknown = [row for row, picture in enumerate(pictures) if _key(picture) not in full]
     if unknown:
+        first = f"line {rows.lines[unknown[0]]}, {pictures[unknown[0]]}"
         raise DataError(f"{rows.source}: {len(unknown)} of {len(pictures)} patches are of pictures that "
-                        f"{listed.source} does not list (first: line {rows.lines[unknown[0]]}, {pictures[unknown[0]]}).")
+                        f"{listed.source} does not list (first: {first}).")
     return tuple(full[_key(picture)] for picture in pictures)
 
 
