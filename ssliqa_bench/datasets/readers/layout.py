@@ -148,6 +148,31 @@ def read_mat(path: Path, *variables: str) -> dict[str, NDArray[Any]]:
     return {variable: content[variable] for variable in variables}
 
 
-def cell_texts(values: NDArray[Any]) -> tuple[str, ...]:
-    """The texts of a MATLAB cell array, in its order."""
-    return tuple(str(np.asarray(cell).ravel()[0]) if np.size(cell) else "" for cell in values.ravel())
+def mat_texts(path: Path, variable: str) -> tuple[str, ...]:
+    """The texts of a cell array in a MATLAB file, in its order.
+
+    Raises:
+        DataError: as `read_mat`, or the variable is no cell array of texts.
+    """
+    values = read_mat(path, variable)[variable]
+    texts = [np.asarray(cell).ravel() for cell in values.ravel()] if values.dtype == object else []
+    if not texts or any(len(text) != 1 or text.dtype.kind != "U" for text in texts):
+        raise DataError(f'{path}: variable "{variable}" is {_shown(values)}; expected a cell array of names.')
+    return tuple(str(text[0]) for text in texts)
+
+
+def mat_numbers(path: Path, variable: str) -> NDArray[np.float64]:
+    """The numbers of an array in a MATLAB file, in its order.
+
+    Raises:
+        DataError: as `read_mat`, or the variable is no array of numbers.
+    """
+    values = read_mat(path, variable)[variable]
+    if values.dtype.kind not in "buif":
+        raise DataError(f'{path}: variable "{variable}" is {_shown(values)}; expected an array of numbers.')
+    return values.astype(np.float64).ravel()
+
+
+def _shown(values: NDArray[Any]) -> str:
+    kind = {"O": "cells", "U": "text", "V": "a structure"}.get(values.dtype.kind, f"numbers ({values.dtype})")
+    return f"{' × '.join(map(str, values.shape))} of {kind}"
