@@ -268,7 +268,9 @@ def _protocol_facts(plan: Plan) -> dict[str, Any]:
     facts = plan.protocol.model_dump(mode="json", exclude={"about"})
     if facts["split"]["file"] is not None:  # where it lies is this machine's business; split_hash says what it holds
         facts["split"]["file"] = Path(facts["split"]["file"]).name
-    if (facts["extra_unlabeled"] or {}).get("names") is not None:
+    if facts["extra_unlabeled"] is None:  # records of protocols without any say nothing of it
+        del facts["extra_unlabeled"]
+    elif facts["extra_unlabeled"]["names"] is not None:
         facts["extra_unlabeled"]["names"] = Path(facts["extra_unlabeled"]["names"]).name
     return facts
 

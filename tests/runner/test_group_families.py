@@ -43,3 +43,28 @@ def test_a_test_on_the_same_scenes_is_a_leak(own_bench: Bench) -> None:
     assert "--allow-leak" in err
     assert json.loads(own_bench("run", "--method", "supervised", "--pair", "tiny-a:tiny-b", "--test", "tiny-c",
                                 "--allow-leak", "seen before", "--json")[1])["runs"][0]["status"] == "done"  # fmt: skip
+
+
+def test_extra_unlabeled_images_run_and_are_recorded(own_bench: Bench) -> None:
+    (own_bench.store.parent / "named.csv").write_text("image\n00.png\n01.png\n10.png\n")
+    file = own_bench.registry({"protocols": {
+        "night": {"extra_unlabeled": {"dataset": "tiny-c", "count": 8}},
+        "named": {"extra_unlabeled": {"dataset": "tiny-c", "names": "named.csv"}, "tests": ["tiny-c"]},
+        "both": {"extra_unlabeled": {"dataset": "tiny-c", "count": 8}, "transductive": True},
+    }})  # fmt: skip
+    words = ("--registry", str(file), "--protocol")
+    for protocol, roles, recorded in (
+        ("night", {"test": 16, "unlabeled": 8}, {"dataset": "tiny-c", "count": 8, "names": None}),
+        ("named", {"test": 16, "unlabeled": 3, "unused": 5},
+         {"dataset": "tiny-c", "count": None, "names": "named.csv"}),
+        ("both", {"test": 24}, {"dataset": "tiny-c", "count": 8, "names": None}),
+    ):
+        entry = own_bench.run("ssiqa", *words, protocol)
+        facts = own_bench.facts(entry["key"])
+        assert facts["datasets"]["tiny-c"]["roles"] == roles and facts["protocol"]["extra_unlabeled"] == recorded
+        assert entry["metrics"]["tiny-c"]["side"] == "external" and entry["metrics"]["tiny-c"]["n"] == roles["test"]
+        assert own_bench.run("ssiqa", *words, protocol)["status"] == "cached"
+    assert "extra_unlabeled" not in own_bench.facts(own_bench.run("supervised")["key"])["protocol"]
+    code, out, err = own_bench("store", "verify", "--registry", str(own_bench.data / "registry.yaml"),
+                               "--registry", str(file))  # fmt: skip
+    assert code == 0, (out, err)
