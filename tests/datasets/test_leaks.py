@@ -76,6 +76,19 @@ def test_what_a_holds_out_does_not_hang_on_its_budget() -> None:
     assert len(found) == 1 and Counter(found.pop()) == {"unlabeled": 13, "unused": 7}
 
 
+def test_images_made_from_held_out_references_are_unused() -> None:
+    """As pipal with images made from its references: an official test part, and validation by reference."""
+    split = ("train",) * 40 + ("test",) * 5
+    a = dataclasses.replace(make_table("a", [*(k % 10 for k in range(40)), *range(10, 15)]), split=split)
+    b = make_table("b", [k % 15 for k in range(60)], "a", scored=False)
+    tables = {"a": a, "b": b}
+    rules = protocol(split={"rule": "official"}, validation=0.2)
+    for seed in range(3):
+        roles = assign_roles(Pair("a", "b"), tables, rules, seed)
+        check_roles(tables, roles)
+        assert Counter(roles["b"]) == {"unlabeled": 8 * 4, "unused": (2 + 5) * 4}
+
+
 def test_other_datasets_stay_as_they_are() -> None:
     a, b = make_table("a", list(range(20))), make_table("b", list(range(20)), scored=False)
     roles = assign_roles(Pair("a", "b"), {"a": a, "b": b}, protocol(), 0)
