@@ -258,6 +258,7 @@ def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
 
 
 def _planned(plan: Any, settings: Any) -> dict[str, Any]:
+    from ssliqa_bench.datasets.leaks import kept_apart_notes
     from ssliqa_bench.runner.execute import cell, stored_facts
 
     stored = settings.use_store and stored_facts(plan, settings, look_only=True) is not None
@@ -271,6 +272,7 @@ def _planned(plan: Any, settings: Any) -> dict[str, Any]:
         "device": plan.device,
         "params": plan.method.params,
         "roles": roles,
+        "notes": kept_apart_notes(plan.spec.pair, plan.tables, plan.roles),
     }
 
 

@@ -19,7 +19,8 @@ def export(
     registry: options.Registries = None,
 ) -> None:
     """Write the role of every image in a run as CSV: dataset, image, role."""
-    from ssliqa_bench.datasets.splits import assign_roles, check_roles, role_counts, roles_csv, split_hash
+    from ssliqa_bench.datasets.leaks import check_roles, kept_apart_notes
+    from ssliqa_bench.datasets.splits import assign_roles, role_counts, roles_csv, split_hash
     from ssliqa_bench.files import write_text
 
     rules, sides, tables = _read(protocol, pair, data_root, registry)
@@ -33,6 +34,8 @@ def export(
     for name, table in tables.items():
         counts = ", ".join(f"{role} {count}" for role, count in role_counts(roles[name]).items())
         typer.echo(f"{name}: {counts}; split {split_hash(table, roles[name])}", err=True)
+    for note in kept_apart_notes(sides, tables, roles):
+        typer.echo(f"{note}.", err=True)
 
 
 def hash_(
@@ -102,7 +105,7 @@ def import_(
 
 
 def _read(protocol: str, pair: str, data_root: Path | None, registry: list[Path] | None) -> tuple[Any, Any, Any]:
-    """A protocol, a pair, and the tables of its datasets and of the protocol's tests."""
+    """A protocol, a pair, and the tables of its datasets and of those that the protocol names."""
     from ssliqa_bench.datasets.base import load_table
     from ssliqa_bench.registry.load import load_registry
 
@@ -110,8 +113,8 @@ def _read(protocol: str, pair: str, data_root: Path | None, registry: list[Path]
     settings = options.settings_of(data_root=data_root)
     rules, sides = known.protocol(protocol), known.pair(pair)
     tables = {
-        name: load_table(known.dataset(name), settings.data_root, settings.cache_root, load=known.load)
-        for name in dict.fromkeys([*sides.datasets, *rules.tests])
+        name: load_table(entry, settings.data_root, settings.cache_root, load=known.load)
+        for name, entry in known.datasets_of(sides, rules).items()
     }
     return rules, sides, tables
 

@@ -87,6 +87,8 @@ def unpack(archive: Path, folder: Path, kind: str, progress: Progress | None = N
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(f"{archive}: the disk is full. Make room, then run the same command again.") from error
+        if error.errno is None:  # bz2 tells damage by an OSError of its own; the system's have a number
+            raise DataError(f"{archive}: not readable as a {kind} archive, damaged or cut short ({error}).") from error
         if not isinstance(error, (FileExistsError, IsADirectoryError, NotADirectoryError)):
             raise
         raise DataError(f"{archive}: two of its members stand in each other's way ({error.filename}).") from error
@@ -125,6 +127,16 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
             else:
                 raise DataError(f'{archive}: "{info.name}" is a device or a pipe; expected files and folders only.')
             yield _Member(info.name, kind, _size(tar, info), target, partial(tar.extractfile, info))
+        _read_to_the_end(archive, tar)
+
+
+def _read_to_the_end(archive: Path, tar: tarfile.TarFile) -> None:
+    """Compressed streams have their checksum at the end, which nothing has read when the last member is out."""
+    rest = 0
+    while tar.fileobj is not None and (block := tar.fileobj.read(_BLOCK)):
+        rest += len(block)
+        if rest > _ALWAYS_FINE:
+            raise _too_much(archive, _ALWAYS_FINE)
 
 
 def _size(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int:

@@ -37,6 +37,7 @@ class RawTable:
         path: where each image file should be; that it is there is checked later.
         score: native scores, shape (n,); NaN where an image has none.
         source, lines: the label file, and the line of each image in it, for messages.
+        files: the label file of each image, where they are several.
         distribution: counts or shares of the rating levels, shape (n, P), the lowest native level first.
         reference: path of the pristine image, "" where there is none.
         group: what must not be torn between train and test, "" for an image on its own.
@@ -59,6 +60,13 @@ class RawTable:
     split: tuple[str, ...] | None = None
     role: tuple[str, ...] | None = None
     reads: tuple[str, ...] = ()
+    files: tuple[str, ...] | None = None
+
+    def place(self, row: int) -> str:
+        """Where a row stands, for messages: `line 3 `, or `list.txt:3 ` where there are several; "" if unknown."""
+        if self.lines is None:
+            return ""
+        return f"line {self.lines[row]} " if self.files is None else f"{self.files[row]}:{self.lines[row]} "
 
 
 Reader = Callable[[Path, Mapping[str, Any]], RawTable]
@@ -69,7 +77,7 @@ class RowProblem:
     """A rule that rows of a table break: which rule, the rows, and the message that a run stops with.
 
     Attributes:
-        rule: `count`, `names`, `files`, `scores`, `range`, `missing` or `references`.
+        rule: `count`, `names`, `files`, `scores`, `range`, `ratings`, `missing` or `references`.
     """
 
     rule: str
@@ -83,7 +91,8 @@ def load_table(
     """Read a dataset: scores higher-is-better, every image file present, nothing decoded.
 
     A generated dataset is made below `cache_root` on first use. `rating_std` is passed on only where the
-    registry says that it is the spread of the ratings. `facts` holds the named subsets: name -> distortions.
+    registry says that it is the spread of the ratings. `facts` holds the named subsets, name -> distortions, and the
+    dataset after whose groups its own are named.
 
     Args:
         load: imports what "module:name" names; `Registry.load` also finds modules beside users' files.
@@ -114,7 +123,10 @@ def load_table(
         level=raw.level,
         split=raw.split,
         role=raw.role,
-        facts={"subsets": {name: rule.distortion for name, rule in entry.subsets.items()}},
+        facts={
+            "subsets": {name: rule.distortion for name, rule in entry.subsets.items()},
+            "groups_as": entry.groups_as or entry.name,
+        },
     )
 
 
@@ -203,7 +215,7 @@ def row_problems(entry: DatasetEntry, raw: RawTable) -> Iterator[RowProblem]:
         rule: str, rows: Sequence[int], what: str, show: Callable[[int], str], then: str = ""
     ) -> Iterator[RowProblem]:
         if rows:
-            first = ", ".join(f"{_place(raw, i)}{show(i)}" for i in rows[:_FIRST])
+            first = ", ".join(f"{raw.place(i)}{show(i)}" for i in rows[:_FIRST])
             message = f"{where}: {len(rows)} of {len(raw.name)} {what} (first: {first}). {then}".rstrip()
             yield RowProblem(rule, tuple(rows), message)
 
@@ -222,6 +234,8 @@ def row_problems(entry: DatasetEntry, raw: RawTable) -> Iterator[RowProblem]:
     outside = np.flatnonzero((raw.score < low) | (raw.score > high)).tolist()
     yield from problems("range", outside, f"scores lie outside the valid range {low:g} to {high:g}",
                         lambda i: f"{raw.name[i]} {raw.score[i]:g}")
+    yield from problems("ratings", _broken_ratings(raw), "rating distributions are negative, empty or not finite",
+                        lambda i: raw.name[i])
     missing = missing_rows(raw)
     folder = _common_folder(raw.path[i] for i in missing) if missing else ""
     yield from problems("missing", missing, f"images have no file under {folder}", lambda i: f'"{raw.name[i]}"',
@@ -241,10 +255,6 @@ def _missing_references(raw: RawTable) -> list[int]:
     return [i for i, path in enumerate(raw.reference or ()) if path and not there[path]]
 
 
-def _place(raw: RawTable, row: int) -> str:
-    return "" if raw.lines is None else f"line {raw.lines[row]} "
-
-
 def _common_folder(paths: Iterable[str]) -> str:
     return os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
 
@@ -261,17 +271,20 @@ def groups_of(entry: DatasetEntry, raw: RawTable) -> tuple[str, ...]:
     return tuple(group or name for group, name in zip(groups, raw.name, strict=True))
 
 
+def _broken_ratings(raw: RawTable) -> list[int]:
+    """Scored rows whose ratings make no distribution; an image without a score may have none."""
+    if raw.distribution is None:
+        return []
+    total = raw.distribution.sum(axis=1)
+    broken = (raw.distribution < 0).any(axis=1) | ~np.isfinite(total) | (total <= 0)
+    return np.flatnonzero(broken & np.isfinite(raw.score)).tolist()
+
+
 def _shares(entry: DatasetEntry, raw: RawTable) -> FloatArray | None:
     """Shares of the rating levels, worst level first, rows sum to 1; a row without ratings is all NaN."""
     if raw.distribution is None:
         return None
     total = raw.distribution.sum(axis=1, keepdims=True)
-    broken = np.flatnonzero((raw.distribution < 0).any(axis=1) | ~np.isfinite(total[:, 0]) | (total[:, 0] <= 0))
-    bad = [int(i) for i in broken if np.isfinite(raw.score[i])]
-    if bad:
-        first = ", ".join(f"{_place(raw, i)}{raw.name[i]}" for i in bad[:_FIRST])
-        raise DataError(f"{entry.name}: {raw.source}: {len(bad)} of {len(raw.name)} rating distributions are "
-                        f"negative, empty or not finite (first: {first}).")
-    total[broken] = np.nan
-    shares: FloatArray = raw.distribution / total
+    usable = (raw.distribution >= 0).all(axis=1, keepdims=True) & np.isfinite(total) & (total > 0)
+    shares: FloatArray = raw.distribution / np.where(usable, total, np.nan)
     return shares if entry.higher_is_better else shares[:, ::-1].copy()

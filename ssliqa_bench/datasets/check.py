@@ -24,7 +24,8 @@ from ssliqa_bench.datasets.base import (
     row_problems,
 )
 from ssliqa_bench.datasets.parallel import hash_or_reason, in_order
-from ssliqa_bench.errors import DataError
+from ssliqa_bench.datasets.splits import part_of, scored_units
+from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry
 from ssliqa_bench.types import FloatArray
@@ -133,7 +134,7 @@ def check_dataset(
     checks = [DatasetCheck("labels", True, f"{raw.source} read by {entry.reader.rpartition(':')[2]}")]
     problems = {problem.rule: problem for problem in row_problems(entry, raw)}
     checks += [_count(entry, raw, problems), *_groups(entry, raw), _names(raw, problems), _scores(entry, raw, problems)]
-    checks.append(_missing(raw, problems))
+    checks += [*_ratings(raw, problems), _splits(entry, raw), _missing(raw, problems)]
     content, unreadable = decoding(entry.name, raw)
     checks.append(_readable(content, unreadable))
     checks.append(_twins(entry, raw, content))
@@ -187,6 +188,37 @@ def _scores(entry: DatasetEntry, raw: RawTable, problems: Mapping[str, RowProble
         seen += f"; {len(broken):,} are no number or outside"
     return DatasetCheck("scores", not broken, seen, tuple(f"{p}: {raw.score[r]:g}" for p, r in
                                                           zip(_places(raw, broken), broken, strict=True)))
+
+
+def _ratings(raw: RawTable, problems: Mapping[str, RowProblem]) -> Iterator[DatasetCheck]:
+    """Ratings per level, where the labels have them."""
+    if raw.distribution is None:
+        return
+    rows = problems["ratings"].rows if "ratings" in problems else ()
+    seen = f"{raw.distribution.shape[1]} levels"
+    if rows:
+        seen += f"; {len(rows):,} of {len(raw.name):,} rating distributions are negative, empty or not finite"
+    listed = (f"{place}: {', '.join(f'{v:g}' for v in raw.distribution[row])}" for place, row in
+              zip(_places(raw, rows), rows, strict=True))  # fmt: skip
+    yield DatasetCheck("ratings", not rows, seen, tuple(listed))
+
+
+def _splits(entry: DatasetEntry, raw: RawTable) -> DatasetCheck:
+    """What a split by group needs, and the words of the dataset's own split."""
+    try:
+        groups = len(scored_units(entry.name, groups_of(entry, raw), raw.score))
+        seen, holds = f"{groups:,} groups with a score to split" if groups else "no score, so that none is tested", True
+    except InputError as error:
+        seen, holds = str(error), False
+    unknown = []
+    for row, word in enumerate(raw.split or ()):
+        try:
+            part_of(word, f"{raw.place(row)}{raw.name[row]}")
+        except DataError as error:
+            unknown.append(str(error))
+    if raw.split is not None:
+        seen += f"; {len(unknown):,} unknown words in its own split" if unknown else "; has a split of its own"
+    return DatasetCheck("split", holds and not unknown, seen, tuple(unknown))
 
 
 def _missing(raw: RawTable, problems: Mapping[str, RowProblem]) -> DatasetCheck:
@@ -303,8 +335,7 @@ def _ranks(values: FloatArray) -> FloatArray:
 
 
 def _places(raw: RawTable, rows: Sequence[int]) -> tuple[str, ...]:
-    lines = raw.lines
-    return tuple(raw.name[row] if lines is None else f"line {lines[row]} {raw.name[row]}" for row in rows)
+    return tuple(f"{raw.place(row)}{raw.name[row]}" for row in rows)
 
 
 def _is_number(text: str) -> bool:

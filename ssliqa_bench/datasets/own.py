@@ -173,6 +173,8 @@ def _refuse(name: str, checks: Sequence[DatasetCheck]) -> None:
 _HINTS = {
     "files": "Names in the label file are relative to --images.",
     "scores": "State the ends of the scale with --scale LO,HI.",
+    "ratings": "Columns c1 to cP are the ratings per level: counts or shares, at least one of them above 0.",
+    "split": "A column group needs at least two values; a column split has train, test and validation.",
     "readable": "Mend these files or take them out of the label file.",
     "duplicates": "Take the copies out, or give them the same value in a column group.",
 }

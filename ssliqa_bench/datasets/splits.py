@@ -1,6 +1,7 @@
-"""Who is trained on and who is tested on: splits by group, nested budgets, roles and their checks.
+"""Who is trained on and who is tested on: splits by group, nested budgets and roles.
 
-Every random choice is a rank: the hash of (seed, purpose, dataset, name). So a choice does not hang on the order
+Every random choice is a rank: the hash of (seed, purpose, dataset, name). Splits by group take the name of the dataset
+after whose groups the dataset's own are named, so that they fall alike in both. So a choice does not hang on the order
 of the rows, on a library's random numbers or on anything else that is being chosen, and budgets are nested:
 a larger one keeps every image of a smaller one.
 """
@@ -18,13 +19,14 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ssliqa_bench.datasets.classes import classes_of
+from ssliqa_bench.datasets.leaks import group_family
 from ssliqa_bench.datasets.readers.rows import Rows, read_rows
-from ssliqa_bench.errors import DataError, InputError, LeakError
+from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.files import digest
-from ssliqa_bench.types import ROLES, Pair, Role, Side, Table, derive_seed
+from ssliqa_bench.types import ROLES, FloatArray, Pair, Role, Side, Table, derive_seed
 
 if TYPE_CHECKING:
-    from ssliqa_bench.registry.schema import ClassFields, ProtocolEntry, SplitFields
+    from ssliqa_bench.registry.schema import ClassFields, ExtraUnlabeled, ProtocolEntry, SplitFields
 
 # What a split says of an image. "labeled" and "unlabeled" only come from split files: training images that may
 # only take this role, so that exported roles can be read back.
@@ -50,14 +52,16 @@ def split_table(
 
     Rule `random`: of the n groups with a score, ⌊train · n⌋ (at least 1, at most n − 1) go to train, the others to
     test; where both parts are counts, so many go to each and the others are unused. Groups without any score cannot
-    be tested and go to train. Rule `official`: the dataset's own split
-    column. Rule `file`: a CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does
-    not list are unused.
+    be tested and go to train. Rule `official`: the dataset's own split column; a dataset without any score needs none.
+    Rule `file`: a CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does not list
+    are unused.
 
     Raises:
         InputError: fewer than two groups, no official split, or a file that does not fit the dataset.
     """
     if split.rule == "official":
+        if table.split is None and not np.isfinite(table.score).any():
+            return tuple("train" for _ in table.name)
         if table.split is None:
             raise InputError(f"{table.dataset}: has no official split (no split column); name another protocol.")
         stated = zip(table.split, table.name, strict=True)
@@ -74,12 +78,11 @@ def split_table(
 
 def _random(table: Table, split: SplitFields, seed: int, classes: ClassFields | None) -> tuple[Part, ...]:
     units = table.group if split.by == "group" else table.name
-    scored = sorted({unit for unit, score in zip(units, table.score, strict=True) if math.isfinite(score)})
+    scored = scored_units(table.dataset, units, table.score)
     if not scored:
         return tuple("train" for _ in units)
-    if len(scored) < 2:
-        raise InputError(f"{table.dataset}: has one group of scored images ({scored[0]}); a split needs two.")
-    ranked = _ranked(scored, seed, "split", table.split_as or table.dataset)
+    own = table.dataset if split.by == "image" else group_family(table)
+    ranked = _ranked(scored, seed, "split", table.split_as or own)
     if split.stratify:
         test = _stratified_test(ranked, table, float(split.train), classes)
         unused: set[str] = set()
@@ -97,6 +100,18 @@ def _random(table: Table, split: SplitFields, seed: int, classes: ClassFields | 
     return tuple("test" if unit in test else "unused" if unit in unused else "train" for unit in units)
 
 
+def scored_units(dataset: str, units: Sequence[str], score: FloatArray) -> list[str]:
+    """What has a score, of images or groups, sorted; none where nothing has one.
+
+    Raises:
+        InputError: there is only one, which no split can tear.
+    """
+    scored = sorted({unit for unit, value in zip(units, score, strict=True) if math.isfinite(value)})
+    if len(scored) == 1:
+        raise InputError(f"{dataset}: has one group of scored images ({scored[0]}); a split needs two.")
+    return scored
+
+
 def assign_roles(
     pair: Pair,
     tables: Mapping[str, Table],
@@ -108,96 +123,87 @@ def assign_roles(
     """The role of every image of every table in a run.
 
     A's training images are labeled up to the budget; the rest is unused in A:B and unlabeled in A:A. B's are
-    unlabeled up to the unlabeled budget. A budget counts the images whose score is used: where the protocol asks
-    for validation, it is that share of the budget, drawn from groups of their own. Images without a score are
-    never labeled, validation or test. Tables of neither side are external: all their scored images are test.
+    unlabeled up to the unlabeled budget, apart from images whose group is in A's test or validation part, which are
+    unused. A budget counts the images whose score is used: where the protocol asks for validation, it is that share of
+    the budget, drawn from groups of their own. Images without a score are never labeled, validation or test. Tables of
+    neither side are external: all their scored images are test, apart from the groups that the protocol draws extra
+    unlabeled images from.
 
     Args:
         tables: dataset -> table; both sides of the pair and the datasets that are only tested on.
         budget, unlabeled_budget: a count, or a fraction (float); None means what the protocol says.
 
     Raises:
-        InputError: a budget is larger than the training part, or a part that is needed would be empty.
+        InputError: a budget is larger than the training part, a part that is needed would be empty, or the extra
+            unlabeled images are to come from a dataset of the pair.
     """
     budget = protocol.budget if budget is None else budget
     unlabeled_budget = protocol.unlabeled_budget if unlabeled_budget is None else unlabeled_budget
-    roles: dict[str, tuple[Role, ...]] = {}
-    for dataset, table in tables.items():
-        side = pair.side(dataset)
+    extra = protocol.extra_unlabeled
+    if extra is not None and extra.dataset in pair.datasets:
+        raise InputError(f"Protocol {protocol.name} takes extra unlabeled images of {extra.dataset}, which the pair "
+                         f"{pair} has already; name another pair or protocol.")  # fmt: skip
+    draws: dict[str, _Draw] = {}
+    for dataset in sorted(tables, key=lambda name: name != pair.labeled):  # what A holds out, B does not use
+        table, side = tables[dataset], pair.side(dataset)
         whole: tuple[Part, ...] = tuple("test" for _ in table.name)
         parts = whole if side == "external" else split_table(table, protocol.split, seed, protocol.classes)
-        draw = _Draw(table, parts, seed)
+        draw = draws[dataset] = _Draw(table, parts, seed)
+        if extra is not None and dataset == extra.dataset:
+            draw.extra(protocol, extra)
+            continue
         draw.test(protocol, side)
         if side == "labeled":
             draw.labeled(protocol, budget)
         if dataset == pair.unlabeled:
+            if side == "unlabeled" and pair.labeled in draws:
+                draw.keep_apart(draws[pair.labeled])
             draw.unlabeled(unlabeled_budget)
-        roles[dataset] = tuple(draw.roles)
-    return roles
+    return {dataset: tuple(draws[dataset].roles) for dataset in tables}
 
 
-def transductive_rows(pair: Pair, roles: Mapping[str, Sequence[Role]], protocol: ProtocolEntry) -> tuple[int, ...]:
-    """Rows of the unlabeled side that are test images and also join the unlabeled images of a run.
+def extra_rows(table: Table, extra: ExtraUnlabeled, seed: int) -> list[int]:
+    """Rows of the extra unlabeled images: those that a file names, or whole groups at random, the last one in part.
+
+    Raises:
+        InputError: more are asked for than there are.
+        DataError: the file names an image that the dataset does not have.
+    """
+    if extra.names is not None:
+        rows = read_rows(Path(extra.names))
+        row_of = {name: row for row, name in enumerate(table.name)}
+        named = dict.fromkeys(rows.column("image"))
+        unknown = [name for name in named if name not in row_of]
+        if unknown:
+            raise DataError(f"{rows.source}: {len(unknown)} of {len(named)} images are not in {table.dataset}: "
+                            f"{_some(unknown)}.")
+        return sorted(row_of[name] for name in named)
+    count = int(extra.count or 0)
+    if count > len(table):
+        raise InputError(f"{table.dataset}: the protocol takes {count} extra unlabeled images; it has {len(table)}.")
+    ranked = _ranked(set(table.group), seed, "extra-unlabeled", table.split_as or group_family(table))
+    place = {group: k for k, group in enumerate(ranked)}
+    return sorted(sorted(range(len(table)), key=lambda row: (place[table.group[row]], table.name[row]))[:count])
+
+
+def transductive_rows(
+    pair: Pair,
+    tables: Mapping[str, Table],
+    roles: Mapping[str, Sequence[Role]],
+    protocol: ProtocolEntry,
+    seed: int,
+) -> list[tuple[str, int]]:
+    """Test images (dataset, row) that also join the unlabeled images of a run: B's, and those drawn as extra.
 
     Their role stays "test"; only protocols that say `transductive: true` have any.
     """
-    if not protocol.transductive or pair.unlabeled is None:
-        return ()
-    return tuple(row for row, role in enumerate(roles[pair.unlabeled]) if role == "test")
-
-
-def check_roles(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]]) -> None:
-    """Make sure that test and validation images share no group, and no file, with an image of another role.
-
-    Unused images reach nobody and may share one.
-
-    Raises:
-        LeakError: names the dataset, the roles and the first groups.
-    """
-    for dataset, table in tables.items():
-        for what, column in (("group", table.group), ("file", table.path)):
-            members: dict[str, set[str]] = {role: set() for role in ROLES}
-            for unit, role in zip(column, roles[dataset], strict=True):
-                members[role].add(unit)
-            for held_out, others in (("test", ("labeled", "unlabeled", "validation")),
-                                     ("validation", ("labeled", "unlabeled"))):
-                for other in others:
-                    both = sorted(members[held_out] & members[other])
-                    if both:
-                        found = f"1 {what} stands" if len(both) == 1 else f"{len(both)} {what}s stand"
-                        raise LeakError(f"{dataset}: {found} in both {other} and {held_out}: {_some(both)}. "
-                                        f"Nothing was run.")
-
-
-def check_files(
-    tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]], hashes: Mapping[str, Mapping[str, str]]
-) -> None:
-    """Make sure that no file stands in two roles under two names, within a dataset or across datasets.
-
-    Images are also compared by their pixels when they are decoded; two datasets may decode one file to other sizes.
-
-    Args:
-        hashes: dataset -> path -> hash of the file's bytes.
-
-    Raises:
-        LeakError: names the first such files.
-    """
-    seen: dict[str, tuple[Role, str]] = {}
-    leaks = []
-    for dataset, table in tables.items():
-        for name, path, role in zip(table.name, table.path, roles[dataset], strict=True):
-            if role == "unused":
-                continue
-            here = (role, f"{dataset}/{name}")
-            there = seen.setdefault(hashes[dataset][path], here)
-            if there[0] != role:
-                leaks.append((there, here))
-    if leaks:
-        (role, image), (other_role, other) = leaks[0]
-        raise LeakError(
-            f"{len(leaks)} files stand in two roles (first: {image} is {role}; {other}, the same file, is "
-            f"{other_role}). Nothing was run."
-        )
+    if not protocol.transductive:
+        return []
+    extra = protocol.extra_unlabeled
+    found = [] if pair.unlabeled is None else [(pair.unlabeled, row) for row in range(len(tables[pair.unlabeled]))]
+    if extra is not None:
+        found += [(extra.dataset, row) for row in extra_rows(tables[extra.dataset], extra, seed)]
+    return [(dataset, row) for dataset, row in found if roles[dataset][row] == "test"]
 
 
 def split_hash(table: Table, roles: Sequence[Role]) -> str:
@@ -233,7 +239,7 @@ class _Draw:
         self.roles: list[Role] = ["unused"] * len(table)
         self.stream = table.split_as or table.dataset
         self.scored = np.isfinite(table.score)
-        # Groups from which validation images were drawn: what remains of them stays unused.
+        # Groups that are held out here (those of validation images) or by A: what remains of them stays unused.
         self.closed: set[str] = set()
 
     def test(self, protocol: ProtocolEntry, side: Side) -> None:
@@ -277,6 +283,27 @@ class _Draw:
             return
         count = self._count(budget, len(rows), "unlabeled budget", "images")
         self._give(self._first(rows, count, "unlabeled-budget", False), "unlabeled")
+
+    def keep_apart(self, other: _Draw) -> None:
+        """Leave out the groups that A tests or validates on, where equal names mean the same picture.
+
+        Its whole test part, also the images that a subset leaves untested: B's images do not hang on the subset.
+        """
+        if group_family(self.table) == group_family(other.table):
+            self.closed = other.closed | {other.table.group[row] for row in other._rows("test")}
+
+    def extra(self, protocol: ProtocolEntry, extra: ExtraUnlabeled) -> None:
+        """Extra unlabeled images of a dataset that is tested as a whole; the rest of their groups is unused."""
+        drawn = extra_rows(self.table, extra, self.seed)
+        if self.scored.any():
+            self.test(protocol, "external")
+        if not protocol.transductive:
+            groups = {self.table.group[row] for row in drawn}
+            self._give((row for row, group in enumerate(self.table.group) if group in groups), "unused")
+        self._give((row for row in drawn if self.roles[row] != "test"), "unlabeled")
+        if self.scored.any() and "test" not in self.roles:
+            raise InputError(f"{self.table.dataset}: the extra unlabeled images of protocol {protocol.name} come from "
+                             f"all its groups; no image is left to test on. Take fewer of them.")  # fmt: skip
 
     def _subset(self, protocol: ProtocolEntry, side: Side) -> frozenset[str] | None:
         """The distortions that the protocol keeps of this table's test part; None keeps all."""

@@ -24,8 +24,10 @@ from ssliqa_bench.registry.schema import (
 )
 from ssliqa_bench.registry.yamlfile import Document, read_yaml
 
-# Options of dataset readers that name files or folders: in a user's file they are relative to that file.
+# Options of these readers that name files or folders: in a user's file they are relative to that file. What other
+# readers call by such a name (the folder of one image size, for example) is theirs, and stays as it is written.
 PATH_OPTIONS = ("labels", "images", "references")
+_PATH_READERS = tuple(f"ssliqa_bench.datasets.readers.{name}" for name in ("table:read_csv", "folder:read_folder"))
 # What a variant takes over from the entry that it extends; its title and description are its own.
 _INHERITED_ABOUT = ("family", "citation", "home", "terms", "trained_on")
 
@@ -91,7 +93,7 @@ class _Merged:
             self._report_in(document, (*path, "name"), "an unknown key", "the name as the key of the entry only")
             entry = {key: value for key, value in entry.items() if key != "name"}
         if folder is not None:
-            entry = _absolute(kind, entry, folder, new=name not in self.raw[kind])
+            entry = _absolute(kind, entry, folder, self.raw[kind].get(name))
         old = self.raw[kind].get(name, {})
         if kind == "methods":
             entry = self._same_types(document, path, old.get("params"), entry)
@@ -209,12 +211,18 @@ class _Merged:
                 others = [other for other in registry.methods if other != name]
                 self._report(("methods", name, "like"), shown(method.like), one_of(method.like, others))
         for name, dataset_entry in registry.datasets.items():
-            shared = dataset_entry.split_as
-            if shared is not None and (shared == name or not self._exists("datasets", shared)):
-                others = [other for other in registry.datasets if other != name]
-                self._report(("datasets", name, "split_as"), shown(shared), one_of(shared, others))
+            shared = {"split_as": dataset_entry.split_as, "groups_as": dataset_entry.groups_as}
+            if shared["groups_as"] == shared["split_as"]:
+                del shared["groups_as"]  # it follows from the other, and is told with it
+            for field, other in shared.items():
+                if other is not None and (other == name or not self._exists("datasets", other)):
+                    others = [known for known in registry.datasets if known != name]
+                    self._report(("datasets", name, field), shown(other), one_of(other, others))
+        self._check_group_chains(registry)
         for name, protocol in registry.protocols.items():
             named: list[tuple[KeyPath, str]] = [(("tests", i), test) for i, test in enumerate(protocol.tests)]
+            if protocol.extra_unlabeled is not None:
+                named.append((("extra_unlabeled", "dataset"), protocol.extra_unlabeled.dataset))
             if protocol.subset is not None:
                 known = {subset for dataset in registry.datasets.values() for subset in dataset.subsets}
                 if protocol.subset.name not in known:
@@ -232,6 +240,22 @@ class _Merged:
                 self._report(("backbones", name, "stands_for"), shown(backbone.stands_for),
                              f"PREFIX:NAME with {' or '.join(prefixes) or 'an entry that has prefix'}")
 
+    def _check_group_chains(self, registry: Registry) -> None:
+        """A chain of `groups_as` ends at a dataset whose groups are named by itself."""
+        told: set[str] = set()
+        for name in registry.datasets:
+            chain = [name]
+            while (entry := registry.datasets.get(chain[-1])) is not None and entry.groups_as is not None:
+                if entry.groups_as in chain:
+                    cycle = chain[chain.index(entry.groups_as):]
+                    if len(cycle) > 1 and not told & set(cycle):  # one that names itself is told already
+                        told.update(cycle)
+                        found = f"a circle ({' > '.join([*cycle, cycle[0]])})"
+                        self._report(("datasets", cycle[0], "groups_as"), found,
+                                     "a chain that ends at a dataset without groups_as")
+                    break
+                chain.append(entry.groups_as)
+
     def _exists(self, kind: str, name: str) -> bool:
         return name in self.raw[kind]
 
@@ -247,22 +271,29 @@ class _Merged:
         self.problems.append(Problem.mismatch(document.place(path), path, got, expected))
 
 
-def _absolute(kind: str, entry: dict[str, Any], folder: Path, *, new: bool) -> dict[str, Any]:
-    """An entry of a user's file with its paths made absolute; a new dataset lives beside the file by default."""
+def _absolute(kind: str, entry: dict[str, Any], folder: Path, old: Mapping[str, Any] | None) -> dict[str, Any]:
+    """An entry of a user's file with its paths made absolute; a new dataset lives beside the file by default.
+
+    `old` is what it is merged over, None for a new entry.
+    """
 
     def full(value: Any) -> Any:
         return str(folder / Path(value).expanduser()) if isinstance(value, str) else value
 
     entry = dict(entry)
     if kind == "datasets":
-        if new or "folder" in entry:
+        if old is None or "folder" in entry:
             entry["folder"] = full(entry.get("folder", "."))
         options = entry.get("options")
-        if isinstance(options, dict):
+        reader = entry.get("reader", (old or {}).get("reader", _PATH_READERS[0]))
+        if isinstance(options, dict) and reader in _PATH_READERS:
             entry["options"] = {key: full(v) if key in PATH_OPTIONS else v for key, v in options.items()}
     split = entry.get("split")
     if kind == "protocols" and isinstance(split, dict) and "file" in split:
         entry["split"] = {**split, "file": full(split["file"])}
+    extra = entry.get("extra_unlabeled")
+    if kind == "protocols" and isinstance(extra, dict) and "names" in extra:
+        entry["extra_unlabeled"] = {**extra, "names": full(extra["names"])}
     return entry
 
 

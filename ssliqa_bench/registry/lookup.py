@@ -100,8 +100,11 @@ class Registry:
     search_folders: tuple[Path, ...] = ()
 
     def dataset(self, name: str) -> DatasetEntry:
-        """The dataset of that name or alias."""
-        return self._find("datasets", self.datasets, name)
+        """The dataset of that name or alias; its `groups_as` is the end of the chain that the entries make."""
+        entry = root = self._find("datasets", self.datasets, name)
+        while root.groups_as is not None:
+            root = self.datasets[root.groups_as]
+        return entry if root is entry else entry.model_copy(update={"groups_as": root.name})
 
     def method(self, name: str) -> MethodEntry:
         """The method of that name or alias."""
@@ -114,7 +117,16 @@ class Registry:
         subset = entry.subset
         if subset is not None and subset.datasets is not None:
             subset = subset.model_copy(update={"datasets": tuple(self.dataset(d).name for d in subset.datasets)})
-        return entry.model_copy(update={"tests": tests, "subset": subset})
+        extra = entry.extra_unlabeled
+        if extra is not None:
+            extra = extra.model_copy(update={"dataset": self.dataset(extra.dataset).name})
+        return entry.model_copy(update={"tests": tests, "subset": subset, "extra_unlabeled": extra})
+
+    def datasets_of(self, pair: Pair, protocol: ProtocolEntry, tests: Sequence[str] = ()) -> dict[str, DatasetEntry]:
+        """All datasets of a run: those of its pair first, then those that it is tested on and draws images from."""
+        extra = () if protocol.extra_unlabeled is None else (protocol.extra_unlabeled.dataset,)
+        entries = (self.dataset(name) for name in (*pair.datasets, *protocol.tests, *tests, *extra))
+        return {entry.name: entry for entry in entries}
 
     def pair(self, text: str) -> Pair:
         """Read `A:B` or `A`, aliases replaced by canonical names."""

@@ -199,11 +199,14 @@ class DatasetEntry(_Entry):
         rating_statistics: the spread column is that of the ratings, not of their mean.
         split_by: what a split by group keeps together.
         split_as: the dataset whose random splits it shares, having the same images under the same names.
+        groups_as: the dataset after whose groups its own are named: equal names mean the same picture, so that
+            leaks are found across the two and splits by group fall alike; `split_as` unless given.
         working_size: whole images as they are, or resized to this short side (pixels) first.
         recipe: parameters that methods use here by default, "demo" for the demo kind, else "paper"; of several
             names, a method takes the first that it has.
         labels_redistributable: its scores may be passed on.
-        size_on_disk: in bytes.
+        shared_scenes: which scenes other datasets have too, as far as a source says so; empty where none does.
+        size_on_disk: in bytes, where a source states it; "data status" measures what is there.
         typical_size: width and height (pixels) of most images, for estimates.
         download: how to get the files.
     """
@@ -230,11 +233,13 @@ class DatasetEntry(_Entry):
     rating_statistics: StrictBool = False
     split_by: Literal["group", "image"] = "group"
     split_as: Name | None = None
+    groups_as: Name | None = None
     working_size: WorkingSize | None = None
     subsets: dict[str, SubsetRule] = {}
     recipe: RecipeNames
     labels_redistributable: StrictBool = False
     pyiqa_name: str | None = None
+    shared_scenes: str = ""
     size_on_disk: Count | None = None
     typical_size: tuple[Count, Count] | None = None
     download: DownloadFacts | None = None
@@ -255,6 +260,7 @@ class DatasetEntry(_Entry):
             filled.setdefault("scale", (0.0, 1.0))
             filled.setdefault("direction", "higher_is_better")
         filled.setdefault("folder", filled.get("name", ""))
+        filled.setdefault("groups_as", filled.get("split_as"))
         # A wrong scale is reported once, not again as a wrong valid_range.
         filled.setdefault("valid_range", filled["scale"] if _is_range(filled.get("scale")) else (0.0, 1.0))
         filled.setdefault("recipe", "demo" if filled.get("kind") == "demo" else "paper")
@@ -358,6 +364,25 @@ class ClassFields(_Model):
     rule: Literal["modal", "equal_width"] = Field(description='"modal" or "equal_width"')
 
 
+class ExtraUnlabeled(_Model):
+    """Unlabeled images of a dataset that no pair of the protocol has.
+
+    `count` images are drawn at random, whole groups as far as that goes; or `names` is a CSV file whose column `image`
+    lists them. Images of the groups that were drawn are never tested, unless the protocol is transductive.
+    """
+
+    dataset: str
+    count: Annotated[StrictInt, Field(ge=1)] | None = None
+    names: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> ExtraUnlabeled:
+        if (self.count is None) == (self.names is None):
+            found = "neither count nor names" if self.count is None else "count and names"
+            raise _wrong(found, "how many to draw (count), or a file that names them (names)", "count")
+        return self
+
+
 class ProtocolEntry(_Entry):
     """Split rule, budgets, repeats and how results are computed; a board carries its name.
 
@@ -365,7 +390,8 @@ class ProtocolEntry(_Entry):
         validation: share of the labeled images, 0 for none; never taken from a test part.
         budget, unlabeled_budget: a count (whole number) or a fraction (number with a dot); null means all.
         stratified: budgets look at withheld scores; the board marks it.
-        transductive: test images of B also stand in the unlabeled role; the board marks it.
+        extra_unlabeled: further unlabeled images, beside those of B; what is left of their dataset is tested.
+        transductive: test images of B, and the extra ones, also stand in the unlabeled role; the board marks it.
         repeats: seeds 0 … repeats-1 make a cell.
         metrics: what results are about. Those beyond the default ones stand in `extra`, where they are asked for.
         classes: how images fall into classes of quality, for protocols that ask for metrics of classes; a stratified
@@ -377,6 +403,7 @@ class ProtocolEntry(_Entry):
     validation: Annotated[StrictFloat, Field(ge=0, lt=1)] = 0.0
     budget: Budget | None = None
     unlabeled_budget: Budget | None = None
+    extra_unlabeled: ExtraUnlabeled | None = None
     stratified: StrictBool = False
     transductive: StrictBool = False
     repeats: Annotated[StrictInt, Field(ge=1)] = 1

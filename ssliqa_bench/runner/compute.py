@@ -14,6 +14,7 @@ import numpy as np
 
 from ssliqa_bench.datasets.cache import Pixels, open_pixels
 from ssliqa_bench.datasets.fingerprint import fingerprint
+from ssliqa_bench.datasets.leaks import kept_apart_notes
 from ssliqa_bench.datasets.references import references_of
 from ssliqa_bench.datasets.splits import split_hash, transductive_rows
 from ssliqa_bench.errors import InputError
@@ -235,7 +236,12 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
         },
         "git": provenance.git_state(),
         "leak": _leak(leaks, settings),
-        "notes": [*_notes(stages), *final.notes, *_look_alikes(learner, sources, settings)],
+        "notes": [
+            *_notes(stages),
+            *final.notes,
+            *kept_apart_notes(plan.spec.pair, plan.tables, plan.roles),
+            *_look_alikes(learner, sources, settings),
+        ],
     }
     with store.lock(plan.key):
         write_record(settings.store, facts, join_predictions(final.predictions))
@@ -253,7 +259,7 @@ def make_sets(plan: Plan, learner: Learner, sources: Mapping[str, Source]) -> Le
         rating_std=bool(learner.needs.rating_std),
         measures={"srcc": srcc, "plcc": plcc, "rmse": rmse},
         test_references=learner.needs.references is True,
-        transductive=[(str(pair.unlabeled), row) for row in transductive_rows(pair, plan.roles, plan.protocol)],
+        transductive=transductive_rows(pair, plan.tables, plan.roles, plan.protocol, plan.spec.seed),
     )
 
 
@@ -318,6 +324,10 @@ def _protocol_facts(plan: Plan) -> dict[str, Any]:
         facts["split"]["file"] = Path(facts["split"]["file"]).name
     if facts["classes"] is None:  # said only by protocols that see classes
         del facts["classes"]
+    if facts["extra_unlabeled"] is None:  # records of protocols without any say nothing of it
+        del facts["extra_unlabeled"]
+    elif facts["extra_unlabeled"]["names"] is not None:
+        facts["extra_unlabeled"]["names"] = Path(facts["extra_unlabeled"]["names"]).name
     return facts
 
 

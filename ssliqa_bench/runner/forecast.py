@@ -95,8 +95,7 @@ class Forecaster:
     ) -> tuple[ResolvedMethod, ProtocolEntry, dict[str, DatasetEntry], dict[str, ResolvedBackbone]]:
         registry = self._registry
         pair, protocol = registry.pair(str(spec.pair)), registry.protocol(spec.protocol)
-        entries = {name: registry.dataset(name) for name in pair.datasets}
-        entries |= {e.name: e for e in (registry.dataset(name) for name in (*protocol.tests, *spec.tests))}
+        entries = registry.datasets_of(pair, protocol, spec.tests)
         recipe = entries[pair.labeled].recipe
         method = registry.resolve_method(spec.method, spec.recipe, dict(spec.overrides), recipe)
         return method, protocol, entries, registry.backbones_of(method)
@@ -154,7 +153,8 @@ class Forecaster:
         labeled = _taken(train[pair.labeled], spec.budget if spec.budget is not None else protocol.budget)
         rest = 0 if pair.unlabeled is None else train[pair.unlabeled] - labeled * (pair.unlabeled == pair.labeled)
         budget = spec.unlabeled_budget if spec.unlabeled_budget is not None else protocol.unlabeled_budget
-        work, stages = learner.work(labeled, _taken(rest, budget)), learner.stages()
+        extra = 0 if protocol.extra_unlabeled is None else protocol.extra_unlabeled.count or 0
+        work, stages = learner.work(labeled, _taken(rest, budget) + extra), learner.stages()
         if not stages:
             cost = self._metric_cost(method, entries)
             return None if cost is None else cost * sum(test.values()), 0

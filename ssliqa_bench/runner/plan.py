@@ -16,7 +16,8 @@ import numpy as np
 
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
-from ssliqa_bench.datasets.splits import assign_roles, check_files, check_roles
+from ssliqa_bench.datasets.leaks import check_files, check_roles
+from ssliqa_bench.datasets.splits import assign_roles, extra_rows
 from ssliqa_bench.errors import InputError, LeakError
 from ssliqa_bench.evaluation.names import extra_metrics
 from ssliqa_bench.files import digest, finite_or_none
@@ -183,12 +184,12 @@ def make_plan(
         "rows": {
             name: {
                 "fingerprint": marks[name],
-                "roles": _rows_digest(tables[name], roles[name]),
+                "roles": _rows_digest(tables[name], own),
                 "scores": _scores_digest(tables[name]),
                 "working_size": entries[name].working_size and entries[name].working_size.model_dump(),
                 **_reference_part(method, known[name]),
             }
-            for name in spec.pair.datasets
+            for name, own in _learned_roles(spec, protocol, tables, roles).items()
         },
         "transductive": protocol.transductive,
         "unlabeled_role": method.unlabeled_role,
@@ -280,7 +281,7 @@ def _resolve(
             method.name, method.weights, method.params, settings.cache_root, download=settings.download
         )
     method = _canonical(method, backbones, weights)
-    entries = {name: registry.dataset(name) for name in (*pair.datasets, *tests)}
+    entries = registry.datasets_of(pair, protocol, tests)
     for name, entry in entries.items():
         if name not in known:
             table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
@@ -345,6 +346,19 @@ def _reference_part(method: ResolvedMethod, data: ReadDataset) -> dict[str, str]
     """What a key says of the reference images, where the method is handed any."""
     mark = data.reference_fingerprint if method.references else None
     return {} if mark is None else {"references": mark}
+
+
+def _learned_roles(
+    spec: RunSpec, protocol: ProtocolEntry, tables: Mapping[str, Table], roles: Mapping[str, tuple[Role, ...]]
+) -> dict[str, tuple[Role, ...]]:
+    """The roles that determine a run: those of the pair, and who is drawn of the dataset of extra unlabeled images."""
+    found = {name: roles[name] for name in spec.pair.datasets}
+    extra = protocol.extra_unlabeled
+    if extra is not None:
+        table = tables[extra.dataset]
+        drawn = set(extra_rows(table, extra, spec.seed))
+        found[extra.dataset] = tuple("unlabeled" if row in drawn else "unused" for row in range(len(table)))
+    return found
 
 
 def _rows_digest(table: Table, roles: tuple[Role, ...]) -> dict[str, str]:

@@ -157,6 +157,41 @@ def test_scores_and_names(command: Command, tmp_path: Path) -> None:
     assert checks["names"]["listed"] == [f"line 5 {made.names[3]}", f"line 6 {made.names[3]}"]
 
 
+def test_ratings_split_words_and_a_lone_group(command: Command, tmp_path: Path) -> None:
+    made = koniq.LAYOUTS["official"](tmp_path / "data")
+    header, *lines = made.labels[0].read_text().splitlines()
+    place = {name: k for k, name in enumerate(header.split(","))}
+    rows = [line.split(",") for line in lines]
+    for name in ("c1", "c2", "c3", "c4", "c5"):
+        rows[2][place[name]] = "0"
+    rows[4][place["c1"]] = "-1"
+    rows[5][place["set"]] = "dev"
+    made.labels[0].write_text("\n".join([header, *map(",".join, rows)]))
+    code, checks = checked(command, made)
+    assert code == 1 and not checks["ratings"]["holds"] and not checks["split"]["holds"]
+    assert checks["ratings"]["seen"] == (f"5 levels; 2 of {len(rows)} rating distributions are negative, empty or not "
+                                         f"finite")  # fmt: skip
+    assert [text.partition(":")[0] for text in checks["ratings"]["listed"]] == [
+        f"line {k + 2} {made.names[k]}" for k in (2, 4)
+    ]
+    (word,) = checks["split"]["listed"]
+    assert word.startswith(f'line 7 {made.names[5]}: split is "dev"; expected one of train')
+    status = {one["dataset"]: one for one in json.loads(command("status", "--json", "--registry",
+                                                                str(made.registry_file()))[1])["datasets"]}
+    assert status["koniq"]["state"] == "wrong" and "rating distributions" in status["koniq"]["note"]
+    lone = nnid.LAYOUTS["official"](tmp_path / "other")
+    file = tmp_path / "lone.yaml"
+    table = tmp_path / "other" / "labels.csv"
+    table.write_text("image,score,group\n" + "".join(f"{name},0.5,one\n" for name in lone.names))
+    file.write_text(yaml.safe_dump({"datasets": {"lone": {
+        "kind": "authentic", "scale": [0, 1], "direction": "higher_is_better", "folder": "other",
+        "options": {"images": "other/NNID", "labels": "other/labels.csv"}}}}))  # fmt: skip
+    code, out, _ = command("check", "lone", "--registry", str(file), "--jobs", "1", "--json")
+    found = {check["name"]: check for check in json.loads(out)["checks"]}
+    assert code == 1 and found["split"]["seen"] == "lone: has one group of scored images (one); a split needs two."
+    assert [name for name, check in found.items() if not check["holds"]] == ["split"]
+
+
 def test_equal_pixels_in_two_groups(command: Command, tmp_path: Path) -> None:
     made = nnid.LAYOUTS["official"](tmp_path / "data")
     first, second, third = made.names[0], made.names[1], made.names[7]
@@ -329,6 +364,26 @@ def test_a_malicious_archive_leaves_nothing(
     assert {path.name for path in (tmp_path / "data" / ".downloads").iterdir()} == {"koniq10k.tgz.lock"}
 
 
+@pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
+def test_a_damaged_archive_is_removed_and_said(
+    command: Command, tmp_path: Path, mirror: tuple[Server, Miniature, Path], mode: str
+) -> None:
+    server, made, file = mirror
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode=f"w:{mode}") as tar:  # type: ignore[call-overload]
+        tar.add(made.folder, "koniq10k")
+    content = buffer.getvalue()
+    half = len(content) // 2
+    server.files["/koniq10k.tgz"] = content[:half] + bytes(100) + content[half + 100 :]
+    code, out, err = command("download", "koniq", "--registry", str(file))
+    assert code == 2 and out == "" and not (tmp_path / "data" / "koniq10k").exists()
+    assert "koniq: " in err and "koniq10k.tgz: not readable as a tar archive" in err
+    assert "The archive is removed; the same command fetches it anew." in err
+    assert {path.name for path in (tmp_path / "data" / ".downloads").iterdir()} == {"koniq10k.tgz.lock"}
+    server.files["/koniq10k.tgz"] = content
+    assert command("download", "koniq", "--registry", str(file))[0] == 0
+
+
 def test_a_wrong_checksum(command: Command, tmp_path: Path, mirror: tuple[Server, Miniature, Path]) -> None:
     _, _, file = mirror
     content = yaml.safe_load(file.read_text())
@@ -469,6 +524,15 @@ def test_what_is_wrong_with_own_photographs_is_told_and_nothing_written(command:
     assert "scores.csv:2: score is \"good\"" in refused()
     table.write_text("\n".join([*lines, lines[5]]))
     assert "2 rows share their name" in refused()
+    rows = [line.split(",") for line in lines]
+    rows = [[*row, *(("c1", "c2", "split") if k == 0 else ("3", "1", "train"))] for k, row in enumerate(rows)]
+    rows[3][-3:], rows[4][-1] = ["0", "0", "train"], "dev"
+    for row in rows[1:]:
+        row[2] = "one"
+    table.write_text("\n".join(map(",".join, rows)))
+    said = refused()
+    assert f"1 of 24 rating distributions are negative, empty or not finite\n  line 4 {rows[3][0]}: 0, 0" in said
+    assert "has one group of scored images (one); a split needs two." in said and 'split is "dev"; expected' in said
     table.write_text(good.replace("00.png", "none.png"))
     assert "1 of 24 images have no file" in refused() and "none.png" in refused()
     table.write_text(good)

@@ -39,6 +39,7 @@ RELEASED = (
                                    "koniq:livec", "spaq:livefb", "livefb:spaq")),
     ("ssliqa", "koniq:koniq"),
     ("ssliqa-cross", "koniq:koniq"),
+    ("ssliqa-night", "koniq:koniq"),
     ("standard", "koniq:livec"),
     ("official", "koniq"),
     ("official", "pipal"),
@@ -71,7 +72,7 @@ def split_hashes(tables: dict[str, Table]) -> Iterator[str]:
     yield "protocol,pair,dataset,seed,split_hash"
     for name, text in RELEASED:
         protocol, pair = registry.protocol(name), registry.pair(text)
-        own = {d: tables[d] for d in dict.fromkeys([*pair.datasets, *protocol.tests])}
+        own = {d: tables[d] for d in registry.datasets_of(pair, protocol)}
         for seed in range(10):
             roles = assign_roles(pair, own, protocol, seed)
             for dataset, table in own.items():

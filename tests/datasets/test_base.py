@@ -74,6 +74,12 @@ def test_scores_may_leave_the_scale_but_not_the_valid_range(make_entry: Entry, m
         (["image", "score", "score"], [["a.png", "1", "2"]], r"column score stands there twice"),
         (["image", "score", "c1", "c2"], [["a.png", "1", "0", "0"]], r"1 of 1 rating distributions .*line 2 a\.png"),
         (["image", "score", "c1", "c2"], [["a.png", "1", "3", "-1"]], r"1 of 1 rating distributions"),
+        (["image", "score", "c1", "c2"],
+         [["a.png", "1", "0", "0"], ["b.png", "1", "1", "1"], ["c.png", "1", "-1", "5"]],
+         r"2 of 3 rating distributions are negative, empty or not finite \(first: line 2 a\.png, line 4 c\.png\)"),
+        (["image", "score", "c1", "c2", "c4"], [["a.png", "1", "1", "1", "1"]],
+         r"labels\.csv:1: has 3 columns of ratings per level up to c4, but no c3; expected c1 to cP"),
+        (["image", "score", "c2", "c3"], [["a.png", "1", "1", "1"]], r"up to c3, but no c1"),
         (HEADER, [], r"lists no image"),
     ],
 )

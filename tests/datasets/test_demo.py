@@ -19,7 +19,8 @@ from skimage.metrics import structural_similarity
 
 from ssliqa_bench.datasets import demo
 from ssliqa_bench.datasets.fingerprint import fingerprint
-from ssliqa_bench.datasets.splits import assign_roles, check_roles
+from ssliqa_bench.datasets.leaks import check_roles
+from ssliqa_bench.datasets.splits import assign_roles
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.types import Pair, Table
 
@@ -160,7 +161,8 @@ from pathlib import Path
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import fingerprint
 from ssliqa_bench.datasets.fingerprint import fingerprint
-from ssliqa_bench.datasets.splits import assign_roles, check_roles
+from ssliqa_bench.datasets.leaks import check_roles
+from ssliqa_bench.datasets.splits import assign_roles
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.types import Pair
 cache, registry = Path(sys.argv[1]), load_registry()

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from openpyxl import load_workbook
+from scipy.io import loadmat, savemat
 
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.cache import open_pixels
@@ -164,3 +166,93 @@ def test_another_count_than_the_registry(made: Miniature) -> None:
     entry: Any = made.entry().model_copy(update={"images": len(made.names) + 3})
     with pytest.raises(DataError, match=f"{len(made.names)} images; expected {len(made.names) + 3}"):
         load_table(entry, made.root, made.root.parent / "cache")
+
+
+def rename_columns(path: Path) -> None:
+    """Give a label file other columns: other headings, one cell more where there are none, or another variable."""
+    if path.suffix == ".mat":
+        content = {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
+        savemat(path, {f"x_{name}": value for name, value in content.items()})
+    elif path.suffix == ".xlsx":
+        workbook = load_workbook(path)
+        for sheet in workbook.worksheets:
+            for row in sheet.iter_rows():
+                for cell in row:
+                    if isinstance(cell.value, str) and cell.value in ("image", "dmos", "Image name", "MOS"):
+                        cell.value = f"x {cell.value}"
+        workbook.save(path)
+    else:
+        first, *lines = path.read_text().splitlines()
+        separator = next(mark for mark in ("\t", ",", " ") if mark in first)
+        if any(cell.replace(".", "", 1).isdigit() for cell in first.split(separator)):  # no heading
+            path.write_text("\n".join(f"{line}{separator}more" for line in (first, *lines)))
+        else:
+            path.write_text("\n".join([separator.join(f"x_{cell}" for cell in first.split(separator)), *lines]))
+
+
+def test_a_label_file_that_is_renamed(made: Miniature) -> None:
+    for path in made.labels:
+        other = path.with_name(f"{path.stem}-2{path.suffix}")
+        path.rename(other)
+        said = refused(made)
+        assert said.startswith(f"{made.dataset}: ") and path.name in said
+        if made.dataset != "pipal":  # its lists are any files of a folder, and one is missed by its images
+            assert f'There is "{other.name}"' in said or str(path.parent) in said
+        other.rename(path)
+
+
+def test_a_label_file_with_other_columns(made: Miniature) -> None:
+    for path in made.labels:
+        kept = path.read_bytes()
+        rename_columns(path)
+        said = refused(made)
+        assert said.startswith(f"{made.dataset}: ") and path.name in said
+        expected, found = {
+            ".mat": ('no variable "', "; found x_"),
+            ".xlsx": ("no sheet with the columns", "its sheets are"),
+        }.get(path.suffix, ("; expected ", " cells") if " cells" in said else ("no column", "; found x_"))
+        assert expected in said and found in said
+        path.write_bytes(kept)
+    assert table(made).name
+
+
+def test_lists_of_another_length(made: Miniature) -> None:
+    for path in (path for path in made.labels if path.suffix == ".mat"):
+        kept = path.read_bytes()
+        content = {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
+        longest = max(value.size for value in content.values())
+        savemat(path, {name: value.reshape(1, -1)[:, :-1] for name, value in content.items()})
+        said = refused(made)
+        assert said.startswith(f"{made.dataset}: ") and path.name in said
+        assert str(longest - 1) in said and str(longest) in said
+        path.write_bytes(kept)
+
+
+def test_variables_of_another_kind(made: Miniature) -> None:
+    for path in (path for path in made.labels if path.suffix == ".mat"):
+        kept = path.read_bytes()
+        content = {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
+        for wrong in ({"a": np.ones(3)}, np.array([["text"]], dtype=object), np.zeros((0, 0), dtype=object), "text"):
+            savemat(path, dict.fromkeys(content, wrong))
+            said = refused(made)
+            assert said.startswith(f"{made.dataset}: {path}") or path.name in said
+            assert "expected a" in said or "; expected" in said or " values for " in said
+            assert "its reader" not in said
+        path.write_bytes(kept)
+
+
+def test_the_same_file_name_in_two_subfolders(made: Miniature) -> None:
+    expected = table(made)
+    first, second = (made.images[name] for name in made.names[:2])
+    other = first.parent / "again" / first.name
+    other.parent.mkdir()
+    shutil.copy(first, other)
+    assert table(made, "third-cache").name == expected.name, "a copy is the same file"
+    shutil.copy(second, other)
+    if made.dataset in ("csiq", "pipal", "kadis-distorted"):  # found by their names alone, wherever they were unpacked
+        said = refused(made)
+        assert said.startswith(f"{made.dataset}: ") and str(first) in said and str(other) in said
+        assert "expected one file of that name" in said
+    else:
+        found = table(made, "other-cache")
+        assert os.path.samefile(found.path[found.name.index(made.names[0])], first)

@@ -16,9 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ssliqa_bench.datasets.leaks import check_roles
 from ssliqa_bench.datasets.splits import (
     assign_roles,
-    check_roles,
     role_counts,
     roles_csv,
     split_hash,
@@ -285,10 +285,11 @@ def test_transductive_rows() -> None:
     tables = {"a": make_table("a", list(range(20))), "b": make_table("b", list(range(20)))}
     rules = protocol(transductive=True)
     roles = assign_roles(Pair("a", "b"), tables, rules, 0)
-    assert set(transductive_rows(Pair("a", "b"), roles, rules)) == rows_with(roles["b"], "test")
-    assert set(transductive_rows(Pair("a", "a"), roles, rules)) == rows_with(roles["a"], "test")
-    assert transductive_rows(Pair("a"), roles, rules) == ()
-    assert transductive_rows(Pair("a", "b"), roles, protocol()) == ()
+    for pair, dataset in ((Pair("a", "b"), "b"), (Pair("a", "a"), "a")):
+        found = transductive_rows(pair, tables, roles, rules, 0)
+        assert set(found) == {(dataset, row) for row in rows_with(roles[dataset], "test")}
+    assert transductive_rows(Pair("a"), tables, roles, rules, 0) == []
+    assert transductive_rows(Pair("a", "b"), tables, roles, protocol(), 0) == []
     assert roles == assign_roles(Pair("a", "b"), tables, protocol(), 0)
 
 
@@ -411,3 +412,70 @@ def test_the_hash_of_a_split_leaves_unused_images_out() -> None:
     roles = ["labeled"] * 6 + ["test"] * 2 + ["unused"] * 2
     assert split_hash(table, roles) == split_hash(table.take(range(8)), roles[:8])
     assert split_hash(table, roles) != split_hash(table, [*roles[:8], "test", "unused"])
+
+
+def night_tables() -> dict[str, Table]:
+    return {"a": make_table("a", list(range(40))), "n": make_table("n", [k // 5 for k in range(60)])}
+
+
+def test_extra_unlabeled_images_leave_the_test_part_with_their_groups() -> None:
+    tables = night_tables()
+    rules = protocol(extra_unlabeled={"dataset": "n", "count": 23}, unlabeled_budget=10, budget=10)
+    for seed in range(3):
+        roles = assign_roles(Pair("a", "a"), tables, rules, seed)
+        assert role_counts(roles["n"]) == {"unlabeled": 23, "test": 35, "unused": 2}, "5 groups, the last one in part"
+        check_roles(tables, roles)
+        alone = assign_roles(Pair("a", "a"), tables, protocol(unlabeled_budget=10, budget=10), seed)
+        assert alone["a"] == roles["a"] and set(alone["n"]) == {"test"}
+        assert assign_roles(Pair("a", "a"), {"n": tables["n"]}, rules, seed)["n"] == roles["n"]
+        shuffled = {**tables, "n": tables["n"].take(range(59, -1, -1))}
+        assert assign_roles(Pair("a", "a"), shuffled, rules, seed)["n"] == roles["n"][::-1]
+    more = protocol(extra_unlabeled={"dataset": "n", "count": 40})
+    few, many, other = (rows_with(assign_roles(Pair("a", "a"), tables, r, seed)["n"], "unlabeled")
+                        for r, seed in ((rules, 0), (more, 0), (rules, 1)))  # fmt: skip
+    assert few < many and few != other
+
+
+def test_extra_unlabeled_images_that_are_tested_too() -> None:
+    tables = night_tables()
+    rules = protocol(extra_unlabeled={"dataset": "n", "count": 20}, transductive=True)
+    roles = assign_roles(Pair("a", "a"), tables, rules, 0)
+    assert set(roles["n"]) == {"test"}
+    joined = transductive_rows(Pair("a", "a"), tables, roles, rules, 0)
+    assert Counter(dataset for dataset, _ in joined) == {"a": 8, "n": 20}
+
+
+def test_extra_unlabeled_images_by_name(tmp_path: Path) -> None:
+    tables = night_tables()
+    names = tmp_path / "night.csv"
+    names.write_text("image\n0004.png\n0010.png\n")
+    rules = protocol(extra_unlabeled={"dataset": "n", "names": str(names)})
+    roles = assign_roles(Pair("a", "a"), tables, rules, 0)
+    assert rows_with(roles["n"], "unlabeled") == {4, 10} and role_counts(roles["n"])["unused"] == 8
+    names.write_text("image\n0004.png\nx.png\n")
+    with pytest.raises(DataError, match=r"night\.csv: 1 of 2 images are not in n: x\.png"):
+        assign_roles(Pair("a", "a"), tables, rules, 0)
+
+
+@pytest.mark.parametrize(("count", "pair", "message"), [
+    (61, "a:a", "n: the protocol takes 61 extra unlabeled images; it has 60"),
+    (56, "a:a", "n: the extra unlabeled images of protocol p come from all its groups"),
+    (5, "a:n", "takes extra unlabeled images of n, which the pair a:n has already"),
+])  # fmt: skip
+def test_extra_unlabeled_images_that_cannot_be_had(count: int, pair: str, message: str) -> None:
+    rules = protocol(extra_unlabeled={"dataset": "n", "count": count})
+    with pytest.raises(InputError, match=message):
+        assign_roles(Pair.parse(pair), night_tables(), rules, 0)
+
+
+def test_extra_unlabeled_images_without_scores() -> None:
+    tables = {**night_tables(), "n": make_table("n", list(range(9)), [float("nan")] * 9)}
+    roles = assign_roles(Pair("a", "a"), tables, protocol(extra_unlabeled={"dataset": "n", "count": 4}), 0)
+    assert role_counts(roles["n"]) == {"unlabeled": 4, "unused": 5}
+
+
+def test_a_dataset_without_scores_needs_no_official_split() -> None:
+    tables = {"a": make_table("a", [0, 1, 2, 3], split=("train", "train", "val", "test")),
+              "b": make_table("b", [0, 1], [float("nan")] * 2)}
+    roles = assign_roles(Pair("a", "b"), tables, protocol(split={"rule": "official"}), 0)
+    assert roles["b"] == ("unlabeled", "unlabeled")

@@ -85,6 +85,10 @@ ONE_PROBLEM = {
     DATASET + "    images: -1\n": "6 datasets.mine.images: got -1; expected at least 0.",
     DATASET + "    rating_statistics: 1\n": "6 datasets.mine.rating_statistics: got 1; expected true or false.",
     DATASET + "    split_as: konik\n": '6 datasets.mine.split_as: got "konik"; expected "koniq".',
+    DATASET + "    groups_as: konik\n": '6 datasets.mine.groups_as: got "konik"; expected "koniq".',
+    DATASET + "    groups_as: other\n  other: {kind: unlabeled, groups_as: mine}\n":
+        "6 datasets.mine.groups_as: got a circle (mine > other > mine); expected a chain that ends at a dataset "
+        "without groups_as.",
     DATASET + "    working_size: 512\n": "6 datasets.mine.working_size: got 512; expected a mapping.",
     DATASET + "    subsets:\n      common4:\n        distortions: [jpeg]\n        distortion: [jpeg]\n":
         '8 datasets.mine.subsets.common4.distortions: got an unknown key; expected "distortion".',
@@ -99,6 +103,11 @@ ONE_PROBLEM = {
     "protocols:\n  p:\n    split: {reul: random}\n": '3 protocols.p.split.reul: got an unknown key; expected "rule".',
     "protocols:\n  p:\n    tests: [demo-sym]\n":
         '3 protocols.p.tests[0]: got "demo-sym"; expected "demo-syn".',
+    "protocols:\n  p:\n    extra_unlabeled: {dataset: nnit, count: 5}\n":
+        '3 protocols.p.extra_unlabeled.dataset: got "nnit"; expected "nnid".',
+    "protocols:\n  p:\n    extra_unlabeled: {dataset: nnid}\n":
+        "3 protocols.p.extra_unlabeled.count: got neither count nor names; expected how many to draw (count), or a "
+        "file that names them (names).",
     DATASET + "    subsets: {four-of-mine: {distortion: [a]}}\nprotocols:\n  p:\n    subset: {name: for-of-mine}\n":
         '9 protocols.p.subset.name: got "for-of-mine"; expected "four-of-mine".',
     "backbones:\n  b: {}\n":
@@ -192,7 +201,11 @@ def test_paths_of_a_users_file_are_relative_to_it(tmp_path: Path, monkeypatch: p
     write(home, DATASET + "    options: {labels: my.csv, images: photos, separator: ;}\n"
                 "  with-folder:\n    folder: ../pictures\n    kind: unlabeled\n"
                 "  demo-wild: {options: {labels: /other/labels.csv}}\n"
-                "protocols:\n  fixed: {split: {rule: file, file: split.csv}}\n")
+                "  koniq: {options: {images: 1024x768}}\n"
+                "  my-koniq:\n    kind: unlabeled\n    reader: ssliqa_bench.datasets.readers.koniq:read_koniq\n"
+                "    options: {images: 512x384}\n"
+                "protocols:\n  fixed: {split: {rule: file, file: split.csv}}\n"
+                "  night: {extra_unlabeled: {dataset: nnid, names: night.csv}}\n")
     monkeypatch.chdir(home)
     registry = load_registry([Path("mine.yaml")])
     monkeypatch.chdir(tmp_path / "elsewhere")
@@ -203,6 +216,10 @@ def test_paths_of_a_users_file_are_relative_to_it(tmp_path: Path, monkeypatch: p
     # An entry that only changes a packaged one keeps its place below the data root.
     assert registry.dataset("demo-wild").folder == "demo-wild"
     assert registry.dataset("demo-wild").options == {"labels": "/other/labels.csv"}
+    # What readers of official folders call `images` is a choice, not a path.
+    assert registry.dataset("koniq").options == {"images": "1024x768"}
+    assert registry.dataset("my-koniq").options == {"images": "512x384"}
+    assert registry.protocol("night").extra_unlabeled.names == str(home / "night.csv")  # type: ignore[union-attr]
     assert registry.protocol("fixed").split.file == str(home / "split.csv")
     assert registry.search_folders == (home,)
 
@@ -255,3 +272,10 @@ def test_reading_the_registry_imports_nothing_heavy(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, timeout=60,
                           env={**os.environ, "PYTHONPATH": str(root)})
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_a_chain_of_groups_ends_at_its_root(tmp_path: Path) -> None:
+    registry = load_registry([write(tmp_path, "datasets:\n  a: {kind: unlabeled, groups_as: b}\n"
+                                              "  b: {kind: unlabeled, split_as: c}\n  c: {kind: unlabeled}\n")])
+    assert [registry.dataset(name).groups_as for name in "abc"] == ["c", "c", None]
+    assert registry.datasets["a"].groups_as == "b", "the entry says what its file says"

@@ -143,6 +143,30 @@ def test_transductive_images_reach_the_learner(own_bench: Bench) -> None:
     assert sets.unlabeled is not None and len(sets.unlabeled) == 24 and len(sets.tests["tiny-b"].names) == 8
 
 
+def test_extra_unlabeled_images_are_keyed_and_reach_the_learner(own_bench: Bench) -> None:
+    from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
+
+    def plan(transductive: bool = False, **extra: Any) -> Any:
+        fields = {"about": {"title": "Own"}, "transductive": transductive}
+        if extra:
+            fields["extra_unlabeled"] = {"dataset": "tiny-c", **extra}
+        file = own_bench.registry({"protocols": {"own": fields}})
+        return own_bench.plan("ssiqa", protocol="own", registry=file)
+
+    (plain, settings), (few, _), (more, _) = plan(), plan(count=6), plan(count=8)
+    rows = {"rows.tiny-c"} | {f"rows.tiny-c.{part}" for part in
+                              ("fingerprint", "roles", "roles.unlabeled", "scores", "working_size")}  # fmt: skip
+    assert changed(plain, few) <= rows and changed(plain, few)
+    assert changed(few, more) == {"rows.tiny-c.roles.unlabeled"}
+    (own_bench.store.parent / "named.csv").write_text("image\n00.png\n")
+    assert changed(few, plan(names="named.csv")[0]) == {"rows.tiny-c.roles.unlabeled"}
+    for transductive, unlabeled, tested in ((False, 16 + 6, 16), (True, 24 + 6, 24)):
+        asked, _ = plan(transductive, count=6)
+        sets = make_sets(asked, make_learner(asked), open_sources(asked, settings)[0])
+        assert sets.unlabeled is not None and len(sets.unlabeled) == unlabeled
+        assert len(sets.tests["tiny-c"].names) == tested
+
+
 def test_a_weights_file_is_keyed_by_what_it_holds(bench: Bench, tmp_path: Path) -> None:
     for name, content in (("one.pth", b"PKa"), ("two.pth", b"PKa"), ("three.pth", b"PKb")):
         (tmp_path / name).write_bytes(content)

@@ -6,6 +6,7 @@ looks in the stated places and, where it finds nothing, says which ones those we
 
 from __future__ import annotations
 
+import filecmp
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -23,7 +24,7 @@ class Images:
     """The image files below some folders, found whatever their capitals.
 
     With `flat`, by the file name alone, in whatever subfolder: for datasets in which no name stands twice, and whose
-    archives were unpacked into different folders. Of two such files the one in the folder named first is taken.
+    archives were unpacked into different folders. Copies of a file are taken for one; different files are refused.
     """
 
     def __init__(self, *folders: Path, flat: bool = False) -> None:
@@ -31,40 +32,70 @@ class Images:
         self._flat = flat
 
     def path(self, name: str) -> str:
-        """Where an image is, spelled as it is on disk; where it should be, if it is nowhere."""
+        """Where an image is, spelled as it is on disk; where it should be, if it is nowhere.
+
+        Raises:
+            DataError: as `found`.
+        """
         return self.found(name) or os.path.join(self.folders[0], name)
 
     def found(self, name: str) -> str:
-        """Where an image is, spelled as it is on disk; "" if it is nowhere."""
+        """Where an image is, spelled as it is on disk; "" if it is nowhere.
+
+        Raises:
+            DataError: two different files may be meant.
+        """
         if not self._flat:
             for folder in self.folders:
                 exact = os.path.join(folder, name)
                 if os.path.isfile(exact):
                     return exact
-        return self._files.get(name) or self._by_small_letters.get(name.lower(), "")
+        return self._files.one(name) or self._by_small_letters.one(name.lower())
 
     @property
     def names(self) -> Iterable[str]:
         """The names of all files there, as they are on disk."""
-        return self._files.keys()
+        return self._files.first.keys()
 
     @cached_property
-    def _files(self) -> Mapping[str, str]:
-        found: dict[str, str] = {}
+    def _files(self) -> _Paths:
+        found = _Paths()
         for home in self.folders:
             for place, below, files in os.walk(home):
                 below.sort()
-                for file in files:
+                for file in sorted(files):
                     path = os.path.join(place, file)
-                    found.setdefault(file if self._flat else os.path.relpath(path, home), path)
+                    found.add(file if self._flat else os.path.relpath(path, home), path)
         return found
 
     @cached_property
-    def _by_small_letters(self) -> Mapping[str, str]:
-        found: dict[str, str] = {}
-        for name, path in self._files.items():
-            found.setdefault(name.lower(), path)
+    def _by_small_letters(self) -> _Paths:
+        found = _Paths()
+        for name, path in self._files.first.items():
+            found.add(name.lower(), path)
         return found
+
+
+class _Paths:
+    """Names to files; a name that stands for several files is only an error when it is asked for."""
+
+    def __init__(self) -> None:
+        self.first: dict[str, str] = {}
+        self._further: dict[str, list[str]] = {}
+
+    def add(self, name: str, path: str) -> None:
+        """One more file of that name."""
+        if self.first.setdefault(name, path) != path:
+            self._further.setdefault(name, []).append(path)
+
+    def one(self, name: str) -> str:
+        """The file of that name, "" for none."""
+        path = self.first.get(name, "")
+        for other in self._further.get(name, ()):
+            if not filecmp.cmp(path, other, shallow=False):
+                raise DataError(f'Image "{name}" may be {path} or {other}, which differ; expected one file of that '
+                                f"name. Take the other out of the dataset's folder.")
+        return path
 
 
 def first_file(folder: Path, candidates: Sequence[str | Path], what: str = "label file") -> Path:
@@ -76,7 +107,8 @@ def first_file(folder: Path, candidates: Sequence[str | Path], what: str = "labe
     for candidate in candidates:
         if (folder / candidate).is_file():
             return folder / candidate
-    there = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    places = dict.fromkeys((folder / candidate).parent for candidate in candidates)
+    there = sorted(path.name for place in places if place.is_dir() for path in place.iterdir())
     near = [name for candidate in candidates for name in near_names(Path(candidate).name, there, limit=1)]
     hint = f' There is "{near[0]}".' if near else ""
     raise DataError(f"No {what} in {folder}; looked for {', '.join(map(str, candidates))}.{hint}")
@@ -127,27 +159,50 @@ def read_meta_info(path: Path) -> tuple[Rows, Mapping[str, str]]:
     return rows, columns
 
 
-def read_mat(path: Path, *variables: str) -> dict[str, NDArray[Any]]:
-    """Some variables of a MATLAB file, as scipy gives them.
+def _read_mat(path: Path, variable: str) -> NDArray[Any]:
+    """A variable of a MATLAB file, as scipy gives it.
 
     Raises:
-        DataError: unreadable, or a variable is missing (names those that are there).
+        DataError: unreadable, or the variable is missing (names those that are there).
     """
     from scipy.io import loadmat
 
-    if not path.is_file():
-        raise DataError(f"{path}: no such file.")
+    path = first_file(path.parent, (path.name,), "MATLAB file")
     try:
         content = loadmat(path)
     except Exception as error:  # of a page saved in the file's place, scipy raises whatever its parsing meets
         raise DataError(f"{path}: not readable as a MATLAB file ({type(error).__name__}: {error}).") from error
     there = sorted(name for name in content if not name.startswith("__"))
-    for variable in variables:
-        if variable not in content:
-            raise DataError(f'{path}: no variable "{variable}"; found {", ".join(there) or "none"}.')
-    return {variable: content[variable] for variable in variables}
+    if variable not in content:
+        raise DataError(f'{path}: no variable "{variable}"; found {", ".join(there) or "none"}.')
+    return np.asarray(content[variable])
 
 
-def cell_texts(values: NDArray[Any]) -> tuple[str, ...]:
-    """The texts of a MATLAB cell array, in its order."""
-    return tuple(str(np.asarray(cell).ravel()[0]) if np.size(cell) else "" for cell in values.ravel())
+def mat_texts(path: Path, variable: str) -> tuple[str, ...]:
+    """The texts of a cell array in a MATLAB file, in its order.
+
+    Raises:
+        DataError: unreadable, no such variable (names those that are there), or it is no cell array of texts.
+    """
+    values = _read_mat(path, variable)
+    texts = [np.asarray(cell).ravel() for cell in values.ravel()] if values.dtype == object else []
+    if not texts or any(len(text) != 1 or text.dtype.kind != "U" for text in texts):
+        raise DataError(f'{path}: variable "{variable}" is {_shown(values)}; expected a cell array of names.')
+    return tuple(str(text[0]) for text in texts)
+
+
+def mat_numbers(path: Path, variable: str) -> NDArray[np.float64]:
+    """The numbers of an array in a MATLAB file, in its order.
+
+    Raises:
+        DataError: unreadable, no such variable (names those that are there), or it is no array of numbers.
+    """
+    values = _read_mat(path, variable)
+    if values.dtype.kind not in "buif":
+        raise DataError(f'{path}: variable "{variable}" is {_shown(values)}; expected an array of numbers.')
+    return values.astype(np.float64).ravel()
+
+
+def _shown(values: NDArray[Any]) -> str:
+    kind = {"O": "cells", "U": "text", "V": "a structure"}.get(values.dtype.kind, f"numbers ({values.dtype})")
+    return f"{' × '.join(map(str, values.shape))} of {kind}"

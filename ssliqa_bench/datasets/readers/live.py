@@ -12,15 +12,13 @@ from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.layout import (
     Images,
-    cell_texts,
     first_file,
+    mat_numbers,
+    mat_texts,
     meta_info,
-    read_mat,
     read_meta_info,
 )
 from ssliqa_bench.errors import DataError
@@ -58,12 +56,12 @@ def _official(release: Path, scores: str, counts: Mapping[str, int]) -> RawTable
     candidates: Sequence[str | Path] = (file,) if scores == "realigned" else (file, meta_info(release, "LIVEIQA"))
     labels = _find(release, candidates, scores)
     references = first_file(release, (_REFERENCES,), "list of reference names")
-    content = read_mat(labels, variable, "orgs")
+    scored, copies = mat_numbers(labels, variable), mat_numbers(labels, "orgs")
     names = [f"{place}/img{k}.bmp" for place, count in counts.items() for k in range(1, count + 1)]
-    pristine = cell_texts(read_mat(references, "refnames_all")["refnames_all"])
+    pristine = mat_texts(references, "refnames_all")
     columns: dict[str, Sized] = {
-        f"{variable} of {labels}": content[variable].ravel(),
-        f"orgs of {labels}": content["orgs"].ravel(),
+        f"{variable} of {labels}": scored,
+        f"orgs of {labels}": copies,
         f"refnames_all of {references}": pristine,
     }
     for what, values in columns.items():
@@ -72,10 +70,10 @@ def _official(release: Path, scores: str, counts: Mapping[str, int]) -> RawTable
                 f"{what} has {len(values)} entries; expected {len(names)}, one per image in the order of the folders "
                 f"{', '.join(counts)}, copies of the pristine images among them."
             )
-    kept = [k for k, copy in enumerate(content["orgs"].ravel()) if not copy]
-    score = np.asarray(content[variable], dtype=np.float64).ravel()[kept]
+    kept = [k for k, copy in enumerate(copies) if not copy]
     seen = tuple(str(path) for path in (labels, references, release, release / "refimgs") if path.exists())
-    return _table(release, [names[k] for k in kept], [pristine[k] for k in kept], score, str(labels), reads=seen)
+    return _table(release, [names[k] for k in kept], [pristine[k] for k in kept], scored[kept], str(labels),
+                  reads=seen)  # fmt: skip
 
 
 def _find(release: Path, candidates: Sequence[str | Path], scores: str) -> Path:
@@ -92,7 +90,10 @@ def _find(release: Path, candidates: Sequence[str | Path], scores: str) -> Path:
 def _mirrored(release: Path, labels: Path) -> RawTable:
     rows, column = read_meta_info(labels)
     names = ["/".join(Path(name).parts[-2:]) for name in rows.column(column["image"])]
-    pristine = rows.column(column["reference"]) if "reference" in column else [""] * len(names)
+    if "reference" not in column:
+        raise DataError(f"{rows.source}:1: no column ref_name; found {', '.join(rows.header)}. It says which images "
+                        f"are of one picture.")
+    pristine = rows.column(column["reference"])
     return _table(release, names, pristine, rows.numbers(column["score"]), rows.source, rows.lines)
 
 

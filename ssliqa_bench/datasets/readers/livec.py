@@ -12,16 +12,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.layout import (
     Images,
-    cell_texts,
     first_file,
     first_folder,
+    mat_numbers,
+    mat_texts,
     meta_info,
-    read_mat,
     read_meta_info,
 )
 from ssliqa_bench.errors import DataError
@@ -71,9 +69,8 @@ def read_livec(folder: Path, options: Mapping[str, Any]) -> RawTable:
 
 def _official(data: Path) -> tuple[tuple[str, ...], FloatArray, FloatArray, tuple[str, ...]]:
     files = {name: data / f"{name}.mat" for name in (_NAMES, _SCORES, _SPREAD)}
-    columns = {name: read_mat(path, name)[name] for name, path in files.items()}
-    names = cell_texts(columns[_NAMES])
-    score, spread = (np.asarray(columns[name], dtype=np.float64).ravel() for name in (_SCORES, _SPREAD))
+    names = mat_texts(files[_NAMES], _NAMES)
+    score, spread = (mat_numbers(files[name], name) for name in (_SCORES, _SPREAD))
     for name, values in ((_SCORES, score), (_SPREAD, spread)):
         if len(values) != len(names):
             raise DataError(f"{files[name]}: {len(values)} values for {len(names)} names in {_NAMES}.mat.")

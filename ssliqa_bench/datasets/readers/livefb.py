@@ -34,7 +34,8 @@ def read_livefb(folder: Path, options: Mapping[str, Any]) -> RawTable:
 
     Args:
         folder: `FLIVE_Database`, with `database` and the lists, which may also lie inside that.
-        options: `parts`: `pictures` (default) or `patches`; the group of a patch is its picture.
+        options: `parts`: `pictures` (default) or `patches`; the group of a patch is its picture, by the name that the
+            list of pictures gives it.
 
     Raises:
         DataError: a file or folder is missing, or a patch's name does not say of which picture it is.
@@ -45,14 +46,12 @@ def read_livefb(folder: Path, options: Mapping[str, Any]) -> RawTable:
     patches = parts == "patches"
     database = first_folder(folder, ("database", "."))
     mirror = meta_info(folder, "FLIVE")
-    labels = first_file(folder, (_LISTS[parts], f"database/{_LISTS[parts]}", mirror))
-    if labels == mirror:
-        rows, column = read_meta_info(labels)
-        rows = _some_rows(rows, [name.startswith(_PATCHES) == patches for name in rows.column(column["image"])])
-    else:
-        rows, column = read_rows(labels), {"image": "name", "score": "mos"}
+    rows, column = _read(folder, _LISTS[parts], mirror, patches)
     names = rows.column(column["image"])
     pictures = [_picture(rows, row, name) for row, name in enumerate(names)] if patches else names
+    groups: tuple[str, ...] | None = None
+    if patches:
+        groups = _names_of_pictures(rows, pictures, *_read(folder, _LISTS["pictures"], mirror, False))
     part = _official_parts(folder, mirror)
     images = Images(database)
     return RawTable(
@@ -61,9 +60,18 @@ def read_livefb(folder: Path, options: Mapping[str, Any]) -> RawTable:
         score=rows.numbers(column["score"]),
         source=rows.source,
         lines=rows.lines,
-        group=tuple(_key(picture) for picture in pictures) if patches else None,
+        group=groups,
         split=tuple(part.get(_key(picture), "unused") for picture in pictures) if part is not None else None,
     )
+
+
+def _read(folder: Path, name: str, mirror: Path, patches: bool) -> tuple[Rows, Mapping[str, str]]:
+    """The rows of pictures or of patches, from the authors' list or from the mirror's, which has both."""
+    labels = first_file(folder, (name, f"database/{name}", mirror))
+    if labels != mirror:
+        return read_rows(labels), {"image": "name", "score": "mos"}
+    rows, column = read_meta_info(labels)
+    return _some_rows(rows, [image.startswith(_PATCHES) == patches for image in rows.column(column["image"])]), column
 
 
 def _some_rows(rows: Rows, wanted: Sequence[bool]) -> Rows:
@@ -77,6 +85,19 @@ def _picture(rows: Rows, row: int, name: str) -> str:
         raise DataError(f'{rows.source}:{rows.lines[row]}: patch name is "{name}"; expected the name of its picture, '
                         f"{_PATCH} and a number.")
     return picture
+
+
+def _names_of_pictures(
+    rows: Rows, pictures: Sequence[str], listed: Rows, column: Mapping[str, str]
+) -> tuple[str, ...]:
+    """The picture of each patch, as the list of pictures names it."""
+    full = {_key(name): name for name in listed.column(column["image"])}
+    unknown = [row for row, picture in enumerate(pictures) if _key(picture) not in full]
+    if unknown:
+        first = f"line {rows.lines[unknown[0]]}, {pictures[unknown[0]]}"
+        raise DataError(f"{rows.source}: {len(unknown)} of {len(pictures)} patches are of pictures that "
+                        f"{listed.source} does not list (first: {first}).")
+    return tuple(full[_key(picture)] for picture in pictures)
 
 
 def _key(picture: str) -> str:

@@ -42,6 +42,7 @@ def read_nnid(folder: Path, options: Mapping[str, Any]) -> RawTable:
     names: list[str] = []
     groups: list[str] = []
     lines: list[int] = []
+    files: list[str] = []
     scores = []
     for subset, path in labels.items():
         rows = read_rows(path, "\t", ("mos", "image"))
@@ -53,6 +54,7 @@ def read_nnid(folder: Path, options: Mapping[str, Any]) -> RawTable:
             names.append(f"{subset}/{name}")
             groups.append(f"{subset}/{found.group(1)}")
         lines += rows.lines
+        files += [path.name] * len(rows.lines)
         scores.append(rows.numbers("mos"))
     return RawTable(
         name=tuple(names),
@@ -60,5 +62,6 @@ def read_nnid(folder: Path, options: Mapping[str, Any]) -> RawTable:
         score=np.concatenate(scores),
         source=", ".join(path.name for path in labels.values()) + f" in {folder}",
         lines=tuple(lines),
+        files=tuple(files),
         group=tuple(groups),
     )

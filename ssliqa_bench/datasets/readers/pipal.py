@@ -77,8 +77,8 @@ def read_pipal(folder: Path, options: Mapping[str, Any]) -> RawTable:
         path=tuple(paths),
         score=score,
         source=source,
-        # Every reference has a list of its own: a line says nothing without it, and the image name says both.
-        lines=tables[0].lines if len(tables) == 1 else None,
+        lines=tuple(line for rows in tables for line in rows.lines),
+        files=tuple(Path(rows.source).name for rows in tables for _ in rows.lines) if len(tables) > 1 else None,
         reference=tuple(references.found(f"{reference}.bmp") for reference, _ in codes),
         group=tuple(f"{reference}.bmp" for reference, _ in codes),
         distortion=tuple(kind for _, kind in codes),

@@ -74,19 +74,22 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
         source=rows.source,
         lines=rows.lines,
         rating_std=rows.numbers(in_file("rating_std"), empty_allowed=unlabeled) if there("rating_std") else None,
-        distribution=_distribution(rows, there, in_file, unlabeled),
+        distribution=_distribution(rows, mapping, in_file, unlabeled),
         **text,
     )
 
 
 def _distribution(
-    rows: Rows, there: Callable[[str], bool], in_file: Callable[[str], str], empty_allowed: bool
+    rows: Rows, mapping: Mapping[str, str], in_file: Callable[[str], str], empty_allowed: bool
 ) -> FloatArray | None:
-    count = 0
-    while there(f"c{count + 1}"):
-        count += 1
+    named = {int(found.group(1)) for name in (*rows.header, *mapping) if (found := _LEVEL.fullmatch(name))}
+    count = len(named)
     if count < 2:
         return None
+    if max(named) != count:
+        missing = next(k for k in range(1, count + 1) if k not in named)
+        raise DataError(f"{rows.source}:1: has {count} columns of ratings per level up to c{max(named)}, but no "
+                        f"c{missing}; expected c1 to cP.")
     levels = [rows.numbers(in_file(f"c{k}"), empty_allowed=empty_allowed) for k in range(1, count + 1)]
     return np.stack(levels, axis=1)
 

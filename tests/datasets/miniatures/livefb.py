@@ -28,7 +28,7 @@ def _write(root: Path, folder: str = "FLIVE_Database", patches: bool = False) ->
         of_picture = [f"patches/{file}_patch_{p}.jpg" for p in (1, 2)] if k >= 3 else []
         for name in of_picture if patches else [picture]:
             names.append(name)
-            groups.append(file.rsplit(".", 1)[0] if patches else name)
+            groups.append(picture)
             split.append(_part(k))
     images = {name: home / "database" / name for name in names}
     scores = {name: 0.0 if k == 4 else round(20 + 74.33 * k / len(names), 8) for k, name in enumerate(names)}
@@ -42,8 +42,12 @@ def _official(root: Path, *, patches: bool = False, place: str = "", splits: boo
     made = _write(root, patches=patches)
     labels = made.folder / place / f"labels_{'patch' if patches else 'image'}.csv"
     write_lines(labels, ["name,mos", *(f"{name},{made.scores[name]!r}" for name in made.names)])
+    every = (labels,)
+    if patches:
+        every = (labels, labels.with_name("labels_image.csv"))
+        write_lines(every[1], ["name,mos", *(f"{name},50.0" for name in _PICTURES)])
     if not splits:
-        return changed(made, labels=(labels,), facts={**made.facts, "split": None})
+        return changed(made, labels=every, facts={**made.facts, "split": None})
     of_part: dict[str, list[str]] = {}
     for k, picture in enumerate(_PICTURES):
         of_part.setdefault(_part(k), []).append(picture)
@@ -51,7 +55,7 @@ def _official(root: Path, *, patches: bool = False, place: str = "", splits: boo
     write_lines(database / "labels640.csv", ["mos_image,name_image", *(f"50.0,{name}" for name in of_part["test"])])
     rest = [f"{name},50.0,{part == 'validation'}" for part in ("train", "validation") for name in of_part[part]]
     write_lines(database / "labels=640_padded.csv", ["name_image,mos_image,is_valid", *rest])
-    return changed(made, labels=(labels,))
+    return changed(made, labels=every)
 
 
 def _pyiqa(root: Path, patches: bool = False) -> Miniature:

@@ -35,8 +35,8 @@ def test_pictures_in_no_part_are_unused(made: Miniature) -> None:
 def test_patches_stand_in_the_part_of_their_picture(tmp_path: Path) -> None:
     pictures = read(LAYOUTS["official"](tmp_path / "pictures"))
     patches = read(LAYOUTS["patches"](tmp_path / "patches"))
-    part = {name.split("/")[1].rsplit(".", 1)[0]: word
-            for name, word in zip(pictures.name, pictures.split or (), strict=True)}  # fmt: skip
+    part = dict(zip(pictures.name, pictures.split or (), strict=True))
+    assert pictures.group == pictures.name
     assert patches.split == tuple(part[group] for group in patches.group)
     assert set(Counter(patches.group).values()) == {2}
 

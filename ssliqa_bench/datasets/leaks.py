@@ -1,0 +1,102 @@
+"""Who must not meet in a run: groups and files of test and validation images, within a dataset and across datasets.
+
+Names of groups are compared between datasets of one family, those whose registry entries say by `groups_as` that
+equal names mean the same picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ssliqa_bench.errors import LeakError
+from ssliqa_bench.types import ROLES, Pair, Role, Table
+
+_FIRST = 3
+_APART: tuple[tuple[Role, tuple[Role, ...]], ...] = (
+    ("test", ("labeled", "unlabeled", "validation")),
+    ("validation", ("labeled", "unlabeled")),
+)
+
+
+def group_family(table: Table) -> str:
+    """The dataset after whose groups those of a table are named, itself where its entry names none."""
+    return str(table.facts.get("groups_as", table.dataset))
+
+
+def check_roles(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]]) -> None:
+    """Make sure that test and validation images share no group, and no file, with an image of another role.
+
+    Groups are compared over all datasets of a family. Unused images reach nobody and may share one.
+
+    Raises:
+        LeakError: names the datasets, the roles and the first groups.
+    """
+    for what in ("group", "file"):
+        members = {name: _members(table, what, roles[name]) for name, table in tables.items()}
+        for held_out, others in _APART:
+            for tested, other in ((name, other) for name in tables for other in others):
+                family = group_family(tables[tested])
+                for learned in (name for name in tables if group_family(tables[name]) == family):
+                    both = sorted(members[tested][held_out] & members[learned][other])
+                    if both:
+                        found = f"1 {what} stands" if len(both) == 1 else f"{len(both)} {what}s stand"
+                        where = (f"{tested}: {found} in both {other} and {held_out}" if tested == learned else
+                                 f"{tested}: {found} in its {held_out} part and in {other} of {learned}")
+                        raise LeakError(f"{where}: {_some(both)}. Nothing was run.")
+
+
+def _members(table: Table, what: str, roles: Sequence[Role]) -> dict[str, set[str]]:
+    members: dict[str, set[str]] = {role: set() for role in ROLES}
+    for unit, role in zip(table.group if what == "group" else table.path, roles, strict=True):
+        members[role].add(unit)
+    return members
+
+
+def kept_apart_notes(pair: Pair, tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]]) -> list[str]:
+    """A sentence about images of B that are unused because A holds their group out; none where there are none."""
+    labeled, unlabeled = tables.get(pair.labeled), tables.get(pair.unlabeled or "")
+    if labeled is None or unlabeled is None or labeled is unlabeled or group_family(labeled) != group_family(unlabeled):
+        return []
+    held = _members(labeled, "group", roles[labeled.dataset])
+    apart = held["test"] | held["validation"]
+    count = sum(
+        role == "unused" and group in apart
+        for group, role in zip(unlabeled.group, roles[unlabeled.dataset], strict=True)
+    )
+    return [f"{count} images of {unlabeled.dataset} are unused: their groups are in the test or validation part of "
+            f"{labeled.dataset}"] if count else []  # fmt: skip
+
+
+def check_files(
+    tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]], hashes: Mapping[str, Mapping[str, str]]
+) -> None:
+    """Make sure that no file stands in two roles under two names, within a dataset or across datasets.
+
+    Images are also compared by their pixels when they are decoded; two datasets may decode one file to other sizes.
+
+    Args:
+        hashes: dataset -> path -> hash of the file's bytes.
+
+    Raises:
+        LeakError: names the first such files.
+    """
+    seen: dict[str, tuple[Role, str]] = {}
+    leaks = []
+    for dataset, table in tables.items():
+        for name, path, role in zip(table.name, table.path, roles[dataset], strict=True):
+            if role == "unused":
+                continue
+            here = (role, f"{dataset}/{name}")
+            there = seen.setdefault(hashes[dataset][path], here)
+            if there[0] != role:
+                leaks.append((there, here))
+    if leaks:
+        (role, image), (other_role, other) = leaks[0]
+        raise LeakError(
+            f"{len(leaks)} files stand in two roles (first: {image} is {role}; {other}, the same file, is "
+            f"{other_role}). Nothing was run."
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_FIRST]) + (", …" if len(names) > _FIRST else "")
