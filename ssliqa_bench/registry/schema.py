@@ -22,6 +22,8 @@ from pydantic_core import PydanticCustomError
 _CLASS_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 _PARAM = re.compile(r"^[a-z][a-z0-9_]*$")
+# What may stand after the colon of a prefix: names that another library gave, such as clipiqa+_vitL14_512.
+_FOREIGN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
 _ADDRESS = re.compile(r"^https?://[^\s/]+/\S+$")
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
@@ -33,6 +35,11 @@ PLAIN_RECIPE = "default"
 def is_name(text: str) -> bool:
     """Whether `text` can be the name of an entry (a colon would not survive in `A:B`, a comma not in --test)."""
     return bool(_NAME.match(text))
+
+
+def is_foreign_name(text: str) -> bool:
+    """Whether `text` can stand after the colon in `PREFIX:NAME` of a method."""
+    return bool(_FOREIGN.match(text))
 
 
 def _class_path(text: str) -> str:
@@ -269,6 +276,8 @@ class MethodEntry(_Entry):
 
     Attributes:
         class_path: `class` in YAML; inherited where absent.
+        prefix: the entry NAME stands for all methods `NAME:X` and is none itself; X is passed as this parameter.
+            Not inherited.
         like: a comparator names the method whose steps it keeps; not inherited.
         weights: the published file of parameters that a method without training comes with; inherited.
         unlabeled_role: "labeled" asks the runner to hand over B's unlabeled rows with their scores (the
@@ -279,6 +288,7 @@ class MethodEntry(_Entry):
 
     about: MethodAbout
     class_path: ClassPath | None = Field(None, alias="class")
+    prefix: str | None = None
     extends: Name | None = None
     like: Name | None = None
     weights: WeightsFacts | None = None
@@ -293,6 +303,8 @@ class MethodEntry(_Entry):
             raise _wrong(f'the reserved name "{PLAIN_RECIPE}"', "another name", "recipes", PLAIN_RECIPE)
         if self.class_path is None and self.extends is None:
             raise _wrong("neither class nor extends", 'class: "module:Name", or extends: a method')
+        if self.prefix is not None and self.prefix not in self.params:
+            raise _wrong(self.prefix, "the name of one of its params", "prefix")
         return self
 
 
