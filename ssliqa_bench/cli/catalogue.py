@@ -47,7 +47,7 @@ _COLUMNS: dict[Kind, dict[str, Callable[[_Facts], Any]]] = {
     },
     Kind.PROTOCOLS: {
         "split": lambda f: f"{f['split']['rule']} by {f['split']['by']}",
-        "train": lambda f: f["split"]["train"] if f["split"]["rule"] == "random" else None,
+        "train": lambda f: f["split"]["train"] if f["split"]["rule"] in ("random", "sorted") else None,
         "seeds": lambda f: f["repeats"],
         "aggregate": lambda f: f["aggregate"],
         "mapping": lambda f: f["mapping"],

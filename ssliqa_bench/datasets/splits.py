@@ -45,14 +45,16 @@ def split_table(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]
 
     Rule `random`: of the n groups with a score, ⌊train · n⌋ (at least 1, at most n − 1) go to train, the others to
     test; where both parts are counts, so many go to each and the others are unused. Groups without any score cannot
-    be tested and go to train. Rule `official`: the dataset's own split
-    column. Rule `file`: a CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does
+    be tested and go to train. Rule `sorted`: the same, with the groups in the order of their names in place of a random
+    one. Rule `official`: the dataset's own split column; a dataset without scores needs none and is for training. Rule `file`: a CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does
     not list are unused.
 
     Raises:
         InputError: fewer than two groups, no official split, or a file that does not fit the dataset.
     """
     if split.rule == "official":
+        if table.split is None and not np.isfinite(table.score).any():
+            return ("train",) * len(table)
         if table.split is None:
             raise InputError(f"{table.dataset}: has no official split (no split column); name another protocol.")
         stated = zip(table.split, table.name, strict=True)
@@ -74,7 +76,7 @@ def _random(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]:
         return tuple("train" for _ in units)
     if len(scored) < 2:
         raise InputError(f"{table.dataset}: has one group of scored images ({scored[0]}); a split needs two.")
-    ranked = _ranked(scored, seed, "split", table.split_as or table.dataset)
+    ranked = scored if split.rule == "sorted" else _ranked(scored, seed, "split", table.split_as or table.dataset)
     if split.stratify:
         test = _stratified_test(ranked, table, float(split.train))
         unused: set[str] = set()

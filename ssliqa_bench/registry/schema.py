@@ -312,11 +312,12 @@ class SplitFields(_Model):
     """How images go to train and test. A split depends on these, the dataset and the seed, on nothing else.
 
     `train` is the share of training groups (floor of train × n), or with `test` a count of them: what is left over is
-    unused. `by: image` ignores the groups. `stratify` keeps that share in every class, or every tenth, of the scores.
+    unused. `rule: random` draws the groups by the seed; `rule: sorted` takes them in the order of their names, the first
+    ones for training, so that the split is one published split and seeds differ in training alone. `by: image` ignores the groups. `stratify` keeps that share in every class, or every tenth, of the scores.
     `within` takes only the images of one part of the dataset's own split; the others are unused.
     """
 
-    rule: Literal["random", "official", "file"] = "random"
+    rule: Literal["random", "sorted", "official", "file"] = "random"
     train: Annotated[StrictInt | StrictFloat, Field(gt=0)] = 0.8
     test: Annotated[StrictInt, Field(ge=1)] | None = None
     by: Literal["group", "image"] = "group"
