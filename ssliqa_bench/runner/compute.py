@@ -65,7 +65,7 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
         LeakError: a further dataset holds an image that the run learned from.
     """
     prepare_process(plan.device, settings.threads)
-    learner = _ready_learner(plan)
+    learner = ready_learner(plan)
     store = ArtifactStore(settings.store)
     artifact = final_artifact(facts, store)
     sources, skipped = open_sources(plan, settings, learner)
@@ -125,7 +125,7 @@ def make_learner(plan: Plan) -> Learner:
     return learner
 
 
-def _ready_learner(plan: Plan) -> Learner:
+def ready_learner(plan: Plan) -> Learner:
     """The learner of a plan. One that nothing trains makes its model now, so that weights that are not on this machine
     are missed before any image is read."""
     learner = make_learner(plan)
@@ -195,7 +195,7 @@ def _with_references(plan: Plan, source: Source, pixels: Pixels, settings: Setti
 
 
 def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[str, Any]:
-    learner = _ready_learner(plan)
+    learner = ready_learner(plan)
     store = ArtifactStore(settings.store)
     _check_scores(plan)
     sources, skipped = open_sources(plan, settings, learner)

@@ -71,6 +71,14 @@ class Scorer:
             }
         )
 
+    def predict(self, model_key: str, artifact: Artifact | None) -> dict[str, FloatArray]:
+        """Predictions for every test set, in its order, found under their keys where they are stored; no metrics."""
+        model = self._learner.predictor(artifact, torch.device(self._plan.device))
+        return {
+            name: self._predictions(self._prediction_key(model_key, name, test), model, test).quality
+            for name, test in self._tests.items()
+        }
+
     def score(self, model_key: str, artifact: Artifact | None) -> Scored:
         """Predict, or find predictions under their keys, and evaluate them."""
         model = self._learner.predictor(artifact, torch.device(self._plan.device))
