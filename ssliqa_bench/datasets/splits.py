@@ -45,8 +45,9 @@ def split_table(table: Table, split: SplitFields, seed: int) -> tuple[Part, ...]
 
     Rule `random`: of the n groups with a score, ⌊train · n⌋ (at least 1, at most n − 1) go to train, the others to
     test; where both parts are counts, so many go to each and the others are unused. Groups without any score cannot
-    be tested and go to train. Rule `sorted`: the same, with the groups in the order of their names in place of a random
-    one. Rule `official`: the dataset's own split column; a dataset without scores needs none and is for training. Rule `file`: a CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does
+    be tested and go to train. Rule `sorted`: the same, with the groups in the order of their names in place of a
+    random one. Rule `official`: the dataset's own split column; a dataset without scores needs none and is for
+    training. Rule `file`: a CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does
     not list are unused.
 
     Raises:

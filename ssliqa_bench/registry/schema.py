@@ -183,11 +183,27 @@ class DownloadFacts(_Model):
         return self
 
 
+class MadeFrom(_Model):
+    """How the images of a dataset are made from the pristine ones of another: `data prepare` does it.
+
+    Attributes:
+        dataset: whose references are taken; those of its official validation and test parts are left alone.
+        distortions: `traditional`, four kinds of random strength, or `kadid`, the 25 kinds of KADID-10k at five levels.
+        per_reference: images of each reference.
+    """
+
+    dataset: Name
+    distortions: Literal["traditional", "kadid"] = "traditional"
+    per_reference: Annotated[StrictInt, Field(ge=1, le=125)] = 10
+    seed: Count = 0
+
+
 class DatasetEntry(_Entry):
     """A dataset: where its reader is, and the facts that turn its files into a table.
 
     Attributes:
         reader, generator: functions as "module:name"; a generator makes the files on first use.
+        made_from: its images are made from another dataset's references, into `folder`, without scores.
         folder: the dataset's folder below the data root, its name unless given; absolute in a user's file.
         other_folders: names that the official archive or another collection gives to that folder.
         options: keyword arguments for the reader.
@@ -212,6 +228,7 @@ class DatasetEntry(_Entry):
     reader: ClassPath = "ssliqa_bench.datasets.readers.table:read_csv"
     generator: ClassPath | None = None
     generator_version: Annotated[StrictInt, Field(ge=1)] = 1
+    made_from: MadeFrom | None = None
     folder: str
     other_folders: tuple[str, ...] = ()
     options: dict[str, Any] = {}
@@ -252,11 +269,19 @@ class DatasetEntry(_Entry):
         if filled.get("kind") == "unlabeled":
             filled.setdefault("scale", (0.0, 1.0))
             filled.setdefault("direction", "higher_is_better")
+        if filled.get("made_from") is not None:
+            filled.setdefault("options", {"unlabeled": True})
         filled.setdefault("folder", filled.get("name", ""))
         # A wrong scale is reported once, not again as a wrong valid_range.
         filled.setdefault("valid_range", filled["scale"] if _is_range(filled.get("scale")) else (0.0, 1.0))
         filled.setdefault("recipe", "demo" if filled.get("kind") == "demo" else "paper")
         return filled
+
+    @model_validator(mode="after")
+    def _check_made(self) -> DatasetEntry:
+        if self.made_from is not None and (self.kind != "unlabeled" or self.generator is not None):
+            raise _wrong("it beside a generator or with scores", "kind: unlabeled, and no generator", "made_from")
+        return self
 
 
 class WeightsFacts(_Model):
@@ -312,8 +337,9 @@ class SplitFields(_Model):
     """How images go to train and test. A split depends on these, the dataset and the seed, on nothing else.
 
     `train` is the share of training groups (floor of train × n), or with `test` a count of them: what is left over is
-    unused. `rule: random` draws the groups by the seed; `rule: sorted` takes them in the order of their names, the first
-    ones for training, so that the split is one published split and seeds differ in training alone. `by: image` ignores the groups. `stratify` keeps that share in every class, or every tenth, of the scores.
+    unused. `rule: random` draws the groups by the seed; `rule: sorted` takes them in the order of their names, the
+    first ones for training, so that the split is one published split and seeds differ in training alone. `by: image`
+    ignores the groups. `stratify` keeps that share in every class, or every tenth, of the scores.
     `within` takes only the images of one part of the dataset's own split; the others are unused.
     """
 
