@@ -47,7 +47,7 @@ _COLUMNS: dict[Kind, dict[str, Callable[[_Facts], Any]]] = {
     },
     Kind.PROTOCOLS: {
         "split": lambda f: f"{f['split']['rule']} by {f['split']['by']}",
-        "train": lambda f: f["split"]["train"] if f["split"]["rule"] == "random" else None,
+        "train": lambda f: f["split"]["train"] if f["split"]["rule"] in ("random", "sorted") else None,
         "seeds": lambda f: f["repeats"],
         "aggregate": lambda f: f["aggregate"],
         "mapping": lambda f: f["mapping"],
@@ -100,7 +100,7 @@ def show_entry(
     if not found:
         raise _unknown(name, loaded)
     for facts in found:
-        if params and facts["entry"] == "method":
+        if params and facts["entry"] == "method" and not facts["prefix"]:
             facts["origins"] = {
                 recipe: loaded.resolve_method(facts["name"], recipe).origins for recipe in facts["parameters"]
             }
@@ -130,13 +130,17 @@ def _names(kind: Kind, registry: Registry) -> list[str]:
 
 
 def _find(kind: Kind, name: str, registry: Registry) -> _Facts | None:
-    """The facts of an entry by name or alias, or of a backbone written as PREFIX:NAME."""
+    """The facts of an entry by name or alias, or of a backbone or method written as PREFIX:NAME."""
     names = _names(kind, registry)
     if kind is not Kind.SUITES:
         name = registry.aliases[kind.value].get(name, name)
     if name in names:
         return _facts(kind, name, registry)
-    if kind is Kind.BACKBONES and ":" in name:
+    prefix, colon, _ = name.partition(":")
+    of_methods = bool(colon) and prefix in registry.methods and registry.methods[prefix].prefix is not None
+    if kind is Kind.METHODS and of_methods:
+        return _facts(kind, registry.method(name).name, registry)
+    if kind is Kind.BACKBONES and colon and not of_methods:
         backbone = registry.resolve_backbone(name)
         entry = next((b.name for b in registry.backbones.values() if b.stands_for == name), name.split(":")[0])
         resolved = {"name": name, "class": backbone.class_path, "arguments": backbone.arguments}
@@ -148,10 +152,15 @@ def _facts(kind: Kind, name: str, registry: Registry) -> _Facts:
     """An entry as JSON; a method also with its chain, its comparators and its parameters by recipe."""
     if kind is Kind.SUITES:
         return _suite_facts(name, registry)
-    entry = getattr(registry, kind.value)[name]
+    known = getattr(registry, kind.value)
+    entry = known[name] if name in known else registry.method(name)
     facts = {"entry": kind.value[:-1], **entry.model_dump(mode="json", by_alias=True)}
-    facts["files"] = list(registry.sources[kind.value][name])
-    if kind is Kind.METHODS:
+    facts["files"] = list(registry.sources[kind.value][name.partition(":")[0]])
+    if kind is Kind.METHODS and name in known and entry.prefix is not None:
+        # It is no method itself, so that there is nothing to resolve.
+        facts |= {"chain": [name], "comparators": [], "parameters": {"default": {**entry.params}}}
+    elif kind is Kind.METHODS:
+        facts["prefix"] = None
         recipes = registry.recipes(name) or ["default"]
         resolved = {recipe: registry.resolve_method(name, recipe) for recipe in recipes}
         method = resolved[recipes[0]]

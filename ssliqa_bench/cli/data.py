@@ -142,7 +142,8 @@ def prepare(
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
 ) -> int:
-    """Decode a dataset's images into the cache ahead of the first run, or make the distorted images of KADIS-700k."""
+    """Decode a dataset's images into the cache ahead of the first run, or make those of a dataset that is made from
+    another one's references, or of KADIS-700k."""
     from ssliqa_bench.registry.load import load_registry
 
     settings = settings_of(data_root=data_root, skip_bad=skip_bad)
@@ -150,6 +151,8 @@ def prepare(
     processes = options.processes(jobs, 1)
     if distort:
         return _distort(known.dataset(name), settings, processes)
+    if known.dataset(name).made_from is not None:
+        return _make(known.dataset(name), known, settings, processes)
     return _decode(known.dataset(name), known, settings, processes)
 
 
@@ -274,6 +277,24 @@ def _distort(entry: Any, settings: Any, processes: int) -> int:
     skipped = f", {len(report.bad):,} references skipped" if report.bad else ""
     print(f"{entry.name}: {report.made:,} of {report.total:,} distorted images made, {report.present:,} were there"
           f"{skipped}. They resemble those of the published MATLAB generator and are not equal to them.")
+    return 0
+
+
+def _make(entry: Any, known: Any, settings: Any, processes: int) -> int:
+    from ssliqa_bench.datasets.base import load_table
+    from ssliqa_bench.datasets.made import make_dataset
+    from ssliqa_bench.runner.progress import counted
+
+    source = known.dataset(entry.made_from.dataset)
+    table = load_table(source, settings.data_root, settings.cache_root, load=known.load)
+    folder = settings.data_root / entry.folder
+    with counted(f"{entry.name}: making distorted images") as progress:
+        report = make_dataset(entry, table, folder, processes, progress, skip_bad=settings.skip_bad)
+    for reference, reason in report.bad.items():
+        _say(f"{reference} skipped: {reason}")
+    skipped = f", {len(report.bad):,} references skipped" if report.bad else ""
+    print(f"{entry.name}: {report.made:,} of {report.total:,} images made in {folder}, {report.present:,} were there"
+          f"{skipped}.")
     return 0
 
 

@@ -16,7 +16,7 @@ _ABOUT_STATUS = {
     "none": "nothing was fitted",
 }
 _ABOUT_METRIC = (
-    "A further metric: mae_mapped or rmse_raw; where both columns hold classes (0 the worst, 1, 2, …) also accuracy, "
+    "A further metric: mae_mapped, rmse_raw or main_score; where both columns hold classes (0 the worst, 1, 2, …) also accuracy, "
     "kappa_quadratic, mae_argmax, mae_macro, mae_3, mae_4 or mae_34. May be given several times."
 )
 

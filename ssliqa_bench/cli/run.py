@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -125,6 +126,11 @@ def _run(plan: Any, settings: Any) -> dict[str, Any]:
 def test(
     run: Annotated[str, typer.Argument(metavar="RUN", help="First digits of a record's key.")],
     on: Annotated[str, typer.Option("--on", help="Datasets to evaluate the stored model on: D,…")],
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", help="Write the predictions for one dataset as lines name,score in the units of A; it "
+                                     "may have no scores."),
+    ] = None,
     data_root: options.DataRoot = None,
     store: options.Store = DEFAULT_STORE,
     jobs: options.Jobs = None,
@@ -147,6 +153,12 @@ def test(
     if not asked:
         raise InputError('--on: got nothing; expected dataset names, for example --on livec. "ssliqa-bench list '
                          'datasets" shows all.')
+    if write is not None and len(asked) != 1:
+        raise InputError(f"--write: takes the predictions for one dataset; --on names {len(asked)}.")
+    unscored = [name for name in asked if names.dataset(name).kind == "unlabeled"]
+    if unscored and write is None:
+        raise InputError(f"--on: {unscored[0]} has no scores to evaluate on; --write FILE writes the predictions for "
+                         f"it.")
     settings = settings_of(
         store=store,
         data_root=data_root,
@@ -156,6 +168,16 @@ def test(
         skip_bad=skip_bad,
         allow_leak=allow_leak,
     )
+    if unscored and write is not None:
+        plan = make_plan(spec_of(facts), names, settings)
+        refuse_other_key(plan, facts)
+        from ssliqa_bench.runner.written import judge_unscored
+
+        judged = judge_unscored(plan, facts, unscored[0], names, settings)
+        if judged.learned_from:
+            _say(f"{judged.learned_from} of these images are among the unlabeled ones that the model learned from.")
+        _write(write, judged, facts, names)
+        return 0
     plan = make_plan(replace(spec_of(facts), tests=asked), names, settings)
     missing = unanswered(plan, facts)
     if missing:
@@ -163,12 +185,28 @@ def test(
         from ssliqa_bench.runner.compute import add_tests
 
         facts = add_tests(plan, facts, missing, settings)
+    if write is not None:
+        from ssliqa_bench.runner.written import recorded
+
+        _write(write, recorded(facts, asked[0], settings), facts, names)
     entry = run_entry("done" if missing else "cached", facts)
     if json:
         print_json({"runs": [entry]})
     else:
         print_runs([entry])
     return 0
+
+
+def _write(file: Path, judged: Any, facts: Any, names: Any) -> None:
+    """Write a model's predictions; what it learned from scores in the units of these, a metric's values as they are."""
+    from ssliqa_bench.runner.written import in_native_units, write_scores
+    from ssliqa_bench.types import Pair
+
+    source = names.dataset(Pair.parse(facts["cell"]["pair"]).labeled)
+    learned = bool(facts["stages"])
+    write_scores(file, judged.names, in_native_units(judged.values, source) if learned else list(judged.values))
+    units = f"in the units of {source.name}" if learned else "the metric's own values"
+    _say(f"{file}: {len(judged.names)} predictions, {units}.")
 
 
 def sweep(

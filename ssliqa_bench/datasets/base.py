@@ -171,6 +171,11 @@ def dataset_folder(
     if folder is not None:
         return folder
     others = f" (nor {', '.join(entry.other_folders)} beside it)" if entry.other_folders else ""
+    if entry.made_from is not None:
+        raise DataError(
+            f"{entry.name}: folder {Path(data_root) / entry.folder} not found. Its images are made from those of "
+            f'{entry.made_from.dataset}: "ssliqa-bench data prepare {entry.name}".'
+        )
     fetching = f'"ssliqa-bench data download {entry.name}" fetches it or says how, ' if entry.download else ""
     raise DataError(
         f"{entry.name}: folder {Path(data_root) / entry.folder} not found{others}. Put the dataset there, or name the "

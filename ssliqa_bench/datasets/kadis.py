@@ -10,24 +10,16 @@ Source: Lin, Hosu, Saupe, "DeepFL-IQA: Weak supervision for deep IQA feature lea
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
-from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-from PIL import Image
-
-from ssliqa_bench.datasets.decode import content_hash, decode
-from ssliqa_bench.datasets.distort import KADID_KINDS, distort
+from ssliqa_bench.datasets.distort import KADID_KINDS
+from ssliqa_bench.datasets.distorting import MadeBy, Task, Wanted, finished_images, make_images
 from ssliqa_bench.datasets.readers.rows import read_rows
-from ssliqa_bench.errors import DataError, InputError, RunError
-from ssliqa_bench.files import atomic_path, exclusive_lock, read_sealed, write_sealed
-from ssliqa_bench.types import derive_seed
+from ssliqa_bench.errors import DataError, InputError
+from ssliqa_bench.files import exclusive_lock
 
 LIST = "kadis700k_ref_imgs.csv"
 REFERENCES = "ref_imgs"
@@ -38,7 +30,6 @@ GENERATOR_VERSION = 1
 
 _HEADER = ("ref_im", "dist_type_1", "dist_type_2")
 _STATE, _KIND = "dist_imgs.json", "kadis-generator"
-_SHARE = 4  # references that a process gets at a time
 
 
 @dataclass(frozen=True)
@@ -60,6 +51,11 @@ class KadisRow:
     def distorted(self, level: int) -> str:
         """File name in `dist_imgs/` of the image of a level (1 to 5): stem, type and level with two digits."""
         return f"{self.reference.partition('.')[0]}_{self.code:02d}_{level:02d}.bmp"
+
+    def images(self) -> Iterator[Wanted]:
+        """The five images, each with its own random numbers."""
+        for level in LEVELS:
+            yield Wanted(self.distorted(level), KADID_KINDS[self.code], level, (self.code, level))
 
 
 @dataclass(frozen=True)
@@ -138,33 +134,34 @@ def distort_kadis(
     rows = read_kadis_list(folder)
     # A second call waits for the first one and then finds everything done.
     with exclusive_lock(folder / f".{DISTORTED}.lock"):
-        finished = _finished(folder, seed)
+        made_by = MadeBy(_KIND, seed, GENERATOR_VERSION)
+        finished = finished_images(folder / DISTORTED, folder / _STATE, made_by)
         tasks = [
-            _Task(folder, seed, row, levels)
+            Task(folder / REFERENCES / row.reference, folder / DISTORTED, seed, "kadis", wanted)
             for row in rows
-            if (levels := tuple(level for level in LEVELS if row.distorted(level) not in finished))
+            if (wanted := tuple(image for image in row.images() if image.name not in finished))
         ]
         total = len(LEVELS) * len(rows)
-        present = total - sum(len(task.levels) for task in tasks)
-        bad = _missing(folder, tasks)
+        present = total - sum(len(task.images) for task in tasks)
+        bad = _missing(folder / REFERENCES, tasks)
         if bad and not skip_bad:
             raise DataError(
                 f"KADIS-700k: {len(bad)} of {len(rows)} references are missing in {folder / REFERENCES} (first: "
                 f"{next(iter(bad))}). Complete the folder and start again; nothing was written."
             )
         if tasks:
-            write_sealed(folder / _STATE, {"seed": seed, "generator_version": GENERATOR_VERSION}, kind=_KIND)
-        made, done = 0, present + sum(len(task.levels) for task in tasks if task.row.reference in bad)
-        tasks = [task for task in tasks if task.row.reference not in bad]
+            made_by.note(folder / _STATE)
+        made, done = 0, present + sum(len(task.images) for task in tasks if task.source.name in bad)
+        tasks = [task for task in tasks if task.source.name not in bad]
         if progress is not None:
             progress(done, total)
-        with contextlib.closing(_results(tasks, processes)) as results:
+        with contextlib.closing(make_images(tasks, processes, "KADIS-700k")) as results:
             for task, reason in zip(tasks, results):
                 if reason is None:
-                    made += len(task.levels)
+                    made += len(task.images)
                 else:
-                    bad[task.row.reference] = reason
-                done += len(task.levels)
+                    bad[task.source.name] = reason
+                done += len(task.images)
                 if progress is not None:
                     progress(done, total)
     if bad and not skip_bad:
@@ -175,106 +172,14 @@ def distort_kadis(
     return KadisReport(total, made, present, bad)
 
 
-@dataclass(frozen=True)
-class _Task:
-    """A reference and the levels whose images are still to be made."""
-
-    folder: Path
-    seed: int
-    row: KadisRow
-    levels: tuple[int, ...]
-
-
 def _code(text: str, where: str, column: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) in KADID_KINDS):
         raise DataError(f'{where}: {column} is "{text}"; expected a type, 1 to {len(KADID_KINDS)}.')
     return int(text)
 
 
-def _finished(folder: Path, seed: int) -> set[str]:
-    """Names of the whole images that are there. What killed processes left half-written is swept away.
-
-    Raises:
-        DataError: they are not ours: mixed with ours, nobody could tell which is which.
-    """
-    home = folder / DISTORTED
-    names: set[str] = set()
-    if home.is_dir():
-        with os.scandir(home) as entries:
-            for entry in entries:
-                if entry.name.startswith(".") and entry.name.endswith(".tmp"):
-                    os.unlink(entry.path)
-                elif entry.name.endswith(".bmp"):
-                    names.add(entry.name)
-    try:
-        state = read_sealed(folder / _STATE, kind=_KIND)
-    except FileNotFoundError:
-        state = None
-    expected = {"seed": seed, "generator_version": GENERATOR_VERSION}
-    if names and state != expected:
-        made_by = "another program" if state is None else (
-            f"generator version {state['generator_version']} with seed {state['seed']}")
-        raise DataError(f"{home}: holds {len(names)} images made by {made_by}; this is version "
-                        f"{GENERATOR_VERSION} with seed {seed}. Move that folder away, then start again; nothing was "
-                        f"written.")
-    return {name for name in names if _is_whole(home / name)}
-
-
-def _is_whole(path: Path) -> bool:
-    """Whether a file has the length that its BMP header states (bytes 2 to 5): a copy cut short has not."""
-    with open(path, "rb") as handle:
-        head = handle.read(6)
-        return head[:2] == b"BM" and int.from_bytes(head[2:], "little") == os.fstat(handle.fileno()).st_size
-
-
-def _missing(folder: Path, tasks: Sequence[_Task]) -> dict[str, str]:
-    home = folder / REFERENCES
+def _missing(home: Path, tasks: Sequence[Task]) -> dict[str, str]:
     # One listing instead of 140,000 questions to the file system.
     there = set(os.listdir(home)) if home.is_dir() else set()
-    names = (task.row.reference for task in tasks)
+    names = (task.source.name for task in tasks)
     return {name: f"{home / name}: no such file." for name in names if name not in there}
-
-
-def _results(tasks: Sequence[_Task], processes: int) -> Generator[str | None, None, None]:
-    """What `_make` gives for every task, in their order."""
-    if processes == 1 or len(tasks) <= 1:
-        before = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            yield from map(_make, tasks)
-        finally:
-            cv2.setNumThreads(before)
-        return
-    pool = ProcessPoolExecutor(
-        min(processes, len(tasks)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
-    )
-    try:
-        yield from pool.map(_make, tasks, chunksize=min(_SHARE, -(-len(tasks) // processes)))
-    except BrokenProcessPool as error:
-        raise RunError(
-            "KADIS-700k: a process that made images died (killed, or out of memory). Start again, with fewer processes "
-            "where memory is short; finished images are kept."
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    # The processes share the cores already.
-    cv2.setNumThreads(1)
-
-
-def _make(task: _Task) -> str | None:
-    """Write the images of a task; gives the reason where its reference cannot be read."""
-    row = task.row
-    try:
-        pixels = decode(task.folder / REFERENCES / row.reference)
-    except DataError as error:
-        return str(error)
-    content = content_hash(pixels)
-    for level in task.levels:
-        stream = derive_seed(task.seed, "kadis", content, row.code, level)
-        made = distort(pixels, KADID_KINDS[row.code], level, np.random.Generator(np.random.PCG64(stream)))
-        with atomic_path(task.folder / DISTORTED / row.distorted(level)) as part:
-            Image.fromarray(made).save(part, "BMP")
-    return None

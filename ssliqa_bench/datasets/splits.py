@@ -52,16 +52,16 @@ def split_table(
 
     Rule `random`: of the n groups with a score, ⌊train · n⌋ (at least 1, at most n − 1) go to train, the others to
     test; where both parts are counts, so many go to each and the others are unused. Groups without any score cannot
-    be tested and go to train. Rule `official`: the dataset's own split column; a dataset without any score needs none.
-    Rule `file`: a CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does not list
-    are unused.
+    be tested and go to train. Rule `sorted`: the same, with the groups in the order of their names in place of a
+    random one. Rule `official`: the dataset's own split column; a dataset without any score needs none. Rule `file`: a
+    CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does not list are unused.
 
     Raises:
         InputError: fewer than two groups, no official split, or a file that does not fit the dataset.
     """
     if split.rule == "official":
         if table.split is None and not np.isfinite(table.score).any():
-            return tuple("train" for _ in table.name)
+            return ("train",) * len(table)
         if table.split is None:
             raise InputError(f"{table.dataset}: has no official split (no split column); name another protocol.")
         stated = zip(table.split, table.name, strict=True)
@@ -82,7 +82,7 @@ def _random(table: Table, split: SplitFields, seed: int, classes: ClassFields | 
     if not scored:
         return tuple("train" for _ in units)
     own = table.dataset if split.by == "image" else group_family(table)
-    ranked = _ranked(scored, seed, "split", table.split_as or own)
+    ranked = scored if split.rule == "sorted" else _ranked(scored, seed, "split", table.split_as or own)
     if split.stratify:
         test = _stratified_test(ranked, table, float(split.train), classes)
         unused: set[str] = set()

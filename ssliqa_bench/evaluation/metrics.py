@@ -49,6 +49,17 @@ class Metric:
     always: bool = True
 
 
+def main_score(pred: FloatArray, scores: FloatArray) -> float | None:
+    """SRCC + PLCC, at most 2, by which the NTIRE challenges on perceptual image quality rank their entries.
+
+    PLCC of the predictions as they are: neither the challenge's report nor its entries mention a mapping.
+
+    Source: Gu et al., "NTIRE 2022 Challenge on Perceptual Image Quality Assessment", CVPR Workshops 2022.
+    """
+    rank, line = srcc(pred, scores), plcc(pred, scores)
+    return None if rank is None or line is None else rank + line
+
+
 METRICS: tuple[Metric, ...] = (
     Metric("srcc", srcc, higher_is_better=True),
     Metric("krcc", krcc, higher_is_better=True),
@@ -57,6 +68,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("rmse_mapped", rmse, higher_is_better=False, of="mapped"),
     Metric("mae_mapped", mae, higher_is_better=False, of="mapped", always=False),
     Metric("rmse_raw", rmse, higher_is_better=False, always=False),
+    Metric("main_score", main_score, higher_is_better=True, always=False),
     Metric("accuracy", accuracy, higher_is_better=True, of="classes", always=False),
     Metric("kappa_quadratic", kappa_quadratic, higher_is_better=True, of="classes", always=False),
     Metric("mae_argmax", mae_argmax, higher_is_better=False, of="classes", always=False),

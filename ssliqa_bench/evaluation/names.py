@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ssliqa_bench.errors import InputError, unknown_name
 
 ALWAYS = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
-FURTHER = ("mae_mapped", "rmse_raw")
+FURTHER = ("mae_mapped", "rmse_raw", "main_score")
 OF_CLASSES = (
     "accuracy",
     "kappa_quadratic",

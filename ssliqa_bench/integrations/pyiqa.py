@@ -6,14 +6,17 @@ import contextlib
 import functools
 import io
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 import pyiqa
 import torch
+from numpy.typing import NDArray
+from pyiqa.utils import download_util
 
-from ssliqa_bench.errors import InputError
+from ssliqa_bench.errors import InputError, unknown_name
+from ssliqa_bench.integrations.downloads import probed_downloads
 from ssliqa_bench.methods.base import Learner, Needs, Predictor
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.stages import Stage
@@ -23,31 +26,45 @@ _log = logging.getLogger("ssliqa_bench")
 
 
 class Metric(Learner):
-    """A no-reference metric that learns nothing here.
+    """A metric that learns nothing here: a no-reference one, or a full-reference one, which needs references.
 
     Parameter `metric` is its name in pyiqa, `weights_file` the file of its parameters, for a metric that has one.
+
+    Raises:
+        InputError: pyiqa has no metric of that name.
     """
 
     needs: ClassVar[Needs] = Needs(labels=False)
     predict_params: ClassVar[tuple[str, ...]] = ("metric",)
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        super().__init__(params)
+        if _needs_reference(str(self.params["metric"])):
+            self.needs = Needs(labels=False, references=True)  # type: ignore[misc]
+        self._made: tuple[torch.device, MetricPredictor] | None = None
 
     def stages(self) -> list[Stage]:
         """None."""
         return []
 
     def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:
-        """The metric itself, turned so that higher is better."""
-        return MetricPredictor(str(self.params["metric"]), device, self.params.get("weights_file"))
+        """The metric itself, turned so that higher is better; the same one when asked for again."""
+        if self._made is None or self._made[0] != device:
+            made = MetricPredictor(str(self.params["metric"]), device, self.params.get("weights_file"))
+            self._made = device, made
+        return self._made[1]
 
 
 class MetricPredictor:
     """Judges whole images one at a time: several metrics give another value inside a batch."""
 
     def __init__(self, name: str, device: torch.device, weights_file: str | None = None) -> None:
-        if name not in pyiqa.list_models(metric_mode="NR"):
-            raise InputError(f'Parameter metric: pyiqa has no no-reference metric "{name}". "pyiqa --list" shows all.')
-        with contextlib.redirect_stdout(io.StringIO()):  # pyiqa prints where it loads weights from
-            given = {} if weights_file is None else {"pretrained_model_path": weights_file}
+        self._compares = _needs_reference(name)
+        given = {} if weights_file is None else {"pretrained_model_path": weights_file}
+        with (
+            contextlib.redirect_stdout(io.StringIO()),  # pyiqa prints where it loads weights from
+            probed_downloads(f"pyiqa's metric {name}", download_util),
+        ):
             try:
                 self._metric: Any = pyiqa.create_metric(name, device=device, **given)
             except Exception as error:  # pyiqa reads what it is given and raises whatever that leads to
@@ -68,15 +85,40 @@ class MetricPredictor:
 
     @torch.no_grad()
     def predict(self, images: ImageSet) -> FloatArray:
-        """The metric's own value (n,), negated where lower is better; not mapped to any scale."""
+        """The metric's own value (n,), negated where lower is better; not mapped to any scale.
+
+        Args:
+            images: with their references for a full-reference metric.
+        """
+        references = images.references if self._compares else None
+        if self._compares and references is None:
+            raise InputError(f"Metric {self._made_with[0]} compares images with references; these come without.")
         values = np.empty(len(images))
         for k in range(len(images)):
-            pixels = torch.from_numpy(np.ascontiguousarray(images[k].transpose(2, 0, 1)))
+            pair = [images[k]] if references is None else [images[k], references[k]]
             try:
-                values[k] = float(self._metric(pixels[None].float().div(255.0).to(self._device)).item())
+                values[k] = float(self._metric(*map(self._tensor, pair)).item())
             except (ArithmeticError, IndexError, RuntimeError, ValueError) as error:
                 # Too small for its patches, or one colour all over: no value, which the caller names with the image.
                 height, width = images[k].shape[:2]
                 _log.warning("%s has no value for an image of %d×%d: %s", self._made_with[0], width, height, error)
                 values[k] = np.nan
         return self._sign * values
+
+    def _tensor(self, image: NDArray[np.uint8]) -> torch.Tensor:
+        pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+        return pixels[None].float().div(255.0).to(self._device)
+
+
+def _needs_reference(name: str) -> bool:
+    """Whether a metric compares an image with its reference.
+
+    Raises:
+        InputError: pyiqa has no metric of that name.
+    """
+    if name in pyiqa.list_models(metric_mode="FR"):
+        return True
+    known = pyiqa.list_models()
+    if name not in known:
+        raise unknown_name("metric of pyiqa", name, known, "pyiqa --list")
+    return False

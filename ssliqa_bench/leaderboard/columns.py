@@ -225,6 +225,7 @@ COLUMNS: tuple[Column, ...] = (
 # Metrics that a protocol may ask for; a board has those that a record of it holds.
 _EXTRA: tuple[Column, ...] = (
     Column("mae_mapped", "MAE mapped", "detail", _extra("mae_mapped"), best="low"),
+    Column("main_score", "SRCC + PLCC", "detail", _extra("main_score"), best="high"),
     Column("rmse_raw", "RMSE raw", "detail", _extra("rmse_raw"), best="low"),
     Column("accuracy", "Accuracy", "classes", _extra("accuracy"), best="high"),
     Column("kappa_quadratic", "Kappa", "classes", _extra("kappa_quadratic"), best="high"),

@@ -218,6 +218,10 @@ class _Merged:
                 if other is not None and (other == name or not self._exists("datasets", other)):
                     others = [known for known in registry.datasets if known != name]
                     self._report(("datasets", name, field), shown(other), one_of(other, others))
+            source = None if dataset_entry.made_from is None else dataset_entry.made_from.dataset
+            if source is not None and (source == name or not self._exists("datasets", source)):
+                others = [other for other in registry.datasets if other != name]
+                self._report(("datasets", name, "made_from", "dataset"), shown(source), one_of(source, others))
         self._check_group_chains(registry)
         for name, protocol in registry.protocols.items():
             named: list[tuple[KeyPath, str]] = [(("tests", i), test) for i, test in enumerate(protocol.tests)]

@@ -23,6 +23,7 @@ from ssliqa_bench.registry.schema import (
     MethodEntry,
     ProtocolEntry,
     WeightsFacts,
+    is_foreign_name,
 )
 
 if TYPE_CHECKING:
@@ -107,8 +108,21 @@ class Registry:
         return entry if root is entry else entry.model_copy(update={"groups_as": root.name})
 
     def method(self, name: str) -> MethodEntry:
-        """The method of that name or alias."""
-        return self._find("methods", self.methods, name)
+        """The method of that name or alias, or, for `PREFIX:NAME`, the one that the entry of the prefix stands for.
+
+        Raises:
+            InputError: there is none, or the name is a prefix alone.
+        """
+        prefix, colon, rest = name.partition(":")
+        stem = self.methods.get(self.aliases["methods"].get(prefix, prefix))
+        if stem is None or stem.prefix is None:
+            return self._find("methods", self.methods, name)
+        if not (colon and is_foreign_name(rest)):
+            raise InputError(f'Unknown method "{name}": {stem.name} stands for all methods {stem.name}:NAME, where '
+                             f'NAME is its {stem.prefix}. "ssliqa-bench show {stem.name}" tells about it.')
+        about = stem.about.model_copy(update={"title": f"{rest}, {stem.about.title}"})
+        params = {**stem.params, stem.prefix: rest}
+        return stem.model_copy(update={"name": f"{stem.name}:{rest}", "about": about, "params": params})
 
     def protocol(self, name: str) -> ProtocolEntry:
         """The protocol of that name or alias; dataset names in it are canonical."""
@@ -135,6 +149,10 @@ class Registry:
         pair = Pair.parse(text)
         return Pair(self.dataset(pair.labeled).name, pair.unlabeled and self.dataset(pair.unlabeled).name)
 
+    def with_references(self) -> tuple[str, ...]:
+        """The datasets that come with reference images."""
+        return tuple(name for name, entry in self.datasets.items() if entry.references)
+
     def _find(self, kind: str, entries: Mapping[str, _E], name: str) -> _E:
         entry = entries.get(self.aliases[kind].get(name, name))
         if entry is None:
@@ -158,19 +176,22 @@ class Registry:
             InputError: unknown method, recipe or parameter, or an override of another type.
         """
         entry = self.method(name)
-        chain = method_chain(self.methods, entry.name)
-        recipes = sorted({r for link in chain for r in self.methods[link].recipes} | {PLAIN_RECIPE})
+        methods = self._with(entry)
+        chain = method_chain(methods, entry.name)
+        recipes = sorted({r for link in chain for r in methods[link].recipes} | {PLAIN_RECIPE})
         taken = recipe or next((name for name in default_recipes if name in recipes), PLAIN_RECIPE)
         if taken not in recipes:
             raise unknown_name(f"recipe of {entry.name}", taken, recipes, f"ssliqa-bench show {entry.name}")
         params: dict[str, Any] = {}
         origins: dict[str, str] = {}
-        for step in parameter_steps(self.methods, entry.name, taken):
+        for step in parameter_steps(methods, entry.name, taken):
             params.update(copy.deepcopy(dict(step.values)))
             origins.update(dict.fromkeys(step.values, str(step)))
+        if entry.prefix in (overrides or {}):
+            raise InputError(f"--set {entry.prefix}: the name {entry.name} says it already; name another method.")
         changed = {k: _override(entry.name, params, k, v) for k, v in sorted((overrides or {}).items())}
         origins.update(dict.fromkeys(changed, "--set"))
-        links = [self.methods[link] for link in reversed(chain)]
+        links = [methods[link] for link in reversed(chain)]
         return ResolvedMethod(
             name=entry.name,
             about=entry.about,
@@ -188,8 +209,14 @@ class Registry:
 
     def recipes(self, name: str) -> list[str]:
         """Names of the recipes that a method or an ancestor of it has, root's first."""
-        chain = method_chain(self.methods, self.method(name).name)
-        return list(dict.fromkeys(recipe for link in chain for recipe in self.methods[link].recipes))
+        entry = self.method(name)
+        methods = self._with(entry)
+        chain = method_chain(methods, entry.name)
+        return list(dict.fromkeys(recipe for link in chain for recipe in methods[link].recipes))
+
+    def _with(self, entry: MethodEntry) -> Mapping[str, MethodEntry]:
+        """All methods, and this one where it is known by its prefix alone."""
+        return {**self.methods, entry.name: entry}
 
     def resolve_backbone(self, name: str) -> ResolvedBackbone:
         """Resolve "cnniqa", "timm:NAME", "torchvision:NAME" or the name of an entry that stands for one of these.

@@ -22,6 +22,8 @@ from pydantic_core import PydanticCustomError
 _CLASS_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 _PARAM = re.compile(r"^[a-z][a-z0-9_]*$")
+# What may stand after the colon of a prefix: names that another library gave, such as clipiqa+_vitL14_512.
+_FOREIGN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
 _ADDRESS = re.compile(r"^https?://[^\s/]+/\S+$")
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
@@ -33,6 +35,11 @@ PLAIN_RECIPE = "default"
 def is_name(text: str) -> bool:
     """Whether `text` can be the name of an entry (a colon would not survive in `A:B`, a comma not in --test)."""
     return bool(_NAME.match(text))
+
+
+def is_foreign_name(text: str) -> bool:
+    """Whether `text` can stand after the colon in `PREFIX:NAME` of a method."""
+    return bool(_FOREIGN.match(text))
 
 
 def _class_path(text: str) -> str:
@@ -184,11 +191,27 @@ class DownloadFacts(_Model):
         return self
 
 
+class MadeFrom(_Model):
+    """How the images of a dataset are made from the pristine ones of another: `data prepare` does it.
+
+    Attributes:
+        dataset: whose references are taken; those of its official validation and test parts are left alone.
+        distortions: `traditional`, four kinds of random strength, or `kadid`, the 25 kinds of KADID-10k at five levels.
+        per_reference: images of each reference.
+    """
+
+    dataset: Name
+    distortions: Literal["traditional", "kadid"] = "traditional"
+    per_reference: Annotated[StrictInt, Field(ge=1, le=125)] = 10
+    seed: Count = 0
+
+
 class DatasetEntry(_Entry):
     """A dataset: where its reader is, and the facts that turn its files into a table.
 
     Attributes:
         reader, generator: functions as "module:name"; a generator makes the files on first use.
+        made_from: its images are made from another dataset's references, into `folder`, without scores.
         folder: the dataset's folder below the data root, its name unless given; absolute in a user's file.
         other_folders: names that the official archive or another collection gives to that folder.
         options: keyword arguments for the reader.
@@ -217,6 +240,7 @@ class DatasetEntry(_Entry):
     reader: ClassPath = "ssliqa_bench.datasets.readers.table:read_csv"
     generator: ClassPath | None = None
     generator_version: Annotated[StrictInt, Field(ge=1)] = 1
+    made_from: MadeFrom | None = None
     folder: str
     other_folders: tuple[str, ...] = ()
     options: dict[str, Any] = {}
@@ -259,12 +283,20 @@ class DatasetEntry(_Entry):
         if filled.get("kind") == "unlabeled":
             filled.setdefault("scale", (0.0, 1.0))
             filled.setdefault("direction", "higher_is_better")
+        if filled.get("made_from") is not None:
+            filled.setdefault("options", {"unlabeled": True})
         filled.setdefault("folder", filled.get("name", ""))
         filled.setdefault("groups_as", filled.get("split_as"))
         # A wrong scale is reported once, not again as a wrong valid_range.
         filled.setdefault("valid_range", filled["scale"] if _is_range(filled.get("scale")) else (0.0, 1.0))
         filled.setdefault("recipe", "demo" if filled.get("kind") == "demo" else "paper")
         return filled
+
+    @model_validator(mode="after")
+    def _check_made(self) -> DatasetEntry:
+        if self.made_from is not None and (self.kind != "unlabeled" or self.generator is not None):
+            raise _wrong("it beside a generator or with scores", "kind: unlabeled, and no generator", "made_from")
+        return self
 
 
 class WeightsFacts(_Model):
@@ -284,6 +316,8 @@ class MethodEntry(_Entry):
 
     Attributes:
         class_path: `class` in YAML; inherited where absent.
+        prefix: the entry NAME stands for all methods `NAME:X` and is none itself; X is passed as this parameter.
+            Not inherited.
         like: a comparator names the method whose steps it keeps; not inherited.
         weights: the published file of parameters that a method without training comes with; inherited.
         unlabeled_role: "labeled" asks the runner to hand over B's unlabeled rows with their scores (the
@@ -294,6 +328,7 @@ class MethodEntry(_Entry):
 
     about: MethodAbout
     class_path: ClassPath | None = Field(None, alias="class")
+    prefix: str | None = None
     extends: Name | None = None
     like: Name | None = None
     weights: WeightsFacts | None = None
@@ -308,6 +343,8 @@ class MethodEntry(_Entry):
             raise _wrong(f'the reserved name "{PLAIN_RECIPE}"', "another name", "recipes", PLAIN_RECIPE)
         if self.class_path is None and self.extends is None:
             raise _wrong("neither class nor extends", 'class: "module:Name", or extends: a method')
+        if self.prefix is not None and self.prefix not in self.params:
+            raise _wrong(self.prefix, "the name of one of its params", "prefix")
         return self
 
 
@@ -315,12 +352,13 @@ class SplitFields(_Model):
     """How images go to train and test. A split depends on these, the dataset and the seed, on nothing else.
 
     `train` is the share of training groups (floor of train × n), or with `test` a count of them: what is left over is
-    unused. `by: image` ignores the groups. `stratify` keeps that share in every class of the protocol, else in every
-    class, or every tenth, of the scores. `within` takes only the images of one part of the dataset's own split; the
-    others are unused.
+    unused. `rule: random` draws the groups by the seed; `rule: sorted` takes them in the order of their names, the
+    first ones for training, so that the split is one published split and seeds differ in training alone. `by: image`
+    ignores the groups. `stratify` keeps that share in every class of the protocol, else in every class, or every
+    tenth, of the scores. `within` takes only the images of one part of the dataset's own split; the others are unused.
     """
 
-    rule: Literal["random", "official", "file"] = "random"
+    rule: Literal["random", "sorted", "official", "file"] = "random"
     train: Annotated[StrictInt | StrictFloat, Field(gt=0)] = 0.8
     test: Annotated[StrictInt, Field(ge=1)] | None = None
     by: Literal["group", "image"] = "group"

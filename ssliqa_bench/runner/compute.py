@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from ssliqa_bench.datasets.cache import Pixels, open_pixels
 from ssliqa_bench.datasets.fingerprint import fingerprint
@@ -65,7 +66,7 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
         LeakError: a further dataset holds an image that the run learned from.
     """
     prepare_process(plan.device, settings.threads)
-    learner = make_learner(plan)
+    learner = ready_learner(plan)
     store = ArtifactStore(settings.store)
     artifact = final_artifact(facts, store)
     sources, skipped = open_sources(plan, settings, learner)
@@ -126,6 +127,15 @@ def make_learner(plan: Plan) -> Learner:
     return learner
 
 
+def ready_learner(plan: Plan) -> Learner:
+    """The learner of a plan. One that nothing trains makes its model now, so that weights that are not on this machine
+    are missed before any image is read."""
+    learner = make_learner(plan)
+    if not learner.stages():
+        learner.predictor(None, torch.device(plan.device))
+    return learner
+
+
 def open_sources(plan: Plan, settings: Settings, learner: Learner) -> tuple[dict[str, Source], dict[str, int]]:
     """Tables, roles and pixels of a plan's datasets, with reference images where the learner needs them, and how many
     images of each dataset were skipped as unreadable."""
@@ -167,11 +177,11 @@ def _with_references(plan: Plan, source: Source, pixels: Pixels, settings: Setti
     found = references_of(source.table)
     missing = wanted if found is None else [row for row in wanted if found.row_of[row] < 0]
     if found is None or missing:
-        which = "states none" if len(missing) == len(wanted) else f"states none for {len(missing)} of its {len(wanted)}"
+        which = "its" if len(missing) == len(wanted) else f"{len(missing)} of its {len(wanted)}"
         raise InputError(
-            f'Method "{plan.method.name}" compares images with their pristine references; {name} {which} images that '
-            f'are used (first: {source.table.name[missing[0]]}). "ssliqa-bench list datasets" shows which datasets '
-            f"have references."
+            f'Method "{plan.method.name}" compares images with their pristine references; {name} states none for '
+            f"{which} images that are used (first: {source.table.name[missing[0]]}). Datasets with references: "
+            f"{', '.join(plan.with_references)}."
         )
     mark = fingerprint(found.table, settings.cache_root)
     pristine = _decoded(plan, found.table, mark, settings, f"{name}: decoding references")
@@ -187,7 +197,7 @@ def _with_references(plan: Plan, source: Source, pixels: Pixels, settings: Setti
 
 
 def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[str, Any]:
-    learner = make_learner(plan)
+    learner = ready_learner(plan)
     store = ArtifactStore(settings.store)
     _check_scores(plan)
     sources, skipped = open_sources(plan, settings, learner)

@@ -24,7 +24,13 @@ from ssliqa_bench.files import digest, finite_or_none
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind
-from ssliqa_bench.runner.weights import WeightsFile, file_param, resolve_method_weights, resolve_weights
+from ssliqa_bench.runner.weights import (
+    WeightsFile,
+    file_param,
+    given_weights,
+    resolve_method_weights,
+    resolve_weights,
+)
 from ssliqa_bench.store.code import code_hashes, imported_packages
 from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.provenance import library_versions
@@ -91,7 +97,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """One run, fully resolved."""
+    """One run, fully resolved; `with_references`: all datasets with reference images, for messages."""
 
     spec: RunSpec
     method: ResolvedMethod
@@ -106,6 +112,7 @@ class Plan:
     key: str
     search_folders: tuple[Path, ...] = field(default=())
     leaks: tuple[str, ...] = ()
+    with_references: tuple[str, ...] = ()
 
     @property
     def params(self) -> dict[str, Any]:
@@ -217,6 +224,7 @@ def make_plan(
         make_key(parts),
         registry.search_folders,
         leaks,
+        registry.with_references(),
     )
 
 
@@ -280,6 +288,8 @@ def _resolve(
         weights["method"] = resolve_method_weights(
             method.name, method.weights, method.params, settings.cache_root, download=settings.download
         )
+    elif not backbones and (given := given_weights(method.params, settings.cache_root)) is not None:
+        weights["method"] = given
     method = _canonical(method, backbones, weights)
     entries = registry.datasets_of(pair, protocol, tests)
     for name, entry in entries.items():
@@ -306,10 +316,9 @@ def _check_references(method: ResolvedMethod, tables: Mapping[str, Table], pair:
     """Both sides of a pair must have reference images where a method compares images with them."""
     for name in pair.datasets:
         if not any(tables[name].reference or ()):
-            known = ", ".join(own for own, entry in registry.datasets.items() if entry.references)
             raise InputError(
                 f'Method "{method.name}" compares images with their pristine references, and {name} states none. '
-                f"Datasets with references: {known}."
+                f"Datasets with references: {', '.join(registry.with_references())}."
             )
 
 

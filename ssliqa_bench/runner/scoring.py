@@ -20,7 +20,7 @@ from ssliqa_bench.runner.sets import TestSet
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.records import Predictions
-from ssliqa_bench.types import Artifact, Judgement
+from ssliqa_bench.types import Artifact, FloatArray, Judgement
 
 _FIRST = 3
 
@@ -78,6 +78,14 @@ class Scorer:
                 "precision": plan.precision,
             }
         )
+
+    def predict(self, model_key: str, artifact: Artifact | None) -> dict[str, FloatArray]:
+        """Predictions for every test set, in its order, found under their keys where they are stored; no metrics."""
+        model = self._learner.predictor(artifact, torch.device(self._plan.device))
+        return {
+            name: self._predictions(self._prediction_key(model_key, name, test), model, test).quality
+            for name, test in self._tests.items()
+        }
 
     def score(self, model_key: str, artifact: Artifact | None) -> Scored:
         """Predict, or find predictions under their keys, and evaluate them."""

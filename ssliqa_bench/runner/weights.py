@@ -130,7 +130,7 @@ def resolve_weights(
     if not params.get("pretrained"):
         return None
     option = file_param(param, params)
-    given = _given(params, cache_root, option)
+    given = given_weights(params, cache_root, option)
     return given or _found(published_weights(backbone, cache_root, option), cache_root, download)
 
 
@@ -140,7 +140,7 @@ def resolve_method_weights(
     """The parameter file of a metric, as `resolve_weights`."""
     file = facts.file or Path(urlparse(facts.source).path).name
     published = Published(f'method "{method}"', facts.source, str(torch_hub() / "pyiqa"), file, of_network=False)
-    given = _given(params, cache_root)
+    given = given_weights(params, cache_root)
     if given is not None and given.path is None and (path := published.local()) is not None:
         ours = WeightsFile(str(path), _sha256(path, cache_root))  # a record knows its file by the hash alone
         return ours if ours.sha256 == given.sha256 else given
@@ -180,7 +180,12 @@ def torch_hub() -> Path:
     return Path(home).expanduser() / "hub"
 
 
-def _given(params: Mapping[str, Any], cache_root: Path, option: str = "weights_file") -> WeightsFile | None:
+def given_weights(params: Mapping[str, Any], cache_root: Path, option: str = "weights_file") -> WeightsFile | None:
+    """The local weights file that a parameter names, "sha256:…" as a record states it; None where it names none.
+
+    Raises:
+        InputError: there is no such file, or it is none of weights.
+    """
     given = params.get(option)
     if given is None:
         return None

@@ -141,3 +141,13 @@ def test_a_users_file_with_problems(tmp_path: Path, capsys: pytest.CaptureFixtur
     file.write_text("methods:\n  mine: {extends: ssiqa, params: {k_1: 3}, lik: ssiqa}\n")
     assert main(["list", "methods", "--registry", str(file)]) == 2
     assert f'Error: {file}:2 methods.mine.lik: got an unknown key; expected "like"' in capsys.readouterr().err
+
+
+def test_a_method_by_its_prefix(capsys: pytest.CaptureFixture[str]) -> None:
+    (entry,) = document(capsys, "show", "pyiqa:lpips-vgg+")["entries"]
+    assert entry["entry"] == "method" and entry["name"] == "pyiqa:lpips-vgg+" and entry["prefix"] is None
+    assert entry["parameters"] == {"default": {"metric": "lpips-vgg+", "weights_file": None}}
+    assert output(capsys, "show", "pyiqa").startswith("pyiqa:NAME  (method)")
+    assert "pyiqa:NAME" in output(capsys, "list", "methods")
+    assert main(["show", "pyiqa:"]) == 2
+    assert "pyiqa stands for all methods pyiqa:NAME" in capsys.readouterr().err

@@ -125,3 +125,76 @@ def test_a_record_that_would_be_made_otherwise_today_gets_nothing_added(own_benc
 def test_wrong_words_for_test(finished: Bench, words: tuple[str, ...], message: str) -> None:
     code, out, err = finished("test", *(finished.key("ssiqa")[:8] if word == "KEY" else word for word in words))
     assert code == 2 and out == "" and re.search(message, err)
+
+
+def written(file: Path) -> dict[str, float]:
+    """The scores of a file by name; its lines must be sorted and have six decimals."""
+    rows = [line.split(",") for line in file.read_text().splitlines()]
+    assert [name for name, _ in rows] == sorted(name for name, _ in rows)
+    assert all(re.fullmatch(r"-?\d+\.\d{6}", score) for _, score in rows)
+    return {name: float(score) for name, score in rows}
+
+
+def unscored(bench: Bench) -> Path:
+    """A registry file in which the images of tiny-c stand without scores."""
+    folder = str(bench.data / "tiny-c")
+    entry = {
+        "kind": "unlabeled",
+        "reader": "ssliqa_bench.datasets.readers.folder:read_folder",
+        "folder": folder,
+    }
+    return bench.registry({"datasets": {"nameless": entry}})
+
+
+def test_predictions_are_written_in_the_units_of_a(finished: Bench, tmp_path: Path) -> None:
+    key, file = finished.key("supervised"), tmp_path / "scored.txt"
+    assert finished("test", key[:10], "--on", "tiny-c", "--write", str(file))[0] == 0
+    low, high = finished.plan()[0].entries["tiny-a"].scale
+    held = {image: value for (dataset, image), value in finished.predictions(key).items() if dataset == "tiny-c"}
+    found = written(file)
+    assert found.keys() == held.keys() and len(found) == 24
+    for name, value in held.items():
+        assert found[name] == pytest.approx(low + value * (high - low), abs=1e-6)
+
+
+def test_predictions_without_scores_are_written_and_nothing_is_evaluated(finished: Bench, tmp_path: Path) -> None:
+    key, file, own = finished.key("supervised"), tmp_path / "unscored.txt", str(unscored(finished))
+    records = finished.files("records")
+    code, out, err = finished("test", key[:10], "--on", "nameless", "--registry", own, "--write", str(file))
+    assert code == 0 and out == "" and "predictions, in the units of tiny-a" in err
+    assert finished.files("records") == records
+    scored = tmp_path / "scored.txt"
+    assert finished("test", key[:10], "--on", "tiny-c", "--write", str(scored))[0] == 0
+    by_file = {Path(name).name: value for name, value in written(file).items()}
+    assert {Path(name).name: value for name, value in written(scored).items()} == by_file
+
+
+def test_what_a_metric_says_is_written_as_it_is(finished: Bench, tmp_path: Path) -> None:
+    pytest.importorskip("pyiqa")
+    entry = finished.run("piqe", pair="tiny-a")
+    file = tmp_path / "piqe.txt"
+    assert finished("test", entry["key"][:10], "--on", "tiny-c", "--write", str(file))[0] == 0
+    held = {image: value for (dataset, image), value in finished.predictions(entry["key"]).items()
+            if dataset == "tiny-c"}  # fmt: skip
+    assert written(file) == pytest.approx(held, abs=1e-6)
+
+
+def test_images_that_were_learned_from_are_said(finished: Bench, tmp_path: Path) -> None:
+    own = str(unscored(finished))
+    key = finished.run("ssiqa-baseline", "--registry", own, pair="tiny-a:nameless")["key"]
+    file = str(tmp_path / "seen.txt")
+    code, _, err = finished("test", key[:10], "--on", "nameless", "--registry", own, "--write", file)
+    assert code == 0 and "24 of these images are among the unlabeled ones" in err
+
+
+@pytest.mark.parametrize(
+    ("on", "words", "said"),
+    [
+        ("nameless", [], "nameless has no scores to evaluate on; --write FILE"),
+        ("tiny-b,tiny-c", ["--write", "x.txt"], "--write: takes the predictions for one dataset; --on names 2"),
+    ],
+)
+def test_what_cannot_be_written(finished: Bench, on: str, words: list[str], said: str) -> None:
+    own = str(unscored(finished))
+    code, _, err = finished("test", finished.key("supervised")[:10], "--on", on, "--registry", own, *words)
+    assert code == 2 and said in err

@@ -63,3 +63,15 @@ def test_pipal_is_tested_on_the_published_validation_references(tables: dict[str
     counts = Counter(roles["pipal"])
     assert counts["test"] == 1000 and counts["labeled"] + counts["validation"] + counts["unused"] == 23200
     assert counts["validation"] == pytest.approx(2320, abs=116)
+
+
+def test_ntire2022_is_the_split_of_the_authors_code(tables: dict[str, Table]) -> None:
+    """180 and 20 references, cut in the order of their names between A0223 and A0224, whatever the seed."""
+    table = tables["pipal"]
+    parts = []
+    for seed in (0, 7):
+        roles = assign_roles(Pair("pipal"), {"pipal": table}, load_registry().protocol("ntire2022"), seed)["pipal"]
+        parts.append([{g for g, own in zip(table.group, roles, strict=True) if own == r} for r in ("labeled", "test")])
+    assert parts[0] == parts[1]
+    learned, tested = parts[0]
+    assert (len(learned), max(learned), len(tested), min(tested)) == (180, "A0223.bmp", 20, "A0224.bmp")

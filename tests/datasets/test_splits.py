@@ -121,6 +121,24 @@ def test_official_split() -> None:
         split_table(make_table("d", [0, 1], split=("train", "dev")), SplitFields(rule="official"), 0)
 
 
+@given(group_lists, seeds)
+def test_a_sorted_split_takes_the_first_groups_whatever_the_seed(groups: list[int], seed: int) -> None:
+    table = make_table("d", groups)
+    split = SplitFields(rule="sorted", train=0.5)
+    parts = split_table(table, split, seed)
+    assert parts == split_table(table, split, seed + 1)
+    by_part = {part: {g for g, p in zip(table.group, parts, strict=True) if p == part} for part in ("train", "test")}
+    assert max(by_part["train"]) < min(by_part["test"])
+    assert len(by_part["train"]) == max(len(set(groups)) // 2, 1)
+
+
+def test_a_dataset_without_scores_needs_no_official_split() -> None:
+    table = make_table("d", [1, 2, 3], [float("nan")] * 3)
+    assert split_table(table, SplitFields(rule="official"), 0) == ("train",) * 3
+    with pytest.raises(InputError, match="no official split"):
+        split_table(make_table("d", [1, 2, 3]), SplitFields(rule="official"), 0)
+
+
 def test_official_validation_of_the_unlabeled_side_is_unused() -> None:
     split = ("train", "validation", "test", "train")
     tables = {name: make_table(name, [0, 1, 2, 3], split=split) for name in "ab"}
@@ -474,7 +492,7 @@ def test_extra_unlabeled_images_without_scores() -> None:
     assert role_counts(roles["n"]) == {"unlabeled": 4, "unused": 5}
 
 
-def test_a_dataset_without_scores_needs_no_official_split() -> None:
+def test_an_unlabeled_side_without_scores_needs_no_official_split() -> None:
     tables = {"a": make_table("a", [0, 1, 2, 3], split=("train", "train", "val", "test")),
               "b": make_table("b", [0, 1], [float("nan")] * 2)}
     roles = assign_roles(Pair("a", "b"), tables, protocol(split={"rule": "official"}), 0)

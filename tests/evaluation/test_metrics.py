@@ -47,6 +47,15 @@ def test_further_metrics_stand_in_extra() -> None:
         evaluate(x, y, extra=("mae_maped",))
 
 
+def test_main_score_is_that_of_the_ntire_challenges() -> None:
+    x, y = _saturated()
+    found = evaluate(x, y, extra=("main_score",))
+    expected = scipy.stats.spearmanr(x, y).statistic + scipy.stats.pearsonr(x, y).statistic
+    assert found["extra"]["main_score"] == pytest.approx(expected) == pytest.approx(found["srcc"] + found["plcc_raw"])
+    assert evaluate(np.ones(9), np.arange(9.0), extra=("main_score",))["extra"]["main_score"] is None
+    assert evaluate(-x, y, extra=("main_score",))["extra"]["main_score"] < 0
+
+
 def test_the_table_holds_every_key_once() -> None:
     names = [metric.name for metric in METRICS]
     assert len(set(names)) == len(names)

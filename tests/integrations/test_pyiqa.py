@@ -99,10 +99,156 @@ def test_it_learns_nothing(integration: ModuleType) -> None:
     assert learner.predictor(None, CPU).n_parameters == 0
 
 
-@pytest.mark.parametrize("name", ["piqee", "ssim"])
-def test_only_no_reference_metrics_are_known(integration: ModuleType, name: str) -> None:
-    with pytest.raises(InputError, match=f'no no-reference metric "{name}"'):
+def test_a_metric_that_pyiqa_has_not_is_said_with_near_names(integration: ModuleType) -> None:
+    with pytest.raises(InputError, match=r'Unknown metric of pyiqa "piqee". Did you mean \'piqe\''):
+        integration.Metric({"metric": "piqee"})
+
+
+@pytest.fixture(scope="module")
+def pairs(images: ImageSet) -> ImageSet:
+    """The same images, each with the clean scene as its reference."""
+    source = Pictures()
+    return ImageSet(((source, row) for row in range(len(source.pictures))), ((source, 0) for _ in source.pictures))
+
+
+# Those of pyiqa's full-reference metrics that consist of formulae alone.
+WITHOUT_DOWNLOAD = [
+    "cw_ssim", "fsim", "gmsd", "mad", "ms_ssim", "nlpd", "psnr", "psnry", "ssim", "ssimc", "vif", "vsi",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WITHOUT_DOWNLOAD)
+def test_full_reference_metrics_are_pyiqas_own_on_the_pair(
+    integration: ModuleType, pairs: ImageSet, name: str
+) -> None:
+    import pyiqa
+
+    size = 192 if name == "ms_ssim" else None  # its five scales need more than the small scene has
+
+    def large(pixels: np.ndarray) -> np.ndarray:
+        return pixels if size is None else np.asarray(Image.fromarray(pixels).resize((size, size)))
+
+    pictures = predict.Pictures([large(pairs[k]) for k in (0, 2, 4, 6)])  # clean, blurred, noisy, noisier
+    both = ImageSet(((pictures, k) for k in range(4)), ((pictures, 0) for _ in range(4)))
+    predicted = integration.Metric({"metric": name}).predictor(None, CPU).predict(both)
+    metric = pyiqa.create_metric(name, device="cpu")
+    sign = -1 if metric.lower_better else 1
+    reference = torch.tensor(both[0], dtype=torch.float32).permute(2, 0, 1)[None] / 255
+    for k in range(len(both)):
+        tensor = torch.tensor(both[k], dtype=torch.float32).permute(2, 0, 1)[None] / 255
+        assert predicted[k] == pytest.approx(sign * float(metric(tensor, reference)), rel=1e-5, abs=1e-6)
+    assert predicted[0] > predicted[1:].max() and predicted[2] > predicted[3]
+
+
+@pytest.mark.slow
+def test_the_list_of_metrics_without_download_is_whole(integration: ModuleType) -> None:
+    import pyiqa
+    from pyiqa.utils import download_util
+
+    from ssliqa_bench.integrations import downloads
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(downloads, "probe", _no_network)
+        found = []
+        for name in pyiqa.list_models(metric_mode="FR"):
+            try:
+                with downloads.probed_downloads(name, download_util):
+                    pyiqa.create_metric(name, device="cpu")
+                found.append(name)
+            except InputError:
+                pass
+    assert set(WITHOUT_DOWNLOAD) <= set(found)
+
+
+def _no_network(address: str) -> None:
+    raise OSError("no network in this test")
+
+
+@pytest.mark.parametrize(
+    ("name", "address"),
+    [
+        ("lpips", r"https://download\.pytorch\.org/models/alexnet.*put it at .*hub/checkpoints/alexnet"),
+        ("pieapp", r"https://huggingface\.co/chaofengc/\S+ cannot be fetched .*put it at .*hub/pyiqa/PieAPP"),
+        ("topiq_fr", r"https://huggingface\.co cannot be fetched"),
+        ("clipiqa", r"https://openaipublic\.azureedge\.net/\S+ cannot be fetched"),
+    ],
+)
+def test_weights_that_are_not_here_are_said_at_once(
+    integration: ModuleType, name: str, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    import urllib.request
+
+    from huggingface_hub import constants
+    from pyiqa.utils import download_util
+
+    from ssliqa_bench.integrations import downloads
+
+    asked = []
+    monkeypatch.setattr(downloads, "probe", lambda address: asked.append(address) or _no_network(address))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(download_util, "DEFAULT_CACHE_DIR", str(tmp_path / "torch" / "hub" / "pyiqa"))
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    before = torch.hub.download_url_to_file, urllib.request.urlopen, constants.is_offline_mode
+    with pytest.raises(InputError, match=address):
         integration.Metric({"metric": name}).predictor(None, CPU)
+    assert len(asked) == 1  # one probe, no retries
+    assert before == (torch.hub.download_url_to_file, urllib.request.urlopen, constants.is_offline_mode)
+    assert "Retrying" not in capfd.readouterr().err
+
+
+def test_full_reference_metrics_need_references(integration: ModuleType, images: ImageSet) -> None:
+    assert integration.Metric({"metric": "ssim"}).needs.references is True
+    assert not integration.Metric({"metric": "piqe"}).needs.references
+    with pytest.raises(InputError, match="ssim compares images with references"):
+        integration.Metric({"metric": "ssim"}).predictor(None, CPU).predict(images)
+
+
+def test_pairs_in_several_processes(
+    integration: ModuleType, pairs: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(predict, "_WORTHWHILE", 0.0)
+    monkeypatch.setattr(predict, "_SHARE", 2)
+    model = integration.Metric({"metric": "psnr"}).predictor(None, CPU)
+    alone = predict.predict_set(model, pairs).quality
+    np.testing.assert_array_equal(predict.predict_set(model, pairs, processes=2).quality, alone)
+
+
+def test_a_run_by_the_name_of_a_metric(tmp_path: Path) -> None:
+    """`pyiqa:psnr` on the demo set: its references are found, keyed and compared with."""
+    pytest.importorskip("pyiqa")
+    from ssliqa_bench.datasets.decode import decode
+
+    settings = Settings.from_environment(store=tmp_path / "runs", device="cpu", quiet=True)
+    plan = make_plan(RunSpec("pyiqa:psnr", Pair("demo-syn")), load_registry(), settings)
+    facts = run(plan, settings).facts
+    assert facts["cell"]["method"] == "pyiqa:psnr" and facts["method"]["trained_on"] == "unknown"
+    assert facts["key_parts"]["rows"]["demo-syn"]["references"]
+    held = read_predictions(record_folder(settings.store, facts["key"])).of("demo-syn")
+    ours = dict(zip(held.image, held.prediction, strict=True))
+    table = plan.tables["demo-syn"]
+    for row in [row for row, role in enumerate(plan.roles["demo-syn"]) if role == "test"][::30]:
+        error = decode(table.path[row]).astype(float) - decode(table.reference[row]).astype(float)
+        psnr = 10 * np.log10(255**2 / np.mean(error**2))
+        assert ours[table.name[row]] == pytest.approx(psnr, abs=1e-3)
+
+
+def test_a_dataset_without_references_is_told_with_those_that_have_some(tmp_path: Path) -> None:
+    pytest.importorskip("pyiqa")
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for k in range(6):
+        Image.fromarray(np.full((64, 64, 3), 40 * k, dtype=np.uint8)).save(folder / f"{k}.png")
+    (folder / "labels.csv").write_text("image,score\n" + "".join(f"{k}.png,{k}\n" for k in range(6)))
+    (tmp_path / "own.yaml").write_text(
+        "datasets:\n  mine:\n    about: {title: M}\n    kind: authentic\n    folder: mine\n"
+        "    options: {images: mine}\n    scale: [0, 5]\n    direction: higher_is_better\n"
+    )
+    settings = Settings.from_environment(store=tmp_path / "runs", device="cpu", quiet=True)
+    plan = make_plan(RunSpec("pyiqa:psnr", Pair("mine")), load_registry([tmp_path / "own.yaml"]), settings)
+    with pytest.raises(InputError, match="mine states none for its images.*with references: demo-syn, demo-wild, "):
+        run(plan, settings)
 
 
 def test_nothing_is_printed(integration: ModuleType, images: ImageSet, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,7 +48,9 @@ def numeric() -> list[tuple[str, str]]:
     """Every number among the parameters of the packaged learners that train."""
     registry = load_registry()
     found = []
-    for name in registry.methods:
+    for name, entry in registry.methods.items():
+        if entry.prefix is not None:
+            continue
         resolved = registry.resolve_method(name)
         if "supervised" in resolved.chain:
             found += [(name, key) for key, value in resolved.params.items() if type(value) in (int, float)]

@@ -236,3 +236,58 @@ def test_no_such_module(tmp_path: Path) -> None:
         assert locate_module(module, [tmp_path]) is None
         with pytest.raises(InputError, match=f'"{module}:X": no module {module} in the import path, '):
             load_object(f"{module}:X", [tmp_path])
+
+
+PREFIXED = """
+methods:
+  shelf:
+    about: {title: of the shelf}
+    class: pkg.mod:Shelf
+    prefix: metric
+    references: where known
+    params: {metric: null, weights_file: null}
+    recipes:
+      check: {weights_file: small}
+  chosen:
+    extends: shelf
+    params: {metric: one}
+"""
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Registry:
+    file = tmp_path / "shelf.yaml"
+    file.write_text(PREFIXED)
+    return load_registry([file])
+
+
+@pytest.mark.parametrize("name", ["psnr", "lpips-vgg+", "clipiqa+_vitL14_512"])
+def test_methods_by_prefix(shelf: Registry, name: str) -> None:
+    method = shelf.resolve_method(f"shelf:{name}")
+    assert method.name == f"shelf:{name}" and method.chain == (f"shelf:{name}",)
+    assert method.params == {"metric": name, "weights_file": None} and method.references == "where known"
+    assert method.about.title == f"{name}, of the shelf"
+    assert shelf.recipes(f"shelf:{name}") == ["check"]
+    assert shelf.resolve_method(f"shelf:{name}", "check").params["weights_file"] == "small"
+    assert f"shelf:{name}" not in shelf.methods
+
+
+def test_a_method_may_extend_a_prefix(shelf: Registry) -> None:
+    method = shelf.resolve_method("chosen")
+    assert method.params["metric"] == "one" and method.chain == ("shelf", "chosen")
+
+
+@pytest.mark.parametrize("name", ["shelf", "shelf:", "shelf:a:b", "shelf:a/b", "shelf:a,b", "shelf:.."])
+def test_a_prefix_alone_is_no_method(shelf: Registry, name: str) -> None:
+    with pytest.raises(InputError, match="shelf stands for all methods shelf:NAME, where NAME is its metric"):
+        shelf.resolve_method(name)
+
+
+def test_what_the_name_says_is_not_set_again(shelf: Registry) -> None:
+    with pytest.raises(InputError, match="--set metric: the name shelf:psnr says it already"):
+        shelf.resolve_method("shelf:psnr", overrides={"metric": "ssim"})
+
+
+def test_an_unknown_prefix_is_an_unknown_method(shelf: Registry) -> None:
+    with pytest.raises(InputError, match='Unknown method "shelv:psnr"'):
+        shelf.resolve_method("shelv:psnr")

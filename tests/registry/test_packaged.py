@@ -14,7 +14,8 @@ from ssliqa_bench.registry.schema import KINDS
 from ssliqa_bench.registry.suite import load_suite, packaged_suites
 
 REGISTRY = load_registry()
-METHODS = list(REGISTRY.methods)
+# What stands for all methods PREFIX:NAME is none itself.
+METHODS = [name for name, entry in REGISTRY.methods.items() if entry.prefix is None]
 RECIPES = [(name, recipe) for name in METHODS for recipe in REGISTRY.recipes(name) or ["default"]]
 CLASS_PATHS = sorted(
     {m.class_path for m in REGISTRY.methods.values() if m.class_path}

@@ -6,6 +6,7 @@ import math
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from ssliqa_bench.datasets.distort.kind import Pixels8
 
@@ -68,3 +69,12 @@ def colour_block(image: Pixels8, blocks: float, rng: np.random.Generator) -> Pix
 def _side(image: Pixels8, side: int) -> int:
     """The side of a patch: a quarter of the short side where the picture is small, at least one pixel."""
     return min(side, max(1, min(image.shape[:2]) // 4))
+
+
+def down_and_up(image: Pixels8, factor: float, rng: np.random.Generator) -> Pixels8:
+    """Made smaller by a factor and enlarged to its own size again, both by bicubic interpolation (Pillow's, which
+    averages where it makes smaller)."""
+    height, width = image.shape[:2]
+    small = (max(round(width / factor), 1), max(round(height / factor), 1))
+    reduced = Image.fromarray(image).resize(small, Image.Resampling.BICUBIC)
+    return np.array(reduced.resize((width, height), Image.Resampling.BICUBIC))

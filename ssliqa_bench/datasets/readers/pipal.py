@@ -1,8 +1,8 @@
-"""PIPAL: the training part, and the NTIRE 2021 validation set as its test part where it is there.
+"""PIPAL: the training part, and the NTIRE 2021 validation set as its test part where it is there; the challenge's test
+pairs, whose scores nobody outside has.
 
 Source: Gu et al., "PIPAL: a Large-Scale Image Quality Assessment Dataset for Perceptual Image Restoration", ECCV
-2020. Names are AREFERENCE_TYPE_INDEX.bmp; the index counts the images of a type and is no level. Other parts of the
-challenges are published without scores and are not read.
+2020. Names are AREFERENCE_TYPE_INDEX.bmp; the index counts the images of a type and is no level.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.base import RawTable
-from ssliqa_bench.datasets.readers.layout import Images, meta_info, read_meta_info
+from ssliqa_bench.datasets.readers.layout import Images, first_folder, meta_info, read_meta_info
 from ssliqa_bench.datasets.readers.rows import Rows, read_rows
 from ssliqa_bench.errors import DataError
 
@@ -31,6 +31,9 @@ _TEST_LABELS = ("Val_Label", "Valid_Label", "validation/Val_Label", "validation/
                 "validation/pipal21_val.txt")  # fmt: skip
 _TEST_IMAGES = ("Val_Dist", "Val_Dis", "Valid_Dist", "Valid_Dis", "validation/Dis", "validation/Dist", "Dist_Imgs")
 _TEST_REFERENCES = ("Val_Ref", "Valid_Ref", "validation/Ref")
+_CHALLENGE_IMAGES = ("NTIRE2022_FR_Testing_Dis", "testing/Dis", "test/Dis", "Test_Dis", "Dis")
+_CHALLENGE_REFERENCES = ("NTIRE2022_FR_Testing_Ref", "testing/Ref", "test/Ref", "Test_Ref", "Ref")
+_PARTS = ("scored", "challenge")
 # The types of the training part are 00 to 06; validation and test images have this one.
 _CHALLENGE = "10"
 
@@ -40,12 +43,40 @@ def read_pipal(folder: Path, options: Mapping[str, Any]) -> RawTable:
 
     Args:
         folder: `PIPAL`, with `Train_Label`, `Train_Ref` and the distorted images; the validation set is found in
-            `Val_Label` (or `pipal21_val.txt`), `Val_Dist` and `Val_Ref`, or below `validation`.
-        options: none.
+            `Val_Label` (or `pipal21_val.txt`), `Val_Dist` and `Val_Ref`, or below `validation`; the challenge's test
+            pairs in `NTIRE2022_FR_Testing_Dis` and `NTIRE2022_FR_Testing_Ref`, or `Dis` and `Ref`, perhaps below
+            `testing`.
+        options: `part`: `scored` (default), or `challenge`, the test pairs, without scores.
 
     Raises:
         DataError: a file or folder is missing, or scores are not the Elo scores.
     """
+    part = str(options.get("part", _PARTS[0]))
+    if part not in _PARTS:
+        raise DataError(f'Reader read_pipal: option part is "{part}"; expected one of {", ".join(_PARTS)}.')
+    return _challenge(folder) if part == "challenge" else _scored(folder)
+
+
+def _challenge(folder: Path) -> RawTable:
+    """The test pairs: every image of their folder is one, there is no list."""
+    place = first_folder(folder, _CHALLENGE_IMAGES)
+    images = Images(place, flat=True)
+    references = Images(first_folder(folder, _CHALLENGE_REFERENCES, "folder of references"), flat=True)
+    names = sorted(name for name in images.names if name.lower().endswith(".bmp"))
+    codes = [_codes(name, f"{place}") for name in names]
+    return RawTable(
+        name=tuple(names),
+        path=tuple(images.path(name) for name in names),
+        score=np.full(len(names), np.nan),
+        source=str(place),
+        # One that is missing is told as such by who checks the table.
+        reference=tuple(references.path(f"{reference}.bmp") for reference, _ in codes),
+        group=tuple(f"{reference}.bmp" for reference, _ in codes),
+        distortion=tuple(kind for _, kind in codes),
+    )
+
+
+def _scored(folder: Path) -> RawTable:
     train_images = _images(folder, _TRAIN_IMAGES)
     test_images = _images(folder, _TEST_IMAGES)
     references = _images(folder, (*_TRAIN_REFERENCES, *_TEST_REFERENCES))
@@ -65,7 +96,7 @@ def read_pipal(folder: Path, options: Mapping[str, Any]) -> RawTable:
     tables = [*train, *test]
     names = tuple(Path(name).name for rows in tables for name in rows.column("image"))
     places = [(rows, row) for rows in tables for row in range(len(rows.cells))]
-    codes = [_codes(rows, row, name) for (rows, row), name in zip(places, names, strict=True)]
+    codes = [_codes(name, f"{rows.source}:{rows.lines[row]}") for (rows, row), name in zip(places, names, strict=True)]
     score = np.concatenate([rows.numbers("score") for rows in tables]) if tables else np.empty(0)
     if score.size and score.max() <= 1:
         raise DataError(f"{source}: scores reach {score.max():g}, so they were scaled to 0 to 1; expected the Elo "
@@ -119,9 +150,10 @@ def _renamed(rows: Rows, column: Mapping[str, str]) -> Rows:
     return Rows(rows.source, tuple(ours.get(name, name) for name in rows.header), rows.lines, rows.cells)
 
 
-def _codes(rows: Rows, row: int, name: str) -> tuple[str, str]:
+def _codes(name: str, where: str) -> tuple[str, str]:
+    """Reference and type of an image."""
     found = _NAME.fullmatch(name)
     if found is None:
-        raise DataError(f'{rows.source}:{rows.lines[row]}: image name is "{name}"; expected a name as '
-                        f"A0001_00_00.bmp: reference, type and index.")
+        raise DataError(f'{where}: image name is "{name}"; expected a name as A0001_00_00.bmp: reference, type and '
+                        f"index.")
     return found.group(1).upper(), found.group(2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,9 +90,35 @@ def _pyiqa(root: Path) -> Miniature:
     return changed(made, labels=(write_meta_info(root, "PIPAL", "ref_name,dist_name,mos,official_split", rows),))
 
 
+def _challenge(root: Path, images: str, references: str) -> Miniature:
+    """The challenge's test pairs, without scores, beside the training part."""
+    home = _lists(_write(root, lambda r: f"Distortion_{r + 1}"), "Train_Label").folder
+    rows = [(pristine, f"{pristine}_10_{k:02d}.bmp") for pristine in ("A0007", "A0011") for k in range(4)]
+    for k, (_, name) in enumerate(rows):
+        write_image(home / images / name, 3450 + k, (44, 44), k / 8)
+    for k, pristine in enumerate(("A0007", "A0011")):
+        write_image(home / references / f"{pristine}.bmp", 3480 + k, (44, 44), 1)
+    names = tuple(name for _, name in rows)
+    facts = {
+        "group": tuple(f"{pristine}.bmp" for pristine, _ in rows),
+        "reference": tuple(str(home / references / f"{pristine}.bmp") for pristine, _ in rows),
+        "distortion": ("10",) * len(rows),
+        "split": None,
+        "level": None,
+        "rating_std": None,
+    }
+    found = {name: home / images / name for name in names}
+    counts = {"images": len(rows), "groups": 2, "references": 2}
+    scores = dict.fromkeys(names, math.nan)
+    return Miniature("pipal-ntire2022", root, home, (), names, found, scores, facts, counts)
+
+
 LAYOUTS: dict[str, Make] = {
     "official": _official,
     "with the validation set": _with_validation,
     "nested": _nested,
     "pyiqa": _pyiqa,
+    "challenge": lambda root: _challenge(root, "NTIRE2022_FR_Testing_Dis", "NTIRE2022_FR_Testing_Ref"),
+    "challenge, nested": lambda root: _challenge(root, "testing/Dis", "testing/Ref"),
+    "challenge, short": lambda root: _challenge(root, "Dis", "Ref"),
 }

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssliqa_bench.datasets.readers.pipal import read_pipal
+from ssliqa_bench.errors import DataError
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
 from tests.datasets.miniatures import Miniature
 from tests.datasets.miniatures.pipal import LAYOUTS
@@ -97,6 +99,19 @@ def test_no_lists_at_all(made: Miniature) -> None:
     (made.folder / "Train_Label").rename(made.folder / "Labels")
     said = refusal(made)
     assert "looked for Train_Label, training/Train_Label" in said and "meta_info_PIPALDataset.csv" in said
+
+
+def test_the_challenges_pairs_have_no_scores(tmp_path: Path) -> None:
+    made = LAYOUTS["challenge"](tmp_path / "data")
+    found = read(made)
+    assert np.isnan(found.score).all() and set(found.distortion or ()) == {"10"}
+    next(iter((made.folder / "NTIRE2022_FR_Testing_Ref").iterdir())).unlink()
+    assert "4 of 8 reference images have no file" in refusal(made)
+
+
+def test_a_part_that_is_none() -> None:
+    with pytest.raises(DataError, match='part is "valid"; expected one of scored, challenge'):
+        read_pipal(Path("PIPAL"), {"part": "valid"})
 
 
 @needs_annotations
