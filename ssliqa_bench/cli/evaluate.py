@@ -16,8 +16,8 @@ _ABOUT_STATUS = {
     "none": "nothing was fitted",
 }
 _ABOUT_METRIC = (
-    "A further metric: mae_mapped, rmse_raw or main_score; where both columns hold classes (0 the worst, 1, 2, …) also accuracy, "
-    "kappa_quadratic, mae_argmax, mae_macro, mae_3, mae_4 or mae_34. May be given several times."
+    "A further metric: mae_mapped, rmse_raw or main_score; where both columns hold classes (0 the worst, 1, 2, …) also "
+    "accuracy, kappa_quadratic, mae_argmax, mae_macro, mae_3, mae_4 or mae_34. May be given several times."
 )
 
 
