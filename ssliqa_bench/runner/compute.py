@@ -217,6 +217,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
             "total": round(time.perf_counter() - started, 3),
         },
         "steps": sum(s.steps for s in stages),
+        "model_steps": sum(s.steps for s in models),
         "n_parameters": final.n_parameters,
         "peak_memory_bytes": _peak_memory(plan, stages),
         "device": plan.device,
