@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
+from torch import nn
+
 from ssliqa_bench.methods.base import Needs
-from ssliqa_bench.methods.noisy_student.pseudo_labels import student_labels_stage, teacher_stages
+from ssliqa_bench.methods.full_reference.base import FullReferenceLearner
+from ssliqa_bench.methods.full_reference.networks import make_model
+from ssliqa_bench.methods.noisy_student.pseudo_labels import (
+    LEARNED_TEACHERS,
+    student_labels_stage,
+    teacher_stages,
+)
 from ssliqa_bench.methods.noisy_student.student import Student
 from ssliqa_bench.methods.noisy_student.training import STUDENT_PARAMS, run_student
 from ssliqa_bench.training.stages import Stage
@@ -16,6 +25,7 @@ class NoisyStudent(Student):
     anew for the next one."""
 
     needs: ClassVar[Needs] = Needs(unlabeled=True, references="training")
+    least: ClassVar[Mapping[str, float]] = {**Student.least, **FullReferenceLearner.least}
 
     def stages(self) -> list[Stage]:
         """Those of the teachers, `pseudo-labels`, `student`; each further round adds a pair of the last two."""
@@ -34,3 +44,8 @@ class NoisyStudent(Student):
                 )
             )
         return stages
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The student, and the teachers that are trained, frozen extractors included."""
+        teachers = [name for name in self.params["teachers"] if name in LEARNED_TEACHERS]
+        return {**super().networks(), **{name: make_model(name, self.params) for name in teachers}}
