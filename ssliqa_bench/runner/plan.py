@@ -23,7 +23,7 @@ from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMet
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind
 from ssliqa_bench.runner.weights import WeightsFile, file_param, resolve_method_weights, resolve_weights
-from ssliqa_bench.store.code import code_hashes, imported_packages
+from ssliqa_bench.store.code import PACKAGE, code_hashes, imported_packages
 from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.provenance import library_versions
 from ssliqa_bench.types import Pair, Role, RunSpec, Table
@@ -125,6 +125,11 @@ class Plan:
         classes that its parameters name, or some of them, and the shared reading of pixels."""
         named = {**{name: backbone.class_path for name, backbone in self.backbones.items()}, **_classes(self.method)}
         return (*(path for name, path in named.items() if params is None or name in params), *_SHARED_CODE)
+
+    @property
+    def own_classes(self) -> tuple[str, ...]:
+        """Class paths outside this package that parameters name."""
+        return tuple(path for path in _classes(self.method).values() if not path.startswith(f"{PACKAGE}."))
 
     def locate(self, module: str) -> Path | None:
         """The source file of a module outside this package, looked for beside users' registry files first."""

@@ -32,8 +32,8 @@ class LabelScale:
             std = float(np.std(scores, ddof=1)) if np.ptp(scores) else 0.0
         if not (np.isfinite(std) and std > 0 and np.isfinite(mean)):
             raise InputError(
-                f"The {len(scores)} labels have mean {mean:g} and standard deviation {std:g}, by which scores cannot be "
-                f"standardised. Label two images or more, of different quality, or say --set label_mean=… and "
+                f"The {len(scores)} labels have mean {mean:g} and standard deviation {std:g}, by which scores cannot "
+                f"be standardised. Label two images or more, of different quality, or say --set label_mean=… and "
                 f"--set label_std=… on the [0, 1] scale."
             )
         return cls(mean, float(std))

@@ -119,8 +119,8 @@ def _finite(values: FloatArray, teacher: str, side: str) -> FloatArray:
     wrong = int((~np.isfinite(values)).sum())
     if wrong:
         raise RunError(
-            f'pseudo-labels: teacher "{teacher}" gives no finite value for {wrong} of {len(values)} {side} images. Look '
-            f"at images that are tiny or of one colour all over and take them out of the dataset, or choose other "
+            f'pseudo-labels: teacher "{teacher}" gives no finite value for {wrong} of {len(values)} {side} images. '
+            f"Look at images that are tiny or of one colour all over and take them out of the dataset, or choose other "
             f"teachers with --set teachers=[…]."
         )
     return values

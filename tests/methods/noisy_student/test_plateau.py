@@ -79,7 +79,8 @@ def test_weights_and_buffers_of_the_best_epoch_are_kept(values: list[float], bes
     assert {p for p in trainee.parameters() if p.requires_grad} == set(trainee.network.parameters())
     for stop in range(1, len(values)):
         resumed = trained(values, state=trained(values, stop).state_dict())
-        assert all(torch.equal(a, b) for a, b in zip(resumed.state_dict().values(), trainee.state_dict().values(), strict=True))
+        states = zip(resumed.state_dict().values(), trainee.state_dict().values(), strict=True)
+        assert all(torch.equal(one, other) for one, other in states)
 
 
 def test_without_a_validation_part_the_network_is_final_and_the_rate_constant() -> None:

@@ -96,7 +96,7 @@ def test_a_metric_is_brought_to_the_scale_of_the_scores(made: ModuleType, learne
 
 
 def test_the_map_pools_neighbours_that_fall_and_is_constant_beyond_them() -> None:
-    """Pool adjacent violators, by hand: 0.5 and 0.3 become 0.4, as do 0.9 and 0.7 become 0.8; straight lines between."""
+    """Pool adjacent violators, by hand: 0.5 and 0.3 become 0.4, 0.9 and 0.7 become 0.8; straight lines between."""
     values, scores = np.array([1.0, 2.0, 3.0, 5.0, 6.0]), np.array([0.1, 0.5, 0.3, 0.9, 0.7])
     asked = np.array([0.0, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.5, 9.0])
     expected = [0.1, 0.1, 0.25, 0.4, 0.4, 0.4, 0.6, 0.8, 0.8]
@@ -151,9 +151,6 @@ def test_in_a_further_round_the_student_labels_by_the_image_alone(made: ModuleTy
         assert found[crops].shape == (5,) and np.isfinite(found[crops]).all()
     assert not np.array_equal(found[1], found[3])
     broken = Artifact({**artifact.tensors, "model.model.head.bias": np.array([np.nan], dtype=np.float32)})
+    images = made.image_set(made.noise(5))
     with pytest.raises(RunError, match='teacher "student" gives no finite value for 5 of 5'):
-        run_student_labels(
-            made.context(
-                stage.name, unlabeled=made.image_set(made.noise(5)), inputs={"student": broken}, params={**read},
-            )  # fmt: skip
-        )
+        run_student_labels(made.context(stage.name, unlabeled=images, inputs={"student": broken}, params=read))

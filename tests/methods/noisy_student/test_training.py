@@ -15,9 +15,9 @@ from ssliqa_bench.methods.noisy_student import training
 from ssliqa_bench.methods.noisy_student.network import StudentPredictor, centre_crops, make_model, stored_network
 from ssliqa_bench.methods.noisy_student.plateau import Judged
 from ssliqa_bench.methods.noisy_student.training import PSEUDO_LABELS, judged, run_student
+from ssliqa_bench.training import views
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.standardised import LabelScale
-from ssliqa_bench.training import views
 from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact
 
@@ -90,7 +90,7 @@ def test_pseudo_labels_are_mixed_with_labels_and_standardised_by_those(
     for rows, targets in drawn:
         np.testing.assert_allclose(targets, scale.standardise(scores[rows]), rtol=1e-5, atol=1e-6)
     for k in range(0, 24, 3):
-        assert sorted(sum((rows for rows, _ in drawn[k : k + 3]), [])) == list(range(12))
+        assert sorted(row for rows, _ in drawn[k : k + 3] for row in rows) == list(range(12))
     mixed = [sum(row < 6 for row in rows) for rows, _ in drawn]
     assert len(set(mixed)) > 1 and sum(mixed) == 48  # uniform order, no share of a batch
 
@@ -218,7 +218,8 @@ def test_inference_takes_the_centre_or_the_mean_of_fixed_random_crops(made: Modu
     mean, std = artifact.tensors["model.scale"]
     with torch.no_grad():
         expected = network(centres).double().numpy() * std + mean
-        several = network(views.test_crops(images, range(5), View(13, 4))).double().reshape(5, 4).mean(1).numpy() * std + mean
+        crops = views.test_crops(images, range(5), View(13, 4))
+        several = network(crops).double().reshape(5, 4).mean(1).numpy() * std + mean
     np.testing.assert_allclose(StudentPredictor(network, 13, 1, CPU).predict(images), expected, atol=1e-6)
     np.testing.assert_allclose(StudentPredictor(network, 13, 4, CPU).predict(images), several, atol=1e-6)
     assert np.abs(several - expected).max() > 1e-4
