@@ -180,7 +180,12 @@ def test_code_holds_the_classes_that_parameters_name(bench: Bench) -> None:
     """Those of all parameters for a run; for a stage, of the parameters that it reads."""
     named_class = {"metric_class": "ssliqa_bench.integrations.pyiqa:Metric"}
     entries = {
-        name: {"about": {"title": "T", "description": "D"}, "extends": "supervised", "params": params}
+        name: {
+            "about": {"title": "T", "description": "D"},
+            "extends": "supervised",
+            "class": "ssliqa_bench.methods.supervised:Supervised",
+            "params": params,
+        }
         for name, params in (("plain", {}), ("named", named_class))
     }
     registry = bench.registry({"methods": entries})
