@@ -42,6 +42,14 @@ ENTRIES = {
     "iqa-conformer-vgg19": {**SHARED, "feedforward": 512, "extractor_backbone": "maps-vgg19", "grid": 24},
 }
 
+# Parameters that learn, and all of them, as docs/methods/conformer.md states them.
+COUNTS = {
+    "iqa-conformer": (1_159_169, 2_831_841),
+    "iqa-transformer": (1_045_889, 2_718_561),
+    "iqa-conformer-convnext": (1_016_705, 13_364_705),
+    "iqa-conformer-vgg19": (1_110_913, 21_135_297),
+}
+
 
 def test_all_of_the_family_are_listed_here() -> None:
     classes = {name: load_object(REGISTRY.resolve_method(name).class_path) for name in ENTRIES}
@@ -69,6 +77,9 @@ def test_every_recipe_gives_the_grid(name: str, recipe: str) -> None:
     side = params["fr_crop"]
     with torch.no_grad():
         assert model(*torch.rand(2, 1, 3, side, side)).shape == (1,)
-    if recipe != "paper":  # nothing to download
+    if recipe == "paper":
+        sizes = [(p.numel(), p.requires_grad) for p in model.parameters()]
+        assert COUNTS[name] == (sum(n for n, learns in sizes if learns), sum(n for n, _ in sizes))
+    else:  # nothing to download
         assert method.params["extractor_backbone"] == "maps-filterbank"
         assert REGISTRY.resolve_backbone("maps-filterbank").weights_of is None
