@@ -26,7 +26,7 @@ def test_image_and_reference_share_every_draw(pairs: Pairs) -> None:
     reference, distorted = draw_pairs(same, range(6), PairView(16, 180), 7, "views", 0)
     assert reference.shape == (6, 3, 16, 16) and reference.dtype == torch.float32
     assert torch.equal(reference, distorted)
-    assert 0 <= float(reference.min()) and float(reference.max()) <= 1
+    assert float(reference.min()) >= 0 and float(reference.max()) <= 1
 
 
 def test_draws_depend_on_the_image_and_the_purpose_alone(pairs: Pairs) -> None:

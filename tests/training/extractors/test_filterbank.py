@@ -28,7 +28,9 @@ def plain(crop: np.ndarray, cell: int, scales: int) -> np.ndarray:
     for scale in range(scales):
         for colour in colours if scale else colours[:1]:
             for kernel in filters:
-                found.append(np.log(1 + cells(np.abs(ndimage.correlate(colour, kernel, mode="nearest")), cell >> scale)))
+                found.append(
+                    np.log(1 + cells(np.abs(ndimage.correlate(colour, kernel, mode="nearest")), cell >> scale))
+                )
         colours = [cells(colour, 2) for colour in colours]
     return np.stack(found)
 

@@ -137,5 +137,7 @@ def test_it_computes_in_float32_under_mixed_precision() -> None:
 
 
 def test_an_unknown_place_is_said() -> None:
-    with pytest.raises(InputError, match=r"timm:test_convnext.* has no module stages\.9 .*: stem\.0, stem\.1, stages\.0"):
+    with pytest.raises(
+        InputError, match=r"timm:test_convnext.* has no module stages\.9 .*: stem\.0, stem\.1, stages\.0"
+    ):
         TimmMaps("test_convnext", ["stages.0", "stages.9"])
