@@ -152,8 +152,9 @@ def name_seeds(seeds: Iterable[int]) -> str:
 def _unlike_runs(run: Facts, reference: Row, seed: int, dataset: str) -> str | None:
     """Why two runs of one seed cannot be subtracted."""
     other = reference.runs[seed]
-    if run.get("steps") != other.get("steps"):
-        return f"{run.get('steps')} steps against {other.get('steps')} of {_code(reference.method)}"
+    steps = [_model_steps(record) for record in (run, other)]
+    if steps[0] != steps[1]:
+        return f"{steps[0]} steps against {steps[1]} of {_code(reference.method)}"
     if run["datasets"][dataset].get("fingerprint") != other["datasets"][dataset].get("fingerprint"):
         return f"the files of {dataset} have changed between the runs"
     sizes = [record["metrics"][dataset]["n"] for record in (run, other)]
@@ -162,6 +163,11 @@ def _unlike_runs(run: Facts, reference: Row, seed: int, dataset: str) -> str | N
     if run.get("evaluation_version") != other.get("evaluation_version"):
         return "evaluated by different versions"
     return None
+
+
+def _model_steps(run: Facts) -> Any:
+    """Steps of the models on record: those of a teacher that does nothing but give labels are no part of them."""
+    return run.get("model_steps", run.get("steps"))
 
 
 def _unlike_parts(run: Facts, other: Facts) -> list[str]:

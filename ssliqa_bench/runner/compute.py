@@ -99,8 +99,9 @@ def make_learner(plan: Plan) -> Learner:
     Raises:
         InputError: the class is no learner, or the pair does not give what it needs.
     """
-    for backbone in plan.backbones.values():
-        load_object(backbone.class_path, plan.search_folders)
+    # Classes that lie beside a registry file are found here, later by their name alone.
+    for path in (*(backbone.class_path for backbone in plan.backbones.values()), *plan.own_classes):
+        load_object(path, plan.search_folders)
     made = load_object(plan.method.class_path, plan.search_folders)
     if inspect.isabstract(made):
         lacks = ", ".join(sorted(made.__abstractmethods__))
@@ -230,6 +231,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
             "total": round(time.perf_counter() - started, 3),
         },
         "steps": sum(s.steps for s in stages),
+        "model_steps": sum(s.steps for s in models),
         "n_parameters": final.n_parameters,
         "peak_memory_bytes": _peak_memory(plan, stages),
         "device": plan.device,

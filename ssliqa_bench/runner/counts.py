@@ -25,6 +25,6 @@ def parameter_counts(name: str, recipe: str, registry: Registry) -> dict[str, in
     try:
         with torch.device("meta"):
             networks = learner.networks()
-    except NotImplementedError:  # a network that looks at its values while it is made
+    except RuntimeError:  # a network that looks at its values, or at its device, while it is made
         networks = learner.networks()
     return {part: sum(p.numel() for p in network.parameters()) for part, network in networks.items()}

@@ -7,7 +7,7 @@ answered from the store by the key alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from ssliqa_bench.runner.weights import (
     resolve_method_weights,
     resolve_weights,
 )
-from ssliqa_bench.store.code import code_hashes, imported_packages
+from ssliqa_bench.store.code import PACKAGE, code_hashes, imported_packages
 from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.provenance import library_versions
 from ssliqa_bench.types import Pair, Role, RunSpec, Table
@@ -134,26 +134,32 @@ class Plan:
         """float32, or bfloat16 autocast on CUDA."""
         return str(self.key_parts["precision"])
 
+    def code_modules(self, params: Collection[str] | None = None) -> tuple[str, ...]:
+        """Modules whose code a model of this run depends on, apart from those of its stages: of the backbones and
+        classes that its parameters name, or some of them, and the shared reading of pixels."""
+        named = {**{name: backbone.class_path for name, backbone in self.backbones.items()}, **_classes(self.method)}
+        return (*(path for name, path in named.items() if params is None or name in params), *_SHARED_CODE)
+
     @property
-    def code_modules(self) -> tuple[str, ...]:
-        """Modules whose code a model of this run depends on, apart from those of its stages."""
-        return (*(backbone.class_path for backbone in self.backbones.values()), *_SHARED_CODE)
+    def own_classes(self) -> tuple[str, ...]:
+        """Class paths outside this package that parameters name."""
+        return tuple(path for path in _classes(self.method).values() if not path.startswith(f"{PACKAGE}."))
 
     def locate(self, module: str) -> Path | None:
         """The source file of a module outside this package, looked for beside users' registry files first."""
         return locate_module(module, self.search_folders)
 
-    def code(self, *modules: str) -> dict[str, str]:
-        """Hashes of the code behind some modules, this run's backbones and the shared reading of pixels."""
-        return code_hashes((*modules, *self.code_modules), self.locate)
+    def code(self, *modules: str, params: Collection[str] | None = None) -> dict[str, str]:
+        """Hashes of the code behind some modules and `code_modules`."""
+        return code_hashes((*modules, *self.code_modules(params)), self.locate)
 
     def prediction_code(self, *modules: str) -> dict[str, str]:
         """As `code`, with the code that asks a model for predictions."""
         return self.code(*modules, *_PREDICT_CODE)
 
-    def versions(self, *modules: str) -> dict[str, str]:
-        """Versions of the libraries that the code behind some modules imports."""
-        return library_versions(imported_packages((*modules, *self.code_modules), self.locate))
+    def versions(self, *modules: str, params: Collection[str] | None = None) -> dict[str, str]:
+        """Versions of the libraries that the code behind some modules and `code_modules` imports."""
+        return library_versions(imported_packages((*modules, *self.code_modules(params)), self.locate))
 
 
 def make_plan(
@@ -177,7 +183,8 @@ def make_plan(
         leaks = tolerated(lambda: check_files(tables, roles, files), settings)
     marks = {name: known[name].fingerprint for name in tables}
     device = device_kind(settings.device)
-    modules = (method.class_path, *(b.class_path for b in backbones.values()), *_SHARED_CODE, *_PREDICT_CODE)
+    named = (*(b.class_path for b in backbones.values()), *_classes(method).values())
+    modules = (method.class_path, *named, *_SHARED_CODE, *_PREDICT_CODE)
 
     def locate(module: str) -> Path | None:
         return locate_module(module, registry.search_folders)
@@ -250,6 +257,11 @@ def learner_params(method: ResolvedMethod, backbones: Mapping[str, ResolvedBackb
         for name, backbone in backbones.items()
     }
     return {**method.params, **resolved}
+
+
+def _classes(method: ResolvedMethod) -> dict[str, str]:
+    """Class paths `module:Class` that parameters name, by parameter: those whose name ends in `_class`."""
+    return {name: str(value) for name, value in method.params.items() if name.endswith("_class") and value is not None}
 
 
 def cell_of(spec: RunSpec) -> dict[str, Any]:

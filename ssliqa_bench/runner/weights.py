@@ -46,6 +46,7 @@ class Published:
         folder: where its library looks for it on this machine; "" for the cache of the Hugging Face hub.
         file: its name there.
         option: the parameter that names a local file instead, for messages.
+        switch: the parameter that asks for random weights where it is false, for messages.
         of_network: of a network that could also start from random weights.
     """
 
@@ -54,6 +55,7 @@ class Published:
     folder: str
     file: str
     option: str = "weights_file"
+    switch: str = "pretrained"
     of_network: bool = True
 
     @property
@@ -93,7 +95,7 @@ class Published:
             return path
         except Exception as error:  # every library of the network raises its own kinds
             place = f"at: {Path(self.folder) / self.file}, or " if self.folder else ""
-            random = " For random initial weights, say so: --set pretrained=false." if self.of_network else ""
+            random = f" For random initial weights, say so: --set {self.switch}=false." if self.of_network else ""
             raise InputError(
                 f"Pretrained weights of {self.what} are not on this machine, and {self.address} cannot be fetched "
                 f"({error}). Fetch that file elsewhere and put it {place}anywhere and name it with --set "
@@ -104,8 +106,17 @@ class Published:
 def file_param(param: str, params: Mapping[str, Any]) -> str:
     """The parameter that names a local weights file for the backbone of a parameter: `teacher_weights_file` for
     `teacher_backbone` where a method has it, else `weights_file`."""
-    own = param.removesuffix("backbone") + "weights_file"
-    return own if own in params else "weights_file"
+    return _own_param(param, params, "weights_file")
+
+
+def pretrained_param(param: str, params: Mapping[str, Any]) -> str:
+    """The parameter that says whether the backbone of a parameter starts from published weights, as `file_param`."""
+    return _own_param(param, params, "pretrained")
+
+
+def _own_param(param: str, params: Mapping[str, Any], option: str) -> str:
+    own = param.removesuffix("backbone") + option
+    return own if own in params else option
 
 
 def resolve_weights(
@@ -121,17 +132,17 @@ def resolve_weights(
     Args:
         params: of the method; `pretrained` false means random values, `weights_file` names a local file to be
             taken instead of the published ones ("sha256:…" as a record states it: known by its hash alone).
-        param: which of them names the backbone; its weights file goes by `file_param`.
+        param: which of them names the backbone; its two options go by `pretrained_param` and `file_param`.
         download: whether a file that is not on this machine is fetched.
 
     Raises:
         InputError: the file is missing; the message names it, its address and where to put it.
     """
-    if not params.get("pretrained"):
+    switch, option = pretrained_param(param, params), file_param(param, params)
+    if not params.get(switch):
         return None
-    option = file_param(param, params)
     given = given_weights(params, cache_root, option)
-    return given or _found(published_weights(backbone, cache_root, option), cache_root, download)
+    return given or _found(published_weights(backbone, cache_root, option, switch), cache_root, download)
 
 
 def resolve_method_weights(
@@ -147,31 +158,34 @@ def resolve_method_weights(
     return given or _found(published, cache_root, download)
 
 
-def published_weights(backbone: ResolvedBackbone, cache_root: Path, option: str = "weights_file") -> Published:
+def published_weights(
+    backbone: ResolvedBackbone, cache_root: Path, option: str = "weights_file", switch: str = "pretrained"
+) -> Published:
     """Where the weights of a backbone are published: as its registry entry says, else as its library does.
 
     Args:
-        option: the parameter by which a local file could be named instead, for messages.
+        option, switch: the parameters by which a local file could be named instead, and random weights asked for, for
+            messages.
 
     Raises:
         InputError: nowhere.
     """
     what = f"backbone {backbone.weights_of or backbone.name}"
     if backbone.weights is not None:
-        return _from_facts(what, backbone.weights, option)
+        return replace(_from_facts(what, backbone.weights, option), switch=switch)
     library, _, model = (backbone.weights_of or backbone.name).partition(":")
     if library not in _LIBRARIES:
         raise InputError(
-            f'Backbone "{backbone.name}" has no published weights: use --set pretrained=false for random '
+            f'Backbone "{backbone.name}" has no published weights: use --set {switch}=false for random '
             f"initial weights, or --set {option}=FILE."
         )
     kept = cache_root / "weights" / f"{digest(backbone.weights_of or backbone.name)[:32]}.json"
     try:
-        return replace(Published(**read_sealed(kept, kind=_KIND)), option=option)
+        return replace(Published(**read_sealed(kept, kind=_KIND)), option=option, switch=switch)
     except (FileNotFoundError, CorruptFileError, TypeError):
         found = _LIBRARIES[library](what, model, option)
         write_sealed(kept, asdict(found), kind=_KIND)
-        return found
+        return replace(found, switch=switch)
 
 
 def torch_hub() -> Path:

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssliqa_bench.errors import InputError
 from ssliqa_bench.runner.plan import Plan, Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.types import FloatArray, derive_seed
+from ssliqa_bench.types import Artifact, FloatArray, derive_seed
+
+if TYPE_CHECKING:
+    from ssliqa_bench.training.stages import Stage, StageContext
 
 
 def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> dict[str, dict[str, Any]]:
-    """What SS-IQA would reach with other pseudo-labels: "true" scores of the unlabeled images, or "shuffled" ones.
+    """What a learner with pseudo-labels would reach with others: "true" scores of the unlabeled images, or "shuffled"
+    ones; of several rounds these are the first one's.
 
-    Θ_0 is shared with the ordinary run through the store; no record is written. A test's question about the
-    learner, not a method: it looks behind the firewall.
+    Stages that do not depend on pseudo-labels are shared with the ordinary run through the store; no record is
+    written. A test's question about the learner, not a method: it looks behind the firewall.
 
     Returns:
         Metrics by dataset, as in a record.
+
+    Raises:
+        InputError: the learner makes no pseudo-labels that could be replaced.
     """
     from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
     from ssliqa_bench.runner.devices import prepare_process
@@ -28,7 +37,12 @@ def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> d
     from ssliqa_bench.runner.stages import StageRunner
 
     prepare_process(plan.device, settings.threads)
-    sources, _ = open_sources(plan, settings, make_learner(plan))
+    learner = make_learner(plan)
+    stages = _told_stages(learner.stages(), labels)
+    if not any("told" in stage.settings for stage in stages):
+        raise InputError(f'Method "{plan.method.name}" makes no pseudo-labels that others could be put in place of.')
+    learner.stages = lambda: stages  # type: ignore[method-assign]
+    sources, _ = open_sources(plan, settings, learner)
     rows = [
         (s.pixels.hashes[row], float(s.table.score01[row])) for s in sources.values() for row in s.rows("unlabeled")
     ]
@@ -36,33 +50,44 @@ def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> d
     if labels == "shuffled":
         rng = np.random.Generator(np.random.Philox(key=derive_seed("shuffled pseudo-labels", plan.spec.seed)))
         scores = list(rng.permutation(scores))
-    learner = _told_learner(plan, labels, np.array(scores))
+    _TOLD[labels] = np.array(scores)
     sets = make_sets(plan, learner, sources)
     store = ArtifactStore(settings.store)
     reporter = ConsoleReporter(f"{plan.spec} ({labels} pseudo-labels)", quiet=settings.quiet)
-    stages = StageRunner(plan, learner, sets, store, reporter, use_store=True).run()
-    return Scorer(plan, learner, store, sets.tests, use_store=True).score(stages[-1].key, stages[-1].load()).metrics
+    done = StageRunner(plan, learner, sets, store, reporter, use_store=True).run()
+    return Scorer(plan, learner, store, sets.tests, use_store=True).score(done[-1].key, done[-1].load()).metrics
 
 
 _TOLD: dict[str, FloatArray] = {}
 
 
-def _told_learner(plan: Plan, labels: str, scores: FloatArray) -> Any:
-    from ssliqa_bench.methods.ssiqa import SSIQA
+def _told_stages(stages: Sequence[Stage], labels: str) -> list[Stage]:
+    """The stages with those that make pseudo-labels told others, without teachers that nobody asks any more."""
+    from ssliqa_bench.methods.noisy_student.pseudo_labels import run_pseudo_labels
+    from ssliqa_bench.methods.ssiqa import run_phase
 
-    _TOLD[labels] = scores
-    learner = SSIQA(plan.params)
-    stages = [
-        stage
-        if stage.name == "initial"
-        else replace(stage, run=_run_told_phase, settings={**stage.settings, "told": labels})
-        for stage in learner.stages()
-    ]
-    learner.stages = lambda: stages  # type: ignore[method-assign]
-    return learner
+    told: list[Stage] = []
+    for stage in stages:
+        settings = {**stage.settings, "told": labels}
+        if stage.run is run_phase:
+            told.append(replace(stage, run=_run_told_phase, settings=settings))
+        elif stage.run is run_pseudo_labels:
+            told.append(
+                replace(stage, run=_leave_told, settings=settings, sets=("unlabeled",), inputs=(), params=())
+            )
+        else:
+            told.append(stage)
+    asked = {name for stage in told for name in stage.inputs}
+    return [stage for stage in told if stage.predicts or stage.name in asked]
 
 
-def _run_told_phase(context: Any) -> Any:
+def _run_told_phase(context: StageContext) -> Artifact:
     from ssliqa_bench.methods.ssiqa import run_phase
 
     return run_phase(context, lambda stage, block, view: _TOLD[str(stage.settings["told"])][block])
+
+
+def _leave_told(context: StageContext) -> Artifact:
+    from ssliqa_bench.methods.noisy_student.training import PSEUDO_LABELS
+
+    return Artifact({PSEUDO_LABELS: _TOLD[str(context.settings["told"])]})

@@ -123,6 +123,16 @@ def test_a_gain_is_refused_with_its_reason(made: ModuleType, changes: dict[str, 
     assert len(paired.notes) == 1 and said in paired.notes[0]
 
 
+def test_steps_of_a_teacher_are_no_steps_of_the_model(made: ModuleType) -> None:
+    taught = made.record("ssiqa", steps=2000, model_steps=921)
+    section = section_of([taught, made.record("supervised-long")])
+    assert paired_gain(row_of(section, "ssiqa"), section.rows, WILD, "comparator").stat.value == 0.0
+    taught["model_steps"] = 920
+    section = section_of([taught, made.record("supervised-long")])
+    (note,) = paired_gain(row_of(section, "ssiqa"), section.rows, WILD, "comparator").notes
+    assert "920 steps against 921 of `supervised-long`" in note
+
+
 def test_no_gain_across_budgets(made: ModuleType) -> None:
     (board,) = collect([made.record("ssiqa", budget=0.1), made.record("supervised-long")])
     for section in board.sections:

@@ -153,7 +153,12 @@ def test_comparators() -> None:
         "ssliqa-small-oracle": "ssliqa-small",
         "supervised-levels": "fixmatch",
         "oracle-levels": "fixmatch",
+        "bns-supervised": "noisy-student",
+        "bns-supervised-vgg19": "noisy-student-vgg19",
+        "bns-supervised-resnet50": "noisy-student-resnet50",
+        "bns-supervised-ta": "noisy-student-ta",
+        "bns-oracle": "noisy-student",
     }
     roles = {name: REGISTRY.resolve_method(name).unlabeled_role for name in METHODS}
     told = [name for name, role in roles.items() if role == "labeled"]
-    assert set(told) == {"oracle", "ssliqa-oracle", "ssliqa-small-oracle", "oracle-levels"}
+    assert set(told) == {"oracle", "ssliqa-oracle", "ssliqa-small-oracle", "oracle-levels", "bns-oracle"}

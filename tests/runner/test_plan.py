@@ -198,3 +198,27 @@ def test_settings_come_from_the_environment_where_nothing_is_given(monkeypatch: 
     assert Settings.from_environment().cache_root == Path("/own")
     with pytest.raises(InputError, match="--keep"):
         Settings.from_environment(keep="everything")
+
+
+def test_code_holds_the_classes_that_parameters_name(bench: Bench) -> None:
+    """Those of all parameters for a run; for a stage, of the parameters that it reads."""
+    named_class = {"metric_class": "ssliqa_bench.integrations.pyiqa:Metric"}
+    entries = {
+        name: {
+            "about": {"title": "T", "description": "D"},
+            "extends": "supervised",
+            "class": "ssliqa_bench.methods.supervised:Supervised",
+            "params": params,
+        }
+        for name, params in (("plain", {}), ("named", named_class))
+    }
+    registry = bench.registry({"methods": entries})
+    plain, named = (bench.plan(name, registry=registry)[0] for name in entries)
+    more = {"ssliqa_bench/integrations/pyiqa.py"}
+    assert more <= set(named.key_parts["code"]) and more.isdisjoint(plain.key_parts["code"])
+    assert "pyiqa" in named.key_parts["versions"] and "pyiqa" not in plain.key_parts["versions"]
+    module = "ssliqa_bench.methods.supervised"
+    assert more <= set(named.code(module)) and more <= set(named.code(module, params=("metric_class",)))
+    assert named.code(module, params=("backbone",)) == plain.code(module) == plain.code(module, params=("backbone",))
+    cnniqa = "ssliqa_bench/training/backbones/cnniqa.py"
+    assert cnniqa in plain.code(module) and cnniqa not in plain.code(module, params=("lr",))

@@ -180,6 +180,16 @@ def test_each_backbone_of_a_method_may_have_a_file_of_its_own(tmp_path: Path) ->
     assert resolve_weights(backbone, shared, tmp_path, "other_backbone") is not None
 
 
+def test_a_backbone_with_a_switch_of_its_own_follows_that(tmp_path: Path) -> None:
+    backbone = load_registry().resolve_backbone("cnniqa")
+    params = {"pretrained": False, "extractor_pretrained": True, "extractor_weights_file": None}
+    assert resolve_weights(backbone, params, tmp_path, "backbone") is None
+    with pytest.raises(InputError, match="--set extractor_pretrained=false .*--set extractor_weights_file=FILE"):
+        resolve_weights(backbone, params, tmp_path, "extractor_backbone")
+    other = {"pretrained": True, "extractor_pretrained": False}
+    assert resolve_weights(backbone, other, tmp_path, "extractor_backbone") is None
+
+
 def test_tres_starts_from_the_weights_of_its_resnet(resolve: Resolve, offline: list[tuple[str, int]]) -> None:
     with pytest.raises(InputError, match=r"torchvision:resnet50 are not on this machine.*resnet50-\w+\.pth"):
         resolve("tres", pretrained=True)

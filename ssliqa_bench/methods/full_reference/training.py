@@ -1,0 +1,208 @@
+"""Training of both full-reference networks: squared error, constant rate, average of the last epochs, batch norm.
+
+Source: as `blocks`.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.methods.full_reference.networks import (
+    NETWORK_PARAMS,
+    NETWORKS,
+    FullReferenceModel,
+    make_model,
+)
+from ssliqa_bench.methods.full_reference.views import PairView, draw_pairs
+from ssliqa_bench.training.checkpoint import module_tensors
+from ssliqa_bench.training.images import LabeledSet
+from ssliqa_bench.training.loop import Plan, Schedule, drawn_rows, split_batches, train
+from ssliqa_bench.training.stages import Stage, StageContext
+from ssliqa_bench.types import Artifact, derive_seed
+
+BATCH_NORM = ("momentum", "reset")
+_TRAINING_PARAMS = (
+    *NETWORK_PARAMS, "fr_crop", "fr_rotation", "fr_batch_size", "fr_epochs", "fr_lr", "fr_average_epochs",
+    "fr_batch_norm", "label_mean", "label_std",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """Crops of references and images (n, 3, c, c) in [0, 1], and standardised scores (n,)."""
+
+    reference: torch.Tensor
+    distorted: torch.Tensor
+    target: torch.Tensor
+
+
+class Trainee(nn.Module):
+    """What a checkpoint holds: the model in training, and the mean of its weights after each of the last epochs.
+
+    Args:
+        epochs: of training; average: the last so many of them go into the mean.
+    """
+
+    def __init__(self, model: FullReferenceModel, epochs: int, average: int, steps_per_epoch: int) -> None:
+        super().__init__()
+        self.model = model
+        self.mean = copy.deepcopy(model.network).requires_grad_(False)
+        self._first, self._steps_per_epoch = epochs - average, steps_per_epoch
+        self.steps: torch.Tensor
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Count an optimiser step, and take the weights into the mean where an epoch of those ends."""
+        self.steps += 1
+        epoch, left = divmod(int(self.steps), self._steps_per_epoch)
+        if left == 0 and epoch > self._first:
+            add_to_mean(self.mean, self.model.network, epoch - self._first)
+
+
+@torch.no_grad()
+def add_to_mean(mean: nn.Module, network: nn.Module, count: int) -> None:
+    """Move the parameters of a mean of count − 1 networks to that of count; buffers are those of the last network."""
+    for old, new in zip(mean.parameters(), network.parameters(), strict=True):
+        old.copy_(new if count == 1 else old + (new - old) / count)
+    for old, new in zip(mean.buffers(), network.buffers(), strict=True):
+        old.copy_(new)
+
+
+@torch.no_grad()
+def refresh_batch_norm(model: FullReferenceModel, batches: Iterable[PairBatch], how: str) -> None:
+    """One pass over training pairs, without gradients, for the statistics of the batch norms of averaged weights.
+
+    Args:
+        how: momentum, the statistics go on from where they are, dropout active, as the paper's code does; reset, they
+            become the plain mean over all batches, without dropout. A network without batch norm is left alone.
+    """
+    norms = [module for module in model.network.modules() if isinstance(module, nn.BatchNorm2d)]
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    model.train(how == "momentum")
+    for norm in norms:
+        norm.train()
+        if how == "reset":
+            norm.reset_running_stats()
+            norm.momentum = None
+    for batch in batches:
+        model(batch.reference, batch.distorted)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+    model.eval()
+
+
+def label_scale(labeled: LabeledSet, mean: float | None, std: float | None) -> tuple[float, float]:
+    """Mean and deviation that standardise the scores: as given, else those of the labeled set (divisor n − 1).
+
+    Raises:
+        InputError: the scores, or the deviation given, leave nothing to learn.
+    """
+    mean = float(labeled.score01.mean()) if mean is None else float(mean)
+    std = float(labeled.score01.std(ddof=1)) if std is None else float(std)
+    if not std > 0:
+        raise InputError(
+            f"The deviation of the labeled scores is {std:g}; expected a positive one. Give more labels (--budget), or "
+            f"label_std with --set."
+        )
+    return mean, std
+
+
+def full_reference_stage(name: str, run: Callable[[StageContext], Artifact]) -> Stage:
+    """The stage that trains a network; its name is the network's."""
+    params = (*_TRAINING_PARAMS, NETWORKS[name].hidden_param)
+    return Stage(name, run, sets=("labeled",), params=params, references=True)
+
+
+def train_on_pairs(context: StageContext, name: str) -> Artifact:
+    """Train a network, "conformer" or "transformer", on the labeled images and their references.
+
+    Raises:
+        InputError: a parameter that does not fit the others, the images or the extractor.
+    """
+    labeled, p = context.labeled, context.params
+    assert labeled is not None  # declared by the stage
+    size, epochs, average = int(p["fr_batch_size"]), int(p["fr_epochs"]), int(p["fr_average_epochs"])
+    if len(labeled) < size:
+        raise InputError(
+            f"{len(labeled)} labeled images are fewer than one batch (fr_batch_size {size}). Lower it with "
+            f"--set fr_batch_size=…, or raise --budget."
+        )
+    if average > epochs:
+        raise InputError(f"Parameter fr_average_epochs: got {average}; expected no more than fr_epochs, {epochs}.")
+    if p["fr_batch_norm"] not in BATCH_NORM:
+        raise InputError(f'Parameter fr_batch_norm: got "{p["fr_batch_norm"]}"; expected {" or ".join(BATCH_NORM)}.')
+    model = _build(context, name, labeled)
+    steps = len(labeled) // size
+    trainee = Trainee(model, epochs, average, steps).to(context.device)
+
+    def loss(batch: PairBatch) -> dict[str, torch.Tensor]:
+        return {"loss": functional.mse_loss(model(batch.reference, batch.distorted), batch.target)}
+
+    facts = train(
+        trainee,
+        Schedule(epochs, float(p["fr_lr"])),
+        Plan(steps * size, size),
+        lambda epoch: _batches(context, labeled, model, epoch),
+        loss,
+        context,
+        trainee.follow,
+    )
+    model.network = trainee.mean
+    # Dropout in this pass starts from a seed of its own, whether training was resumed or not.
+    torch.manual_seed(derive_seed(context.seed, context.name, "batch norm"))
+    refresh_batch_norm(model, _batches(context, labeled, model, epochs), p["fr_batch_norm"])
+    return Artifact(module_tensors(model), {**facts, "network": name})
+
+
+def _build(context: StageContext, name: str, labeled: LabeledSet) -> FullReferenceModel:
+    """The model before training, on the context's device: initial values depend on the seed and the network alone."""
+    p = context.params
+    torch.manual_seed(derive_seed(context.seed, "initial weights", name))
+    model = make_model(name, p, context.weights.get("extractor_backbone"))
+    model.labels.copy_(torch.tensor(label_scale(labeled, p["label_mean"], p["label_std"]), dtype=torch.float64))
+    _check_crop(model, int(p["fr_crop"]))
+    return model.train().to(context.device)
+
+
+def _check_crop(model: FullReferenceModel, side: int) -> None:
+    """Refuse a crop whose maps do not have the network's grid.
+
+    Raises:
+        InputError: says what the crop gives, and what was expected.
+    """
+    try:
+        found = model.extractor.maps(torch.zeros(1, 3, side, side)).shape[-2:]
+    except (RuntimeError, ValueError) as error:
+        raise InputError(
+            f"Parameter fr_crop: the extractor does not take crops of {side}×{side} pixels: {error}"
+        ) from error
+    grid = model.network.grid
+    if found != (grid, grid):
+        raise InputError(
+            f"Parameter fr_crop: crops of {side}×{side} pixels give maps of {found[0]}×{found[1]} places; expected "
+            f"{grid}×{grid}, the parameter grid. Change either with --set."
+        )
+
+
+def _batches(context: StageContext, labeled: LabeledSet, model: FullReferenceModel, epoch: int) -> Iterator[PairBatch]:
+    """Shuffled pairs of an epoch in whole batches; what is left over is dropped, other images each time."""
+    p, n = context.params, len(labeled)
+    size = int(p["fr_batch_size"])
+    view = PairView(int(p["fr_crop"]), float(p["fr_rotation"]))
+    mean, std = model.labels.tolist()
+    rows = drawn_rows(n, n, epoch, context.seed, context.name, "rows")[: n // size * size]
+    for own in split_batches(rows, size):
+        pair = draw_pairs(labeled.images, own, view, context.seed, context.name, "views", epoch)
+        reference, distorted = (crops.to(context.device, non_blocking=True) for crops in pair)
+        target = torch.from_numpy((labeled.score01[own] - mean) / std).float()
+        yield PairBatch(reference, distorted, target.to(context.device))

@@ -1,0 +1,51 @@
+"""The Blind Noisy Student as a learner: teachers, pseudo-labels, student."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from torch import nn
+
+from ssliqa_bench.methods.base import Needs
+from ssliqa_bench.methods.full_reference.base import FullReferenceLearner
+from ssliqa_bench.methods.full_reference.networks import make_model
+from ssliqa_bench.methods.noisy_student.pseudo_labels import (
+    LEARNED_TEACHERS,
+    student_labels_stage,
+    teacher_stages,
+)
+from ssliqa_bench.methods.noisy_student.student import Student
+from ssliqa_bench.methods.noisy_student.training import STUDENT_PARAMS, run_student
+from ssliqa_bench.training.stages import Stage
+
+
+class NoisyStudent(Student):
+    """Teachers that see the pristine images label the unlabeled ones; a student learns from both, and may label them
+    anew for the next one."""
+
+    needs: ClassVar[Needs] = Needs(unlabeled=True, references="training")
+    least: ClassVar[Mapping[str, float]] = {**Student.least, **FullReferenceLearner.least}
+
+    def stages(self) -> list[Stage]:
+        """Those of the teachers, `pseudo-labels`, `student`; each further round adds a pair of the last two."""
+        stages = teacher_stages(self.params["teachers"])
+        for number in range(1, int(self.params["rounds"]) + 1):
+            suffix = f"-{number}" if number > 1 else ""
+            if number > 1:
+                stages.append(student_labels_stage(f"pseudo-labels{suffix}", student=stages[-1].name))
+            stages.append(
+                Stage(
+                    f"student{suffix}",
+                    run_student,
+                    sets=("labeled", "unlabeled", "validation"),
+                    inputs=(stages[-1].name,),
+                    params=STUDENT_PARAMS,
+                )
+            )
+        return stages
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """The student, and the teachers that are trained, frozen extractors included."""
+        teachers = [name for name in self.params["teachers"] if name in LEARNED_TEACHERS]
+        return {**super().networks(), **{name: make_model(name, self.params) for name in teachers}}

@@ -1,0 +1,144 @@
+"""Whole runs of the noisy student on a tiny dataset with references: teacher, comparators, told labels, errors."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.leaderboard.collect import collect
+from ssliqa_bench.leaderboard.compare import paired_gain
+from ssliqa_bench.testing import metrics_with_pseudo_labels
+
+if TYPE_CHECKING:
+    from tests.conftest import Bench
+
+PAIR = "tiny-a:tiny-a"
+SMALL = {"fr_crop": 48, "grid": 3, "fr_batch_size": 4}  # the images have 48 pixels
+SET = tuple(word for name, value in SMALL.items() for word in ("--set", f"{name}={value}"))
+BUDGET = ("--budget", "8")
+
+
+@pytest.fixture
+def paired(bench: Bench, tmp_path: Path) -> Bench:
+    """Commands on a copy of the tiny datasets whose images of tiny-a state the sharpest of their scene as reference."""
+    shutil.copytree(bench.data, tmp_path / "data")
+    bench.data = tmp_path / "data"
+    folder = bench.data / "tiny-a"
+    (folder / "refs").mkdir()
+    rows = list(csv.DictReader((folder / "labels.csv").open()))
+    for row in rows:
+        row["reference"] = f"{row['image'][0]}0.png"
+        shutil.copy(folder / "images" / row["reference"], folder / "refs")
+    with open(folder / "labels.csv", "w", newline="") as handle:
+        writer = csv.DictWriter(handle, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return bench
+
+
+def stages(bench: Bench) -> dict[str, list[Path]]:
+    """Folders of stored artifacts by the name of their stage, read without the package."""
+    found: dict[str, list[Path]] = {}
+    for path in (bench.store / "artifacts").glob("*/artifact.json"):
+        found.setdefault(json.loads(path.read_text())["facts"]["stage"], []).append(path.parent)
+    return found
+
+
+def test_the_teacher_is_that_of_the_full_reference_learner(paired: Bench) -> None:
+    """Its stage has the same key, although the student brings a backbone and a class of its own."""
+    key = paired.run("noisy-student", *BUDGET, *SET, pair=PAIR)["key"]
+    assert {name: len(own) for name, own in stages(paired).items()} == {
+        "conformer": 1, "pseudo-labels": 1, "student": 1,
+    }  # fmt: skip
+    paired.run("iqa-conformer", *BUDGET, *SET, pair=PAIR)
+    assert len(stages(paired)["conformer"]) == 1
+    code = paired.facts(key)["key_parts"]["code"]
+    assert {"ssliqa_bench/integrations/pyiqa.py", "ssliqa_bench/methods/full_reference/training.py"} <= set(code)
+    facts = paired.facts(key)
+    assert [stage["name"] for stage in facts["stages"]] == ["student"]
+    assert facts["model_steps"] == facts["stages"][0]["steps"] < facts["steps"]
+
+
+def test_gains_are_measured_against_as_many_steps_of_the_student(paired: Bench) -> None:
+    for method in ("noisy-student", "bns-supervised", "bns-oracle"):
+        paired.run(method, *BUDGET, *(SET if method == "noisy-student" else ()), pair=PAIR)
+    facts = [
+        json.loads(path.read_text()) for path in sorted((paired.store / "records").glob("*/facts.json"))
+    ]
+    for record in facts:
+        record["cell"]["overrides"] = {}
+    (board,) = collect(facts)
+    (section,) = board.sections
+    rows = {row.method: row for row in section.rows}
+    gain = paired_gain(rows["noisy-student"], section.rows, "tiny-a", "comparator")
+    assert gain.reference is rows["bns-supervised"] and gain.notes == () and gain.stat.value is not None
+    other = paired_gain(rows["noisy-student"], section.rows, "tiny-a", "oracle")
+    assert other.reference is rows["bns-oracle"] and other.stat.value is not None
+
+
+def test_the_student_can_be_told_the_true_scores(paired: Bench) -> None:
+    from ssliqa_bench.runner.compute import make_learner, open_sources
+
+    plan, settings = paired.plan("noisy-student", PAIR, budget=8, overrides=tuple(SMALL.items()))
+    metrics = metrics_with_pseudo_labels(plan, settings, "true")
+    found = stages(paired)
+    assert set(found) == {"pseudo-labels", "student"} and set(metrics) == {"tiny-a"}  # no teacher was needed
+    source = open_sources(plan, settings, make_learner(plan))[0]["tiny-a"]
+    rows = sorted((source.pixels.hashes[row], source.table.score01[row]) for row in source.rows("unlabeled"))
+    told = load_file(found["pseudo-labels"][0] / "tensors.safetensors")["labels"]
+    np.testing.assert_array_equal(told, [score for _, score in rows])
+    metrics_with_pseudo_labels(plan, settings, "shuffled")
+    assert len(stages(paired)["student"]) == 2
+    plan, settings = paired.plan("bns-supervised", PAIR, budget=8)
+    with pytest.raises(InputError, match='"bns-supervised" makes no pseudo-labels'):
+        metrics_with_pseudo_labels(plan, settings, "true")
+
+
+def test_further_rounds_and_metrics_as_teachers(paired: Bench) -> None:
+    (paired.data / "mine.py").write_text(METRIC)
+    words = ("--set", "rounds=2", "--set", "teachers=[pyiqa:mine,conformer]", "--set", "metric_class=mine:Mine")
+    key = paired.run("noisy-student", *BUDGET, *SET, *words, pair=PAIR)["key"]
+    facts = paired.facts(key)
+    assert [stage["name"] for stage in facts["stages"]] == ["student", "student-2"]
+    assert any(name.endswith("mine.py") for name in facts["key_parts"]["code"])
+    labels = {name: load_file(own[0] / "tensors.safetensors") for name, own in stages(paired).items()}
+    first, second = labels["pseudo-labels"]["labels"], labels["pseudo-labels-2"]["labels"]
+    assert first.shape == second.shape and not np.allclose(first, second)
+
+
+METRIC = """
+import numpy as np
+
+class Mine:
+    def __init__(self, name, device):
+        assert name == "mine"
+
+    def predict(self, images):
+        return np.array([-np.abs(images[k].astype(float) - images.references[k]).mean() for k in range(len(images))])
+"""
+
+
+def test_bad_inputs_are_said_in_one_message(paired: Bench) -> None:
+    code, said = paired.fails("noisy-student", *BUDGET, pair="tiny-b:tiny-b")
+    assert code == 2 and "tiny-b states none" in said and "Datasets with references: " in said and "pipal" in said
+    code, said = paired.fails("noisy-student", *BUDGET, "--set", "teachers=[conformr]", pair=PAIR)
+    assert code == 2 and 'there is no "conformr"; expected conformer, transformer, pyiqa:NAME' in said
+    words = ("--set", "fr_crop=48", "--set", "fr_batch_size=4")
+    code, said = paired.fails("noisy-student", *BUDGET, *words, pair=PAIR)
+    assert code == 2 and "maps of 3×3 places; expected 8×8" in said
+    code, said = paired.fails("noisy-student", pair=PAIR)
+    assert code == 2 and "no image is left unlabeled" in said
+    code, said = paired.fails("noisy-student", *BUDGET, "--set", "rounds=0", pair=PAIR)
+    assert code == 2 and "Parameter rounds: got 0" in said
+    (paired.data / "mine.py").write_text(METRIC.replace("return ", "return np.nan * "))
+    words = ("--set", "teachers=[pyiqa:mine]", "--set", "metric_class=mine:Mine")
+    code, said = paired.fails("noisy-student", *BUDGET, *words, pair=PAIR)
+    assert code == 1 and 'teacher "pyiqa:mine" gives no finite value for 8 of 8 labeled images' in said
