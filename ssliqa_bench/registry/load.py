@@ -213,7 +213,7 @@ class _Merged:
             if shared is not None and (shared == name or not self._exists("datasets", shared)):
                 others = [other for other in registry.datasets if other != name]
                 self._report(("datasets", name, "split_as"), shown(shared), one_of(shared, others))
-            source = dataset_entry.made_from and dataset_entry.made_from.dataset
+            source = None if dataset_entry.made_from is None else dataset_entry.made_from.dataset
             if source is not None and (source == name or not self._exists("datasets", source)):
                 others = [other for other in registry.datasets if other != name]
                 self._report(("datasets", name, "made_from", "dataset"), shown(source), one_of(source, others))
