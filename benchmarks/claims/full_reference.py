@@ -1,6 +1,6 @@
 """How well the full-reference metrics of pyiqa that need no download judge the distorted photographs of the demo set.
 
-    python benchmarks/claims/full_reference.py --store runs/full-reference [--seeds 5] [--first-seed 100]
+    python benchmarks/claims/full_reference.py --store runs/full-reference [--seeds 5] [--first-seed 100] [--jobs 2]
 
 Prints SRCC on the test part of `demo-syn` under protocol `standard`, best mean first: the mark that a full-reference
 learner has to pass on unseen photographs. Seeds from 100 on are those on which parameters are chosen; records of the
@@ -18,7 +18,8 @@ from ssliqa_bench.runner.execute import run
 from ssliqa_bench.runner.plan import Settings, make_plan
 from ssliqa_bench.types import Pair, RunSpec
 
-# Those that consist of formulae alone; the others start from weights that have to be downloaded.
+# Those that consist of formulae alone; the others start from weights that have to be downloaded. MAD takes seconds an
+# image, the others together a few minutes.
 METRICS = ("cw_ssim", "fsim", "gmsd", "mad", "ms_ssim", "nlpd", "psnr", "psnry", "ssim", "ssimc", "vif", "vsi")
 DATASET = "demo-syn"
 
@@ -30,8 +31,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--metric", action="append", help="in place of all that need no download")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that share the images of a slow metric")
     options = parser.parse_args()
-    settings = Settings.from_environment(store=options.store, device="cpu")
+    settings = Settings.from_environment(store=options.store, device="cpu", processes=options.jobs)
     registry = load_registry()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     found: dict[str, list[float]] = {}
