@@ -11,8 +11,8 @@ JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
-DEMO_SUITES := demo demo_ssliqa demo_matching
-DEMO_CLAIMS := demo demo_ssliqa
+DEMO_SUITES := demo demo_ssliqa demo_matching demo_bns
+DEMO_CLAIMS := demo demo_ssliqa demo_bns
 PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
 
 .PHONY: help install install-test demo test test-slow test-wheel check-board readme check-readme lint types bench \

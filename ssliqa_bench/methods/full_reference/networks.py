@@ -18,6 +18,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.full_reference.blocks import Attention, Convolution, FeedForward, Head
 from ssliqa_bench.training.extractors.base import MapExtractor
 from ssliqa_bench.training.quality import build_backbone
+from ssliqa_bench.training.standardised import LabelScale
 
 # What every full-reference network is made of.
 NETWORK_PARAMS = ("extractor_backbone", "width", "heads", "head_width", "fr_dropout", "grid")
@@ -185,20 +186,23 @@ NETWORKS: Mapping[str, type[PairNetwork]] = {"conformer": ConformerNetwork, "tra
 
 
 class FullReferenceModel(nn.Module):
-    """A frozen extractor and a network that compares its maps; the score of its labels is standardised.
+    """A frozen extractor and a network that compares its maps, and the scale by which its scores are standardised."""
 
-    Args:
-        label_mean, label_std: of the scores that it learns from, on the learner's [0, 1] scale.
-    """
-
-    def __init__(
-        self, extractor: MapExtractor, network: PairNetwork, label_mean: float = 0.0, label_std: float = 1.0
-    ) -> None:
+    def __init__(self, extractor: MapExtractor, network: PairNetwork) -> None:
         super().__init__()
         self.extractor = extractor
         self.network = network
-        self.labels: torch.Tensor
-        self.register_buffer("labels", torch.tensor([label_mean, label_std], dtype=torch.float64))
+        self.scale: torch.Tensor
+        self.register_buffer("scale", torch.tensor([0.0, 1.0], dtype=torch.float64))
+
+    @property
+    def label_scale(self) -> LabelScale:
+        """That of the labels it learned from."""
+        return LabelScale(*self.scale.tolist())
+
+    def rescale(self, scale: LabelScale) -> None:
+        """Take another scale."""
+        self.scale.copy_(torch.tensor([scale.mean, scale.std], dtype=torch.float64))
 
     def forward(self, reference: torch.Tensor, distorted: torch.Tensor) -> torch.Tensor:
         """Standardised scores (n,) in float32, of crops in [0, 1], (n, 3, h, w) each."""

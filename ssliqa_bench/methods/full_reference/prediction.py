@@ -42,11 +42,10 @@ class FullReferencePredictor:
         Raises:
             InputError: no references, one of another size than its image, or an image smaller than the crop.
         """
-        mean, std = self._model.labels.tolist()
         standardised = np.empty(len(images))
         for positions in _by_reference(images):
             standardised[positions] = self._of_one_reference(images, positions)
-        return standardised * std + mean
+        return self._model.label_scale.restore(standardised)
 
     @torch.no_grad()
     def _of_one_reference(self, images: ImageSet, positions: Sequence[int]) -> FloatArray:

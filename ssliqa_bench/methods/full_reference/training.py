@@ -25,6 +25,7 @@ from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import LabeledSet
 from ssliqa_bench.training.loop import Plan, Schedule, drawn_rows, split_batches, train
 from ssliqa_bench.training.stages import Stage, StageContext
+from ssliqa_bench.training.standardised import LabelScale
 from ssliqa_bench.types import Artifact, derive_seed
 
 BATCH_NORM = ("momentum", "reset")
@@ -101,22 +102,6 @@ def refresh_batch_norm(model: FullReferenceModel, batches: Iterable[PairBatch], 
     model.eval()
 
 
-def label_scale(labeled: LabeledSet, mean: float | None, std: float | None) -> tuple[float, float]:
-    """Mean and deviation that standardise the scores: as given, else those of the labeled set (divisor n − 1).
-
-    Raises:
-        InputError: the scores, or the deviation given, leave nothing to learn.
-    """
-    mean = float(labeled.score01.mean()) if mean is None else float(mean)
-    std = float(labeled.score01.std(ddof=1)) if std is None else float(std)
-    if not std > 0:
-        raise InputError(
-            f"The deviation of the labeled scores is {std:g}; expected a positive one. Give more labels (--budget), or "
-            f"label_std with --set."
-        )
-    return mean, std
-
-
 def full_reference_stage(name: str, run: Callable[[StageContext], Artifact]) -> Stage:
     """The stage that trains a network; its name is the network's."""
     params = (*_TRAINING_PARAMS, NETWORKS[name].hidden_param)
@@ -169,7 +154,7 @@ def _build(context: StageContext, name: str, labeled: LabeledSet) -> FullReferen
     p = context.params
     torch.manual_seed(derive_seed(context.seed, "initial weights", name))
     model = make_model(name, p, context.weights.get("extractor_backbone"))
-    model.labels.copy_(torch.tensor(label_scale(labeled, p["label_mean"], p["label_std"]), dtype=torch.float64))
+    model.rescale(LabelScale.of(labeled.score01, p["label_mean"], p["label_std"]))
     _check_crop(model, int(p["fr_crop"]))
     return model.train().to(context.device)
 
@@ -199,10 +184,10 @@ def _batches(context: StageContext, labeled: LabeledSet, model: FullReferenceMod
     p, n = context.params, len(labeled)
     size = int(p["fr_batch_size"])
     view = PairView(int(p["fr_crop"]), float(p["fr_rotation"]))
-    mean, std = model.labels.tolist()
+    scale = model.label_scale
     rows = drawn_rows(n, n, epoch, context.seed, context.name, "rows")[: n // size * size]
     for own in split_batches(rows, size):
         pair = draw_pairs(labeled.images, own, view, context.seed, context.name, "views", epoch)
         reference, distorted = (crops.to(context.device, non_blocking=True) for crops in pair)
-        target = torch.from_numpy((labeled.score01[own] - mean) / std).float()
+        target = torch.from_numpy(scale.standardise(labeled.score01[own])).float()
         yield PairBatch(reference, distorted, target.to(context.device))

@@ -16,6 +16,7 @@ from ssliqa_bench.methods.full_reference.prediction import FullReferencePredicto
 from ssliqa_bench.methods.full_reference.views import test_crops, test_places
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet, LabeledSet
+from ssliqa_bench.training.standardised import LabelScale
 from ssliqa_bench.types import Artifact
 
 Pairs = Callable[..., LabeledSet]
@@ -27,7 +28,7 @@ CPU = torch.device("cpu")
 def model(name: str, params: dict[str, Any]) -> FullReferenceModel:
     torch.manual_seed(6)
     made = make_model(name, params)
-    made.labels.copy_(torch.tensor([0.6, 0.2]))
+    made.rescale(LabelScale(0.6, 0.2))
     return made.eval()
 
 

@@ -15,7 +15,7 @@ from torch import nn
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.full_reference.conformer import IQAConformer, conformer_stage
 from ssliqa_bench.methods.full_reference.networks import FullReferenceModel, make_model
-from ssliqa_bench.methods.full_reference.training import PairBatch, add_to_mean, label_scale, refresh_batch_norm
+from ssliqa_bench.methods.full_reference.training import PairBatch, add_to_mean, refresh_batch_norm
 from ssliqa_bench.methods.full_reference.transformer import IQATransformer, transformer_stage
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.training.images import LabeledSet
@@ -169,14 +169,17 @@ def test_it_learns_in_mixed_precision(made: ModuleType, pairs: Pairs, params: di
     assert artifact.tensors["model.network.positions"].dtype == np.float32
 
 
-def test_labels_are_standardised_by_their_own_or_given_constants(pairs: Pairs) -> None:
+def test_labels_are_standardised_by_their_own_or_given_constants(
+    made: ModuleType, pairs: Pairs, params: dict[str, Any]
+) -> None:
     labeled = pairs(10)
-    mean, std = label_scale(labeled, None, None)
+    mean, std = run(made, conformer_stage(), labeled, params).tensors["model.scale"]
     assert mean == pytest.approx(labeled.score01.mean())
     assert std == pytest.approx(np.sqrt(((labeled.score01 - mean) ** 2).sum() / 9))
-    assert label_scale(labeled, 0.5, 0.25) == (0.5, 0.25)
-    with pytest.raises(InputError, match="deviation of the labeled scores is 0; expected a positive one"):
-        label_scale(replace(labeled, score01=np.full(10, 0.4)), None, None)
+    given = run(made, conformer_stage(), labeled, {**params, "label_mean": 0.5, "label_std": 0.25})
+    assert given.tensors["model.scale"].tolist() == [0.5, 0.25]
+    with pytest.raises(InputError, match="by which scores cannot be standardised"):
+        run(made, conformer_stage(), replace(labeled, score01=np.full(10, 0.4)), params)
 
 
 def test_the_constants_of_the_paper_on_the_scale_of_pipal() -> None:
