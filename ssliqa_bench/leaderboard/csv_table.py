@@ -8,7 +8,7 @@ import io
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.collect import Board, Section
 from ssliqa_bench.leaderboard.columns import Cell, Column, Place, columns_of
-from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows, remarks, span
+from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows, remarks, run_notes, span
 
 _LEADING = (
     *("board", "protocol", "pair", "budget", "unlabeled_budget", "rank", "status"),
@@ -37,7 +37,7 @@ def _line(
     row = item.row
     found = remarks(row)
     values: list[str] = []
-    notes = [remark.sentence for remark in found]
+    notes = [*(remark.sentence for remark in found), *run_notes(row)]
     for column in columns:
         if column.sides and side not in column.sides:
             values += [""] * len(_names(column))

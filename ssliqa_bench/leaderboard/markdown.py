@@ -21,7 +21,7 @@ from ssliqa_bench.leaderboard.columns import (
     decimals,
 )
 from ssliqa_bench.leaderboard.compare import find_reference
-from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows, remarks, span
+from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows, remarks, run_notes, span
 
 MARKER = "<!-- Made by `ssliqa-bench leaderboard` from records. Do not edit. -->"
 
@@ -92,7 +92,18 @@ def _section(section: Section, cost: bool) -> list[str]:
             blocks.append(_class_legend(section, dataset))
     if cost:
         blocks += ["### Cost", _table(section, ranked, "cost"), "Means over the runs."]
+    if any(run_notes(item.row) for item in ranked):
+        blocks += ["### What the runs noted", _noted(ranked)]
     return blocks
+
+
+def _noted(ranked: Sequence[Ranked]) -> str:
+    lines = []
+    for item in ranked:
+        if notes := run_notes(item.row):
+            lines.append(f"- `{item.row.method}`, {_setting(item.row)}")
+            lines += [f"  - {_escaped(note)}" for note in notes]
+    return "\n".join(lines)
 
 
 def _table(section: Section, ranked: Sequence[Ranked], name: TableName, only: str | None = None) -> str:

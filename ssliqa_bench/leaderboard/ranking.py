@@ -78,11 +78,16 @@ def remarks(row: Row) -> list[Remark]:
         found.append(Remark("which datasets its weights were trained on is unknown"))
     if row.older:
         found.append(Remark(f"{row.older} older record{'s' if row.older > 1 else ''} of the same runs left out"))
+    return found
+
+
+def run_notes(row: Row) -> list[str]:
+    """What the runs of a row noted of themselves, each sentence once with its seeds."""
     said: dict[str, list[int]] = {}
     for seed in row.seeds:
         for note in row.runs[seed].get("notes") or ():
             said.setdefault(" ".join(str(note).split()), []).append(seed)
-    return found + [Remark(f"{note} ({name_seeds(seeds)})") for note, seeds in sorted(said.items())]
+    return [f"{note} ({name_seeds(seeds)})" for note, seeds in sorted(said.items(), key=lambda item: item[1])]
 
 
 def _skipped(row: Row) -> list[str]:

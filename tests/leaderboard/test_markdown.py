@@ -147,3 +147,13 @@ def test_tables_are_aligned_and_plain(made: ModuleType) -> None:
 )  # fmt: skip
 def test_numbers_are_printed_in_one_way(show: Any, value: float, text: str) -> None:
     assert show(value) == text
+
+
+def test_what_runs_note_stands_at_the_end_of_a_section_and_not_between_its_tables(made: ModuleType) -> None:
+    runs = [made.record(seed=seed) for seed in range(2)]
+    runs[1]["notes"] = ["student: 3 of 9 | images selected"]
+    text = board(runs)
+    section = text[: text.index("## Methods")]
+    assert section.rstrip().endswith(r"  - student: 3 of 9 \| images selected (seed 1)")
+    assert section.count("images selected") == 1 and "### What the runs noted" in section
+    assert "### What the runs noted" not in board(runs[:1])

@@ -3,7 +3,7 @@ from __future__ import annotations
 from types import ModuleType
 
 from ssliqa_bench.leaderboard.collect import collect
-from ssliqa_bench.leaderboard.ranking import rank_rows, remarks, span
+from ssliqa_bench.leaderboard.ranking import rank_rows, remarks, run_notes, span
 
 
 def test_reference_rows_stand_by_their_value_without_a_rank(made: ModuleType) -> None:
@@ -62,7 +62,15 @@ def test_remarks_name_everything_a_reader_must_know(made: ModuleType) -> None:
     assert "1 to 2 unreadable images of demo-wild skipped (seeds 1, 2)" in sentences
     assert "trained on is unknown" in sentences
     assert "1 older record of the same runs left out" in sentences
-    assert "3 images were converted from 16 bits (seed 0)" in sentences
+    assert "converted" not in sentences, "what runs note stands by itself"
+
+
+def test_notes_of_runs_stand_once_with_their_seeds(made: ModuleType) -> None:
+    runs = [made.record(seed=seed) for seed in range(3)]
+    runs[0]["notes"] = ["3 images were  converted\nfrom 16 bits"]
+    runs[1]["notes"] = runs[2]["notes"] = ["collapsed"]
+    row = collect(runs)[0].sections[0].rows[0]
+    assert run_notes(row) == ["3 images were converted from 16 bits (seed 0)", "collapsed (seeds 1, 2)"]
 
 
 def test_a_plain_row_has_no_remarks(made: ModuleType) -> None:
