@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 REGISTRY = load_registry()
 RECIPES = ("paper", "demo", "check")
-SSIQA = [name for name, entry in REGISTRY.methods.items()
-         if "supervised" in REGISTRY.resolve_method(name, None).chain]
+SSIQA = [name for name, entry in REGISTRY.methods.items() if entry.prefix is None
+         and "supervised" in REGISTRY.resolve_method(name, None).chain]
 STARTS = [name for name in SSIQA if REGISTRY.resolve_method(name, None).unlabeled_role == "unlabeled"]
 
 
