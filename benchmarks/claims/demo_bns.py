@@ -5,7 +5,7 @@
 
 Prints the teacher beside the full-reference metrics of pyiqa that need no download, and the gain of the student with
 pseudo-labels over the same student on labels alone, paired by seed, whatever its sign. Exit code 1 where the teacher
-does not beat the best metric on unseen photographs, or where the student with the true scores in place of
+on all labels does not beat the best metric on unseen photographs, or where the student with the true scores in place of
 pseudo-labels does not come within 0.03 of the one trained on all labels. Parameters were fixed on seeds from 100 on.
 """
 
@@ -44,26 +44,28 @@ def main() -> int:
     def srcc(spec: RunSpec) -> float:
         return float(run(make_plan(spec, registry, settings), settings).facts["metrics"][DATASET]["srcc"])
 
-    def by_seed(method: str) -> list[float]:
-        return [srcc(RunSpec(method, PAIR, seed=seed, budget=BUDGET)) for seed in seeds]
+    def by_seed(method: str, pair: Pair = PAIR, budget: float | None = BUDGET) -> list[float]:
+        return [srcc(RunSpec(method, pair, seed=seed, budget=budget)) for seed in seeds]
 
     def told(seed: int) -> float:
         plan = make_plan(RunSpec("noisy-student", PAIR, seed=seed, budget=BUDGET), registry, settings)
         return float(metrics_with_pseudo_labels(plan, replace(settings, quiet=False), "true")[DATASET]["srcc"])
 
-    rows = {f"pyiqa:{name}": by_seed(f"pyiqa:{name}") for name in METRICS}
+    rows = {f"pyiqa:{name}": by_seed(f"pyiqa:{name}", Pair(DATASET), None) for name in METRICS}
     best = max(rows, key=lambda name: mean(rows[name]))
+    rows["iqa-conformer, all labels"] = by_seed("iqa-conformer", Pair(DATASET), None)
     for method in ("iqa-conformer", "bns-supervised", "noisy-student", "bns-oracle"):
         rows[method] = by_seed(method)
     rows["noisy-student, true scores"] = [told(seed) for seed in seeds]
-    print(f"SRCC on unseen photographs of {DATASET}, {BUDGET:.0%} of the labels: mean, by seed")
+    print(f"SRCC on unseen photographs of {DATASET}, learned from {BUDGET:.0%} of the labels unless said: mean, by seed")
     for name, values in rows.items():
         print(f"{name:28} {mean(values):.3f}   {'  '.join(f'{value:.3f}' for value in values)}")
     gains = [one - other for one, other in zip(rows["noisy-student"], rows["bns-supervised"], strict=True)]
     spread = stdev(gains) if len(gains) > 1 else 0.0
     print(f"gain of pseudo-labels, paired by seed: {mean(gains):+.3f} ± {spread:.3f} (sample standard deviation)")
     claims = {
-        f"the teacher beats {best}, the best full-reference metric": mean(rows["iqa-conformer"]) > mean(rows[best]),
+        f"the teacher on all labels beats {best}, the best full-reference metric": mean(rows["iqa-conformer, all labels"])
+        > mean(rows[best]),
         f"true scores within {WITHIN} of the student on all labels": mean(rows["noisy-student, true scores"])
         >= mean(rows["bns-oracle"]) - WITHIN,
     }
