@@ -21,6 +21,7 @@ from ssliqa_bench.registry.schema import DatasetEntry
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 BOARD = ROOT / "leaderboards" / "demo" / "standard.md"
+_SECTION = "\n## demo-syn:demo-wild\n"
 _FURTHER = "### Further measures"
 
 
@@ -38,11 +39,10 @@ def dataset_table() -> str:
 
 
 def board() -> str:
-    """The first tables of the demo board, SRCC and gains, up to its further measures."""
+    """The first tables of the demo pair with all labels, SRCC and gains, up to its further measures."""
     text = BOARD.read_text(encoding="utf-8")
-    start = text.index("|   # |") if "|   # |" in text else text.index("\n| ") + 1
-    end = text.find(_FURTHER, start)
-    return text[start : end if end >= 0 else len(text)].strip()
+    start = text.index("\n| ", text.index(_SECTION))
+    return text[start : text.index(_FURTHER, start)].strip()
 
 
 PARTS: dict[str, Callable[[], str]] = {"datasets": dataset_table, "board": board}
