@@ -78,12 +78,19 @@ def _open(urlopen: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _offline(is_offline_mode: Callable[[], bool]) -> Callable[[], bool]:
-    """The hub's own question before each request; an answer that lasts as long as the wrapper."""
+    """The hub's own question before each request; an answer lasts as long as the wrapper, a bad one too."""
+    answers: list[_Unreachable | None] = []
 
-    @functools.lru_cache(maxsize=1)
+    @functools.wraps(is_offline_mode)
     def probed() -> bool:
-        if not is_offline_mode():
-            _check(_HUB)
+        if not answers and not is_offline_mode():
+            try:
+                _check(_HUB)
+                answers.append(None)
+            except _Unreachable as error:
+                answers.append(error)
+        if answers and answers[0] is not None:
+            raise answers[0]
         return is_offline_mode()
 
     return probed
