@@ -26,7 +26,7 @@ from ssliqa_bench.types import Pair, RunSpec
 DATASET = "demo-syn"
 PAIR = Pair(DATASET, DATASET)
 BUDGET = 0.25
-METRICS = ("psnr", "ssim", "cw_ssim", "vif", "nlpd", "gmsd", "fsim", "vsi", "mad")  # as in the suite
+METRICS = ("psnr", "psnry", "ssim", "ssimc", "cw_ssim", "vif", "nlpd", "gmsd", "fsim", "vsi", "mad")  # as in the suite
 WITHIN = 0.03
 
 

@@ -150,6 +150,8 @@ def assign_roles(
         parts = whole if side == "external" else split_table(table, protocol.split, seed, protocol.classes)
         draw = draws[dataset] = _Draw(table, parts, seed)
         if extra is not None and dataset == extra.dataset:
+            if pair.labeled in draws:
+                draw.keep_apart(draws[pair.labeled])
             draw.extra(protocol, extra)
             continue
         draw.test(protocol, side)
@@ -293,14 +295,18 @@ class _Draw:
             self.closed = other.closed | {other.table.group[row] for row in other._rows("test")}
 
     def extra(self, protocol: ProtocolEntry, extra: ExtraUnlabeled) -> None:
-        """Extra unlabeled images of a dataset that is tested as a whole; the rest of their groups is unused."""
+        """Extra unlabeled images of a dataset that is tested as a whole; the rest of their groups is unused.
+
+        Those of groups that A tests or validates on are left out, so there may be fewer than asked for.
+        """
         drawn = extra_rows(self.table, extra, self.seed)
         if self.scored.any():
             self.test(protocol, "external")
         if not protocol.transductive:
             groups = {self.table.group[row] for row in drawn}
             self._give((row for row, group in enumerate(self.table.group) if group in groups), "unused")
-        self._give((row for row in drawn if self.roles[row] != "test"), "unlabeled")
+        free = (row for row in drawn if self.roles[row] != "test" and self.table.group[row] not in self.closed)
+        self._give(free, "unlabeled")
         if self.scored.any() and "test" not in self.roles:
             raise InputError(f"{self.table.dataset}: the extra unlabeled images of protocol {protocol.name} come from "
                              f"all its groups; no image is left to test on. Take fewer of them.")  # fmt: skip

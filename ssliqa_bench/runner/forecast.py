@@ -178,7 +178,8 @@ class Forecaster:
         return self._costs[key]
 
     def _metric_cost(self, method: ResolvedMethod, entries: dict[str, DatasetEntry]) -> float | None:
-        """Seconds per image of a method that learns nothing; None where its parameter file is missing."""
+        """Seconds per image of a method that learns nothing; None where its parameter file is missing, or where it
+        has no value for noise."""
         import torch
 
         from ssliqa_bench.runner.predict import Pictures
@@ -193,12 +194,13 @@ class Forecaster:
                 )
                 params["weights_file"] = found.path
             prepare_process("cpu", self._settings.threads)
-            model = self._registry.load(method.class_path)(params).predictor(None, torch.device("cpu"))
+            learner = self._registry.load(method.class_path)(params)
+            model = learner.predictor(None, torch.device("cpu"))
         except InputError:
             return None
-        noise = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+        noise = Pictures(list(np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)))
         began = time.perf_counter()
-        model.predict(ImageSet([(Pictures([noise]), 0)]))
+        model.predict(ImageSet([(noise, 0)], [(noise, 1)] if learner.needs.references else None))
         return (time.perf_counter() - began) / self._settings.processes
 
 

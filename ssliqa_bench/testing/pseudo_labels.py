@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.files import digest
 from ssliqa_bench.runner.plan import Plan, Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.types import Artifact, FloatArray, derive_seed
@@ -38,10 +39,9 @@ def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> d
 
     prepare_process(plan.device, settings.threads)
     learner = make_learner(plan)
-    stages = _told_stages(learner.stages(), labels)
-    if not any("told" in stage.settings for stage in stages):
+    own = learner.stages()
+    if not any("told" in stage.settings for stage in _told_stages(own, labels)):
         raise InputError(f'Method "{plan.method.name}" makes no pseudo-labels that others could be put in place of.')
-    learner.stages = lambda: stages  # type: ignore[method-assign]
     sources, _ = open_sources(plan, settings, learner)
     rows = [
         (s.pixels.hashes[row], float(s.table.score01[row])) for s in sources.values() for row in s.rows("unlabeled")
@@ -50,7 +50,10 @@ def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> d
     if labels == "shuffled":
         rng = np.random.Generator(np.random.Philox(key=derive_seed("shuffled pseudo-labels", plan.spec.seed)))
         scores = list(rng.permutation(scores))
-    _TOLD[labels] = np.array(scores)
+    told = f"{labels} {digest([float(score) for score in scores])[:16]}"  # what a stage is told is part of its key
+    _TOLD[told] = np.array(scores)
+    stages = _told_stages(own, told)
+    learner.stages = lambda: stages  # type: ignore[method-assign]
     sets = make_sets(plan, learner, sources)
     store = ArtifactStore(settings.store)
     reporter = ConsoleReporter(f"{plan.spec} ({labels} pseudo-labels)", quiet=settings.quiet)

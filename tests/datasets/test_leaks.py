@@ -100,7 +100,7 @@ def test_other_datasets_stay_as_they_are() -> None:
 
 FAMILIES = {"koniq-1024": "koniq", "koniq-1to5": "koniq", "koka10k": "koniq", "kadis": "koniq",
             "kadis-distorted": "koniq", "live-old": "live", "tid2008": "tid2013",
-            "livefb-patches": "livefb"}  # fmt: skip
+            "livefb-patches": "livefb", "pipal-made": "pipal", "pipal-ntire2022": "pipal"}  # fmt: skip
 
 
 def test_packaged_families() -> None:

@@ -492,6 +492,18 @@ def test_extra_unlabeled_images_without_scores() -> None:
     assert role_counts(roles["n"]) == {"unlabeled": 4, "unused": 5}
 
 
+def test_extra_unlabeled_images_of_what_is_held_out_are_left_out() -> None:
+    family = {"facts": {"groups_as": "a"}}
+    tables = {"a": make_table("a", list(range(10)), **family),
+              "n": make_table("n", [k // 4 for k in range(40)], [float("nan")] * 40, **family)}
+    rules = protocol(extra_unlabeled={"dataset": "n", "count": 40}, validation=0.25)
+    roles = assign_roles(Pair("a"), tables, rules, 0)
+    held = {tables["a"].group[row] for row in rows_with(roles["a"], "test", "validation")}
+    assert len(held) == 4 and role_counts(roles["n"]) == {"unlabeled": 24, "unused": 16}
+    assert held.isdisjoint(tables["n"].group[row] for row in rows_with(roles["n"], "unlabeled"))
+    check_roles(tables, roles)
+
+
 def test_an_unlabeled_side_without_scores_needs_no_official_split() -> None:
     tables = {"a": make_table("a", [0, 1, 2, 3], split=("train", "train", "val", "test")),
               "b": make_table("b", [0, 1], [float("nan")] * 2)}

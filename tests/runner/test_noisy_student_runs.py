@@ -131,6 +131,8 @@ def test_bad_inputs_are_said_in_one_message(paired: Bench) -> None:
     assert code == 2 and "tiny-b states none" in said and "Datasets with references: " in said and "pipal" in said
     code, said = paired.fails("noisy-student", *BUDGET, "--set", "teachers=[conformr]", pair=PAIR)
     assert code == 2 and 'there is no "conformr"; expected conformer, transformer, pyiqa:NAME' in said
+    code, said = paired.fails("noisy-student", *BUDGET, *SET, "--set", "teachers=[conformer,pyiqa:nosuch]", pair=PAIR)
+    assert code == 2 and "nosuch" in said and "epochs of" not in said, "before anything is trained"
     words = ("--set", "fr_crop=48", "--set", "fr_batch_size=4")
     code, said = paired.fails("noisy-student", *BUDGET, *words, pair=PAIR)
     assert code == 2 and "maps of 3×3 places; expected 8×8" in said

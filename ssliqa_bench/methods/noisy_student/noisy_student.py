@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import torch
 from torch import nn
 
-from ssliqa_bench.methods.base import Needs
+from ssliqa_bench.methods.base import Needs, Work
 from ssliqa_bench.methods.full_reference.base import FullReferenceLearner
 from ssliqa_bench.methods.full_reference.networks import make_model
 from ssliqa_bench.methods.noisy_student.pseudo_labels import (
     LEARNED_TEACHERS,
+    metric_teacher,
     student_labels_stage,
     teacher_stages,
 )
@@ -26,6 +28,18 @@ class NoisyStudent(Student):
 
     needs: ClassVar[Needs] = Needs(unlabeled=True, references="training")
     least: ClassVar[Mapping[str, float]] = {**Student.least, **FullReferenceLearner.least}
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        super().__init__(params)
+        teacher_stages(params["teachers"])
+        # An unknown metric, or one whose weights are not here, is said before anything is trained.
+        for name in params["teachers"]:
+            if name not in LEARNED_TEACHERS:
+                metric_teacher(str(params["metric_class"]), name, torch.device("cpu"))
+
+    def work(self, labeled: int, unlabeled: int) -> Work | None:
+        """Not told: most of it is the teacher's."""
+        return None
 
     def stages(self) -> list[Stage]:
         """Those of the teachers, `pseudo-labels`, `student`; each further round adds a pair of the last two."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 from sklearn.isotonic import IsotonicRegression
 
 from ssliqa_bench.errors import InputError, RunError
@@ -102,16 +103,22 @@ def to_scores(values: FloatArray, scores: FloatArray, others: FloatArray) -> Flo
 def _by_metric(context: StageContext, name: str) -> FloatArray:
     labeled, unlabeled = context.labeled, context.unlabeled
     assert labeled is not None and unlabeled is not None
-    metric = _metric(context, name)
+    metric = metric_teacher(str(context.params["metric_class"]), name, context.device)
     known = _finite(metric.predict(labeled.images), name, "labeled")
     return to_scores(known, labeled.score01, _finite(metric.predict(unlabeled), name, "unlabeled"))
 
 
-def _metric(context: StageContext, name: str) -> Predictor:
-    module, _, made = str(context.params["metric_class"]).partition(":")
-    metric: Predictor = getattr(importlib.import_module(module), made)(
-        name.removeprefix(METRIC_PREFIX), context.device
-    )
+def metric_teacher(metric_class: str, name: str, device: torch.device) -> Predictor:
+    """The metric of a teacher's name, `pyiqa:NAME`.
+
+    Args:
+        metric_class: "module:Class" of what makes a predictor of a metric's name and a device.
+
+    Raises:
+        InputError: there is no such metric, or its weights are not on this machine.
+    """
+    module, _, made = metric_class.partition(":")
+    metric: Predictor = getattr(importlib.import_module(module), made)(name.removeprefix(METRIC_PREFIX), device)
     return metric
 
 

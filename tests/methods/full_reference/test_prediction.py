@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -100,3 +103,17 @@ def test_what_it_cannot_compare_is_refused(pairs: Pairs, params: dict[str, Any])
         FullReferencePredictor(own, 16, "ten", CPU).predict(pairs(2, height=40, width=15).images)
     with pytest.raises(InputError, match='fr_test_crops: got "nine"'):
         FullReferencePredictor(own, 16, "nine", CPU)
+
+
+@pytest.mark.slow
+def test_sharing_what_a_reference_gives_is_at_least_one_and_a_half_times_as_fast(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At the size of the paper, through the script that measures it."""
+    path = Path(__file__).parents[3] / "benchmarks/speed/reference_features.py"
+    spec = importlib.util.spec_from_file_location("reference_features", path)
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    monkeypatch.setattr(sys, "argv", [path.name, "--images", "8"])
+    assert script.main() == 0
