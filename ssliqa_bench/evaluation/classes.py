@@ -141,7 +141,11 @@ def kappa_quadratic(predicted: Any, true: Any) -> float | None:
         return None
     ours, theirs = classes
     observed = float(np.mean((ours - theirs) ** 2))
-    spread = float(np.mean(np.square(ours[:, None] - theirs[None, :])))
+    # The mean over all pairs of images, from how often each class comes on either side.
+    levels = int(max(ours.max(), theirs.max())) + 1
+    mine, true_ones = (np.bincount(column, minlength=levels) / len(column) for column in (ours, theirs))
+    apart = np.square(np.arange(levels)[:, None] - np.arange(levels)[None, :])
+    spread = float(mine @ apart @ true_ones)
     return 1 - observed / spread if spread else None
 
 

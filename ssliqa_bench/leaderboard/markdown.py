@@ -237,7 +237,8 @@ def _class_legend(section: Section, dataset: str) -> str:
         "the same in units of the score. A dash: the method predicts no classes, or there is no such image.",
     ]
     runs = [run for row in section.rows for run in row.runs.values() if dataset in run["metrics"]]
-    told = [found for run in runs if (found := class_facts(run, dataset)) is not None and sum(found["images"])]
+    found_classes = [found for run in runs if (found := class_facts(run, dataset)) is not None]
+    told = [found for found in found_classes if sum(found["images"])]
     if told:
         by_class = zip_longest(*(found["images"] for found in told), fillvalue=0)
         counts = ", ".join(f"{k}: {span(numbers)}" for k, numbers in enumerate(by_class))
@@ -245,7 +246,7 @@ def _class_legend(section: Section, dataset: str) -> str:
         tops, shares, errors = zip(*(most_frequent(found["images"]) for found in told), strict=True)
         words.append(f"Always predicting the most frequent class ({span(tops)}) gives an accuracy of "
                      f"{_reach(shares)} and an MAE of {_reach(errors)}.")
-    if any(unknown := [found["unknown"] for found in told]):
+    if any(unknown := [found["unknown"] for found in found_classes]):
         words.append(f"Without a true class, so not counted: {span(unknown)}.")
     return _wrapped(words)
 

@@ -156,8 +156,10 @@ class Registry:
     def _find(self, kind: str, entries: Mapping[str, _E], name: str) -> _E:
         entry = entries.get(self.aliases[kind].get(name, name))
         if entry is None:
-            known = [*entries, *self.aliases[kind]]
-            raise unknown_name(kind[:-1], name, known, f"ssliqa-bench list {kind}")
+            near = near_names(name, [*entries, *self.aliases[kind]])
+            hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+            listed = f'"ssliqa-bench list {kind}" shows all {len(entries)}.'
+            raise InputError(f'Unknown {kind[:-1]} "{name}".{hint} {listed}')
         return entry
 
     def resolve_method(

@@ -42,6 +42,7 @@ from ssliqa_bench.store.records import (
 from ssliqa_bench.types import Artifact, Role, Table
 
 _log = logging.getLogger("ssliqa_bench")
+_COLUMNS = {"distribution": "c1 … cP", "rating_std": "rating_std"}
 
 
 def compute(plan: Plan, settings: Settings) -> dict[str, Any]:
@@ -295,14 +296,23 @@ def _check_sets(plan: Plan, learner: Learner, sets: LearnerSets) -> None:
             f"{plan.spec}: no image keeps its score; dataset {plan.spec.pair.labeled} has none, or the budget is 0."
         )
     if learner.needs.unlabeled and sets.counts["unlabeled"] == 0:
-        raise InputError(f"{plan.spec}: no image is left unlabeled; in A:A the budget decides how many are.")
+        name = str(plan.spec.pair.unlabeled)
+        optional = plan.entries[name].optional_images
+        why = "in A:A the budget decides how many are."
+        if optional and np.isfinite(plan.tables[name].score).all():
+            why = (
+                f"none of the optional {optional:,} images of {name} is there: \"ssliqa-bench show {name}\" says where "
+                f"they come from."
+            )
+        raise InputError(f"{plan.spec}: no image is left unlabeled; {why}")
     if not sets.tests:
         raise InputError(f"{plan.spec}: no dataset of the run has a test part.")
     for name, wanted in (("distribution", learner.needs.distribution), ("rating_std", learner.needs.rating_std)):
         if wanted is True and sets.labeled is not None and getattr(sets.labeled, name) is None:
             raise InputError(
-                f'Method "{plan.method.name}" needs the column {name}, which {plan.spec.pair.labeled} '
-                f'does not have. "ssliqa-bench list datasets" shows which datasets do.'
+                f'Method "{plan.method.name}" needs the column {name}, which {plan.spec.pair.labeled} does not have. A '
+                f"label file of one's own gives it as {_COLUMNS[name]}; else choose parameters that do without, "
+                f'"ssliqa-bench show {plan.method.name} --params" shows them.'
             )
 
 

@@ -129,7 +129,7 @@ class Forecaster:
 
     def _images(self, entry: DatasetEntry) -> int:
         known = self._known.get(entry.name)
-        return len(known.table) if known else entry.images or 0
+        return len(known.table) if known else (entry.images or 0) + (entry.optional_images or 0)
 
     def _estimate(
         self,

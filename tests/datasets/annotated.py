@@ -23,7 +23,10 @@ from tests.datasets.annotations import ANNOTATIONS
 # Of each dataset: what of the annotations belongs where in its folder, and image folders that readers look for.
 FILES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "koniq": ({"koniq": "."}, ("512x384",)),
-    "koka10k": ({"koniq": "."}, ("512x384",)),
+    "koka10k": (
+        {"koniq": ".", "kadis700k/kadis700k_ref_imgs.csv": "../kadis/kadis700k_ref_imgs.csv"},
+        ("512x384", "../kadis/ref_imgs"),
+    ),
     "livec": ({"rebuilt/ChallengeDB_release": "."}, ("Images",)),
     "live": ({"rebuilt/databaserelease2": "."}, ()),
     "csiq": ({"csiq/csiq.beta.xlsx": "csiq.beta.xlsx"}, ("dst_imgs",)),
@@ -46,6 +49,7 @@ RELEASED = (
     ("koka10k", "koka10k:koka10k"),
     ("ntire2022", "pipal"),
     ("pipal", "pipal"),
+    ("pipal-cross", "pipal"),
 )  # fmt: skip
 
 
