@@ -372,19 +372,21 @@ def _stratified_test(
 ) -> set[str]:
     """The images beyond the training share of every class, or, without classes, of every tenth of the scores.
 
-    A few different scores are classes too, and so are those of a dataset that has none by the protocol's rule.
+    A few different scores are classes too, and so are those of a dataset that has none by the protocol's rule, where
+    on average two images or more share each. Of every class and tenth at least one image stays in training.
     """
     own = None if classes is None else classes_of(table, classes)
     column = table.score if own is None or (own < 0).all() else own
     score = dict(zip(table.name, column.tolist(), strict=True))
     values = sorted({score[name] for name in ranked})
-    if len(values) <= _CLASSES:
+    if len(values) <= _CLASSES and 2 * len(values) <= len(ranked):
         strata = [[name for name in ranked if score[name] == value] for value in values]
     else:
         position = {name: k for k, name in enumerate(ranked)}
-        by_score = np.array_split(np.array(sorted(ranked, key=lambda name: (score[name], position[name]))), _STRATA)
-        strata = [sorted(map(str, stratum), key=position.__getitem__) for stratum in by_score]
-    return {name for stratum in strata for name in stratum[_floor(train * len(stratum)) :]}
+        by_score = np.array(sorted(ranked, key=lambda name: (score[name], position[name])))
+        parts = np.array_split(by_score, min(_STRATA, max(1, len(ranked) // 2)))  # one of two or more can be torn
+        strata = [sorted(map(str, stratum), key=position.__getitem__) for stratum in parts]
+    return {name for stratum in strata for name in stratum[max(1, _floor(train * len(stratum))) :]}
 
 
 def _from_file(table: Table, path: Path) -> tuple[Part, ...]:
