@@ -295,14 +295,19 @@ def _check_sets(plan: Plan, learner: Learner, sets: LearnerSets) -> None:
             f"{plan.spec}: no image keeps its score; dataset {plan.spec.pair.labeled} has none, or the budget is 0."
         )
     if learner.needs.unlabeled and sets.counts["unlabeled"] == 0:
-        raise InputError(f"{plan.spec}: no image is left unlabeled; in A:A the budget decides how many are.")
+        raise InputError(plan.why_none_unlabeled())
     if not sets.tests:
         raise InputError(f"{plan.spec}: no dataset of the run has a test part.")
-    for name, wanted in (("distribution", learner.needs.distribution), ("rating_std", learner.needs.rating_std)):
+    for name, wanted, told in (
+        ("distribution", learner.needs.distribution,
+         '"ssliqa-bench data check DATASET" has a line "ratings" where a dataset has ratings per level.'),
+        ("rating_std", learner.needs.rating_std,
+         '"ssliqa-bench show DATASET" says "rating statistics true" where a dataset has it.'),
+    ):  # fmt: skip
         if wanted is True and sets.labeled is not None and getattr(sets.labeled, name) is None:
             raise InputError(
                 f'Method "{plan.method.name}" needs the column {name}, which {plan.spec.pair.labeled} '
-                f'does not have. "ssliqa-bench list datasets" shows which datasets do.'
+                f"does not have. {told}"
             )
 
 

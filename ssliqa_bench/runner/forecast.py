@@ -80,6 +80,9 @@ class Forecaster:
                 plan = make_plan(spec, self._registry, self._settings, self._known)
                 stored = self._settings.use_store and stored_facts(plan, self._settings, look_only=True) is not None
                 status = "stored" if stored else "to run"
+                needs = None if stored else getattr(self._registry.load(method.class_path), "needs", None)
+                if needs is not None and needs.unlabeled and not plan.unlabeled and not protocol.transductive:
+                    plan, status, missing = None, "blocked", [plan.why_none_unlabeled()]
             except InputError as error:
                 missing = [str(error)]
         seconds, size = (0.0, 0) if status == "stored" else self._estimate(spec, method, protocol, entries, backbones)
@@ -129,7 +132,7 @@ class Forecaster:
 
     def _images(self, entry: DatasetEntry) -> int:
         known = self._known.get(entry.name)
-        return len(known.table) if known else entry.images or 0
+        return len(known.table) if known else (entry.images or 0) + (entry.optional_images or 0)
 
     def _estimate(
         self,

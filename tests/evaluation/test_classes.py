@@ -57,6 +57,11 @@ def test_always_predicting_class_2() -> None:
     assert (top, share, error) == (2, accuracy(pred, TRUE), mae_argmax(pred, TRUE))
 
 
+def test_always_predicting_class_2_where_the_labels_are_those_of_koniq_alone() -> None:
+    top, share, error = most_frequent([8, 138, 515, 347, 0])
+    assert (top, round(share, 3), round(error, 3)) == (2, 0.511, 0.497)
+
+
 def test_values_that_are_no_classes_have_none() -> None:
     for function in (accuracy, mae_argmax, mae_macro, kappa_quadratic, mae_of(3)):
         assert function([0.5, 1, 2], [1, 1, 2]) is None and function([1, 2], [-1, 2]) is None
