@@ -82,7 +82,8 @@ class Forecaster:
                 status = "stored" if stored else "to run"
                 needs = None if stored else getattr(self._registry.load(method.class_path), "needs", None)
                 if needs is not None and needs.unlabeled and not plan.unlabeled and not protocol.transductive:
-                    plan, status, missing = None, "blocked", [plan.why_none_unlabeled()]
+                    missing = [plan.why_none_unlabeled()]
+                    plan, status = None, "blocked"
             except InputError as error:
                 missing = [str(error)]
         seconds, size = (0.0, 0) if status == "stored" else self._estimate(spec, method, protocol, entries, backbones)
