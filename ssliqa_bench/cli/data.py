@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
 
 @data_app.command("status")
 def status(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[DATASET]...", help="Only these [all].")] = None,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
     json: options.Json = False,
@@ -42,9 +43,9 @@ def status(
 
     settings = settings_of(data_root=data_root)
     known = load_registry(registry or ())
+    entries = {entry.name: entry for entry in map(known.dataset, names or known.datasets)}
     found = [
-        dataset_status(entry, settings.data_root, settings.cache_root, load=known.load)
-        for entry in known.datasets.values()
+        dataset_status(entry, settings.data_root, settings.cache_root, load=known.load) for entry in entries.values()
     ]
     if json:
         print_json({"data_root": str(settings.data_root), "datasets": [asdict(one) for one in found]})

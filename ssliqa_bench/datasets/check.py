@@ -94,8 +94,8 @@ def dataset_status(
         told = partial(told, expected=len(raw.name))
     if not problems:
         more = len(raw.name) - (len(raw.name) if entry.images is None else entry.images)
-        absent = "without the optional part" if entry.optional_images else ""
-        return told("complete", note=f"with {more:,} of the optional part" if more else absent)
+        without = "without the optional part" if entry.optional_images else ""
+        return told("complete", note=f"with {more:,} of the optional part" if more else without)
     if "missing" in problems:
         missing = len(problems["missing"].rows)
         return told("incomplete", note=f"{missing:,} images missing: ssliqa-bench data check {entry.name}")
@@ -153,10 +153,13 @@ def _count(entry: DatasetEntry, raw: RawTable, problems: Mapping[str, RowProblem
 
 
 def _groups(entry: DatasetEntry, raw: RawTable) -> Iterator[DatasetCheck]:
-    """Groups and references against the registry, for the part of the dataset that it counts."""
-    if entry.images is not None and len(raw.name) != entry.images:
-        if entry.groups is not None or entry.references is not None:
-            yield DatasetCheck("groups", True, f"not compared: the registry counts those of {entry.images:,} images")
+    """Groups and references against the registry, which counts those of the dataset without its optional part."""
+    more = 0 if entry.images is None else len(raw.name) - entry.images
+    if more:
+        if more == entry.optional_images and (entry.groups is not None or entry.references is not None):
+            groups = len(set(groups_of(entry, raw)))
+            why = "the registry counts groups and references without the optional part"
+            yield DatasetCheck("groups", True, f"{groups:,} with the optional part; not compared: {why}")
         return
     groups = len(set(groups_of(entry, raw)))
     if entry.groups is not None:
@@ -356,6 +359,8 @@ def _size(path: str) -> int | None:
 
 
 def _way(entry: DatasetEntry) -> str:
+    if entry.made_from is not None:
+        return f"ssliqa-bench data prepare {entry.name} makes it from {entry.made_from.dataset}"
     if entry.download is None:
         return ""
     told = "" if entry.download.url is not None else " says how to get it"

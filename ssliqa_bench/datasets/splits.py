@@ -378,8 +378,8 @@ def _stratified_test(
 ) -> set[str]:
     """The images beyond the training share of every class, or, without classes, of every tenth of the scores.
 
-    A few different scores, of two images each or more, are classes too, and so are those of a dataset that has none
-    by the protocol's rule. One image of each class at least stays for training.
+    A few different scores are classes too, and so are those of a dataset that has none by the protocol's rule, where
+    on average two images or more share each. Of every class and tenth at least one image stays in training.
     """
     own = None if classes is None else classes_of(table, classes)
     column = table.score if own is None or (own < 0).all() else own
@@ -389,8 +389,9 @@ def _stratified_test(
         strata = [[name for name in ranked if score[name] == value] for value in values]
     else:
         position = {name: k for k, name in enumerate(ranked)}
-        by_score = np.array_split(np.array(sorted(ranked, key=lambda name: (score[name], position[name]))), _STRATA)
-        strata = [sorted(map(str, stratum), key=position.__getitem__) for stratum in by_score]
+        by_score = np.array(sorted(ranked, key=lambda name: (score[name], position[name])))
+        parts = np.array_split(by_score, min(_STRATA, max(1, len(ranked) // 2)))  # one of two or more can be torn
+        strata = [sorted(map(str, stratum), key=position.__getitem__) for stratum in parts]
     return {name for stratum in strata for name in stratum[max(1, _floor(train * len(stratum))) :]}
 
 

@@ -34,6 +34,19 @@ _SPREAD = {
     "mean": "mean ± sample standard deviation over the runs",
     "median": "median over the runs, interquartile range in brackets",
 }
+# What the columns of the tables of classes are; beside these they have one for each class.
+_CLASS_WORDS = {
+    "accuracy": "Accuracy: share of images whose likeliest class is the true one.",
+    "kappa_quadratic": "Kappa: of likeliest and true class, quadratic-weighted.",
+    "mae_argmax": "MAE: mean absolute error of the likeliest class over all test images.",
+    "mae_3": "MAE 3: of the likeliest class over images of class 3.",
+    "mae_4": "MAE 4: of the likeliest class over images of class 4.",
+    "mae_34": "MAE 3, 4: of the likeliest class over images of class 3 or 4.",
+    "mae_macro": "MAE macro: mean over the classes of the error of the likeliest class in each.",
+    "mae_expect": "MAE expected: of the expected class against the true one.",
+    "mae_cont": "MAE continuous: of the expected class against the score on the scale of classes.",
+    "mae_mos": "MAE score: of the expected class against the score, in units of the score.",
+}
 
 
 @dataclass
@@ -230,15 +243,15 @@ def _detail_legend(section: Section) -> str:
 
 def _class_legend(section: Section, dataset: str) -> str:
     """What the columns are, how many test images each class has, and what a constant prediction would reach."""
-    words = [
-        "Of the likeliest class: accuracy, quadratic-weighted kappa, mean absolute error (MAE) over all test images,",
-        "over those of class 3, of class 4 and of both, its mean over the classes (macro), and for each class. MAE",
-        "expected: expected class and true class; continuous: expected class and score on the scale of classes; score:",
-        "the same in units of the score. A dash: the method predicts no classes, or there is no such image.",
-    ]
+    names = [column.name for column in columns_of([section]) if column.table == "classes"]
+    asked = [name for name in names if not name.startswith("error_class_")]
+    words = [_CLASS_WORDS[name] for name in asked]
+    if len(asked) < len(names):
+        words.append("Class 0 and so on: error of the likeliest class over the images of that class.")
+    words.append("A dash: the method predicts no classes, or there is no such image.")
     runs = [run for row in section.rows for run in row.runs.values() if dataset in run["metrics"]]
-    found_classes = [found for run in runs if (found := class_facts(run, dataset)) is not None]
-    told = [found for found in found_classes if sum(found["images"])]
+    facts = [found for run in runs if (found := class_facts(run, dataset)) is not None]
+    told = [found for found in facts if sum(found["images"])]
     if told:
         by_class = zip_longest(*(found["images"] for found in told), fillvalue=0)
         counts = ", ".join(f"{k}: {span(numbers)}" for k, numbers in enumerate(by_class))
@@ -246,7 +259,7 @@ def _class_legend(section: Section, dataset: str) -> str:
         tops, shares, errors = zip(*(most_frequent(found["images"]) for found in told), strict=True)
         words.append(f"Always predicting the most frequent class ({span(tops)}) gives an accuracy of "
                      f"{_reach(shares)} and an MAE of {_reach(errors)}.")
-    if any(unknown := [found["unknown"] for found in found_classes]):
+    if any(unknown := [found["unknown"] for found in facts]):
         words.append(f"Without a true class, so not counted: {span(unknown)}.")
     return _wrapped(words)
 

@@ -7,7 +7,7 @@ import importlib
 import importlib.machinery
 import importlib.util
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -156,10 +156,9 @@ class Registry:
     def _find(self, kind: str, entries: Mapping[str, _E], name: str) -> _E:
         entry = entries.get(self.aliases[kind].get(name, name))
         if entry is None:
-            near = near_names(name, [*entries, *self.aliases[kind]])
-            hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-            listed = f'"ssliqa-bench list {kind}" shows all {len(entries)}.'
-            raise InputError(f'Unknown {kind[:-1]} "{name}".{hint} {listed}')
+            hint = _did_you_mean(name, [*entries, *self.aliases[kind]])  # the list shows no alias
+            raise InputError(f'Unknown {kind[:-1]} "{name}".{hint} "ssliqa-bench list {kind}" shows all '
+                             f"{len(entries)}.")
         return entry
 
     def resolve_method(
@@ -234,8 +233,7 @@ class Registry:
         if built is None or built.class_path is None or bool(colon) != bool(built.prefix) or bool(colon) != bool(rest):
             prefixes = [f"{n}:NAME" for n, b in self.backbones.items() if b.prefix]
             names = [n for n, b in self.backbones.items() if not b.prefix] + list(self.aliases["backbones"])
-            near = near_names(name, names)
-            hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+            hint = _did_you_mean(name, names)
             raise InputError(f'Unknown backbone "{name}".{hint} Expected {", ".join([*sorted(names), *prefixes])}; '
                              f'"ssliqa-bench list backbones" tells about them.')
         arguments = copy.deepcopy(dict(built.arguments))
@@ -288,11 +286,14 @@ def same_type(old: Any, new: Any) -> bool:
     return isinstance(new, list if isinstance(old, list) else str)
 
 
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = near_names(name, sorted(known))
+    return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+
+
 def _override(method: str, params: Mapping[str, Any], key: str, value: Any) -> Any:
     if key not in params:
-        near = near_names(key, params)
-        hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
-        raise InputError(f'Unknown parameter "{key}" of {method}.{hint} '
+        raise InputError(f'Unknown parameter "{key}" of {method}.{_did_you_mean(key, params)} '
                          f'"ssliqa-bench show {method} --params" shows all {len(params)}.')
     old = params[key]
     if not same_type(old, value):

@@ -296,23 +296,19 @@ def _check_sets(plan: Plan, learner: Learner, sets: LearnerSets) -> None:
             f"{plan.spec}: no image keeps its score; dataset {plan.spec.pair.labeled} has none, or the budget is 0."
         )
     if learner.needs.unlabeled and sets.counts["unlabeled"] == 0:
-        name = str(plan.spec.pair.unlabeled)
-        optional = plan.entries[name].optional_images
-        why = "in A:A the budget decides how many are."
-        if optional and np.isfinite(plan.tables[name].score).all():
-            why = (
-                f"none of the optional {optional:,} images of {name} is there: \"ssliqa-bench show {name}\" says where "
-                f"they come from."
-            )
-        raise InputError(f"{plan.spec}: no image is left unlabeled; {why}")
+        raise InputError(plan.why_none_unlabeled())
     if not sets.tests:
         raise InputError(f"{plan.spec}: no dataset of the run has a test part.")
-    for name, wanted in (("distribution", learner.needs.distribution), ("rating_std", learner.needs.rating_std)):
+    for name, wanted, told in (
+        ("distribution", learner.needs.distribution,
+         '"ssliqa-bench data check DATASET" has a line "ratings" where a dataset has ratings per level.'),
+        ("rating_std", learner.needs.rating_std,
+         '"ssliqa-bench show DATASET" says "rating statistics true" where a dataset has it.'),
+    ):  # fmt: skip
         if wanted is True and sets.labeled is not None and getattr(sets.labeled, name) is None:
             raise InputError(
-                f'Method "{plan.method.name}" needs the column {name}, which {plan.spec.pair.labeled} does not have. A '
-                f"label file of one's own gives it as {_COLUMNS[name]}; else choose parameters that do without, "
-                f'"ssliqa-bench show {plan.method.name} --params" shows them.'
+                f'Method "{plan.method.name}" needs the column {name}, which {plan.spec.pair.labeled} '
+                f"does not have. {told}"
             )
 
 

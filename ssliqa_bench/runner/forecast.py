@@ -80,6 +80,10 @@ class Forecaster:
                 plan = make_plan(spec, self._registry, self._settings, self._known)
                 stored = self._settings.use_store and stored_facts(plan, self._settings, look_only=True) is not None
                 status = "stored" if stored else "to run"
+                needs = None if stored else getattr(self._registry.load(method.class_path), "needs", None)
+                if needs is not None and needs.unlabeled and not plan.unlabeled and not protocol.transductive:
+                    missing = [plan.why_none_unlabeled()]
+                    plan, status = None, "blocked"
             except InputError as error:
                 missing = [str(error)]
         seconds, size = (0.0, 0) if status == "stored" else self._estimate(spec, method, protocol, entries, backbones)

@@ -134,6 +134,22 @@ class Plan:
         """float32, or bfloat16 autocast on CUDA."""
         return str(self.key_parts["precision"])
 
+    @property
+    def unlabeled(self) -> int:
+        """How many images have the role `unlabeled`; test images that a protocol adds to them do not count."""
+        return sum(own.count("unlabeled") for own in self.roles.values())
+
+    def why_none_unlabeled(self) -> str:
+        """What is said where a method learns from unlabeled images and there are none."""
+        name = self.spec.pair.unlabeled
+        entry = None if name is None else self.entries[name]
+        if (entry is not None and entry.optional_images and entry.options.get("unlabeled") is True
+                and np.isfinite(self.tables[entry.name].score).all()):
+            return (f"{self.spec}: no image is left unlabeled; the optional part of {entry.name}, "
+                    f'{entry.optional_images:,} images without score, is not there. "ssliqa-bench show {entry.name}" '
+                    f"says where it goes (download, note).")  # fmt: skip
+        return f"{self.spec}: no image is left unlabeled; in A:A the budget decides how many are."
+
     def code_modules(self, params: Collection[str] | None = None) -> tuple[str, ...]:
         """Modules whose code a model of this run depends on, apart from those of its stages: of the backbones and
         classes that its parameters name, or some of them, and the shared reading of pixels."""

@@ -17,7 +17,8 @@ import yaml
 from PIL import Image
 
 from ssliqa_bench.cli.app import main
-from tests.datasets.miniatures import Miniature, csiq, kadid, kadis, koniq, layouts, livec, nnid
+from ssliqa_bench.registry.load import load_registry
+from tests.datasets.miniatures import Miniature, changed, csiq, kadid, kadis, koka10k, koniq, layouts, livec, nnid
 from tests.servers import Server
 
 Command = Callable[..., tuple[int, str, str]]
@@ -70,6 +71,37 @@ def test_status_of_a_whole_dataset(command: Command, tmp_path: Path, layout: str
     assert found["state"] == "complete" and found["folder"] == str(made.folder)
     assert found["found"] == len(made.names)
     assert found["bytes"] == sum(path.stat().st_size for path in made.images.values())
+
+
+def test_status_of_the_datasets_that_are_named(command: Command) -> None:
+    alias, named = next(iter(load_registry().aliases["datasets"].items()))
+    code, out, _ = command("status", "pipal-made", alias, named, "--json")
+    found = json.loads(out)["datasets"]
+    assert code == 0 and [one["dataset"] for one in found] == ["pipal-made", named]
+    assert found[0]["state"] == "not found" and "data prepare pipal-made" in found[0]["note"]
+    code, _, err = command("status", "pipal-mad")
+    assert code == 2 and "Did you mean 'pipal-made'" in err
+
+
+def optional_part(tmp_path: Path, layout: str) -> Miniature:
+    made = koka10k.LAYOUTS[layout](tmp_path / "data")
+    return changed(made, counts={**made.counts, "optional_images": 12})
+
+
+@pytest.mark.parametrize(("layout", "told", "compared"), [
+    ("without KADIS", "without the optional part", "30 (registry: 30)"),
+    ("official", "with 12 of the optional part", "42 with the optional part; not compared: the registry counts "
+                                                 "groups and references without the optional part"),
+])  # fmt: skip
+def test_status_and_check_tell_of_the_optional_part(command: Command, tmp_path: Path, layout: str, told: str,
+                                                    compared: str) -> None:  # fmt: skip
+    made = optional_part(tmp_path, layout)
+    made = changed(made, counts={**made.counts, "groups": 30})
+    _, out, _ = command("status", "koka10k", "--json", "--registry", str(made.registry_file()))
+    (found,) = json.loads(out)["datasets"]
+    assert (found["state"], found["note"]) == ("complete", told)
+    code, checks = checked(command, made)
+    assert code == 0 and checks["groups"]["holds"] and checks["groups"]["seen"] == compared
 
 
 def test_one_broken_dataset_hides_no_other(command: Command, tmp_path: Path) -> None:

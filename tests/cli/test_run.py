@@ -61,6 +61,12 @@ def test_one_dataset_on_both_sides_is_one_entry(bench: Bench) -> None:
     assert code == 2 and "no image is left unlabeled" in err and "budget" in err
 
 
+def test_ratings_that_a_dataset_does_not_have_come_with_the_command_that_tells_of_them(bench: Bench) -> None:
+    code, err = bench.fails("simmatch", "--recipe", "check", "--set", "label_rule=mode")
+    assert code == 2 and "needs the column distribution, which tiny-a does not have" in err
+    assert '"ssliqa-bench data check DATASET" has a line "ratings"' in err
+
+
 def test_a_record_names_no_machine_and_no_absolute_path(finished: Bench) -> None:
     text = (finished.record(finished.key("ssiqa")) / "facts.json").read_text()
     assert str(finished.data) not in text and str(Path.home()) not in text and '"/' not in text

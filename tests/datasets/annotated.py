@@ -21,12 +21,10 @@ from ssliqa_bench.types import Table
 from tests.datasets.annotations import ANNOTATIONS
 
 # Of each dataset: what of the annotations belongs where in its folder, and image folders that readers look for.
+# KOKA10K is read from the folders of KonIQ-10k and of KADIS-700k beside it.
 FILES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {
     "koniq": ({"koniq": "."}, ("512x384",)),
-    "koka10k": (
-        {"koniq": ".", "kadis700k/kadis700k_ref_imgs.csv": "../kadis/kadis700k_ref_imgs.csv"},
-        ("512x384", "../kadis/ref_imgs"),
-    ),
+    "koka10k": ({"koniq": ".", "kadis700k": "../kadis"}, ("512x384", "../kadis/ref_imgs")),
     "livec": ({"rebuilt/ChallengeDB_release": "."}, ("Images",)),
     "live": ({"rebuilt/databaserelease2": "."}, ()),
     "csiq": ({"csiq/csiq.beta.xlsx": "csiq.beta.xlsx"}, ("dst_imgs",)),

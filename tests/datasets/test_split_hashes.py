@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ssliqa_bench.datasets.classes import classes_of
 from ssliqa_bench.datasets.splits import assign_roles
 from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.schema import ClassFields
 from ssliqa_bench.types import Pair, Table
 from tests.datasets.annotated import annotated_tables, split_hashes
 from tests.datasets.annotations import needs_annotations
@@ -32,7 +35,8 @@ def test_released_hashes(tables: dict[str, Table]) -> None:
         ("official", "koniq", {"labeled": 7058, "validation": 1000, "test": 2015}),
         ("ssliqa", "koniq:koniq", {"labeled": 2000, "unlabeled": 6000, "test": 2000, "unused": 73}),
         ("ntire2022", "pipal", {"labeled": 180 * 116, "test": 20 * 116, "unused": 1000}),
-        ("koka10k", "koka10k:koka10k", {"labeled": 8057, "validation": 1008, "test": 1008, "unlabeled": 140000}),
+        # of classes of 76, 1379, 5150 and 3468 images, each 10 % (rounded up) tested, as many held out
+        ("koka10k", "koka10k:koka10k", {"labeled": 8057, "validation": 1008, "test": 1008, "unlabeled": 140_000}),
         ("ssiqa", "koniq", {"labeled": 8058, "test": 2015}),
         ("ssiqa", "livec", {"labeled": 929, "test": 233}),
     ],
@@ -43,6 +47,18 @@ def test_sizes(tables: dict[str, Table], protocol: str, pair: str, sizes: dict[s
     for seed in range(3):
         roles = assign_roles(sides, {sides.labeled: tables[sides.labeled]}, registry.protocol(protocol), seed)
         assert Counter(roles[sides.labeled]) == sizes
+
+
+def test_classes_of_koka10k(tables: dict[str, Table]) -> None:
+    """Counts in the whole by both rules, and in the test part by the protocol's."""
+    table, protocol = tables["koka10k"], load_registry().protocol("koka10k")
+    whole = {rule: classes_of(table, ClassFields(rule=rule)) for rule in ("modal", "equal_width")}
+    counts = {rule: np.bincount(own[own >= 0], minlength=5).tolist() for rule, own in whole.items()}
+    assert counts == {"modal": [76, 1379, 5150, 3468, 0], "equal_width": [183, 1189, 3081, 5408, 212]}
+    for seed in range(3):
+        roles = assign_roles(Pair("koka10k", "koka10k"), {"koka10k": table}, protocol, seed)["koka10k"]
+        tested = whole["modal"][np.array(roles) == "test"]
+        assert np.bincount(tested, minlength=5).tolist() == [8, 138, 515, 347, 0]
 
 
 def test_the_starred_columns_test_the_four_common_distortions(tables: dict[str, Table]) -> None:

@@ -390,6 +390,30 @@ def test_many_scores_are_stratified_by_tenths() -> None:
         assert sum(parts[k] == "test" for k in tenth) == 2
 
 
+STRATIFIED = {"rule": "random", "train": 0.9, "by": "image", "stratify": True}
+
+
+def test_the_only_image_of_a_class_is_trained_on() -> None:
+    table = make_table("a", list(range(41)), [0.0] * 20 + [1.0] * 20 + [2.0])
+    for seed in range(3):
+        roles = assign_roles(Pair("a"), {"a": table}, protocol(split=STRATIFIED, validation=0.1), seed)["a"]
+        assert roles[-1] == "labeled" and Counter(roles) == {"labeled": 33, "validation": 4, "test": 4}
+
+
+@pytest.mark.parametrize(("images", "tested"), [(2, 1), (5, 2), (13, 6), (20, 10)])
+def test_a_few_images_of_different_scores_are_no_classes_of_one(images: int, tested: int) -> None:
+    """They would all be tested and none learned from, or none tested; strata of two and three have one of each."""
+    table = make_table("a", list(range(images)))
+    parts = split_table(table, SplitFields.model_validate(STRATIFIED), 0)
+    assert Counter(parts) == {"train": images - tested, "test": tested}
+
+
+def test_validation_of_a_few_images_of_different_scores_leaves_some_to_learn_from() -> None:
+    roles = assign_roles(Pair("a"), {"a": make_table("a", list(range(12)))},
+                         protocol(split=STRATIFIED, validation=0.5), 0)["a"]
+    assert Counter(roles) == {"test": 6, "labeled": 3, "validation": 3}
+
+
 @given(st.integers(0, 5), st.integers(1, 30), st.integers(1, 30))
 def test_counts_of_both_parts_leave_the_rest_unused(seed: int, train: int, test: int) -> None:
     table = make_table("a", [k // 2 for k in range(100)])

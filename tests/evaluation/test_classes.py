@@ -37,6 +37,15 @@ def test_they_are_scikit_learns(seed: int) -> None:
     assert mae_of(3, 4)(pred, TRUE) == pytest.approx((347 * by_class[3] + 23 * by_class[4]) / 370)
 
 
+def test_kappa_of_many_images_needs_no_table_of_all_pairs() -> None:
+    random = np.random.default_rng(0)
+    true = random.integers(0, 5, 50_000)
+    pred = np.clip(true + random.integers(-1, 3, len(true)), 0, 4)
+    assert kappa_quadratic(pred, true) == pytest.approx(cohen_kappa_score(true, pred, weights="quadratic"), rel=1e-12)
+    assert kappa_quadratic(np.full(50_000, 3), np.full(50_000, 3)) is None
+    assert kappa_quadratic(np.full(50_000, 3), np.full(50_000, 2)) == 0
+
+
 def test_always_predicting_class_2() -> None:
     pred = np.full(len(TRUE), 2)
     assert mae_argmax(pred, TRUE) == pytest.approx(0.552, abs=1e-3)
@@ -46,6 +55,11 @@ def test_always_predicting_class_2() -> None:
     assert mae_macro(pred, TRUE) == pytest.approx(1.2)
     top, share, error = most_frequent(np.bincount(TRUE).tolist())
     assert (top, share, error) == (2, accuracy(pred, TRUE), mae_argmax(pred, TRUE))
+
+
+def test_always_predicting_class_2_where_the_labels_are_those_of_koniq_alone() -> None:
+    top, share, error = most_frequent([8, 138, 515, 347, 0])
+    assert (top, round(share, 3), round(error, 3)) == (2, 0.511, 0.497)
 
 
 def test_values_that_are_no_classes_have_none() -> None:

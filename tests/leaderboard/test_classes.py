@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
+from ssliqa_bench.evaluation.names import OF_CLASSES
 from ssliqa_bench.leaderboard.boards import build_boards
 
 # Test images per class, Table 1 of Dang et al.
 COUNTS = [23, 139, 515, 347, 23]
 
 
-def with_classes(made: ModuleType, method: str, seed: int = 0, counts: list[int] = COUNTS, **extra: Any) -> Any:
+def with_classes(made: ModuleType, method: str, seed: int = 0, counts: list[int] = COUNTS, unknown: int = 0,
+                 **extra: Any) -> Any:
     errors = None if extra.get("mae_argmax") is None else [0.25, 0.5, None, 0.75, 1.0]
-    told = {"levels": 5, "rule": "modal", "scale": [0, 100], "images": counts, "unknown": 0, "predicted": None,
+    told = {"levels": 5, "rule": "modal", "scale": [0, 100], "images": counts, "unknown": unknown, "predicted": None,
             "confusion": None, "error": errors}  # fmt: skip
     facts = made.record(method, seed, pair="koka10k", kind="authentic", protocol="koka10k",
                         classes={"koka10k": told})  # fmt: skip
@@ -53,6 +55,29 @@ def test_means_over_seeds_dashes_without_classes_and_a_column_per_class(made: Mo
     assert float(rows["simmatch"]["accuracy"]) == pytest.approx(0.55) and rows["piqe"]["accuracy"] == ""
     assert float(rows["simmatch"]["error_class_3"]) == 0.75 and rows["simmatch"]["rmse_raw"] == "12.5"
     assert "RMSE raw" in board.partition("### Further measures")[2].partition("### Classes")[0]
+
+
+def test_images_without_a_true_class_are_told_where_all_are_so(made: ModuleType) -> None:
+    board, _ = words(made, with_classes(made, "simmatch", counts=[0] * 5, unknown=42, accuracy=0.6, mae_argmax=0.5))
+    table = " ".join(board.partition("### Classes on koka10k (labeled)")[2].partition("### Cost")[0].split())
+    assert "Without a true class, so not counted: 42." in table and "Always predicting" not in table
+    some = with_classes(made, "simmatch", 1, unknown=7, accuracy=0.6, mae_argmax=0.5)
+    none = with_classes(made, "simmatch", 0, [0] * 5, 1054, accuracy=0.6, mae_argmax=0.5)
+    assert "Without a true class, so not counted: 7 to 1054." in " ".join(words(made, some, none)[0].split())
+
+
+def test_the_legend_tells_of_the_columns_that_there_are(made: ModuleType) -> None:
+    told = words(made, with_classes(made, "simmatch", accuracy=0.6, mae_34=0.5))[0]
+    legend = " ".join(told.partition("### Classes on")[2].partition("### Cost")[0].split())
+    for name in ("Accuracy:", "MAE:", "MAE 3, 4:", "Class 0 and so on:"):
+        assert legend.count(name) == 1
+    assert not any(name in legend for name in ("Kappa", "MAE 3:", "macro", "expected", "continuous", "MAE score"))
+    told = words(made, with_classes(made, "simmatch", **dict.fromkeys(OF_CLASSES, 0.5)))[0]
+    table, _, legend = told.partition("### Classes on")[2].partition("### Cost")[0].partition("\n\nAccuracy:")
+    (header,) = [line for line in table.splitlines() if line.startswith("| Method")]
+    headings = [cell.strip() for cell in header.split("|")[3:-6]]
+    legend = " ".join(legend.split())
+    assert len(headings) == len(OF_CLASSES) - 1 and all(f" {name}: " in f" {legend}" for name in headings)
 
 
 def test_boards_of_other_protocols_do_not_change(made: ModuleType) -> None:

@@ -130,6 +130,19 @@ def test_unknown_names_come_with_near_ones(family: Registry) -> None:
         family.resolve_method("ssiqa", None, {"smooth_l1beta": 1})
 
 
+@pytest.mark.parametrize("kind", ["datasets", "methods", "protocols"])
+def test_the_count_is_that_of_the_list_and_aliases_are_near_names(kind: str) -> None:
+    registry = load_registry()
+    listed, aliases = getattr(registry, kind), registry.aliases[kind]
+    find = getattr(registry, kind[:-1])
+    with pytest.raises(InputError, match=rf'"zzzz"\. "ssliqa-bench list {kind}" shows all {len(listed)}\.'):
+        find("zzzz")
+    for alias in aliases:
+        with pytest.raises(InputError, match=rf"Did you mean .*'{alias}'"):
+            find(f"{alias}-")
+    assert kind != "datasets" or aliases
+
+
 def test_resolving_hands_out_copies(family: Registry) -> None:
     family.resolve_method("leaf").params["e"].append(2)
     family.resolve_backbone("timm:x").arguments["name"] = "y"

@@ -21,7 +21,7 @@ from ssliqa_bench.files import write_sealed
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.suite import load_suite
 from ssliqa_bench.store.records import read_facts, read_predictions, write_record
-from tests.datasets.miniatures import Miniature
+from tests.datasets.miniatures import Miniature, changed
 from tests.datasets.miniatures.koka10k import LAYOUTS
 from tests.datasets.reading import read
 
@@ -157,7 +157,7 @@ def test_the_board_has_a_table_of_classes(store: Path, tmp_path: Path, command: 
     table = board.partition("### Classes on koka10k (labeled)")[2].partition("### Cost")[0]
     facts = read_facts(record(store, "simmatch"))
     extra, told = facts["metrics"]["koka10k"]["extra"], facts["classes"]["koka10k"]
-    (header,) = [line for line in table.splitlines() if "Accuracy" in line]
+    (header,) = [line for line in table.splitlines() if line.startswith("| Method")]
     (line,) = [line for line in table.splitlines() if line.startswith("| `simmatch`")]
     cells = dict(zip(map(str.strip, header.split("|")), (cell.strip(" *") for cell in line.split("|")), strict=True))
     assert cells["Accuracy"] == f"{extra['accuracy']:.3f}" and cells["MAE"] == f"{extra['mae_argmax']:.3f}"
@@ -199,6 +199,29 @@ def test_the_dry_run_of_the_suite_needs_no_data(tmp_path: Path, capsys: pytest.C
     assert main(["sweep", "koka10k", "--dry-run", *words]) == 0
     out = capsys.readouterr().out
     assert "14 blocked" in out and "koniq" in out
+    images = 10_073 + 140_000  # of 512 × 384 pixels
+    assert main(["sweep", "koka10k", "--dry-run", "--json", *words]) == 0
+    assert json.loads(capsys.readouterr().out)["estimate"]["decoded_images_bytes"] == images * 512 * 384 * 3
+
+
+def test_photographs_that_are_not_there_are_said_before_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = LAYOUTS["without KADIS"](tmp_path / "data")
+    made = changed(plain, counts={**plain.counts, "optional_images": 12})
+    where = ["--store", str(tmp_path / "store"), "--registry", str(made.registry_file()), "--data-root", str(made.root)]
+    assert main(["run", "--method", "simmatch", *ON_CLASSES, *MODE, *where]) == 2
+    said = capsys.readouterr().err
+    expected = 'the optional part of koka10k, 12 images without score, is not there. "ssliqa-bench show koka10k" says'
+    assert expected in said and "budget" not in said
+    assert main(["show", "koka10k"]) == 0 and "kadis for the photographs" in capsys.readouterr().out
+    suite = tmp_path / "suite.yaml"
+    block = {"pairs": ["koka10k:koka10k"], "protocol": "koka10k", "seeds": 1, "recipe": "check"}
+    suite.write_text(json.dumps({"title": "T", "runs": [{**block, "methods": ["simmatch", "supervised-levels"]}]}))
+    assert main(["sweep", str(suite), "--dry-run", "--json", *where]) == 0
+    status = {run["method"]: (run["status"], run["error"]) for run in json.loads(capsys.readouterr().out)["runs"]}
+    assert status["supervised-levels"] == ("to run", None)
+    assert status["simmatch"][0] == "blocked" and expected in status["simmatch"][1]
 
 
 @pytest.mark.parametrize(
