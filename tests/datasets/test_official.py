@@ -125,6 +125,9 @@ def test_an_image_that_is_missing(made: Miniature) -> None:
     gone = sorted(made.names)[1]
     made.images[gone].unlink()
     said = refused(made)
+    if not made.labels:  # the folder is the list, and only the registry's count tells that one is missing
+        assert said.startswith(f"{made.dataset}: ") and f"lists {len(made.names) - 1} images; expected" in said
+        return
     assert made.dataset in said and Path(gone).name in said and f"1 of {len(made.names)} images" in said
     assert f"ssliqa-bench data check {made.dataset}" in said
 
@@ -135,13 +138,16 @@ def test_capitals_differ(made: Miniature) -> None:
     other = path.with_name(path.name.swapcase())
     path.rename(other)
     found = table(made)
-    assert os.path.samefile(found.path[found.name.index(name)], other)
+    assert os.path.samefile(found.path[found.name.index(name if made.labels else other.name)], other)
 
 
 def test_an_image_too_many_changes_nothing(made: Miniature) -> None:
     expected = table(made)
     path = made.images[made.names[0]]
     shutil.copy(path, path.with_name("stranger" + path.suffix))
+    if not made.labels:  # nothing but its name says that it does not belong there
+        assert "stranger" in refused(made)
+        return
     assert table(made, "other-cache").name == expected.name
 
 
@@ -249,7 +255,8 @@ def test_the_same_file_name_in_two_subfolders(made: Miniature) -> None:
     shutil.copy(first, other)
     assert table(made, "third-cache").name == expected.name, "a copy is the same file"
     shutil.copy(second, other)
-    if made.dataset in ("csiq", "pipal", "kadis-distorted"):  # found by their names alone, wherever they were unpacked
+    # Found by their names alone, wherever they were unpacked.
+    if made.dataset in ("csiq", "pipal", "pipal-ntire2022", "kadis-distorted"):
         said = refused(made)
         assert said.startswith(f"{made.dataset}: ") and str(first) in said and str(other) in said
         assert "expected one file of that name" in said
