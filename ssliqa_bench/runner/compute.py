@@ -42,7 +42,6 @@ from ssliqa_bench.store.records import (
 from ssliqa_bench.types import Artifact, Role, Table
 
 _log = logging.getLogger("ssliqa_bench")
-_COLUMNS = {"distribution": "c1 … cP", "rating_std": "rating_std"}
 
 
 def compute(plan: Plan, settings: Settings) -> dict[str, Any]:

@@ -183,11 +183,3 @@ def test_a_protocol_may_ask_for_what_there_is() -> None:
         extra_metrics(("acuracy",), protocol="own", classes=True)
     with pytest.raises(InputError, match="does not say what the classes are"):
         extra_metrics(("mae_3",), protocol="own", classes=False)
-
-
-def test_kappa_of_many_images_is_that_of_scikit_learn() -> None:
-    random = np.random.default_rng(5)
-    true = random.integers(0, 5, 50_000)
-    predicted = np.clip(true + random.integers(-1, 2, 50_000), 0, 6)
-    expected = cohen_kappa_score(true, predicted, weights="quadratic")
-    assert kappa_quadratic(predicted, true) == pytest.approx(expected, abs=1e-12)
