@@ -162,7 +162,8 @@ def test_extra_unlabeled_images_are_keyed_and_reach_the_learner(own_bench: Bench
     assert changed(few, plan(names="named.csv")[0]) == {"rows.tiny-c.roles.unlabeled"}
     for transductive, unlabeled, tested in ((False, 16 + 6, 16), (True, 24 + 6, 24)):
         asked, _ = plan(transductive, count=6)
-        sets = make_sets(asked, make_learner(asked), open_sources(asked, settings)[0])
+        learner = make_learner(asked)
+        sets = make_sets(asked, learner, open_sources(asked, settings, learner)[0])
         assert sets.unlabeled is not None and len(sets.unlabeled) == unlabeled
         assert len(sets.tests["tiny-c"].names) == tested
 

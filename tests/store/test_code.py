@@ -171,8 +171,8 @@ def test_libraries_behind_a_class_outside_are_those_of_ours_that_it_uses_too(tmp
 
 
 def test_a_module_outside_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match='"mine" was not found'):
-        code_hashes(["mine:Learner"], inside(tmp_path))
+    with pytest.raises(InputError, match='"nobody_has_this" was not found'):
+        code_hashes(["nobody_has_this:Learner"], inside(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"def f(:\n", b"print 'hello'\n", b"x = '\xe9'\n", b"x = '\0'\n"])

@@ -127,12 +127,7 @@ def test_rounds_and_teachers_make_the_stages() -> None:
     ]  # fmt: skip
     assert stages["pseudo-labels-3"].inputs == ("student-2",) and not stages["pseudo-labels-3"].references
     assert stages["student-3"].inputs == ("pseudo-labels-3",)
-    once, thrice = (
-        load_object(resolved.class_path)({**learner.params, "rounds": rounds}).work(40, 24) for rounds in (1, 3)
-    )
-    assert 3 * once.learned == thrice.learned
-    batch, epochs = learner.params["batch_size"], learner.params["epochs"]
-    assert once.learned == 64 // batch * batch * epochs
+    assert learner.work(40, 24) is None, "most of it is the teachers', and is not estimated"
 
 
 def test_comparators_belong_to_what_they_are_compared_with() -> None:
