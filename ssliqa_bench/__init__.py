@@ -11,11 +11,11 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Pair": "ssliqa_bench.types",
-    "RunSpec": "ssliqa_bench.types",
+    "Pair": "ssliqa_bench.specs",
+    "RunSpec": "ssliqa_bench.specs",
     "SsliqaError": "ssliqa_bench.errors",
     "load_registry": "ssliqa_bench.registry.load",
-    "Settings": "ssliqa_bench.runner.plan",
+    "Settings": "ssliqa_bench.runner.settings",
     "make_plan": "ssliqa_bench.runner.plan",
     "run": "ssliqa_bench.runner.execute",
     "evaluate": "ssliqa_bench.evaluation.metrics",

@@ -182,8 +182,9 @@ class Bench:
     def plan(self, method: str = "supervised", pair: str = "tiny-a:tiny-b", **asked: Any) -> Any:
         """The plan of a run, made without the command line; `registry` is a further registry file."""
         from ssliqa_bench.registry.load import load_registry
-        from ssliqa_bench.runner.plan import Settings, make_plan
-        from ssliqa_bench.types import Pair, RunSpec
+        from ssliqa_bench.runner.plan import make_plan
+        from ssliqa_bench.runner.settings import Settings
+        from ssliqa_bench.specs import Pair, RunSpec
 
         own = {name: asked.pop(name) for name in ("device", "threads", "skip_bad") if name in asked}
         files = [self.data / "registry.yaml", *([asked.pop("registry")] if "registry" in asked else [])]

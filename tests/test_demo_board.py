@@ -13,7 +13,7 @@ import pytest
 
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.suite import load_suite
-from ssliqa_bench.runner.plan import Settings
+from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.runner.verify import verify_store
 from ssliqa_bench.store.records import iter_facts, read_predictions, record_folder
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssliqa_bench.runner.plan import Settings
+from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.testing import require_conformance
 
 if TYPE_CHECKING:

@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "ssliqa_bench"
-FREE = {"types", "errors", "files", "net"}
+FREE = {"types", "specs", "errors", "files", "checksums", "net"}
 ARROWS = {
     "__main__": {"cli"},
-    "cli": {"runner", "leaderboard", "testing", "integrations"},
-    "runner": {"methods", "datasets", "registry", "store", "evaluation", "integrations"},
+    "cli": {"runner", "leaderboard", "testing", "models", "integrations"},
+    "runner": {"models", "methods", "datasets", "pixels", "registry", "store", "evaluation", "integrations"},
+    "models": {"methods", "training", "pixels", "registry", "store"},
     "testing": {"runner"},
     "leaderboard": {"registry", "store", "evaluation"},
-    "integrations": {"methods", "training"},
+    "integrations": {"models", "methods", "training"},
     "methods": {"training"},
-    "datasets": {"registry"},
+    "datasets": {"registry", "pixels"},
 }
 HEAVY = {"torch", "torchvision", "timm", "pyiqa"}
 BANNED = {

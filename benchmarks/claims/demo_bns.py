@@ -19,9 +19,10 @@ from statistics import mean, stdev
 
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.execute import run
-from ssliqa_bench.runner.plan import Settings, make_plan
+from ssliqa_bench.runner.plan import make_plan
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import Pair, RunSpec
 from ssliqa_bench.testing import metrics_with_pseudo_labels
-from ssliqa_bench.types import Pair, RunSpec
 
 DATASET = "demo-syn"
 PAIR = Pair(DATASET, DATASET)

@@ -15,8 +15,9 @@ from statistics import mean
 
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.execute import run
-from ssliqa_bench.runner.plan import Settings, make_plan
-from ssliqa_bench.types import Pair, RunSpec
+from ssliqa_bench.runner.plan import make_plan
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import Pair, RunSpec
 
 # Those that consist of formulae alone; the others start from weights that have to be downloaded. MS-SSIM is one of them
 # and takes images of more than 160 pixels. MAD takes seconds an image, the others together a few minutes.

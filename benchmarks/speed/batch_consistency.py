@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 from torch.nn import functional
 
-from ssliqa_bench.training.batch_consistency import batch_consistency
+from ssliqa_bench.methods.ssliqa.batch_consistency import batch_consistency
 
 BATCH, CHANNELS, AT_LEAST = 64, 2048, 15.0
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from ssliqa_bench.datasets.check import check_dataset
-from ssliqa_bench.datasets.decode import content_hash, decode
+from ssliqa_bench.pixels.decode import content_hash, decode
 from ssliqa_bench.registry.load import load_registry
 
 TARGET = 0.85

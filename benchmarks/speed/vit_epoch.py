@@ -14,13 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
+from ssliqa_bench.runner.compute import make_sets
 from ssliqa_bench.runner.devices import device_kind, prepare_process
-from ssliqa_bench.runner.plan import Settings, make_plan
+from ssliqa_bench.runner.learners import make_learner
+from ssliqa_bench.runner.plan import make_plan
 from ssliqa_bench.runner.progress import ConsoleReporter
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.runner.sources import open_sources
 from ssliqa_bench.runner.stages import StageRunner
+from ssliqa_bench.specs import Pair, RunSpec
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.types import Pair, RunSpec
 
 
 def epoch(images: int, batch: int, device: str, threads: int, store: Path, **params: Any) -> dict[str, Any]:

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 from skimage import data
 
-from ssliqa_bench.training import classic
+from ssliqa_bench.methods.matching import classic
+from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.policies import Policy
 from ssliqa_bench.types import derive_seed
 
 FOLDER = Path(__file__).parent

@@ -184,7 +184,7 @@ def add(
     """Check photographs of your own and write a registry file, with which runs can use them."""
     import shlex
 
-    from ssliqa_bench.datasets.own import OwnPhotographs, add_dataset
+    from ssliqa_bench.datasets.user_datasets import OwnPhotographs, add_dataset
     from ssliqa_bench.runner.progress import counted_each
 
     if direction not in ("higher_is_better", "lower_is_better"):
@@ -229,9 +229,9 @@ def _decode(entry: Any, known: Any, settings: Any, processes: int) -> int:
     from functools import partial
 
     from ssliqa_bench.datasets.base import load_table
-    from ssliqa_bench.datasets.cache import open_pixels
     from ssliqa_bench.datasets.fingerprint import fingerprint
     from ssliqa_bench.datasets.parallel import in_order
+    from ssliqa_bench.pixels.cache import open_pixels
     from ssliqa_bench.runner.progress import counted
 
     table = load_table(entry, settings.data_root, settings.cache_root, load=known.load)
@@ -246,7 +246,7 @@ def _decode(entry: Any, known: Any, settings: Any, processes: int) -> int:
         pixels = open_pixels(
             table,
             mark,
-            entry.working_size,
+            entry.short_side,
             settings.cache_root,
             skip_bad=settings.skip_bad,
             progress=tell,
@@ -283,7 +283,7 @@ def _distort(entry: Any, settings: Any, processes: int) -> int:
 
 def _make(entry: Any, known: Any, settings: Any, processes: int) -> int:
     from ssliqa_bench.datasets.base import load_table
-    from ssliqa_bench.datasets.made import make_dataset
+    from ssliqa_bench.datasets.derived import make_dataset
     from ssliqa_bench.runner.progress import counted
 
     source = known.dataset(entry.made_from.dataset)

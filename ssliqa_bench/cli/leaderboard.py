@@ -70,7 +70,7 @@ def _read_facts(store: Path) -> list[Mapping[str, Any]]:
 def _report_stale(facts: list[Mapping[str, Any]]) -> None:
     """Print stale records, one per line; code outside this package is not at hand and is said to be unchecked."""
     from ssliqa_bench.leaderboard.stale import stale_records
-    from ssliqa_bench.store.code import PACKAGE, source_hash
+    from ssliqa_bench.runner.code import PACKAGE, source_hash
 
     root = Path(__file__).resolve().parents[2]
 

@@ -66,6 +66,6 @@ def processes(jobs: int | None, threads: int) -> int:
 
 def settings_of(**given: Any) -> Any:
     """Settings from the options of a command, defaults from the environment."""
-    from ssliqa_bench.runner.plan import Settings
+    from ssliqa_bench.runner.settings import Settings
 
     return Settings.from_environment(**given)

@@ -53,9 +53,8 @@ def run(
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.registry.yamlfile import parse_assignments
-    from ssliqa_bench.runner import execute
     from ssliqa_bench.runner.plan import make_plan
-    from ssliqa_bench.types import Pair, RunSpec
+    from ssliqa_bench.specs import Pair, RunSpec, cell_of
 
     if seed is not None and seeds is not None:
         raise InputError("--seed and --seeds exclude each other: --seed 3 is one run, --seeds 3 runs 0, 1 and 2.")
@@ -97,7 +96,7 @@ def run(
             if len(specs) == 1 or (isinstance(error, InputError) and not entries):
                 raise  # bad input stops every seed alike
             told = str(error) if isinstance(error, SsliqaError) else f"{type(error).__name__}: {error}"
-            entries.append(run_entry("failed", {"cell": execute.cell_of(spec)}, told))
+            entries.append(run_entry("failed", {"cell": cell_of(spec)}, told))
             failed = True
     if json:
         print_json({"runs": entries})
@@ -142,8 +141,9 @@ def test(
     """Evaluate a stored model on further datasets, without training."""
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.execute import refuse_other_key, spec_of, unanswered
+    from ssliqa_bench.runner.execute import refuse_other_key, unanswered
     from ssliqa_bench.runner.plan import make_plan
+    from ssliqa_bench.specs import spec_of
     from ssliqa_bench.store.records import checked_facts, find_record
 
     folder = find_record(store, run)
@@ -171,7 +171,7 @@ def test(
     if unscored and write is not None:
         plan = make_plan(spec_of(facts), names, settings)
         refuse_other_key(plan, facts)
-        from ssliqa_bench.runner.written import judge_unscored
+        from ssliqa_bench.runner.score_files import judge_unscored
 
         judged = judge_unscored(plan, facts, unscored[0], names, settings)
         if judged.learned_from:
@@ -186,7 +186,7 @@ def test(
 
         facts = add_tests(plan, facts, missing, settings)
     if write is not None:
-        from ssliqa_bench.runner.written import recorded
+        from ssliqa_bench.runner.score_files import recorded
 
         _write(write, recorded(facts, asked[0], settings), facts, names)
     entry = run_entry("done" if missing else "cached", facts)
@@ -199,8 +199,8 @@ def test(
 
 def _write(file: Path, judged: Any, facts: Any, names: Any) -> None:
     """Write a model's predictions; what it learned from scores in the units of these, a metric's values as they are."""
-    from ssliqa_bench.runner.written import in_native_units, write_scores
-    from ssliqa_bench.types import Pair
+    from ssliqa_bench.runner.score_files import in_native_units, write_scores
+    from ssliqa_bench.specs import Pair
 
     source = names.dataset(Pair.parse(facts["cell"]["pair"]).labeled)
     learned = bool(facts["stages"])
@@ -232,7 +232,7 @@ def sweep(
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.registry.suite import load_suite
     from ssliqa_bench.runner.engines import RunResult, check_jobs, run_all
-    from ssliqa_bench.runner.execute import cell_of
+    from ssliqa_bench.specs import cell_of
 
     if engine != "local":
         raise InputError(f'--engine: got "{engine}"; expected local.')
@@ -268,8 +268,8 @@ def sweep(
 def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
     """The plan of a suite: what is stored, what would run, what is missing, and about how long and large it is."""
     from ssliqa_bench.cli.output import print_forecasts, print_json
-    from ssliqa_bench.runner.execute import cell_of
     from ssliqa_bench.runner.forecast import Forecaster
+    from ssliqa_bench.specs import cell_of
 
     forecaster = Forecaster(names, settings)
     found = [forecaster.look(spec) for spec in runs]
@@ -297,13 +297,14 @@ def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
 
 def _planned(plan: Any, settings: Any) -> dict[str, Any]:
     from ssliqa_bench.datasets.leaks import kept_apart_notes
-    from ssliqa_bench.runner.execute import cell, stored_facts
+    from ssliqa_bench.runner.execute import stored_facts
+    from ssliqa_bench.specs import cell_of
 
     stored = settings.use_store and stored_facts(plan, settings, look_only=True) is not None
     roles = {name: {role: list(own).count(role) for role in sorted(set(own))} for name, own in plan.roles.items()}
     return {
         "key": plan.key,
-        **cell(plan),
+        **cell_of(plan.spec),
         "tests": list(plan.spec.tests),
         "status": "stored" if stored else "to run",
         "error": None,

@@ -74,7 +74,7 @@ def import_(
 ) -> None:
     """Make a protocol of a split that somebody published as lists of names."""
     from ssliqa_bench.datasets.base import load_table
-    from ssliqa_bench.datasets.imported import protocol_entry, read_lists, written_lists
+    from ssliqa_bench.datasets.split_files import protocol_entry, read_lists, written_lists
     from ssliqa_bench.datasets.splits import split_table
     from ssliqa_bench.errors import InputError
     from ssliqa_bench.files import write_text

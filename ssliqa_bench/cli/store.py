@@ -47,9 +47,9 @@ def why(
 ) -> int:
     """Say whether the same run would be answered by this record today, and if not, what differs."""
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.execute import spec_of
+    from ssliqa_bench.runner.keys import differences
     from ssliqa_bench.runner.plan import make_plan
-    from ssliqa_bench.store.key import differences
+    from ssliqa_bench.specs import spec_of
     from ssliqa_bench.store.records import find_record, iter_facts, read_facts
 
     facts = read_facts(find_record(store, run))

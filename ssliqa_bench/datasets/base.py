@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.generated import generated_folder
-from ssliqa_bench.datasets.kept import KeptTable
+from ssliqa_bench.datasets.generators import generated_folder
+from ssliqa_bench.datasets.table import RawTable, Reader, Table
+from ssliqa_bench.datasets.table_cache import KeptTable
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.registry.lookup import load_object
-from ssliqa_bench.types import FloatArray, Table
+from ssliqa_bench.types import FloatArray
 
 if TYPE_CHECKING:
     from ssliqa_bench.registry.schema import DatasetEntry
@@ -28,48 +29,8 @@ if TYPE_CHECKING:
 _FIRST = 3
 
 
-@dataclass(frozen=True)
-class RawTable:
-    """What a reader found, one entry per image in every column, in the dataset's own direction.
-
-    Attributes:
-        name: image names, relative to the image folder, as the official files spell them.
-        path: where each image file should be; that it is there is checked later.
-        score: native scores, shape (n,); NaN where an image has none.
-        source, lines: the label file, and the line of each image in it, for messages.
-        files: the label file of each image, where they are several.
-        distribution: counts or shares of the rating levels, shape (n, P), the lowest native level first.
-        reference: path of the pristine image, "" where there is none.
-        group: what must not be torn between train and test, "" for an image on its own.
-        rating_std, distortion, level, split, role: as `types.Table`; None where the dataset has no such column.
-        reads: every file that the reader opened, where opening them is slow or needs a heavy library; what was
-            read is then kept beside the image cache until one of them changes.
-    """
-
-    name: tuple[str, ...]
-    path: tuple[str, ...]
-    score: FloatArray
-    source: str
-    lines: tuple[int, ...] | None = None
-    rating_std: FloatArray | None = None
-    distribution: FloatArray | None = None
-    reference: tuple[str, ...] | None = None
-    group: tuple[str, ...] | None = None
-    distortion: tuple[str, ...] | None = None
-    level: tuple[str, ...] | None = None
-    split: tuple[str, ...] | None = None
-    role: tuple[str, ...] | None = None
-    reads: tuple[str, ...] = ()
-    files: tuple[str, ...] | None = None
-
-    def place(self, row: int) -> str:
-        """Where a row stands, for messages: `line 3 `, or `list.txt:3 ` where there are several; "" if unknown."""
-        if self.lines is None:
-            return ""
-        return f"line {self.lines[row]} " if self.files is None else f"{self.files[row]}:{self.lines[row]} "
 
 
-Reader = Callable[[Path, Mapping[str, Any]], RawTable]
 
 
 @dataclass(frozen=True)

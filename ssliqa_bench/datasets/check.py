@@ -14,17 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.base import (
-    RawTable,
-    RowProblem,
-    dataset_folder,
-    find_folder,
-    groups_of,
-    read_raw,
-    row_problems,
-)
+from ssliqa_bench.datasets.base import RowProblem, dataset_folder, find_folder, groups_of, read_raw, row_problems
 from ssliqa_bench.datasets.parallel import hash_or_reason, in_order
 from ssliqa_bench.datasets.splits import part_of, scored_units
+from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.types import FloatArray, IntArray, Table
+from ssliqa_bench.types import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from ssliqa_bench.registry.schema import ClassFields

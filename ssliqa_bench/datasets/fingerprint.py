@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from ssliqa_bench.checksums import file_hashes
 from ssliqa_bench.datasets.references import References, references_of
-from ssliqa_bench.errors import CorruptFileError, DataError
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.files import (
     canonical_json,
     digest,
-    exclusive_lock,
     finite_or_none,
-    read_sealed,
-    set_aside,
-    sha256_file,
-    write_sealed,
 )
-from ssliqa_bench.types import Table
 
 LOG = logging.getLogger("ssliqa_bench")
 
-_KIND = "file-hashes"
 
 
 class ReadDataset:
@@ -77,38 +69,5 @@ def _fingerprint(table: Table, hashes: Mapping[str, str]) -> str:
     return hasher.hexdigest()
 
 
-def file_hashes(paths: Iterable[str], cache: Path | None = None) -> dict[str, str]:
-    """SHA-256 of files by path; with `cache`, a file of known size and modification time is not read again.
-
-    Raises:
-        DataError: a file cannot be read.
-    """
-    if cache is None:
-        return {path: sha256_file(path) for path in paths}
-    # One process reads the files, others that want the same wait for what it finds.
-    with exclusive_lock(cache.with_suffix(".lock")):
-        known = _read_cache(cache)
-        found: dict[str, list[Any]] = {}
-        for path in paths:
-            try:
-                status = os.stat(path)
-                entry = known.get(path)
-                if entry is None or entry[:2] != [status.st_size, status.st_mtime_ns]:
-                    entry = [status.st_size, status.st_mtime_ns, sha256_file(path)]
-            except OSError as error:
-                raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
-            found[path] = entry
-        if any(known.get(path) != entry for path, entry in found.items()):
-            write_sealed(cache, {"files": {**known, **found}}, kind=_KIND)
-    return {path: entry[2] for path, entry in found.items()}
 
 
-def _read_cache(cache: Path) -> dict[str, list[Any]]:
-    try:
-        files: dict[str, list[Any]] = read_sealed(cache, kind=_KIND)["files"]
-        return files
-    except FileNotFoundError:
-        return {}
-    except CorruptFileError as error:
-        LOG.warning("%s Set aside as %s; the files are read again.", error, set_aside(cache))
-        return {}

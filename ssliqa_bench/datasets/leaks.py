@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import LeakError
-from ssliqa_bench.types import ROLES, Pair, Role, Table
+from ssliqa_bench.specs import Pair
+from ssliqa_bench.types import ROLES, Role
 
 _FIRST = 3
 _APART: tuple[tuple[Role, tuple[Role, ...]], ...] = (

@@ -14,8 +14,8 @@ from functools import partial
 from itertools import islice
 from typing import TypeVar
 
-from ssliqa_bench.datasets.decode import content_hash, decode
 from ssliqa_bench.errors import DataError, RunError
+from ssliqa_bench.pixels.decode import content_hash, decode
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

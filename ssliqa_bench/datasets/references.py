@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssliqa_bench.types import Table
+from ssliqa_bench.datasets.table import Table
 
 
 @dataclass(frozen=True)

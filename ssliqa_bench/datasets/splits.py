@@ -21,9 +21,11 @@ import numpy as np
 from ssliqa_bench.datasets.classes import classes_of
 from ssliqa_bench.datasets.leaks import group_family
 from ssliqa_bench.datasets.readers.rows import Rows, read_rows
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.files import digest
-from ssliqa_bench.types import ROLES, FloatArray, Pair, Role, Side, Table, derive_seed
+from ssliqa_bench.specs import Pair
+from ssliqa_bench.types import ROLES, FloatArray, Role, Side, derive_seed
 
 if TYPE_CHECKING:
     from ssliqa_bench.registry.schema import ClassFields, ExtraUnlabeled, ProtocolEntry, SplitFields

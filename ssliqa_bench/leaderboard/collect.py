@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from ssliqa_bench.errors import CorruptFileError
 from ssliqa_bench.files import canonical_json
-from ssliqa_bench.types import Pair
+from ssliqa_bench.specs import Pair
 
 Facts = Mapping[str, Any]
 Budget = int | float | None

@@ -27,7 +27,7 @@ from ssliqa_bench.registry.schema import (
 )
 
 if TYPE_CHECKING:
-    from ssliqa_bench.types import Pair
+    from ssliqa_bench.specs import Pair
 
 _E = TypeVar("_E", DatasetEntry, MethodEntry, ProtocolEntry, BackboneEntry)
 
@@ -144,7 +144,7 @@ class Registry:
 
     def pair(self, text: str) -> Pair:
         """Read `A:B` or `A`, aliases replaced by canonical names."""
-        from ssliqa_bench.types import Pair
+        from ssliqa_bench.specs import Pair
 
         pair = Pair.parse(text)
         return Pair(self.dataset(pair.labeled).name, pair.unlabeled and self.dataset(pair.unlabeled).name)

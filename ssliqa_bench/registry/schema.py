@@ -273,6 +273,11 @@ class DatasetEntry(_Entry):
         """Whether a larger native score means better quality."""
         return self.direction == "higher_is_better"
 
+    @property
+    def short_side(self) -> int | None:
+        """Short side (pixels) that images are resized to when they are decoded; None for images as they are."""
+        return None if self.working_size is None else self.working_size.short_side
+
     @model_validator(mode="before")
     @classmethod
     def _fill(cls, data: Any) -> Any:

@@ -17,7 +17,7 @@ from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.problems import KeyPath, Problem, from_validation, raise_problems, shown
 from ssliqa_bench.registry.schema import Budget, ParamSet
 from ssliqa_bench.registry.yamlfile import Document, read_yaml
-from ssliqa_bench.types import RunSpec
+from ssliqa_bench.specs import RunSpec
 
 Seed = Annotated[StrictInt, Field(ge=0)]
 

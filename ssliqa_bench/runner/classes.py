@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.classes import UNKNOWN, classes_of
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.evaluation.classes import ClassInputs
 from ssliqa_bench.registry.schema import ClassFields, DatasetEntry
 from ssliqa_bench.store.records import Predictions
-from ssliqa_bench.types import IntArray, Table
+from ssliqa_bench.types import IntArray
 
 
 def class_inputs(

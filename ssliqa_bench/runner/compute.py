@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from ssliqa_bench.datasets.cache import Pixels, open_pixels
-from ssliqa_bench.datasets.fingerprint import fingerprint
 from ssliqa_bench.datasets.leaks import kept_apart_notes
-from ssliqa_bench.datasets.references import references_of
 from ssliqa_bench.datasets.splits import split_hash, transductive_rows
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
 from ssliqa_bench.methods.base import Learner
-from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.runner.devices import peak_memory_bytes, prepare_process, reset_peak_memory
-from ssliqa_bench.runner.execute import cell
-from ssliqa_bench.runner.look_alikes import look_alike_notes
-from ssliqa_bench.runner.plan import Plan, Settings, tolerated
-from ssliqa_bench.runner.progress import ConsoleReporter, counted
+from ssliqa_bench.runner.learners import ready_learner
+from ssliqa_bench.runner.near_duplicates import look_alike_notes
+from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.runner.progress import ConsoleReporter
 from ssliqa_bench.runner.scoring import Scorer
-from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_content, test_set
-from ssliqa_bench.runner.stages import StageResult, StageRunner, file_of
+from ssliqa_bench.runner.sets import LearnerSets, build_sets, check_content, test_set
+from ssliqa_bench.runner.settings import Settings, tolerated
+from ssliqa_bench.runner.sources import Source, open_sources
+from ssliqa_bench.runner.stages import StageResult, StageRunner
+from ssliqa_bench.specs import cell_of
 from ssliqa_bench.store import provenance
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import (
@@ -39,7 +35,7 @@ from ssliqa_bench.store.records import (
     record_folder,
     write_record,
 )
-from ssliqa_bench.types import Artifact, Role, Table
+from ssliqa_bench.types import Artifact
 
 _log = logging.getLogger("ssliqa_bench")
 
@@ -93,108 +89,14 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
     return updated
 
 
-def make_learner(plan: Plan) -> Learner:
-    """The learner of a plan, its class loaded by name.
-
-    Raises:
-        InputError: the class is no learner, or the pair does not give what it needs.
-    """
-    # Classes that lie beside a registry file are found here, later by their name alone.
-    for path in (*(backbone.class_path for backbone in plan.backbones.values()), *plan.own_classes):
-        load_object(path, plan.search_folders)
-    made = load_object(plan.method.class_path, plan.search_folders)
-    if inspect.isabstract(made):
-        lacks = ", ".join(sorted(made.__abstractmethods__))
-        raise InputError(f'Method "{plan.method.name}": {plan.method.class_path} lacks {lacks}.')
-    if not (isinstance(made, type) and issubclass(made, Learner)):
-        raise InputError(
-            f'Method "{plan.method.name}": {plan.method.class_path} is not a subclass of '
-            f"ssliqa_bench.methods.base.Learner."
-        )
-    params = plan.params
-    if "method" in plan.weights:
-        params["weights_file"] = file_of(plan.weights["method"])
-    learner = made(params)
-    if learner.needs.references and not plan.method.references:
-        raise InputError(
-            f'Method "{plan.method.name}": its class needs reference images; write "references: true" in its entry, '
-            f"so that they are part of the key of its runs."
-        )
-    if learner.needs.unlabeled and plan.spec.pair.unlabeled is None:
-        raise InputError(
-            f'Method "{plan.method.name}" learns from unlabeled images: name a pair A:B, for example '
-            f"--pair {plan.spec.pair.labeled}:DATASET."
-        )
-    return learner
 
 
-def ready_learner(plan: Plan) -> Learner:
-    """The learner of a plan. One that nothing trains makes its model now, so that weights that are not on this machine
-    are missed before any image is read."""
-    learner = make_learner(plan)
-    if not learner.stages():
-        learner.predictor(None, torch.device(plan.device))
-    return learner
 
 
-def open_sources(plan: Plan, settings: Settings, learner: Learner) -> tuple[dict[str, Source], dict[str, int]]:
-    """Tables, roles and pixels of a plan's datasets, with reference images where the learner needs them, and how many
-    images of each dataset were skipped as unreadable."""
-    sources, skipped = {}, {}
-    for name, table in plan.tables.items():
-        pixels = _decoded(plan, table, plan.fingerprints[name], settings, f"{name}: decoding")
-        roles: list[Role] = ["unused" if row in pixels.bad else role for row, role in enumerate(plan.roles[name])]
-        used = [row for row in pixels.bad if plan.roles[name][row] != "unused"]
-        for row in used:
-            _log.warning("%s: %s skipped: %s", name, table.name[row], pixels.bad[row])
-        source = Source(table, roles, pixels)
-        sources[name], skipped[name] = _with_references(plan, source, pixels, settings, learner), len(used)
-    return sources, skipped
 
 
-def _decoded(plan: Plan, table: Table, mark: str, settings: Settings, doing: str) -> Pixels:
-    with counted(f"{doing}, once for all runs", quiet=settings.quiet) as progress:
-        return open_pixels(
-            table,
-            mark,
-            plan.entries[table.dataset].working_size,
-            settings.cache_root,
-            skip_bad=settings.skip_bad,
-            progress=progress,
-        )
 
 
-def _with_references(plan: Plan, source: Source, pixels: Pixels, settings: Settings, learner: Learner) -> Source:
-    """The source with the pristine image of every row that the learner is to compare with it.
-
-    Raises:
-        InputError: a row has no reference, or one of another size.
-    """
-    needs, name = learner.needs.references, source.table.dataset
-    roles = {"labeled", "unlabeled", "validation", *(("test",) if needs is True else ())}
-    wanted = [row for row, role in enumerate(source.roles) if role in roles]
-    if not needs or not wanted:
-        return source
-    found = references_of(source.table)
-    missing = wanted if found is None else [row for row in wanted if found.row_of[row] < 0]
-    if found is None or missing:
-        which = "its" if len(missing) == len(wanted) else f"{len(missing)} of its {len(wanted)}"
-        raise InputError(
-            f'Method "{plan.method.name}" compares images with their pristine references; {name} states none for '
-            f"{which} images that are used (first: {source.table.name[missing[0]]}). Datasets with references: "
-            f"{', '.join(plan.with_references)}."
-        )
-    mark = fingerprint(found.table, settings.cache_root)
-    pristine = _decoded(plan, found.table, mark, settings, f"{name}: decoding references")
-    for row in wanted:
-        own, other = pixels.sizes[row], pristine.sizes[found.row_of[row]]
-        if own != other:
-            raise InputError(
-                f"{name}: {source.table.name[row]} has {own[1]}×{own[0]} pixels, its reference "
-                f"{found.table.name[found.row_of[row]]} has {other[1]}×{other[0]}; a method that compares the two "
-                f"needs equal sizes. Mend the files, or take the image out of the label file."
-            )
-    return replace(source, references=pristine, reference_rows=found.row_of)
 
 
 def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[str, Any]:
@@ -217,7 +119,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
     facts = {
         "key": plan.key,
         "created": provenance.now(),
-        "cell": cell(plan),
+        "cell": cell_of(plan.spec),
         "method": _method_facts(plan),
         "datasets": _dataset_facts(plan, sources, skipped, list(plan.tables)),
         "protocol": _protocol_facts(plan),

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.errors import InputError, SsliqaError, StorageError
-from ssliqa_bench.runner.plan import Settings
-from ssliqa_bench.types import RunSpec
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import RunSpec
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 

@@ -15,10 +15,11 @@ from ssliqa_bench.datasets.splits import split_hash
 from ssliqa_bench.errors import CorruptFileError, InputError, LeakError, SchemaError
 from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.files import set_aside
-from ssliqa_bench.runner.plan import Plan, Settings, cell_of
-from ssliqa_bench.store.key import Difference, differences
+from ssliqa_bench.runner.keys import Difference, differences
+from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import cell_of
 from ssliqa_bench.store.records import checked_facts, iter_facts, record_folder
-from ssliqa_bench.types import Pair, RunSpec
 
 _log = logging.getLogger("ssliqa_bench")
 
@@ -106,32 +107,15 @@ def refuse_other_key(plan: Plan, facts: Mapping[str, Any]) -> None:
 
 def why_again(plan: Plan, settings: Settings) -> tuple[str, list[Difference]] | None:
     """The newest record of the same cell and in what its key differs from the plan's; None without such a record."""
-    same = [facts for facts in _readable(settings) if facts["cell"] == cell(plan) and facts["key"] != plan.key]
+    same = [facts for facts in _readable(settings) if facts["cell"] == cell_of(plan.spec) and facts["key"] != plan.key]
     if not same:
         return None
     newest = max(same, key=lambda facts: (facts["created"], facts["key"]))
     return newest["key"], differences(newest["key_parts"], plan.key_parts)
 
 
-def cell(plan: Plan) -> dict[str, Any]:
-    """What a board calls one cell: method, recipe, overrides, pair, protocol, seed and budgets."""
-    return cell_of(plan.spec)
 
 
-def spec_of(facts: Mapping[str, Any]) -> RunSpec:
-    """The run that a record answers, with the further datasets that it holds."""
-    told = facts["cell"]
-    return RunSpec(
-        method=told["method"],
-        pair=Pair.parse(told["pair"]),
-        protocol=told["protocol"],
-        seed=told["seed"],
-        recipe=told["recipe"],
-        overrides=tuple(sorted(told["overrides"].items())),
-        budget=told["budget"],
-        unlabeled_budget=told["unlabeled_budget"],
-        tests=tuple(name for name, metrics in facts["metrics"].items() if metrics["side"] == "external"),
-    )
 
 
 def _readable(settings: Settings) -> list[dict[str, Any]]:

@@ -18,13 +18,14 @@ from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import canonical_json
+from ssliqa_bench.models.weights import resolve_method_weights, resolve_weights
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind, prepare_process
 from ssliqa_bench.runner.execute import stored_facts
-from ssliqa_bench.runner.plan import Plan, Settings, make_plan
-from ssliqa_bench.runner.weights import resolve_method_weights, resolve_weights
-from ssliqa_bench.types import RunSpec
+from ssliqa_bench.runner.plan import Plan, make_plan
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import RunSpec
 
 _BATCH = 8  # crops of a measured step
 _SIZE = (512, 384)  # of an image where neither the registry nor a file tells
@@ -186,7 +187,7 @@ class Forecaster:
         has no value for noise."""
         import torch
 
-        from ssliqa_bench.runner.predict import Pictures
+        from ssliqa_bench.models.predict import Pictures
         from ssliqa_bench.training.images import ImageSet
 
         width, height = max(_decoded_size(entry) for entry in entries.values())

@@ -6,8 +6,7 @@ answered from the store by the key alone.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,81 +17,32 @@ from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.datasets.leaks import check_files, check_roles
 from ssliqa_bench.datasets.splits import assign_roles, extra_rows
-from ssliqa_bench.errors import InputError, LeakError
+from ssliqa_bench.datasets.table import Table
+from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.names import extra_metrics
 from ssliqa_bench.files import digest, finite_or_none
-from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
-from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
-from ssliqa_bench.runner.devices import device_kind
-from ssliqa_bench.runner.weights import (
+from ssliqa_bench.models.weights import (
     WeightsFile,
     file_param,
     given_weights,
     resolve_method_weights,
     resolve_weights,
 )
-from ssliqa_bench.store.code import PACKAGE, code_hashes, imported_packages
-from ssliqa_bench.store.key import make_key
+from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
+from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
+from ssliqa_bench.runner.code import PACKAGE, code_hashes, imported_packages
+from ssliqa_bench.runner.devices import device_kind
+from ssliqa_bench.runner.keys import make_key
+from ssliqa_bench.runner.settings import Settings, tolerated
+from ssliqa_bench.specs import Pair, RunSpec, cell_of
 from ssliqa_bench.store.provenance import library_versions
-from ssliqa_bench.types import Pair, Role, RunSpec, Table
+from ssliqa_bench.types import Role
 
 # Code behind every run beside its method's: how pixels are read, kept and shown, and how models are asked.
-_SHARED_CODE = ("ssliqa_bench.datasets.decode", "ssliqa_bench.datasets.cache", "ssliqa_bench.runner.sets")
-_PREDICT_CODE = ("ssliqa_bench.runner.predict", "ssliqa_bench.training.views")
+_SHARED_CODE = ("ssliqa_bench.pixels.decode", "ssliqa_bench.pixels.cache", "ssliqa_bench.runner.sets")
+_PREDICT_CODE = ("ssliqa_bench.models.predict", "ssliqa_bench.training.views")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """Where and how runs happen: none of it names a result, apart from device and threads, which are keyed.
-
-    Attributes:
-        store: folder of records and artifacts.
-        data_root: folder that holds the datasets' folders.
-        cache_root: folder of generated datasets, decoded images and file hashes.
-        device: auto, cpu or cuda.
-        threads: CPU threads of one run.
-        processes: how many may share the images of a slow metric; no result depends on it.
-        keep: which artifacts outlive the run: phases, final or none.
-        skip_bad: go on without unreadable images, counting them.
-        allow_leak: why images that stand in two roles are to be put up with; None stops such a run.
-        download: whether weights that are not on this machine are fetched.
-        use_store: False computes everything anew.
-        quiet: no progress.
-    """
-
-    store: Path = Path("runs")
-    data_root: Path = Path("data")
-    cache_root: Path = field(default_factory=lambda: Path("~/.cache/ssliqa-bench").expanduser())
-    device: str = "auto"
-    threads: int = 1
-    processes: int = 1
-    keep: str = "phases"
-    skip_bad: bool = False
-    allow_leak: str | None = None
-    download: bool = True
-    use_store: bool = True
-    quiet: bool = False
-
-    @classmethod
-    def from_environment(cls, **given: Any) -> Settings:
-        """Settings with the defaults of the environment ($SSLIQA_DATA, $SSLIQA_CACHE) for what is not given."""
-        cache = os.environ.get("SSLIQA_CACHE") or os.path.join(
-            os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ssliqa-bench"
-        )
-        defaults = {"data_root": Path(os.environ.get("SSLIQA_DATA") or "data"), "cache_root": Path(cache)}
-        settings = cls(**{**defaults, **{name: value for name, value in given.items() if value is not None}})
-        if settings.keep not in ("phases", "final", "none"):
-            raise InputError(f'--keep: got "{settings.keep}"; expected phases, final or none.')
-        if settings.allow_leak is not None and not settings.allow_leak.strip():
-            raise InputError("--allow-leak: got nothing; expected the reason, which every board shows.")
-        for option, folder in (("--store", settings.store), ("$SSLIQA_CACHE", settings.cache_root)):
-            for place in (folder, *folder.absolute().parents):
-                if place.is_file():
-                    raise InputError(f"{option}: {place} is a file; expected a folder, made where there is none.")
-        for option, number in (("--threads", settings.threads), ("--jobs", settings.processes)):
-            if number < 1:
-                raise InputError(f"{option}: got {number}; expected 1 or more.")
-        return settings
 
 
 @dataclass(frozen=True)
@@ -251,19 +201,6 @@ def make_plan(
     )
 
 
-def tolerated(check: Callable[[], None], settings: Settings) -> tuple[str, ...]:
-    """What a check for leaks found, where the settings put up with it.
-
-    Raises:
-        LeakError: it found something, and no reason to go on was given.
-    """
-    try:
-        check()
-    except LeakError as error:
-        if settings.allow_leak is None:
-            raise LeakError(f'{error} To go on: --allow-leak "REASON", which every board shows.') from error
-        return (str(error),)
-    return ()
 
 
 def learner_params(method: ResolvedMethod, backbones: Mapping[str, ResolvedBackbone]) -> dict[str, Any]:
@@ -280,18 +217,6 @@ def _classes(method: ResolvedMethod) -> dict[str, str]:
     return {name: str(value) for name, value in method.params.items() if name.endswith("_class") and value is not None}
 
 
-def cell_of(spec: RunSpec) -> dict[str, Any]:
-    """What a board calls one cell, of a run as asked for; canonical where the spec is (that of a plan)."""
-    return {
-        "method": spec.method,
-        "recipe": spec.recipe,
-        "overrides": dict(spec.overrides),
-        "pair": str(spec.pair),
-        "protocol": spec.protocol,
-        "seed": spec.seed,
-        "budget": spec.budget,
-        "unlabeled_budget": spec.unlabeled_budget,
-    }
 
 
 def _resolve(

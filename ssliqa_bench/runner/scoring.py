@@ -13,12 +13,12 @@ from ssliqa_bench.errors import RunError
 from ssliqa_bench.evaluation.classes import class_facts
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
 from ssliqa_bench.methods.base import ClassPredictor, Learner, Predictor
+from ssliqa_bench.models.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.classes import class_columns, class_inputs
+from ssliqa_bench.runner.keys import make_key
 from ssliqa_bench.runner.plan import Plan
-from ssliqa_bench.runner.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.sets import TestSet
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.store.key import make_key
 from ssliqa_bench.store.records import Predictions
 from ssliqa_bench.types import Artifact, FloatArray, Judgement
 

@@ -14,29 +14,13 @@ import numpy as np
 
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.files import digest
-from ssliqa_bench.training.images import ImageSet, Item, LabeledSet, PixelSource
-from ssliqa_bench.types import FloatArray, Role, Table
+from ssliqa_bench.runner.sources import Source
+from ssliqa_bench.training.images import ImageSet, Item, LabeledSet
+from ssliqa_bench.types import FloatArray, Role
 
 _Place = tuple[str, int]  # dataset, row
 
 
-@dataclass(frozen=True)
-class Source:
-    """One dataset of a run: its table, the role of every row, and its pixels.
-
-    `references` gives the pristine image of a row by its place, for a learner that needs references; every row with
-    a role has one then.
-    """
-
-    table: Table
-    roles: Sequence[Role]
-    pixels: PixelSource
-    references: PixelSource | None = None
-    reference_rows: Sequence[int] = ()
-
-    def rows(self, role: Role) -> list[int]:
-        """Rows with a role, in the table's order."""
-        return [i for i, own in enumerate(self.roles) if own == role]
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,12 @@ import torch
 
 from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.methods.base import Learner
+from ssliqa_bench.models.weights import WeightsFile
 from ssliqa_bench.runner.devices import peak_memory_bytes, reset_peak_memory
+from ssliqa_bench.runner.keys import make_key
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import HeldOut, LearnerSets
-from ssliqa_bench.runner.weights import WeightsFile
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.store.key import make_key
 from ssliqa_bench.training.images import ImageSet, LabeledSet
 from ssliqa_bench.training.stages import Reporter, SetName, Stage, StageContext
 from ssliqa_bench.types import Artifact, derive_seed

@@ -12,17 +12,18 @@ import numpy as np
 
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.splits import assign_roles
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.evaluation.classes import class_facts
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import ClassFields
 from ssliqa_bench.runner.classes import class_inputs, predicted_of, recorded_classes
-from ssliqa_bench.runner.execute import spec_of
-from ssliqa_bench.runner.plan import Settings
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import spec_of
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import Predictions, read_facts, read_predictions, record_folders
-from ssliqa_bench.types import FloatArray, Table
+from ssliqa_bench.types import FloatArray
 
 _TOLERANCE = 1e-9
 
@@ -117,9 +118,10 @@ class _AtHand:
 
 def _at_hand(facts: Mapping[str, Any], dataset: str, registry: Registry, settings: Settings) -> _AtHand | None:
     """The dataset of a record as it was; None where this machine does not have it so."""
-    from ssliqa_bench.datasets.cache import open_pixels
     from ssliqa_bench.datasets.fingerprint import fingerprint
-    from ssliqa_bench.runner.sets import Source, test_set
+    from ssliqa_bench.pixels.cache import open_pixels
+    from ssliqa_bench.runner.sets import test_set
+    from ssliqa_bench.runner.sources import Source
 
     spec = spec_of(facts)
     try:
@@ -129,7 +131,7 @@ def _at_hand(facts: Mapping[str, Any], dataset: str, registry: Registry, setting
             spec.pair, {dataset: table}, protocol, spec.seed, spec.budget, spec.unlabeled_budget
         )[dataset]
         mark = fingerprint(table, settings.cache_root)
-        pixels = open_pixels(table, mark, entry.working_size, settings.cache_root, skip_bad=True)
+        pixels = open_pixels(table, mark, entry.short_side, settings.cache_root, skip_bad=True)
     except InputError:
         return None
     if mark != facts["datasets"][dataset]["fingerprint"]:

@@ -26,10 +26,12 @@ from ssliqa_bench.evaluation.correlations import srcc
 from ssliqa_bench.files import sha256_file
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import locate_module
-from ssliqa_bench.runner.plan import Plan, Settings, make_plan
+from ssliqa_bench.runner.plan import Plan, make_plan
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import RunSpec
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.testing.miniature import PAIR, PROTOCOL, SOURCES, registry_file, write_variants
-from ssliqa_bench.types import Artifact, RunSpec, derive_seed
+from ssliqa_bench.types import Artifact, derive_seed
 
 if TYPE_CHECKING:
     from ssliqa_bench.methods.base import Predictor
@@ -240,8 +242,8 @@ class _Bench:
 
     def _run(self, variant: str, times: int = 1) -> _Done:
         """Run the method on a variant, in an empty store, again and again until nothing interrupts it."""
-        from ssliqa_bench.runner.compute import make_learner
         from ssliqa_bench.runner.execute import run
+        from ssliqa_bench.runner.learners import make_learner
         from ssliqa_bench.store.records import read_predictions, record_folder
 
         self._stores += 1
@@ -276,7 +278,9 @@ class _Bench:
         """The model of a run, as a new learner makes it of the stored artifact, and the sets of the run."""
         import torch
 
-        from ssliqa_bench.runner.compute import final_artifact, make_learner, make_sets, open_sources
+        from ssliqa_bench.runner.compute import final_artifact, make_sets
+        from ssliqa_bench.runner.learners import make_learner
+        from ssliqa_bench.runner.sources import open_sources
         from ssliqa_bench.store.records import read_facts, record_folder
 
         plan, settings = self._plan(done.variant, done.times, done.store)

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.types import Pair, Table, derive_seed
+from ssliqa_bench.datasets.table import Table
+from ssliqa_bench.specs import Pair
+from ssliqa_bench.types import derive_seed
 
 SOURCES = {"check-labeled": "demo-syn", "check-unlabeled": "demo-wild"}
 PAIR = Pair(*SOURCES)

@@ -10,7 +10,8 @@ import numpy as np
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import digest
-from ssliqa_bench.runner.plan import Plan, Settings
+from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.types import Artifact, FloatArray, derive_seed
 
@@ -31,10 +32,12 @@ def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> d
     Raises:
         InputError: the learner makes no pseudo-labels that could be replaced.
     """
-    from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
+    from ssliqa_bench.runner.compute import make_sets
     from ssliqa_bench.runner.devices import prepare_process
+    from ssliqa_bench.runner.learners import make_learner
     from ssliqa_bench.runner.progress import ConsoleReporter
     from ssliqa_bench.runner.scoring import Scorer
+    from ssliqa_bench.runner.sources import open_sources
     from ssliqa_bench.runner.stages import StageRunner
 
     prepare_process(plan.device, settings.threads)
@@ -67,7 +70,7 @@ _TOLD: dict[str, FloatArray] = {}
 def _told_stages(stages: Sequence[Stage], labels: str) -> list[Stage]:
     """The stages with those that make pseudo-labels told others, without teachers that nobody asks any more."""
     from ssliqa_bench.methods.noisy_student.pseudo_labels import run_pseudo_labels
-    from ssliqa_bench.methods.ssiqa import run_phase
+    from ssliqa_bench.methods.ssiqa.ssiqa import run_phase
 
     told: list[Stage] = []
     for stage in stages:
@@ -85,7 +88,7 @@ def _told_stages(stages: Sequence[Stage], labels: str) -> list[Stage]:
 
 
 def _run_told_phase(context: StageContext) -> Artifact:
-    from ssliqa_bench.methods.ssiqa import run_phase
+    from ssliqa_bench.methods.ssiqa.ssiqa import run_phase
 
     return run_phase(context, lambda stage, block, view: _TOLD[str(stage.settings["told"])][block])
 

@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from ssliqa_bench.runner.weights import Published
+from ssliqa_bench.models.weights import Published
 
 _SEED = 20130505
 

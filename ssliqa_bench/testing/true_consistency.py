@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.runner.plan import Plan, Settings
+from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.types import FloatArray
 
@@ -21,11 +22,13 @@ def metrics_with_true_consistency(plan: Plan, settings: Settings) -> dict[str, d
     Returns:
         Metrics by dataset, as in a record.
     """
-    from ssliqa_bench.methods.ssliqa import SSLIQA
-    from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
+    from ssliqa_bench.methods.ssliqa.ssliqa import SSLIQA
+    from ssliqa_bench.runner.compute import make_sets
     from ssliqa_bench.runner.devices import prepare_process
+    from ssliqa_bench.runner.learners import make_learner
     from ssliqa_bench.runner.progress import ConsoleReporter
     from ssliqa_bench.runner.scoring import Scorer
+    from ssliqa_bench.runner.sources import open_sources
     from ssliqa_bench.runner.stages import StageRunner
 
     prepare_process(plan.device, settings.threads)
@@ -46,8 +49,8 @@ _TOLD: dict[str, FloatArray] = {}
 
 def _true_distributions(plan: Plan, sources: Any) -> FloatArray:
     """Of the unlabeled images, in the order of content, as the unlabeled set stands."""
+    from ssliqa_bench.methods.ssliqa.distributions import target_distributions
     from ssliqa_bench.training.images import ImageSet, LabeledSet
-    from ssliqa_bench.training.levels import target_distributions
 
     tables = [
         (source.pixels.hashes[row], source.table, row)
@@ -69,7 +72,7 @@ def _true_distributions(plan: Plan, sources: Any) -> FloatArray:
 def _run_told(context: Any) -> Any:
     import torch
 
-    from ssliqa_bench.methods.ssliqa import run_pair
+    from ssliqa_bench.methods.ssliqa.ssliqa import run_pair
 
     told = torch.from_numpy(_TOLD[str(context.settings["told"])]).float()
     return run_pair(context, lambda shares, batch: torch.cat((batch.target, told[batch.unlabeled].to(shares.device))))

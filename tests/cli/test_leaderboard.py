@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ssliqa_bench.cli.app import main
-from ssliqa_bench.store.code import source_hash
+from ssliqa_bench.runner.code import source_hash
 from ssliqa_bench.store.records import Predictions, write_record
 
 MADE = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "made_facts.py"))

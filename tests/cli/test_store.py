@@ -53,7 +53,7 @@ def test_why_says_that_a_record_still_answers(finished: Bench) -> None:
     code, out, _ = finished("store", "why", key[:6])
     assert code == 0 and key in out and "answered from the store" in out and "ssiqa tiny-a:tiny-b" in out
     code, out, _ = finished("store", "why", key[:6], "--full")
-    assert code == 0 and '"ssliqa_bench/methods/ssiqa.py"' in out and '"phase_lr"' in out
+    assert code == 0 and '"ssliqa_bench/methods/ssiqa/ssiqa.py"' in out and '"phase_lr"' in out
 
 
 def test_why_names_what_changed_in_data_and_registry(own_bench: Bench) -> None:

@@ -16,8 +16,8 @@ from unittest import mock
 
 from ssliqa_bench.datasets import base
 from ssliqa_bench.datasets.splits import assign_roles, split_hash
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.types import Table
 from tests.datasets.annotations import ANNOTATIONS
 
 # Of each dataset: what of the annotations belongs where in its folder, and image folders that readers look for.

@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from ssliqa_bench.datasets.base import load_table
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import DatasetEntry
-from ssliqa_bench.types import Table
 
 
 @pytest.fixture(scope="session")

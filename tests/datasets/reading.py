@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from ssliqa_bench.datasets.base import RawTable, load_table
+from ssliqa_bench.datasets.base import load_table
+from ssliqa_bench.datasets.table import RawTable, Table
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import load_object
-from ssliqa_bench.types import Table
 from tests.datasets.annotations import ANNOTATIONS
 from tests.datasets.miniatures import Miniature
 

@@ -180,7 +180,7 @@ def test_not_text(make_entry: Entry, make_folder: Folder, tmp_path: Path) -> Non
 
 def test_a_reader_of_ones_own(make_entry: Entry, make_folder: Folder, tmp_path: Path) -> None:
     """A reader is any function of folder and options; the checks are not its business."""
-    from ssliqa_bench.datasets.base import RawTable
+    from ssliqa_bench.datasets.table import RawTable
 
     def read(folder: Path, options: dict[str, str]) -> RawTable:
         return RawTable(("a.png",), (str(folder / "images" / "a.png"),), np.array([float(options["value"])]), "made up")

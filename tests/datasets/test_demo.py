@@ -21,8 +21,9 @@ from ssliqa_bench.datasets import demo
 from ssliqa_bench.datasets.fingerprint import fingerprint
 from ssliqa_bench.datasets.leaks import check_roles
 from ssliqa_bench.datasets.splits import assign_roles
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.types import Pair, Table
+from ssliqa_bench.specs import Pair
 
 KINDS = {"demo-syn": ("blur", "jpeg", "noise"), "demo-wild": ("blur", "jpeg", "noise", "jpeg2000")}
 LUMINANCE = np.array([0.299, 0.587, 0.114])

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ssliqa_bench.checksums import file_hashes
 from ssliqa_bench.datasets.base import load_table
-from ssliqa_bench.datasets.fingerprint import file_hashes, fingerprint
+from ssliqa_bench.datasets.fingerprint import fingerprint
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError
-from ssliqa_bench.types import Table
 
 
 @pytest.fixture

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from ssliqa_bench.datasets.leaks import check_roles, group_family, kept_apart_notes
 from ssliqa_bench.datasets.splits import assign_roles
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import ProtocolEntry
-from ssliqa_bench.types import Pair, Table
+from ssliqa_bench.specs import Pair
 from tests.datasets.miniatures import layouts
 from tests.datasets.reading import read
 

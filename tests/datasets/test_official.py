@@ -14,9 +14,9 @@ from openpyxl import load_workbook
 from scipy.io import loadmat, savemat
 
 from ssliqa_bench.datasets.base import load_table
-from ssliqa_bench.datasets.cache import open_pixels
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError
-from ssliqa_bench.types import Table
+from ssliqa_bench.pixels.cache import open_pixels
 from tests.datasets.miniatures import Miniature, layouts
 
 LAYOUTS = layouts()

@@ -10,9 +10,10 @@ import pytest
 
 from ssliqa_bench.datasets.classes import classes_of
 from ssliqa_bench.datasets.splits import assign_roles
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import ClassFields
-from ssliqa_bench.types import Pair, Table
+from ssliqa_bench.specs import Pair
 from tests.datasets.annotated import annotated_tables, split_hashes
 from tests.datasets.annotations import needs_annotations
 

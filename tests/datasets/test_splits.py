@@ -25,9 +25,10 @@ from ssliqa_bench.datasets.splits import (
     split_table,
     transductive_rows,
 )
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, InputError, LeakError
 from ssliqa_bench.registry.schema import ProtocolEntry, SplitFields
-from ssliqa_bench.types import Pair, Table
+from ssliqa_bench.specs import Pair
 
 
 def protocol(**fields: Any) -> ProtocolEntry:

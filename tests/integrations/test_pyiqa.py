@@ -12,13 +12,14 @@ from PIL import Image, ImageFilter
 from scipy.stats import spearmanr
 
 from ssliqa_bench.errors import InputError, RunError
+from ssliqa_bench.models import predict
 from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.runner import predict
 from ssliqa_bench.runner.execute import run
-from ssliqa_bench.runner.plan import Settings, make_plan
+from ssliqa_bench.runner.plan import make_plan
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import Pair, RunSpec
 from ssliqa_bench.store.records import read_predictions, record_folder
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.types import Pair, RunSpec
 
 CPU = torch.device("cpu")
 
@@ -218,7 +219,7 @@ def test_pairs_in_several_processes(
 def test_a_run_by_the_name_of_a_metric(tmp_path: Path) -> None:
     """`pyiqa:psnr` on the demo set: its references are found, keyed and compared with."""
     pytest.importorskip("pyiqa")
-    from ssliqa_bench.datasets.decode import decode
+    from ssliqa_bench.pixels.decode import decode
 
     settings = Settings.from_environment(store=tmp_path / "runs", device="cpu", quiet=True)
     plan = make_plan(RunSpec("pyiqa:psnr", Pair("demo-syn")), load_registry(), settings)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from ssliqa_bench.methods.ssliqa.branches import Branch
+from ssliqa_bench.methods.ssliqa.distributions import quality_of
 from ssliqa_bench.training.backbones.weights import load_weights
-from ssliqa_bench.training.branches import Branch
-from ssliqa_bench.training.levels import quality_of
 
 
 @pytest.fixture(scope="module")

@@ -93,7 +93,7 @@ def record(
         "evaluation_version": 1, "evaluation_inputs": {},
         "key_parts": {
             "class": f"ssliqa_bench.methods.{method}:Learner", "params": {"lr": 0.001},
-            "code": {"ssliqa_bench/methods/ssiqa.py": "c1", "ssliqa_bench/training/loop.py": "c2"}, "rows": {},
+            "code": {"ssliqa_bench/methods/ssiqa/ssiqa.py": "c1", "ssliqa_bench/training/loop.py": "c2"}, "rows": {},
             "seed": seed, "versions": {"torch": "2.15.0"}, "weights": {},
         },
         "versions": {"python": "3.11.7"}, "git": {"commit": "0" * 40, "dirty": False}, "notes": [],

@@ -184,7 +184,7 @@ def test_forgetting_is_last_stage_minus_first_on_the_labeled_side(made: ModuleTy
 @pytest.mark.parametrize(
     ("part", "value", "word"),
     [
-        ("code", {"ssliqa_bench/methods/ssiqa.py": "c9"}, "code"),
+        ("code", {"ssliqa_bench/methods/ssiqa/ssiqa.py": "c9"}, "code"),
         ("versions", {"torch": "3.0"}, "library versions"),
         ("params", {"lr": 0.002}, "parameters"),
         ("weights", {"vit": "w"}, "pretrained weights"),

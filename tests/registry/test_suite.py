@@ -10,7 +10,7 @@ from ssliqa_bench.errors import InputError, RegistryError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.suite import load_suite, packaged_suites
-from ssliqa_bench.types import Pair, RunSpec
+from ssliqa_bench.specs import Pair, RunSpec
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ def test_other_students(method: str, parameters: int) -> None:
 def test_layers_of_the_student(hidden: list[int], parameters: int) -> None:
     import torch
 
-    from ssliqa_bench.methods.ssliqa import SupervisedBranch
+    from ssliqa_bench.methods.ssliqa.ssliqa import SupervisedBranch
     from ssliqa_bench.runner.plan import learner_params
 
     method = REGISTRY.resolve_method("ssliqa-baseline-alexnet", "paper", {"student_hidden": hidden})

@@ -14,8 +14,8 @@ import yaml
 
 from ssliqa_bench.errors import InputError, StorageError
 from ssliqa_bench.runner.engines import check_jobs, run_all
-from ssliqa_bench.runner.plan import Settings
-from ssliqa_bench.types import Pair, RunSpec
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import Pair, RunSpec
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

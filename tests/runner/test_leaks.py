@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssliqa_bench.datasets.near import look_alikes, perceptual_hashes
+from ssliqa_bench.datasets.near_duplicates import look_alikes, perceptual_hashes
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

@@ -85,7 +85,8 @@ def test_gains_are_measured_against_as_many_steps_of_the_student(paired: Bench) 
 
 
 def test_the_student_can_be_told_the_true_scores(paired: Bench) -> None:
-    from ssliqa_bench.runner.compute import make_learner, open_sources
+    from ssliqa_bench.runner.learners import make_learner
+    from ssliqa_bench.runner.sources import open_sources
 
     plan, settings = paired.plan("noisy-student", PAIR, budget=8, overrides=tuple(SMALL.items()))
     metrics = metrics_with_pseudo_labels(plan, settings, "true")

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.runner.execute import spec_of
-from ssliqa_bench.runner.plan import Settings
-from ssliqa_bench.store.key import differences
+from ssliqa_bench.runner.keys import differences
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import spec_of
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -135,7 +135,9 @@ def test_a_protocol_that_hands_over_test_images_is_another_run(own_bench: Bench)
 
 
 def test_transductive_images_reach_the_learner(own_bench: Bench) -> None:
-    from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
+    from ssliqa_bench.runner.compute import make_sets
+    from ssliqa_bench.runner.learners import make_learner
+    from ssliqa_bench.runner.sources import open_sources
 
     file = own_bench.registry({"protocols": {"own": {"about": {"title": "Own"}, "transductive": True}}})
     plan, settings = own_bench.plan("ssiqa", protocol="own", registry=file)
@@ -144,7 +146,9 @@ def test_transductive_images_reach_the_learner(own_bench: Bench) -> None:
 
 
 def test_extra_unlabeled_images_are_keyed_and_reach_the_learner(own_bench: Bench) -> None:
-    from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
+    from ssliqa_bench.runner.compute import make_sets
+    from ssliqa_bench.runner.learners import make_learner
+    from ssliqa_bench.runner.sources import open_sources
 
     def plan(transductive: bool = False, **extra: Any) -> Any:
         fields = {"about": {"title": "Own"}, "transductive": transductive}

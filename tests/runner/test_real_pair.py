@@ -108,10 +108,11 @@ def test_forecast_steps_are_those_of_the_run(root: Path, monkeypatch: pytest.Mon
     """Crops learned from and read, as the learner states them, against what a run draws."""
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.execute import run
-    from ssliqa_bench.runner.plan import Settings, make_plan
+    from ssliqa_bench.runner.plan import make_plan
+    from ssliqa_bench.runner.settings import Settings
+    from ssliqa_bench.specs import Pair, RunSpec
     from ssliqa_bench.training import quality
     from ssliqa_bench.training.backbones.base import QualityModel
-    from ssliqa_bench.types import Pair, RunSpec
 
     seen = {True: 0, False: 0}
     forward = QualityModel.forward

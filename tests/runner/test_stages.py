@@ -20,8 +20,10 @@ STARTS = [name for name in SSIQA if REGISTRY.resolve_method(name, None).unlabele
 
 def stage_keys(bench: Bench, method: str, recipe: str, **overrides: Any) -> dict[str, str]:
     """Keys of all stages of a method, nothing trained."""
-    from ssliqa_bench.runner.compute import make_learner, make_sets, open_sources
+    from ssliqa_bench.runner.compute import make_sets
+    from ssliqa_bench.runner.learners import make_learner
     from ssliqa_bench.runner.progress import ConsoleReporter
+    from ssliqa_bench.runner.sources import open_sources
     from ssliqa_bench.runner.stages import StageRunner
     from ssliqa_bench.store.artifacts import ArtifactStore
 

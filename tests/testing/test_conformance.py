@@ -11,7 +11,7 @@ import pytest
 from ssliqa_bench.errors import CheckError, InputError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import load_object
-from ssliqa_bench.runner.plan import Settings
+from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.testing import Check, check_method, conformance, require_conformance
 from ssliqa_bench.training import loop
 from ssliqa_bench.training.checkpoint import load_module, restore_training_state
@@ -203,7 +203,7 @@ class Own(Supervised):
         return [replace(stage, run=run) for stage in super().stages()]
 ''',
     "reader": """
-from ssliqa_bench.datasets.decode import decode
+from ssliqa_bench.pixels.decode import decode
 
 
 class Own(Supervised):
@@ -269,7 +269,7 @@ FOUND = {
     },
     "unsaved": {"save and load": "a stored model predicts otherwise when loaded again"},
     "unresumed": {"resume at initial": "arrays of its artifact change", "resume": "predictions change after 2"},
-    "reader": {"imports": "own_reader.learner imports ssliqa_bench.datasets.decode: a learner reads no files"},
+    "reader": {"imports": "own_reader.learner imports ssliqa_bench.pixels.decode: a learner reads no files"},
     "infinite": {"runs": "12 of 12 predictions are not finite"},
     "clean": {},
 }

@@ -30,8 +30,9 @@ def told_in(store: Any) -> dict[str, list[np.ndarray]]:
 
 @pytest.mark.parametrize("labels", ["true", "shuffled"])
 def test_phases_are_told_the_scores_of_their_blocks(finished: Bench, labels: str) -> None:
-    from ssliqa_bench.methods.ssiqa import block_rows
-    from ssliqa_bench.runner.compute import make_learner, open_sources
+    from ssliqa_bench.methods.ssiqa.ssiqa import block_rows
+    from ssliqa_bench.runner.learners import make_learner
+    from ssliqa_bench.runner.sources import open_sources
 
     plan, settings = finished.plan("ssiqa")
     before, records = told_in(finished.store), finished.files("records")

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 def test_the_student_is_drawn_to_the_distributions_of_the_unlabeled_images(bench: Bench) -> None:
-    from ssliqa_bench.runner.compute import make_learner, open_sources
-    from ssliqa_bench.training.levels import made_distributions
+    from ssliqa_bench.methods.ssliqa.distributions import made_distributions
+    from ssliqa_bench.runner.learners import make_learner
+    from ssliqa_bench.runner.sources import open_sources
 
     plan, settings = bench.plan("ssliqa-small")
     metrics = metrics_with_true_consistency(plan, settings)

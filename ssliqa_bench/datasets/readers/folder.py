@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.table import read_csv
+from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".jp2")

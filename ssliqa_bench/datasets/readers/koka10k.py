@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.kadis import read_kadis
 from ssliqa_bench.datasets.readers.koniq import read_koniq
 from ssliqa_bench.datasets.readers.rows import read_rows
+from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
 
 _LEVELS = 5

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
-from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.layout import (
     Images,
     first_file,
@@ -21,6 +20,7 @@ from ssliqa_bench.datasets.readers.layout import (
     meta_info,
     read_meta_info,
 )
+from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
 
 # How many images img1.bmp … imgN.bmp each folder holds, in the order of the MATLAB arrays.

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.layout import (
     Images,
     first_file,
@@ -22,6 +21,7 @@ from ssliqa_bench.datasets.readers.layout import (
     meta_info,
     read_meta_info,
 )
+from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.types import FloatArray
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.layout import Images, first_file, first_folder, meta_info, read_meta_info
 from ssliqa_bench.datasets.readers.rows import Rows, read_rows
+from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
 
 LOG = logging.getLogger("ssliqa_bench")

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.layout import Images, first_file
 from ssliqa_bench.datasets.readers.rows import read_rows
+from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
 
 # Folder -> list; the capital S of the third is the archive's.

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.layout import Images, first_folder, meta_info, read_meta_info
 from ssliqa_bench.datasets.readers.rows import Rows, read_rows
+from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
 
 _NAME = re.compile(r"(A\d{4})_(\d\d)_\d+\.bmp", re.IGNORECASE)

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.rows import Rows, read_rows
+from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.types import FloatArray
 

@@ -11,11 +11,11 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.base import Learner, Needs
 from ssliqa_bench.methods.matching.levels import expected_level, quality_of
 from ssliqa_bench.methods.matching.network import LevelModel, stored_network
+from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.methods.matching.reports import likeliest_level, predicted_shares
 from ssliqa_bench.methods.matching.student import STUDENT_PARAMS, run_labels_only_student, run_student
 from ssliqa_bench.methods.matching.training import LEVEL_PARAMS, MATCHING_PARAMS
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.policies import Policy
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.types import Artifact, FloatArray, Judgement
 

@@ -8,9 +8,9 @@ import torch
 from ssliqa_bench.methods.matching.levels import expected_level, quality_of
 from ssliqa_bench.methods.matching.network import LevelModel
 from ssliqa_bench.methods.matching.parts import Batch, Terms, shares_of
+from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.loop import split_batches
-from ssliqa_bench.training.policies import Policy
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import FloatArray, IntArray
 

@@ -12,9 +12,9 @@ import torch
 
 from ssliqa_bench.methods.matching.levels import logit_shift
 from ssliqa_bench.methods.matching.network import stored_network
+from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.methods.matching.reports import likeliest_level, predicted_shares
 from ssliqa_bench.methods.matching.training import LEVEL_PARAMS, Taught, train_on_levels
-from ssliqa_bench.training.policies import Policy
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 

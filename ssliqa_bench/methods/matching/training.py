@@ -21,12 +21,12 @@ from ssliqa_bench.methods.matching.network import (
     build_network,
 )
 from ssliqa_bench.methods.matching.parts import Batch, Rule, Sizes, Terms, supervised_loss
+from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.methods.matching.reports import note_missing, note_result, step_report
 from ssliqa_bench.methods.matching.schedule import CosineSchedule
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet, LabeledSet
 from ssliqa_bench.training.loop import Plan, drawn_rows, earlier_visits, split_batches, train
-from ssliqa_bench.training.policies import Policy
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact, IntArray, derive_seed
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from ssliqa_bench.datasets.base import RawTable
+from ssliqa_bench.datasets.table import RawTable
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
 from tests.datasets.miniatures.csiq import LAYOUTS, write_workbook
 from tests.datasets.reading import read, read_annotations, refusal, rewrite

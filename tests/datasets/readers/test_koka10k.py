@@ -16,7 +16,7 @@ from ssliqa_bench.datasets.splits import assign_roles
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import ClassFields
-from ssliqa_bench.types import Pair
+from ssliqa_bench.specs import Pair
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
 from tests.datasets.miniatures import Miniature
 from tests.datasets.miniatures import koniq as koniq_layouts

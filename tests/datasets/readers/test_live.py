@@ -11,8 +11,8 @@ import pytest
 from scipy.io import loadmat, savemat
 from scipy.stats import spearmanr
 
-from ssliqa_bench.datasets.base import RawTable
 from ssliqa_bench.datasets.readers.live import read_live
+from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
 from tests.datasets.miniatures.live import LAYOUTS

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ssliqa_bench.datasets.base import RawTable
+from ssliqa_bench.datasets.table import RawTable
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
 from tests.datasets.miniatures import Miniature
 from tests.datasets.miniatures.tid import LAYOUTS

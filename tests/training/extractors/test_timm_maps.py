@@ -11,8 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.models.weights import resolve_weights
 from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.runner.weights import resolve_weights
 from ssliqa_bench.testing.random_weights import random_weights
 from ssliqa_bench.training.extractors.base import MapExtractor
 from ssliqa_bench.training.extractors.timm_maps import TimmMaps

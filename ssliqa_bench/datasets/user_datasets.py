@@ -1,0 +1,181 @@
+"""`data add`: from a label file and a folder of one's own photographs to a registry file that runs can name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ssliqa_bench.datasets.base import read_raw
+from ssliqa_bench.datasets.check import DatasetCheck, Progress, check_dataset
+from ssliqa_bench.datasets.readers.table import read_csv
+from ssliqa_bench.datasets.table import RawTable
+from ssliqa_bench.errors import DataError, InputError
+from ssliqa_bench.files import atomic_path
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.schema import NAME_RULE, is_name
+
+_FIRST = 10
+_UNLABELED = "-unlabeled"
+_HEAD = "# Made by `ssliqa-bench data add`. Paths are relative to this file.\n"
+
+
+@dataclass(frozen=True)
+class OwnPhotographs:
+    """What the user says about the photographs.
+
+    Attributes:
+        labels: a delimited text file with columns `image` and `score`, or those that `columns` names.
+        images: the folder that the names in it are relative to.
+        unlabeled: a folder of photographs without scores; scored ones that lie there too are left out.
+        scale: the nominal ends of the scores; None takes the smallest and the largest that are there.
+        columns: our column name -> that of the label file.
+    """
+
+    name: str
+    labels: Path
+    images: Path
+    unlabeled: Path | None = None
+    scale: tuple[float, float] | None = None
+    direction: str = "higher_is_better"
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Added:
+    """What was written: names of the entries, how many images each has, and the scale of the scores."""
+
+    images: Mapping[str, int]
+    scale: tuple[float, float]
+
+
+def add_dataset(
+    own: OwnPhotographs,
+    file: Path,
+    cache_root: Path,
+    *,
+    force: bool = False,
+    processes: int = 1,
+    progress: Progress | None = None,
+) -> Added:
+    """Check photographs and their scores and write a registry file for them; decodes every image.
+
+    Args:
+        file: the registry file; must not be there unless `force`.
+
+    Raises:
+        InputError: a name that is taken or cannot be one, or the file is there.
+        DataError: something is wrong with the label file or the images; nothing is written.
+    """
+    names = [own.name] if own.unlabeled is None else [own.name, own.name + _UNLABELED]
+    _check_names(names)
+    if file.exists() and not force:
+        raise InputError(f"{file}: is there already. Name another file with --registry-file, or replace it with "
+                         f"--force.")  # fmt: skip
+    raw = _labels(own)
+    scale = own.scale or _scale(own, raw)
+    with atomic_path(file) as part:
+        part.write_text(_HEAD + yaml.safe_dump(_entries(own, raw, scale, file), sort_keys=False, allow_unicode=True))
+        known = load_registry([part])
+        images: dict[str, int] = {}
+        for name in names:
+            against = () if name == own.name else (own.name,)
+            checks = check_dataset(name, known, file.parent, cache_root, processes=processes, against=against,
+                                   progress=progress)  # fmt: skip
+            _refuse(name, checks)
+            entry = known.dataset(name)
+            images[name] = len(read_raw(entry, Path(entry.folder), cache_root).name)
+    return Added(images, scale)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    known = load_registry()
+    for name in names:
+        if not is_name(name):
+            raise InputError(f'Dataset name "{name}": expected {NAME_RULE}.')
+        if name in known.datasets or name in known.aliases["datasets"]:
+            raise InputError(f'Dataset name "{name}": is that of a dataset of the field; choose another.')
+
+
+def _labels(own: OwnPhotographs) -> RawTable:
+    for option, folder in (("--images", own.images), ("--unlabeled", own.unlabeled)):
+        if folder is not None and not folder.is_dir():
+            raise DataError(f"{option}: {folder} is no folder.")
+    try:
+        raw = read_csv(own.images, _options(own, lambda path: os.path.abspath(path)))
+    except DataError as error:
+        way = " Name the file's columns with --columns image=…,score=…." if "no column" in str(error) else ""
+        raise DataError(f"{own.name}: {error}{way}") from error
+    if not raw.name:
+        raise DataError(f"{own.name}: {raw.source}: lists no image.")
+    return raw
+
+
+def _scale(own: OwnPhotographs, raw: RawTable) -> tuple[float, float]:
+    low, high = float(np.min(raw.score)), float(np.max(raw.score))
+    if low == high:
+        raise DataError(f"{own.name}: {raw.source}: every score is {low:g}; expected scores that differ.")
+    return low, high
+
+
+def _options(own: OwnPhotographs, spelled: Any) -> dict[str, Any]:
+    options = {"labels": spelled(own.labels), "images": spelled(own.images)}
+    return {**options, "columns": dict(own.columns)} if own.columns else options
+
+
+def _entries(own: OwnPhotographs, raw: RawTable, scale: tuple[float, float], file: Path) -> dict[str, Any]:
+    home = os.path.abspath(file.parent)
+
+    def spelled(path: Path) -> str:
+        """Relative to the registry file where that needs no way up."""
+        full = os.path.abspath(path)
+        return os.path.relpath(full, home) if os.path.commonpath([full, home]) == home else full
+
+    labeled: dict[str, Any] = {
+        "about": {"title": f"{own.name}, own photographs", "family": "own"},
+        "kind": "authentic" if raw.distortion is None else "synthetic",
+        "folder": spelled(own.images),
+        "options": _options(own, spelled),
+        "images": len(raw.name),
+        "scale": list(scale),
+        "direction": own.direction,
+        "rating_statistics": raw.rating_std is not None,
+    }
+    entries = {own.name: labeled}
+    if own.unlabeled is not None:
+        entries[own.name + _UNLABELED] = {
+            "about": {"title": f"{own.name}, own photographs without scores", "family": "own"},
+            "kind": "unlabeled",
+            "reader": "ssliqa_bench.datasets.readers.folder:read_folder",
+            "folder": spelled(own.unlabeled),
+            "options": _options(own, spelled),
+        }
+    return {"datasets": entries}
+
+
+def _refuse(name: str, checks: Sequence[DatasetCheck]) -> None:
+    # Photographs without scores are never split, so that copies among them tear nothing.
+    failed = [c for c in checks if not c.holds and not (name.endswith(_UNLABELED) and c.name == "duplicates")]
+    if not failed:
+        return
+    lines = []
+    for check in failed:
+        more = f"\n  … and {len(check.listed) - _FIRST:,} more" if len(check.listed) > _FIRST else ""
+        lines.append(f"{check.name}: {check.seen}" + "".join(f"\n  {place}" for place in check.listed[:_FIRST]) + more)
+    hint = _HINTS.get(failed[0].name)
+    raise DataError("\n".join([f"{name}: nothing was written.", *lines, *([hint] if hint else [])]))
+
+
+_HINTS = {
+    "files": "Names in the label file are relative to --images.",
+    "scores": "State the ends of the scale with --scale LO,HI.",
+    "ratings": "Columns c1 to cP are the ratings per level: counts or shares, at least one of them above 0.",
+    "split": "A column group needs at least two values; a column split has train, test and validation.",
+    "readable": "Mend these files or take them out of the label file.",
+    "duplicates": "Take the copies out, or give them the same value in a column group.",
+}

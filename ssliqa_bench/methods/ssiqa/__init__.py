@@ -1,0 +1,1 @@
+"""SS-IQA: knowledge distillation by kernel ridge regression and incremental learning."""

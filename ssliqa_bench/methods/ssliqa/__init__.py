@@ -1,0 +1,1 @@
+"""SSLIQA: batch-level consistency of quality distributions."""

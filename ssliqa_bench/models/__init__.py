@@ -1,0 +1,1 @@
+"""A finished model: its weights, how it is built, and how it judges images."""

@@ -1,0 +1,1 @@
+"""From image files to pixels: decoding, and the lossless cache of decoded images."""

@@ -1,0 +1,97 @@
+"""Predictions of a stored model as a file of its own: one line `name,score` per image, as challenges take them.
+
+Imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ssliqa_bench.datasets.base import load_table
+from ssliqa_bench.datasets.fingerprint import fingerprint
+from ssliqa_bench.errors import StorageError
+from ssliqa_bench.files import atomic_path
+from ssliqa_bench.registry.lookup import Registry
+from ssliqa_bench.registry.schema import DatasetEntry
+from ssliqa_bench.runner.compute import final_artifact
+from ssliqa_bench.runner.devices import prepare_process
+from ssliqa_bench.runner.learners import ready_learner
+from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.runner.scoring import Scorer
+from ssliqa_bench.runner.sets import test_set
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.runner.sources import open_sources
+from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.store.records import read_predictions, record_folder
+from ssliqa_bench.types import FloatArray
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A model's own values for the images of a dataset, and how many of these it learned from without scores."""
+
+    names: tuple[str, ...]
+    values: FloatArray | tuple[float, ...]
+    learned_from: int = 0
+
+
+def recorded(facts: Mapping[str, Any], dataset: str, settings: Settings) -> Judged:
+    """The predictions for a dataset that a record holds."""
+    held = read_predictions(record_folder(settings.store, str(facts["key"]))).of(dataset)
+    return Judged(held.image, held.prediction)
+
+
+def judge_unscored(
+    plan: Plan, facts: Mapping[str, Any], dataset: str, registry: Registry, settings: Settings
+) -> Judged:
+    """Predict all images of a dataset without scores; nothing is evaluated and the record stays as it is.
+
+    Raises:
+        InputError: the final weights were not kept, the dataset is not there, or it lacks the references that the
+            method needs.
+        RunError: a prediction is not finite.
+    """
+    prepare_process(plan.device, settings.threads)
+    learner = ready_learner(plan)
+    store = ArtifactStore(settings.store)
+    artifact = final_artifact(facts, store)
+    entry = registry.dataset(dataset)
+    table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
+    alone = replace(
+        plan,
+        entries={dataset: entry},
+        tables={dataset: table},
+        fingerprints={dataset: fingerprint(table, settings.cache_root)},
+        roles={dataset: ("test",) * len(table)},
+    )
+    sources, _ = open_sources(alone, settings, learner)
+    tests = {dataset: test_set(sources[dataset], references=learner.needs.references is True)}
+    scorer = Scorer(alone, learner, store, tests, use_store=True, processes=settings.processes)
+    values = scorer.predict(facts["keys"]["model"], artifact)[dataset]
+    learned = sum(role == "unlabeled" for role in plan.roles.get(dataset, ()))
+    return Judged(tests[dataset].names, values, learned)
+
+
+def in_native_units(values: Sequence[float] | FloatArray, entry: DatasetEntry) -> list[float]:
+    """Predictions of a learner, on its scale, in the units and the direction of the dataset that it learned from."""
+    low, high = entry.scale
+    if entry.higher_is_better:
+        return [low + float(value) * (high - low) for value in values]
+    return [high - float(value) * (high - low) for value in values]
+
+
+def write_scores(file: Path, names: Sequence[str], scores: Sequence[float]) -> None:
+    """Write one line `name,score` per image, six decimals, sorted by name: the file is whole or absent.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    lines = [f"{name},{score:.6f}\n" for name, score in sorted(zip(names, scores, strict=True))]
+    try:
+        with atomic_path(file) as part:
+            part.write_text("".join(lines), encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"--write: {file} could not be written: {error.strerror or error}.") from error

@@ -1,0 +1,80 @@
+"""Where and how runs happen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ssliqa_bench.errors import InputError, LeakError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how runs happen: none of it names a result, apart from device and threads, which are keyed.
+
+    Attributes:
+        store: folder of records and artifacts.
+        data_root: folder that holds the datasets' folders.
+        cache_root: folder of generated datasets, decoded images and file hashes.
+        device: auto, cpu or cuda.
+        threads: CPU threads of one run.
+        processes: how many may share the images of a slow metric; no result depends on it.
+        keep: which artifacts outlive the run: phases, final or none.
+        skip_bad: go on without unreadable images, counting them.
+        allow_leak: why images that stand in two roles are to be put up with; None stops such a run.
+        download: whether weights that are not on this machine are fetched.
+        use_store: False computes everything anew.
+        quiet: no progress.
+    """
+
+    store: Path = Path("runs")
+    data_root: Path = Path("data")
+    cache_root: Path = field(default_factory=lambda: Path("~/.cache/ssliqa-bench").expanduser())
+    device: str = "auto"
+    threads: int = 1
+    processes: int = 1
+    keep: str = "phases"
+    skip_bad: bool = False
+    allow_leak: str | None = None
+    download: bool = True
+    use_store: bool = True
+    quiet: bool = False
+
+    @classmethod
+    def from_environment(cls, **given: Any) -> Settings:
+        """Settings with the defaults of the environment ($SSLIQA_DATA, $SSLIQA_CACHE) for what is not given."""
+        cache = os.environ.get("SSLIQA_CACHE") or os.path.join(
+            os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ssliqa-bench"
+        )
+        defaults = {"data_root": Path(os.environ.get("SSLIQA_DATA") or "data"), "cache_root": Path(cache)}
+        settings = cls(**{**defaults, **{name: value for name, value in given.items() if value is not None}})
+        if settings.keep not in ("phases", "final", "none"):
+            raise InputError(f'--keep: got "{settings.keep}"; expected phases, final or none.')
+        if settings.allow_leak is not None and not settings.allow_leak.strip():
+            raise InputError("--allow-leak: got nothing; expected the reason, which every board shows.")
+        for option, folder in (("--store", settings.store), ("$SSLIQA_CACHE", settings.cache_root)):
+            for place in (folder, *folder.absolute().parents):
+                if place.is_file():
+                    raise InputError(f"{option}: {place} is a file; expected a folder, made where there is none.")
+        for option, number in (("--threads", settings.threads), ("--jobs", settings.processes)):
+            if number < 1:
+                raise InputError(f"{option}: got {number}; expected 1 or more.")
+        return settings
+
+
+def tolerated(check: Callable[[], None], settings: Settings) -> tuple[str, ...]:
+    """What a check for leaks found, where the settings put up with it.
+
+    Raises:
+        LeakError: it found something, and no reason to go on was given.
+    """
+    try:
+        check()
+    except LeakError as error:
+        if settings.allow_leak is None:
+            raise LeakError(f'{error} To go on: --allow-leak "REASON", which every board shows.') from error
+        return (str(error),)
+    return ()
