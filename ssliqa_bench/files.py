@@ -14,14 +14,16 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ssliqa_bench.errors import CorruptFileError, SchemaError, StorageError
 
 SCHEMA = 1
 _BLOCK = 1 << 20
+_ATTEMPTS = 5  # at making a file in a folder that another process removes because it is empty
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
 
 def canonical_json(value: Any) -> str:
@@ -50,26 +52,67 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     Raises:
         StorageError: the disk is full or the folder cannot be written; `path` keeps its old content.
     """
-    path = Path(path)
+    with _staged(Path(path), os.replace) as temporary:
+        yield temporary
+
+
+def create_bytes(path: Path | str, data: bytes) -> bool:
+    """Write bytes to a path that does not exist; False, and nothing changed, where it does.
+
+    Of several processes that create the same path at once, exactly one gets True.
+
+    Raises:
+        StorageError: the disk is full or the folder cannot be written.
+    """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
+        with _staged(Path(path), _link) as temporary:
+            temporary.write_bytes(data)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _link(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)
     except OSError as error:
-        raise _storage_error(path, error) from error
-    temporary = Path(name)
+        if error.errno not in _NO_LINKS:
+            raise
+        # A file system without hard links: take the name first, then put the content there.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _staged(path: Path, commit: Callable[[Path, Path], None]) -> Iterator[Path]:
+    """Give a temporary path beside `path`; on success it is synchronised and committed, and always removed."""
+    temporary = _temporary_beside(path)
     try:
         yield temporary
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())
-        os.replace(temporary, path)
+        commit(temporary, path)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
             raise _storage_error(path, error) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _temporary_beside(path: Path) -> Path:
+    for attempt in range(_ATTEMPTS):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and attempt < _ATTEMPTS - 1:
+                continue
+            raise _storage_error(path, error) from error
+        break
+    os.close(handle)
+    return Path(name)
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
@@ -88,9 +131,7 @@ def write_sealed(path: Path | str, payload: dict[str, Any], *, kind: str) -> Non
 
     Numbers that are not finite are refused (ValueError): write None where a value is undefined.
     """
-    body = {**payload, "kind": kind, "schema": SCHEMA}
-    body["checksum"] = digest(body)
-    write_text(path, json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, seal(payload, kind=kind))
 
 
 def read_sealed(path: Path | str, *, kind: str) -> dict[str, Any]:
@@ -102,20 +143,36 @@ def read_sealed(path: Path | str, *, kind: str) -> dict[str, Any]:
         CorruptFileError: not JSON, another kind, or the checksum differs.
     """
     path = Path(path)
-    text = path.read_bytes()
+    return unseal(path.read_bytes(), kind=kind, where=str(path))
+
+
+def seal(payload: dict[str, Any], *, kind: str, schema: int = SCHEMA) -> bytes:
+    """The bytes of a sealed JSON object; numbers that are not finite are refused (ValueError)."""
+    body = {**payload, "kind": kind, "schema": schema}
+    body["checksum"] = digest(body)
+    return (json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+
+def unseal(data: bytes, *, kind: str, where: str, schema: int = SCHEMA) -> dict[str, Any]:
+    """The content of a sealed JSON object without kind, schema and checksum; `where` names it in messages.
+
+    Raises:
+        SchemaError: written under another schema; the message names both versions.
+        CorruptFileError: not JSON, another kind, or the checksum differs.
+    """
     try:
-        body = json.loads(text)
+        body = json.loads(data)
     except ValueError as error:
-        raise CorruptFileError(f"{path}: not readable as JSON ({error}); expected a {kind} file.") from error
+        raise CorruptFileError(f"{where}: not readable as JSON ({error}); expected a {kind} file.") from error
     if not isinstance(body, dict) or "schema" not in body or "checksum" not in body:
-        raise CorruptFileError(f"{path}: has no schema and checksum; expected a {kind} file.")
-    if body["schema"] != SCHEMA:
-        raise SchemaError(f"{path}: schema {body['schema']!r}; this version reads schema {SCHEMA}.")
+        raise CorruptFileError(f"{where}: has no schema and checksum; expected a {kind} file.")
+    if body["schema"] != schema:
+        raise SchemaError(f"{where}: schema {body['schema']!r}; this version reads schema {schema}.")
     stated = body.pop("checksum")
     if stated != digest(body):
-        raise CorruptFileError(f"{path}: content does not match its checksum.")
+        raise CorruptFileError(f"{where}: content does not match its checksum.")
     if body.pop("kind", None) != kind:
-        raise CorruptFileError(f"{path}: is not a {kind} file.")
+        raise CorruptFileError(f"{where}: is not a {kind} file.")
     del body["schema"]
     return body
 
@@ -141,17 +198,41 @@ def exclusive_lock(path: Path | str) -> Iterator[None]:
     Raises:
         StorageError: the lock file cannot be made.
     """
+    try:
+        handle = take_lock(path)
+    except OSError as error:
+        raise _storage_error(Path(path), error) from error
+    assert handle is not None
+    with handle:
+        yield
+
+
+def take_lock(path: Path | str, *, shared: bool = False, wait: bool = True) -> IO[str] | None:
+    """The open file that holds a lock until it is closed; None where `wait` is false and another one holds it.
+
+    Raises:
+        OSError: the file cannot be made, or its file system has no locks.
+    """
     import fcntl
 
     path = Path(path)
-    try:
+    how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    while True:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = open(path, "a")  # noqa: SIM115 - closed below, after the body
-    except OSError as error:
-        raise _storage_error(path, error) from error
-    with handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        handle = open(path, "a")  # noqa: SIM115 - the caller closes it
+        try:
+            fcntl.flock(handle, how)
+            if os.path.samestat(os.fstat(handle.fileno()), os.stat(path)):
+                return handle
+        except BlockingIOError:
+            handle.close()
+            return None
+        except FileNotFoundError:
+            pass  # the file was removed while this process waited for it: nobody else would see this lock
+        except BaseException:
+            handle.close()
+            raise
+        handle.close()
 
 
 def finite_or_none(value: float | None) -> float | None:
