@@ -84,6 +84,8 @@ def load_table(
         level=raw.level,
         split=raw.split,
         role=raw.role,
+        part=raw.part,
+        n_ratings=_rating_counts(raw),
         facts={
             "subsets": {name: rule.distortion for name, rule in entry.subsets.items()},
             "groups_as": entry.groups_as or entry.name,
@@ -254,3 +256,16 @@ def _shares(entry: DatasetEntry, raw: RawTable) -> FloatArray | None:
     usable = (raw.distribution >= 0).all(axis=1, keepdims=True) & np.isfinite(total) & (total > 0)
     shares: FloatArray = raw.distribution / np.where(usable, total, np.nan)
     return shares if entry.higher_is_better else shares[:, ::-1].copy()
+
+
+def _rating_counts(raw: RawTable) -> FloatArray | None:
+    """How many ratings each image has: as the reader states it, else the sum of a distribution that holds counts."""
+    if raw.n_ratings is not None or raw.distribution is None:
+        return raw.n_ratings
+    total = raw.distribution.sum(axis=1)
+    known = np.isfinite(total)
+    counts = raw.distribution[known]
+    # Whole numbers that add up to the same 100 in every row are percentages.
+    if not len(counts) or (counts != np.floor(counts)).any() or (total[known] == 100).all() or total[known].max() <= 1:
+        return None
+    return np.where(known & (total > 0), total, np.nan)

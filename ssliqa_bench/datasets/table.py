@@ -28,7 +28,9 @@ class Table:
         rating_std: standard deviation of the ratings in native units, or None.
         distribution: shares of the rating levels, shape (n, P), worst level first, rows sum to 1, or None.
         reference: path of the pristine image, "" where there is none, or None.
-        distortion, level, split, role: as the dataset states them, "" where it does not, or None.
+        distortion, level, split, role, part: as the dataset states them, "" where it does not, or None; a part is a
+            named share of the images, such as one of the collections that a dataset was put together from.
+        n_ratings: how many ratings each score is the mean of, NaN where that is unknown, or None.
     """
 
     dataset: str
@@ -46,6 +48,8 @@ class Table:
     level: tuple[str, ...] | None = None
     split: tuple[str, ...] | None = None
     role: tuple[str, ...] | None = None
+    part: tuple[str, ...] | None = None
+    n_ratings: FloatArray | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -60,10 +64,10 @@ class Table:
         """The same columns for some rows, in the order given."""
         index = np.asarray(rows, dtype=np.int64)
         columns: dict[str, Any] = {}
-        for column in ("name", "path", "group", "reference", "distortion", "level", "split", "role"):
+        for column in ("name", "path", "group", "reference", "distortion", "level", "split", "role", "part"):
             value = getattr(self, column)
             columns[column] = None if value is None else tuple(value[i] for i in index)
-        for column in ("score", "score01", "rating_std", "distribution"):
+        for column in ("score", "score01", "rating_std", "distribution", "n_ratings"):
             value = getattr(self, column)
             columns[column] = None if value is None else value[index]
         return replace(self, **columns)
@@ -82,7 +86,8 @@ class RawTable:
         distribution: counts or shares of the rating levels, shape (n, P), the lowest native level first.
         reference: path of the pristine image, "" where there is none.
         group: what must not be torn between train and test, "" for an image on its own.
-        rating_std, distortion, level, split, role: as `types.Table`; None where the dataset has no such column.
+        rating_std, distortion, level, split, role, part, n_ratings: as in `Table`; None where the dataset has no such
+            column. Without `n_ratings`, a distribution of counts gives them.
         reads: every file that the reader opened, where opening them is slow or needs a heavy library; what was
             read is then kept beside the image cache until one of them changes.
     """
@@ -100,6 +105,8 @@ class RawTable:
     level: tuple[str, ...] | None = None
     split: tuple[str, ...] | None = None
     role: tuple[str, ...] | None = None
+    part: tuple[str, ...] | None = None
+    n_ratings: FloatArray | None = None
     reads: tuple[str, ...] = ()
     files: tuple[str, ...] | None = None
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("ssliqa_bench")
 
 _KIND = "table"
-_NUMBERS = ("score", "rating_std", "distribution")
+_NUMBERS = ("score", "rating_std", "distribution", "n_ratings")
 
 
 class KeptTable:
@@ -67,7 +67,7 @@ class KeptTable:
             name: tuple(value) if isinstance(value, list) else value for name, value in kept["columns"].items()
         }
         for name in _NUMBERS:
-            if columns[name] is not None:
+            if columns.get(name) is not None:
                 columns[name] = np.array(kept["columns"][name], dtype=np.float64)  # null is NaN
         return RawTable(**columns)
 

@@ -36,6 +36,33 @@ def test_columns_of_a_table(make_entry: Entry, make_folder: Folder, tmp_path: Pa
     assert (table.distortion, table.level) == (("blur", "jpeg"), ("1", "2"))
     assert (table.split, table.role) == (("train", "test"), ("", "test"))
     assert load_table(make_entry(split_by="image"), root, tmp_path).group == table.name
+    assert table.part is None and table.n_ratings is not None and table.n_ratings.tolist() == [4.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    ("header", "cells", "expected"),
+    [
+        (["c1", "c2"], [["3", "1"], ["2", "5"]], [4.0, 7.0]),
+        (["c1", "c2"], [["30", "70"], ["55", "45"]], None),  # percentages
+        (["c1", "c2"], [["0.75", "0.25"], ["0", "1"]], None),  # shares
+        (["c1", "c2"], [["1", "0"], ["0", "1"]], None),  # shares that are all 0 or 1
+        (["n_ratings"], [["24"], ["30"]], [24.0, 30.0]),
+        (["c1", "c2", "n_ratings"], [["0.5", "0.5", "24"], ["0.5", "0.5", "30"]], [24.0, 30.0]),
+        (["part"], [["web"], ["film"]], None),
+    ],
+)
+def test_the_number_of_ratings_is_stated_or_counted(
+    header: list[str], cells: list[list[str]], expected: list[float] | None, make_entry: Entry, make_folder: Folder,
+    tmp_path: Path,
+) -> None:
+    rows = [["a.png", "1", *cells[0]], ["b.png", "2", *cells[1]]]
+    table = load_table(make_entry(), make_folder([*HEADER, *header], rows), tmp_path)
+    found = None if table.n_ratings is None else table.n_ratings.tolist()
+    assert found == expected
+    assert table.part == (("web", "film") if header == ["part"] else None)
+    taken = table.take([1])
+    assert taken.part == (None if table.part is None else ("film",))
+    assert taken.n_ratings is None if expected is None else taken.n_ratings.tolist() == expected[1:]
 
 
 def test_lower_is_better_is_turned_once(make_entry: Entry, make_folder: Folder, tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ from ssliqa_bench.datasets.fingerprint import fingerprint
 from ssliqa_bench.datasets.leaks import check_roles
 from ssliqa_bench.datasets.splits import assign_roles
 from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.types import Pair
+from ssliqa_bench.specs import Pair
 cache, registry = Path(sys.argv[1]), load_registry()
 tables = {n: load_table(registry.dataset(n), Path("nowhere"), cache) for n in ("demo-syn", "demo-wild")}
 check_roles(tables, assign_roles(Pair(*tables), tables, registry.protocol("standard"), 0))

@@ -15,7 +15,8 @@ from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.types import FloatArray
 
-TEXT_COLUMNS = ("reference", "group", "distortion", "level", "split", "role")
+TEXT_COLUMNS = ("reference", "group", "distortion", "level", "split", "role", "part")
+_NUMBER_COLUMNS = ("rating_std", "n_ratings")
 _OPTIONS = ("labels", "images", "references", "columns", "separator", "unlabeled")
 _LEVEL = re.compile(r"c([1-9]\d*)")
 
@@ -23,8 +24,9 @@ _LEVEL = re.compile(r"c([1-9]\d*)")
 def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     """Read the generic format: one delimited text file with a header, one row per image.
 
-    Columns: `image` and `score`, and where present `rating_std`, `c1` … `cP` (ratings per level, lowest level
-    first), `reference`, `group`, `distortion`, `level`, `split`, `role`. Others are ignored.
+    Columns: `image` and `score`, and where present `rating_std`, `n_ratings`, `c1` … `cP` (ratings per
+    level, lowest level first), `reference`, `group`, `distortion`, `level`, `split`, `role`, `part`. Others are
+    ignored.
 
     Args:
         folder: the dataset's folder; the paths below are relative to it.
@@ -41,7 +43,7 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     if unknown:
         raise DataError(f"Reader read_csv: unknown option {', '.join(unknown)}; expected {', '.join(_OPTIONS)}.")
     mapping = dict(options.get("columns") or {})
-    known = ("image", "score", "rating_std", *TEXT_COLUMNS)
+    known = ("image", "score", *_NUMBER_COLUMNS, *TEXT_COLUMNS)
     strange = sorted(name for name in mapping if name not in known and not _LEVEL.fullmatch(name))
     if strange:
         raise DataError(f"Reader read_csv: option columns names {', '.join(strange)}; expected "
@@ -67,14 +69,17 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     if "reference" in text:
         text["reference"] = _paths_below(rows, folder / str(options.get("references", "refs")), text["reference"],
                                          empty_allowed=True)
+    numbers = {
+        name: rows.numbers(in_file(name), empty_allowed=unlabeled) for name in _NUMBER_COLUMNS if there(name)
+    }
     return RawTable(
         name=names,
         path=_paths_below(rows, folder / str(options.get("images", "images")), names),
         score=score,
         source=rows.source,
         lines=rows.lines,
-        rating_std=rows.numbers(in_file("rating_std"), empty_allowed=unlabeled) if there("rating_std") else None,
         distribution=_distribution(rows, mapping, in_file, unlabeled),
+        **numbers,
         **text,
     )
 
