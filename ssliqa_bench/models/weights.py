@@ -1,7 +1,8 @@
 """Pretrained weights, found before any data is read: a local file, the local cache, one short probe, a message.
 
-Where a file is published says the registry (for the backbones and metrics that it names), else the library that
-publishes it. What a library said is kept, so that a finished run is answered without importing torch.
+Where a file is published says the registry (for the backbones and metrics that it names: an address, or a Python
+package that has it), else the library that publishes it. What a library said is kept, so that a finished run is
+answered without importing torch.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from urllib.parse import urlparse
 
 from ssliqa_bench.checksums import file_hashes
 from ssliqa_bench.errors import CorruptFileError, InputError
-from ssliqa_bench.files import atomic_path, digest, read_sealed, write_sealed
+from ssliqa_bench.files import atomic_path, digest, read_sealed, sha256_file, write_sealed
+from ssliqa_bench.models.packages import packaged_file
 from ssliqa_bench.net import probe
-from ssliqa_bench.registry.lookup import ResolvedBackbone
+from ssliqa_bench.registry.lookup import ResolvedBackbone, load_object, locate_module
 
 if TYPE_CHECKING:
     from ssliqa_bench.registry.schema import WeightsFacts
@@ -30,10 +32,18 @@ _KIND = "published-weights"
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """A file of pretrained weights; `path` is None where only its hash is known (from a record)."""
+    """A file of pretrained weights.
+
+    Attributes:
+        path: None where only its hash is known (from a record).
+        convert: the function "module:name" that gives its tensors the network's names; None where they have them.
+        converted: where the file that `convert` makes of it is kept; "" without `convert`.
+    """
 
     path: str | None
     sha256: str
+    convert: str | None = None
+    converted: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,15 +152,20 @@ def resolve_weights(
     if not params.get(switch):
         return None
     given = given_weights(params, cache_root, option)
-    return given or _found(published_weights(backbone, cache_root, option, switch), cache_root, download)
+    if given is not None:
+        return given
+    if backbone.weights is not None and backbone.weights.package is not None:
+        return packaged_weights(backbone, cache_root, option, switch)
+    return _found(published_weights(backbone, cache_root, option, switch), cache_root, download)
 
 
 def resolve_method_weights(
     method: str, facts: WeightsFacts, params: Mapping[str, Any], cache_root: Path, *, download: bool = True
 ) -> WeightsFile:
     """The parameter file of a metric, as `resolve_weights`."""
-    file = facts.file or Path(urlparse(facts.source).path).name
-    published = Published(f'method "{method}"', facts.source, str(torch_hub() / "pyiqa"), file, of_network=False)
+    source = str(facts.source)
+    file = facts.file or Path(urlparse(source).path).name
+    published = Published(f'method "{method}"', source, str(torch_hub() / "pyiqa"), file, of_network=False)
     given = given_weights(params, cache_root)
     if given is not None and given.path is None and (path := published.local()) is not None:
         ours = WeightsFile(str(path), _sha256(path, cache_root))  # a record knows its file by the hash alone
@@ -186,6 +201,51 @@ def published_weights(
         found = _LIBRARIES[library](what, model, option)
         write_sealed(kept, asdict(found), kind=_KIND)
         return replace(found, switch=switch)
+
+
+def packaged_weights(
+    backbone: ResolvedBackbone, cache_root: Path, option: str = "weights_file", switch: str = "pretrained"
+) -> WeightsFile:
+    """The weights of a backbone whose entry names a Python package, without importing torch or the package.
+
+    Raises:
+        InputError: the package is not installed, or has another file; `convert` names no module.
+    """
+    facts = backbone.weights
+    assert facts is not None
+    ways_out = f"Or name a file with --set {option}=FILE; for random initial weights: --set {switch}=false."
+    path = packaged_file(backbone.name, facts, ways_out, _hash_cache(cache_root))
+    converted = ""
+    if facts.convert is not None:
+        module = locate_module(facts.convert.partition(":")[0])
+        if module is None:
+            raise InputError(f'Backbone "{backbone.name}": convert names {facts.convert}, and there is no such module.')
+        made_by = digest([facts.sha256, facts.convert, sha256_file(module)])[:32]
+        converted = str(cache_root / "weights" / f"{made_by}.safetensors")
+    return WeightsFile(str(path), str(facts.sha256), facts.convert, converted)
+
+
+def usable_file(weights: WeightsFile) -> str:
+    """Path of a weights file whose tensors have the network's names; it is made where the published one needs that.
+
+    Raises:
+        InputError: only the hash of the file is known, or it cannot be read or converted.
+    """
+    if weights.path is None:
+        raise InputError(
+            f"The weights file with SHA-256 {weights.sha256} is needed: name it with --set weights_file=FILE."
+        )
+    if weights.convert is None:
+        return weights.path
+    if not Path(weights.converted).is_file():
+        from safetensors.torch import save_file
+
+        from ssliqa_bench.training.backbones.weights import read_tensors
+
+        renamed = load_object(weights.convert)(read_tensors(Path(weights.path)))
+        with atomic_path(weights.converted) as part:
+            save_file({name: value.contiguous() for name, value in renamed.items()}, part)
+    return weights.converted
 
 
 def torch_hub() -> Path:
@@ -239,17 +299,21 @@ def _found(published: Published, cache_root: Path, download: bool) -> WeightsFil
 
 
 def _sha256(path: Path, cache_root: Path) -> str:
-    return file_hashes([str(path)], cache=Path(cache_root) / "hashes" / "weights.json")[str(path)]
+    return file_hashes([str(path)], cache=_hash_cache(cache_root))[str(path)]
+
+
+def _hash_cache(cache_root: Path) -> Path:
+    return Path(cache_root) / "hashes" / "weights.json"
 
 
 def _from_facts(what: str, facts: WeightsFacts, option: str) -> Published:
-    address = urlparse(facts.source)
+    address = urlparse(str(facts.source))
     if address.hostname == _HUB:
         file = facts.file or "model.safetensors"
         repository = "/".join(address.path.split("/")[1:3])
         return Published(what, f"https://{_HUB}/{repository}/resolve/main/{file}", "", file, option)
     file = facts.file or Path(address.path).name
-    return Published(what, facts.source, str(torch_hub() / "checkpoints"), file, option)
+    return Published(what, str(facts.source), str(torch_hub() / "checkpoints"), file, option)
 
 
 def _of_timm(what: str, model: str, option: str) -> Published:

@@ -307,13 +307,34 @@ class DatasetEntry(_Entry):
 class WeightsFacts(_Model):
     """Where pretrained weights come from, what they were trained on, and under which licence they are.
 
-    `source` is the address of the file, or of its repository on the Hugging Face hub; `file` its name there.
+    Attributes:
+        source: the address of the file, or of its repository on the Hugging Face hub; `file` is its name there.
+        package: instead of `source`, the installed Python package that has the file; `file` is its path in it.
+        version: of the package, which has the file of `sha256`.
+        convert: a function "module:name" from the tensors of the file to tensors under the network's names.
     """
 
-    source: str
+    source: str | None = None
+    package: str | None = None
+    version: str | None = None
     file: str | None = None
+    sha256: Sha256 | None = None
+    convert: ClassPath | None = None
     trained_on: tuple[str, ...] = ()
     licence: str = ""
+
+    @model_validator(mode="after")
+    def _check(self) -> WeightsFacts:
+        if (self.source is None) == (self.package is None):
+            found = "neither source nor package" if self.source is None else "both source and package"
+            raise _wrong(found, "the address of a file (source), or a Python package that has it (package)")
+        parts = {"version": self.version, "file": self.file, "sha256": self.sha256}
+        missing = [name for name, value in parts.items() if value is None]
+        if self.package is not None and missing:
+            raise _wrong(f"package without {missing[0]}", "package with version, file and sha256", "package")
+        if self.package is None and self.convert is not None:
+            raise _wrong("convert without package", "it only for a file of a package", "convert")
+        return self
 
 
 class MethodEntry(_Entry):
@@ -350,6 +371,8 @@ class MethodEntry(_Entry):
             raise _wrong("neither class nor extends", 'class: "module:Name", or extends: a method')
         if self.prefix is not None and self.prefix not in self.params:
             raise _wrong(self.prefix, "the name of one of its params", "prefix")
+        if self.weights is not None and self.weights.source is None:
+            raise _wrong("no source", "the address of a file; packages are for backbones", "weights", "source")
         return self
 
 

@@ -8,9 +8,9 @@ import torch
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.base import Learner
+from ssliqa_bench.models.weights import usable_file
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.runner.plan import Plan
-from ssliqa_bench.runner.stages import file_of
 
 
 def make_learner(plan: Plan) -> Learner:
@@ -33,7 +33,7 @@ def make_learner(plan: Plan) -> Learner:
         )
     params = plan.params
     if "method" in plan.weights:
-        params["weights_file"] = file_of(plan.weights["method"])
+        params["weights_file"] = usable_file(plan.weights["method"])
     learner = made(params)
     if learner.needs.references and not plan.method.references:
         raise InputError(

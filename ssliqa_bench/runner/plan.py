@@ -102,9 +102,14 @@ class Plan:
 
     def code_modules(self, params: Collection[str] | None = None) -> tuple[str, ...]:
         """Modules whose code a model of this run depends on, apart from those of its stages: of the backbones and
-        classes that its parameters name, or some of them, and the shared reading of pixels."""
-        named = {**{name: backbone.class_path for name, backbone in self.backbones.items()}, **_classes(self.method)}
-        return (*(path for name, path in named.items() if params is None or name in params), *_SHARED_CODE)
+        classes that its parameters name, or some of them, what converts their weights, and the shared reading of
+        pixels."""
+        named = [
+            *((name, backbone.class_path) for name, backbone in self.backbones.items()),
+            *_classes(self.method).items(),
+            *((name, weights.convert) for name, weights in self.weights.items() if weights.convert is not None),
+        ]
+        return (*(path for name, path in named if params is None or name in params), *_SHARED_CODE)
 
     @property
     def own_classes(self) -> tuple[str, ...]:
@@ -149,7 +154,8 @@ def make_plan(
         leaks = tolerated(lambda: check_files(tables, roles, files), settings)
     marks = {name: known[name].fingerprint for name in tables}
     device = device_kind(settings.device)
-    named = (*(b.class_path for b in backbones.values()), *_classes(method).values())
+    converts = (found.convert for found in weights.values() if found.convert is not None)
+    named = (*(b.class_path for b in backbones.values()), *_classes(method).values(), *converts)
     modules = (method.class_path, *named, *_SHARED_CODE, *_PREDICT_CODE)
 
     def locate(module: str) -> Path | None:

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from ssliqa_bench.errors import InputError, RunError
+from ssliqa_bench.errors import RunError
 from ssliqa_bench.methods.base import Learner
-from ssliqa_bench.models.weights import WeightsFile
+from ssliqa_bench.models.weights import usable_file
 from ssliqa_bench.runner.devices import peak_memory_bytes, reset_peak_memory
 from ssliqa_bench.runner.keys import make_key
 from ssliqa_bench.runner.plan import Plan
@@ -143,7 +143,7 @@ class StageRunner:
             precision=plan.precision,
             checkpoints=checkpoints,
             report=report,
-            weights={name: file_of(w) for name, w in plan.weights.items() if name in stage.params},
+            weights={name: usable_file(w) for name, w in plan.weights.items() if name in stage.params},
         )
         reset_peak_memory(plan.device)
         started = time.perf_counter()
@@ -160,19 +160,6 @@ class StageRunner:
         self._store.save(key, artifact, facts)
         self._store.clear_checkpoints(key)
         return facts
-
-
-def file_of(weights: WeightsFile) -> str:
-    """Where a file of weights is.
-
-    Raises:
-        InputError: only its hash is known.
-    """
-    if weights.path is None:
-        raise InputError(
-            f"The weights file with SHA-256 {weights.sha256} is needed: name it with --set weights_file=FILE."
-        )
-    return weights.path
 
 
 _Set = TypeVar("_Set", LabeledSet, ImageSet, HeldOut)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -15,7 +15,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from ssliqa_bench.models.weights import Published
+from ssliqa_bench.files import sha256_file
+from ssliqa_bench.models.weights import Published, WeightsFile
+from ssliqa_bench.registry.lookup import ResolvedBackbone
 
 _SEED = 20130505
 
@@ -35,6 +37,9 @@ def random_weights() -> Iterator[None]:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="random-weights-")))
         stack.enter_context(mock.patch.object(Published, "local", lambda published: _file(published, folder)))
+        stack.enter_context(
+            mock.patch("ssliqa_bench.models.weights.packaged_weights", lambda backbone, *_: _packaged(backbone, folder))
+        )
         stack.enter_context(mock.patch("timm.models._builder.load_pretrained", _leave))
         stack.enter_context(
             mock.patch("torchvision.models._api.WeightsEnum.get_state_dict", lambda *_, **__: _Anything())
@@ -63,10 +68,24 @@ def _file(published: Published, folder: Path) -> Path | None:
         return None
     path = folder / f"{abs(hash(published.address))}.safetensors"
     if not path.exists():
-        with torch.random.fork_rng():
-            torch.manual_seed(_SEED)
-            save_file({name: value.contiguous() for name, value in _network(published).state_dict().items()}, path)
+        _write(lambda: _network(published), path)
     return path
+
+
+def _packaged(backbone: ResolvedBackbone, folder: Path) -> WeightsFile:
+    """What a package would give for a network of timm, under the network's own names."""
+    import timm
+
+    path = folder / f"{abs(hash(backbone.name))}.safetensors"
+    if not path.exists():
+        _write(lambda: timm.create_model(backbone.name.partition(":")[2], pretrained=False), path)
+    return WeightsFile(str(path), sha256_file(path))
+
+
+def _write(make: Callable[[], nn.Module], path: Path) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(_SEED)
+        save_file({name: value.contiguous() for name, value in make().state_dict().items()}, path)
 
 
 def _network(published: Published) -> nn.Module:

@@ -227,3 +227,17 @@ def test_code_holds_the_classes_that_parameters_name(bench: Bench) -> None:
     assert named.code(module, params=("backbone",)) == plain.code(module) == plain.code(module, params=("backbone",))
     cnniqa = "ssliqa_bench/training/backbones/cnniqa.py"
     assert cnniqa in plain.code(module) and cnniqa not in plain.code(module, params=("lr",))
+
+
+def test_weights_of_a_package_are_keyed_by_the_file_and_by_what_converts_it(bench: Bench) -> None:
+    def made(pretrained: bool) -> Any:
+        overrides = (("backbone", "efficientnet-lite0"), ("crop", 64), ("pretrained", pretrained))
+        return bench.plan(overrides=overrides)[0]
+
+    plan, random = made(True), made(False)
+    facts = plan.backbones["backbone"].weights
+    assert plan.key_parts["weights"] == {"backbone": facts.sha256}
+    assert plan.method.params["backbone"] == "timm:tf_efficientnet_lite0.in1k"
+    converter = "ssliqa_bench/training/backbones/efficientnet_lite.py"
+    assert converter in plan.code(params=["backbone"]) and converter in plan.key_parts["code"]
+    assert converter not in random.code(params=["backbone"])

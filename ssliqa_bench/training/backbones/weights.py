@@ -21,7 +21,7 @@ def load_weights(backbone: Backbone, path: str) -> None:
     """
     network = getattr(backbone, "network", backbone)
     own = network.state_dict()
-    stored = backbone.adapt(_read(Path(path)))
+    stored = backbone.adapt(read_tensors(Path(path)))
     # Files older than the batch counter of batch normalisation lack it; nothing is computed from it.
     counters = {name: own[name] for name in own if name.endswith("num_batches_tracked")}
     stored = {**counters, **stored}
@@ -41,7 +41,12 @@ def load_weights(backbone: Backbone, path: str) -> None:
     network.load_state_dict({name: stored[name] for name in own})
 
 
-def _read(path: Path) -> dict[str, torch.Tensor]:
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """The named tensors of a .safetensors file, or of a PyTorch file read with `weights_only=True`.
+
+    Raises:
+        InputError: the file is not readable, or holds something else.
+    """
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
