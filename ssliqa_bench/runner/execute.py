@@ -20,6 +20,7 @@ from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import cell_of
 from ssliqa_bench.store.records import checked_facts, iter_facts, record_folder
+from ssliqa_bench.store.store import Store
 
 _log = logging.getLogger("ssliqa_bench")
 
@@ -47,9 +48,10 @@ def run(plan: Plan, settings: Settings) -> Outcome:
     # From here on torch is needed.
     from ssliqa_bench.runner.compute import add_tests, compute
 
-    if stored is not None:
-        return Outcome(add_tests(plan, stored, missing, settings), cached=True)
-    return Outcome(compute(plan, settings), cached=False)
+    with Store(settings.store).in_use():
+        if stored is not None:
+            return Outcome(add_tests(plan, stored, missing, settings), cached=True)
+        return Outcome(compute(plan, settings), cached=False)
 
 
 def stored_facts(plan: Plan, settings: Settings, *, look_only: bool = False) -> dict[str, Any] | None:

@@ -83,7 +83,7 @@ class Scorer:
         """Predictions for every test set, in its order, found under their keys where they are stored; no metrics."""
         model = self._learner.predictor(artifact, torch.device(self._plan.device))
         return {
-            name: self._predictions(self._prediction_key(model_key, name, test), model, test).quality
+            name: self._predictions(model_key, name, model, test).quality
             for name, test in self._tests.items()
         }
 
@@ -95,7 +95,7 @@ class Scorer:
         metrics, keys, checksums, rows, by_class = {}, {}, {}, [], {}
         for name, test in self._tests.items():
             keys[name] = self._prediction_key(model_key, name, test)
-            said = self._predictions(keys[name], model, test)
+            said = self._predictions(model_key, name, model, test)
             classes = None
             if fields is not None:
                 predicted = said.classes if fits else None
@@ -133,12 +133,13 @@ class Scorer:
             }
         )
 
-    def _predictions(self, key: str, model: Predictor, test: TestSet) -> Judgement:
+    def _predictions(self, model_key: str, dataset: str, model: Predictor, test: TestSet) -> Judgement:
+        key = self._prediction_key(model_key, dataset, test)
         with self._store.lock(key):
             stored = self._store.load_predictions(key) if self._use_store else None
             if stored is None:
                 stored = self._predict(model, test)
-                self._store.save_predictions(key, stored)
+                self._store.save_predictions(key, stored, {"model": model_key, "dataset": dataset})
         return stored
 
     def _predict(self, model: Predictor, test: TestSet) -> Judgement:

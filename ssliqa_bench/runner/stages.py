@@ -52,7 +52,7 @@ class StageResult:
         loaded = self.store.load(self.key)
         if loaded is None:
             raise RunError(
-                f"{self.stage.name}: its artifact {self.key[:12]} vanished from {self.store.root} during the "
+                f"{self.stage.name}: its artifact {self.key[:12]} vanished from {self.store.store} during the "
                 f"run. Run the same command again."
             )
         return loaded[0]
@@ -151,6 +151,7 @@ class StageRunner:
         seconds = checkpoints.seconds_before + time.perf_counter() - started
         facts = {
             "stage": stage.name,
+            "inputs": {name: done[name].key for name in stage.inputs},
             "steps": int(artifact.meta.get("steps", 0)),
             "seconds": round(seconds, 3),
             "log": list(artifact.meta.get("log", [])),

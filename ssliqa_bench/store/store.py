@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -23,6 +24,7 @@ from ssliqa_bench.files import seal, take_lock, unseal
 from ssliqa_bench.store.places import LOCKS, Folder, Place, Remote, Stored
 
 ENTRY_SCHEMA = 2
+IN_USE = "in-use"
 _FILES = "files"  # the field of a mark that lists the data files
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FOLDED = re.compile(r"^([a-z][a-z0-9+.-]+):/(?=[^/])")  # pathlib folds the slashes of an address
@@ -121,6 +123,10 @@ class Store:
                     ) from error
         with handle or contextlib.nullcontext():
             yield held
+
+    def in_use(self) -> AbstractContextManager[bool]:
+        """Hold off `store gc` while a run is in progress; any number of runs hold it at once."""
+        return self.lock(IN_USE, shared=True)
 
     def put_entry(
         self, folder: str, files: Mapping[str, bytes], body: Mapping[str, Any], *, kind: str, mark: str

@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -52,6 +52,12 @@ def stages(bench: Bench) -> dict[str, list[Path]]:
     return found
 
 
+def tensors(folder: Path) -> dict[str, Any]:
+    """The arrays of a stored artifact, read without the package."""
+    (data,) = folder.glob("tensors-*.safetensors")
+    return load_file(data)
+
+
 def test_the_teacher_is_that_of_the_full_reference_learner(paired: Bench) -> None:
     """Its stage has the same key, although the student brings a backbone and a class of its own."""
     key = paired.run("noisy-student", *BUDGET, *SET, pair=PAIR)["key"]
@@ -94,7 +100,7 @@ def test_the_student_can_be_told_the_true_scores(paired: Bench) -> None:
     assert set(found) == {"pseudo-labels", "student"} and set(metrics) == {"tiny-a"}  # no teacher was needed
     source = open_sources(plan, settings, make_learner(plan))[0]["tiny-a"]
     rows = sorted((source.pixels.hashes[row], source.table.score01[row]) for row in source.rows("unlabeled"))
-    told = load_file(found["pseudo-labels"][0] / "tensors.safetensors")["labels"]
+    told = tensors(found["pseudo-labels"][0])["labels"]
     np.testing.assert_array_equal(told, [score for _, score in rows])
     metrics_with_pseudo_labels(plan, settings, "shuffled")
     assert len(stages(paired)["student"]) == 2
@@ -110,7 +116,7 @@ def test_further_rounds_and_metrics_as_teachers(paired: Bench) -> None:
     facts = paired.facts(key)
     assert [stage["name"] for stage in facts["stages"]] == ["student", "student-2"]
     assert any(name.endswith("mine.py") for name in facts["key_parts"]["code"])
-    labels = {name: load_file(own[0] / "tensors.safetensors") for name, own in stages(paired).items()}
+    labels = {name: tensors(own[0]) for name, own in stages(paired).items()}
     first, second = labels["pseudo-labels"]["labels"], labels["pseudo-labels-2"]["labels"]
     assert first.shape == second.shape and not np.allclose(first, second)
 

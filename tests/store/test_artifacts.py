@@ -42,8 +42,16 @@ def state(epoch: int) -> Artifact:
     return Artifact({"w": np.full(3, float(epoch))}, {"epoch": epoch, "stage": "phase-2", "seconds": 0.5})
 
 
-def files_below(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+def place(store: ArtifactStore, *parts: str) -> Path:
+    """A folder of a store that is one."""
+    assert store.store.folder is not None
+    return store.store.folder.joinpath(*parts)
+
+
+def tensors(folder: Path) -> Path:
+    """The data file of an entry."""
+    (found,) = folder.glob("tensors-*.safetensors")
+    return found
 
 
 def flip(path: Path, position: int) -> None:
@@ -74,7 +82,7 @@ def test_absent_replaced_and_removed(store: ArtifactStore) -> None:
     assert loaded is not None and loaded[0].tensors["model.weight"][0, 0] == 2
     store.remove(KEY)
     store.remove(KEY)
-    assert store.load(KEY) is None and files_below(store.root) == []
+    assert store.load(KEY) is None and store.store.list() == []
 
 
 def test_predictions_come_back_as_they_were(store: ArtifactStore) -> None:
@@ -91,16 +99,16 @@ def test_predictions_come_back_as_they_were(store: ArtifactStore) -> None:
 
 
 def break_tensors(folder: Path) -> None:
-    flip(folder / "tensors.safetensors", -1)
+    flip(tensors(folder), -1)
 
 
 def cut_tensors(folder: Path) -> None:
-    content = (folder / "tensors.safetensors").read_bytes()
-    (folder / "tensors.safetensors").write_bytes(content[: len(content) // 2])
+    content = tensors(folder).read_bytes()
+    tensors(folder).write_bytes(content[: len(content) // 2])
 
 
 def lose_tensors(folder: Path) -> None:
-    (folder / "tensors.safetensors").unlink()
+    tensors(folder).unlink()
 
 
 def break_json(folder: Path) -> None:
@@ -114,7 +122,7 @@ def edit_json(folder: Path) -> None:
 
 def other_schema(folder: Path) -> None:
     body = json.loads((folder / "artifact.json").read_text())
-    (folder / "artifact.json").write_text(json.dumps({**body, "schema": 2}))
+    (folder / "artifact.json").write_text(json.dumps({**body, "schema": 1}))
 
 
 DAMAGE = [break_tensors, cut_tensors, lose_tensors, break_json, edit_json]
@@ -122,10 +130,10 @@ DAMAGE = [break_tensors, cut_tensors, lose_tensors, break_json, edit_json]
 
 def test_what_another_version_wrote_is_refused_and_stays(store: ArtifactStore) -> None:
     store.save(KEY, artifact(), FACTS)
-    other_schema(store.root / "artifacts" / KEY)
-    with pytest.raises(SchemaError, match="schema 2; this version reads schema 1"):
+    other_schema(place(store, "artifacts", KEY))
+    with pytest.raises(SchemaError, match="schema 1; this version reads schema 2.*store gc"):
         store.load(KEY)
-    assert (store.root / "artifacts" / KEY / "artifact.json").is_file()
+    assert (place(store, "artifacts", KEY, "artifact.json")).is_file()
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -133,13 +141,13 @@ def test_what_was_damaged_is_said_set_aside_and_absent(
     store: ArtifactStore, caplog: pytest.LogCaptureFixture, damage: Any
 ) -> None:
     store.save(KEY, artifact(), FACTS)
-    damage(store.root / "artifacts" / KEY)
+    damage(place(store, "artifacts", KEY))
     (problem,) = store.damaged()
     assert KEY in problem and caplog.text == "", "looking changes nothing"
     with caplog.at_level(logging.WARNING, "ssliqa_bench"):
         assert store.load(KEY) is None
     assert f"{KEY}.corrupt-1" in caplog.text and "computed again" in caplog.text
-    assert (store.root / "artifacts" / f"{KEY}.corrupt-1").is_dir()
+    assert (place(store, "artifacts", f"{KEY}.corrupt-1")).is_dir()
     store.save(KEY, artifact(), FACTS)
     assert store.load(KEY) is not None and store.damaged() == []
 
@@ -149,38 +157,64 @@ def test_damaged_predictions_and_checkpoints_count_as_absent(store: ArtifactStor
     store.save_predictions(KEY, Judgement(np.zeros(5)))
     store.save_checkpoint(KEY, Artifact(state(3).tensors, {**state(3).meta, "steps": 12}))
     if damage is not edit_json:
-        damage(store.root / "predictions" / KEY)
+        damage(place(store, "predictions", KEY))
         assert store.load_predictions(KEY) is None
-    damage(store.root / "checkpoints" / KEY / "epoch-0003")
+    damage(place(store, "checkpoints", KEY) / "epoch-0003")
     assert store.load_checkpoint(KEY) is None
     assert store.load_checkpoint(KEY) is None, "what was set aside is not looked at again"
 
 
-def test_an_artifact_that_was_being_written_is_absent(store: ArtifactStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The description comes last, so that whoever dies before it leaves nothing that looks finished."""
-    import ssliqa_bench.store.artifacts as module
-
-    store.save(KEY, artifact(1), FACTS)
+@pytest.mark.parametrize("held", [None, 1.0])
+def test_an_artifact_that_was_being_written_is_the_one_before(
+    store: ArtifactStore, monkeypatch: pytest.MonkeyPatch, held: float | None
+) -> None:
+    """The mark comes last, so that a writer killed before it leaves what was there, or nothing."""
+    if held is not None:
+        store.save(KEY, artifact(held), FACTS)
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(module, "write_sealed", interrupt)
+        patched.setattr("ssliqa_bench.store.store.seal", interrupt)
         store.save(KEY, artifact(2), FACTS)
-    assert store.load(KEY) is None
-    assert not list(store.root.rglob("*.corrupt-*")), "unfinished is not damaged"
+    loaded = store.load(KEY)
+    assert (None if loaded is None else loaded[0].tensors["model.weight"][0, 0]) == held
+    assert not list(place(store).rglob("*.corrupt-*")), "unfinished is not damaged"
+    store.save(KEY, artifact(3), FACTS)
+    loaded = store.load(KEY)
+    assert loaded is not None and loaded[0].tensors["model.weight"][0, 0] == 3
 
 
 def interrupt(*_: Any, **__: Any) -> None:
     raise KeyboardInterrupt
 
 
+def test_everything_works_at_an_address_that_is_no_folder(caplog: pytest.LogCaptureFixture) -> None:
+    store = ArtifactStore("memory://artifacts-test")
+    store.save(KEY, artifact(), FACTS)
+    store.save_checkpoint(KEY, state(1))
+    store.save_checkpoint(KEY, state(2))
+    store.save_predictions(KEY, Judgement(np.arange(3.0)), {"model": KEY})
+    other = ArtifactStore("memory://artifacts-test")
+    loaded, checkpoint, said = other.load(KEY), other.load_checkpoint(KEY), other.load_predictions(KEY)
+    assert loaded is not None and loaded[1] == FACTS
+    assert checkpoint is not None and checkpoint.meta["epoch"] == 2
+    assert said is not None and said.quality.tolist() == [0, 1, 2]
+    assert other.damaged() == [] and len(other.store.list()) == 6
+    (data,) = [path for path in other.store.list("artifacts/") if "tensors-" in path]
+    other.store.put(data, b"damaged")
+    assert len(other.damaged()) == 1 and other.load(KEY) is None and f"{KEY}.corrupt-1" in caplog.text
+    store.clear_checkpoints(KEY)
+    store.remove(KEY)
+    assert [path.split("/")[1] for path in store.store.list()] == [f"{KEY}.corrupt-1"] * 2 + [KEY] * 2
+
+
 def test_only_the_newest_checkpoint_is_kept(store: ArtifactStore) -> None:
     assert store.load_checkpoint(KEY) is None
     for epoch in (1, 2, 9, 10, 11):
         store.save_checkpoint(KEY, state(epoch))
-        assert [p.name for p in (store.root / "checkpoints" / KEY).iterdir()] == [f"epoch-{epoch:04d}"]
+        assert [p.name for p in (place(store, "checkpoints", KEY)).iterdir()] == [f"epoch-{epoch:04d}"]
     loaded = store.load_checkpoint(KEY)
     assert loaded is not None and loaded.meta["epoch"] == 11 and loaded.tensors["w"][0] == 11
     store.clear_checkpoints(KEY)
-    assert store.load_checkpoint(KEY) is None and files_below(store.root) == []
+    assert store.load_checkpoint(KEY) is None and store.store.list() == []
 
 
 def test_a_checkpoint_that_could_not_be_written_leaves_the_one_before(
@@ -214,14 +248,14 @@ def _compute_once(root: Path, started: Any) -> None:
 def test_of_two_processes_one_computes_and_the_other_finds_it(store: ArtifactStore) -> None:
     context = multiprocessing.get_context("fork")
     started = context.Event()
-    processes = [context.Process(target=_compute_once, args=(store.root, started)) for _ in range(2)]
+    processes = [context.Process(target=_compute_once, args=(place(store), started)) for _ in range(2)]
     for process in processes:
         process.start()
     started.set()
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
-    assert len((store.root / "computed").read_text().split()) == 1
+    assert len(place(store, "computed").read_text().split()) == 1
 
 
 def test_locks_of_different_keys_do_not_wait_for_each_other(store: ArtifactStore) -> None:
