@@ -12,7 +12,7 @@ import mmap
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ssliqa_bench.errors import CorruptFileError, DataError, StorageError
 from ssliqa_bench.files import atomic_path, digest, exclusive_lock, read_sealed, set_aside, write_sealed
-from ssliqa_bench.pixels.decode import PIXELS_VERSION, content_hash, decode, resize_short
+from ssliqa_bench.pixels.decode import PIXELS_VERSION, Picture, content_hash, open_picture, resize_short
 
 LOG = logging.getLogger("ssliqa_bench")
 
@@ -61,6 +61,8 @@ class Pixels:
         hashes: content hash of each row's picture (shape and pixels); "" for an unreadable one.
         bad: row -> why its file could not be read; empty unless such images were to be skipped.
         sizes: height and width of each row's picture; (0, 0) for an unreadable one.
+        blended: rows with transparent pixels, which were blended onto the background.
+        converted: rows whose colours were converted to sRGB from an embedded ICC profile.
     """
 
     hashes: tuple[str, ...]
@@ -68,6 +70,8 @@ class Pixels:
     _file: BinaryIO | None
     _offsets: tuple[int, ...]
     sizes: tuple[tuple[int, int], ...]
+    blended: tuple[int, ...] = ()
+    converted: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -144,32 +148,36 @@ def _build(folder: Path, table: ImageFiles, short_side: int | None, progress: Pr
     sizes: list[list[int]] = []
     hashes: list[str] = []
     bad: dict[str, str] = {}
+    blended: list[str] = []
+    converted: list[str] = []
     decoded = over(partial(_decoded, short_side), [path_of[name] for name in names])
     with atomic_path(folder / _FLAT) as part, open(part, "wb") as flat:
-        for done, (name, (pixels, content, reason)) in enumerate(zip(names, decoded, strict=True), start=1):
-            if pixels is None:
+        for done, (name, (picture, content, reason)) in enumerate(zip(names, decoded, strict=True), start=1):
+            if picture is None:
                 bad[name] = reason
                 sizes.append([0, 0])
             else:
-                flat.write(pixels.data)
-                sizes.append(list(pixels.shape[:2]))
+                flat.write(picture.pixels.data)
+                sizes.append(list(picture.pixels.shape[:2]))
+                blended += [name] if picture.blended else []
+                converted += [name] if picture.profile else []
             hashes.append(content)
             if progress is not None:
                 progress(done, len(names))
-    index = {"dataset": table.dataset, "names": names, "sizes": sizes, "hashes": hashes, "bad": bad}
+    index = {"dataset": table.dataset, "names": names, "sizes": sizes, "hashes": hashes, "bad": bad,
+             "blended": blended, "converted": converted}
     write_sealed(folder / _INDEX, index, kind="pixel-cache")
 
 
-def _decoded(side: int | None, path: str) -> tuple[NDArray[np.uint8] | None, str, str]:
-    """Pixels at the working size and their hash; without pixels, why the file cannot be read."""
+def _decoded(side: int | None, path: str) -> tuple[Picture | None, str, str]:
+    """The picture at the working size and its content hash; without one, why the file cannot be read."""
     try:
-        pixels = decode(path)
+        picture = open_picture(path)
     except DataError as error:
         return None, "", str(error)
-    if side is not None:
-        pixels = resize_short(pixels, side)
+    pixels = picture.pixels if side is None else resize_short(picture.pixels, side)
     pixels = np.ascontiguousarray(pixels)
-    return pixels, content_hash(pixels), ""
+    return replace(picture, pixels=pixels), content_hash(pixels), ""
 
 
 def _verified(folder: Path, table: ImageFiles) -> dict[str, Any] | None:
@@ -224,4 +232,11 @@ def _opened(folder: Path, index: Mapping[str, Any], table: ImageFiles) -> Pixels
         _file=open(folder / _FLAT, "rb") if offsets[-1] else None,
         _offsets=tuple(offsets[slot] for slot in order),
         sizes=tuple(tuple(index["sizes"][slot]) for slot in order),
+        blended=_rows(table, index["blended"]),
+        converted=_rows(table, index["converted"]),
     )
+
+
+def _rows(table: ImageFiles, names: Iterable[str]) -> tuple[int, ...]:
+    wanted = set(names)
+    return tuple(row for row, name in enumerate(table.name) if name in wanted)

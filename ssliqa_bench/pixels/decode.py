@@ -1,32 +1,58 @@
 """From an image file to eight-bit RGB, and to the working size.
 
-Conventions, chosen so that numbers agree with what other tools of the field compute from the same files:
-the first frame counts; EXIF orientation is applied; grey is repeated in three channels; an alpha channel is
-dropped, as Pillow's `convert("RGB")` does; of 16-bit samples the high byte is kept.
+What is decoded is what people see on a white page: the first frame counts; EXIF orientation is applied; grey is
+repeated in three channels; transparent pixels are blended onto white; colours with an embedded ICC profile other
+than sRGB are converted to sRGB (relative colorimetric intent); of 16-bit samples the high byte is kept.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from ssliqa_bench.errors import DataError
 
 # Raised by one when the pixels that this module gives for the same file change: cached pixels follow it.
-PIXELS_VERSION = 1
+PIXELS_VERSION = 2
 
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 # 32-bit integers and floats have no agreed range.
 _NO_RANGE = ("I", "F")
 
 
+BACKGROUND = (255, 255, 255)  # below transparent pixels
+_SRGB = ImageCms.createProfile("sRGB")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded image file.
+
+    Attributes:
+        pixels: uint8 (H, W, 3), contiguous.
+        blended: whether any pixel was transparent and so blended onto the background.
+        profile: name of the ICC profile that the colours were converted from; "" for sRGB and untagged files.
+    """
+
+    pixels: NDArray[np.uint8]
+    blended: bool = False
+    profile: str = ""
+
+
 def decode(path: Path | str) -> NDArray[np.uint8]:
-    """The picture in a file, uint8 (H, W, 3), contiguous.
+    """The picture in a file, uint8 (H, W, 3), contiguous; errors as `open_picture`."""
+    return open_picture(path).pixels
+
+
+def open_picture(path: Path | str) -> Picture:
+    """The picture in a file, with what was converted to get it.
 
     Raises:
         DataError: missing, empty, truncated or not an image that Pillow reads; names the file.
@@ -38,14 +64,14 @@ def decode(path: Path | str) -> NDArray[np.uint8]:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
         with Image.open(path) as opened:
             mode = opened.mode
-            pixels = _eight_bit(ImageOps.exif_transpose(opened))
+            picture = _eight_bit(ImageOps.exif_transpose(opened), opened.info.get("icc_profile"))
     except (DataError, MemoryError):
         raise
     except Exception as error:  # decoders raise errors of every kind on damaged files
         raise DataError(f"{path}: not readable as an image: {_reason(error)}.") from error
-    if pixels is None:
+    if picture is None:
         raise DataError(f"{path}: pixels of mode {mode} have no known range; expected 8 or 16 bits per sample.")
-    return pixels
+    return picture
 
 
 def resize_short(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -67,16 +93,48 @@ def content_hash(pixels: NDArray[np.uint8]) -> str:
     return hasher.hexdigest()
 
 
-def _eight_bit(image: Image.Image) -> NDArray[np.uint8] | None:
+def _eight_bit(image: Image.Image, profile: bytes | None) -> Picture | None:
     if image.mode in _NO_RANGE:
         return None
     if image.mode in _SIXTEEN_BIT:
         # Pillow keeps the high byte of 16-bit RGB when it opens the file; grey is treated alike.
         grey = (np.asarray(image) >> 8).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2)
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return np.array(image.convert("RGB"))
+        return Picture(np.repeat(grey[:, :, None], 3, axis=2))
+    image, blended = _opaque(image)
+    image, converted = _in_srgb(image, profile)
+    return Picture(np.array(image.convert("RGB")), blended, converted)
+
+
+def _opaque(image: Image.Image) -> tuple[Image.Image, bool]:
+    """The image without alpha, transparent pixels blended onto the background, and whether there were any."""
+    if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and "transparency" not in image.info:
+        return image, False
+    layered = image.convert("RGBA")
+    if layered.getextrema()[3] == (255, 255):
+        return layered.convert("RGB"), False
+    page = Image.new("RGBA", layered.size, (*BACKGROUND, 255))
+    return Image.alpha_composite(page, layered).convert("RGB"), True
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> tuple[Image.Image, str]:
+    """The image in sRGB, and the name of the profile it was converted from, "" where nothing was converted.
+
+    A profile that cannot be read or does not fit the image's mode is ignored, as browsers do.
+    """
+    if not profile:
+        return image, ""
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        name = ImageCms.getProfileDescription(source).strip()
+        if "srgb" in name.lower():
+            return image, ""
+        mode = image.mode if image.mode in ("RGB", "L", "CMYK") else "RGB"
+        converted = ImageCms.profileToProfile(
+            image.convert(mode), source, _SRGB, ImageCms.Intent.RELATIVE_COLORIMETRIC, outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return image, ""
+    return (image, "") if converted is None else (converted, name or "unnamed profile")
 
 
 def _reason(error: Exception) -> str:

@@ -166,7 +166,7 @@ def test_disk_full(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "decode", full)
+        patch.setattr(cache, "open_picture", full)
         with pytest.raises(StorageError, match="disk is full"):
             open_pixels(table, MARK, None, tmp_path)
     assert not list(tmp_path.glob("pixels/*/*.tmp")) and not open_pixels(table, MARK, None, tmp_path).bad
@@ -188,7 +188,7 @@ import sys
 from pathlib import Path
 import numpy as np
 from ssliqa_bench.pixels.cache import open_pixels
-from ssliqa_bench.types import Table
+from ssliqa_bench.datasets.table import Table
 folder = Path(sys.argv[1])
 names = sorted(p.name for p in folder.iterdir())
 score = np.zeros(len(names))

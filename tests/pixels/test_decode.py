@@ -10,15 +10,45 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageFile
+from PIL import Image, ImageCms, ImageFile
 
 from ssliqa_bench.errors import DataError
-from ssliqa_bench.pixels.decode import content_hash, decode, resize_short
+from ssliqa_bench.pixels.decode import content_hash, decode, open_picture, resize_short
 
 
 @pytest.fixture
 def picture() -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (9, 13, 3), dtype=np.uint8)
+
+
+def wide_gamut_profile() -> bytes:
+    """A matrix profile with the primaries of Adobe RGB (1998) and gamma 2.2, put together by hand (ICC.1:2001-04)."""
+
+    def fixed(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65536))
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ \0\0\0\0" + b"".join(map(fixed, values))
+
+    text = b"Wide test"
+    tags = {
+        b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(text) + 1) + text + b"\0" * 79,
+        b"cprt": b"text\0\0\0\0none\0\0\0\0",
+        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+        b"rXYZ": xyz(0.60974, 0.31111, 0.01947),
+        b"gXYZ": xyz(0.20528, 0.62567, 0.06087),
+        b"bXYZ": xyz(0.14919, 0.06322, 0.74457),
+        **dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), b"curv\0\0\0\0" + struct.pack(">IHH", 1, 563, 0)),
+    }
+    table, body, offset = b"", b"", 128 + 4 + 12 * len(tags)
+    for name, data in tags.items():
+        data += b"\0" * (-len(data) % 4)
+        table += name + struct.pack(">II", offset + len(body), len(data))
+        body += data
+    size = offset + len(body)
+    header = struct.pack(">I4sI4s4s4s", size, b"\0" * 4, 0x02100000, b"mntr", b"RGB ", b"XYZ ") + b"\0" * 12 + b"acsp"
+    header += b"\0" * 28 + xyz(0.9642, 1.0, 0.8249)[8:] + b"\0" * 48
+    return header + struct.pack(">I", len(tags)) + table + body
 
 
 def write_png16(path: Path, samples: NDArray[np.uint16]) -> None:
@@ -53,12 +83,40 @@ def test_one_bit(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
     np.testing.assert_array_equal(decode(tmp_path / "a.png")[:, :, 1], np.where(picture[:, :, 0] > 127, 255, 0))
 
 
+def on_white(colours: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """What a white page shows of colours (H, W, 3) under an alpha channel (H, W), in plain arithmetic."""
+    share = alpha[:, :, None] / 255.0
+    return colours * share + 255.0 * (1.0 - share)
+
+
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
-def test_alpha_is_dropped(tmp_path: Path, picture: NDArray[np.uint8], mode: str) -> None:
+def test_transparent_pixels_are_blended_onto_white(tmp_path: Path, picture: NDArray[np.uint8], mode: str) -> None:
     alpha = np.random.default_rng(1).integers(0, 256, picture.shape[:2], dtype=np.uint8)
     colours = picture if mode == "RGBA" else picture[:, :, :1]
     Image.fromarray(np.dstack([colours, alpha]), mode).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(decode(tmp_path / "a.png"), np.broadcast_to(colours, picture.shape))
+    found = open_picture(tmp_path / "a.png")
+    expected = on_white(np.broadcast_to(colours, picture.shape), alpha)
+    assert found.blended and np.abs(found.pixels - expected).max() <= 1
+
+
+def test_colours_below_transparent_pixels_do_not_count(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    alpha = np.where(np.arange(picture.shape[1]) < 6, 0, 255)[None].repeat(len(picture), 0).astype(np.uint8)
+    seen = []
+    for hidden in (0, 77, 255):
+        colours = np.where(alpha[:, :, None] > 0, picture, hidden).astype(np.uint8)
+        Image.fromarray(np.dstack([colours, alpha]), "RGBA").save(tmp_path / "a.png")
+        seen.append(decode(tmp_path / "a.png"))
+    np.testing.assert_array_equal(seen[0], seen[1])
+    np.testing.assert_array_equal(seen[0], seen[2])
+    assert (seen[0][:, :6] == 255).all()
+
+
+def test_an_opaque_alpha_channel_changes_nothing(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    opaque = np.full(picture.shape[:2], 255, dtype=np.uint8)
+    Image.fromarray(np.dstack([picture, opaque]), "RGBA").save(tmp_path / "a.png")
+    found = open_picture(tmp_path / "a.png")
+    assert not found.blended
+    np.testing.assert_array_equal(found.pixels, picture)
 
 
 @pytest.mark.parametrize("transparent", [False, True])
@@ -68,9 +126,34 @@ def test_palette(tmp_path: Path, transparent: bool) -> None:
     image = Image.fromarray(codes, "P")
     image.putpalette(colours.ravel().tolist())
     image.save(tmp_path / "a.png", **({"transparency": bytes(range(16))} if transparent else {}))
+    expected = on_white(colours[codes], codes) if transparent else colours[codes]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        np.testing.assert_array_equal(decode(tmp_path / "a.png"), colours[codes])
+        assert np.abs(decode(tmp_path / "a.png") - expected).max() <= (1 if transparent else 0)
+
+
+def test_an_srgb_profile_changes_nothing(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(picture).save(tmp_path / "a.png", icc_profile=profile)
+    found = open_picture(tmp_path / "a.png")
+    assert found.profile == ""
+    np.testing.assert_array_equal(found.pixels, picture)
+
+
+def test_another_profile_is_converted_to_srgb(tmp_path: Path) -> None:
+    """A CIELAB-based profile: L* of a grey says which sRGB value is seen; closed form from CIE 1976 and IEC 61966."""
+    lab = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    Image.fromarray(np.full((4, 4, 3), 128, dtype=np.uint8), "RGB").save(tmp_path / "a.png", icc_profile=lab)
+    assert open_picture(tmp_path / "a.png").profile == ""  # does not fit the mode of the file: ignored
+    wide = wide_gamut_profile()
+    Image.fromarray(np.full((4, 4, 3), (0, 200, 0), dtype=np.uint8)).save(tmp_path / "b.png", icc_profile=wide)
+    found = open_picture(tmp_path / "b.png")
+    assert found.profile and found.pixels[0, 0, 1] > 200  # the wider green is a stronger sRGB green
+
+
+def test_a_broken_profile_is_ignored(tmp_path: Path, picture: NDArray[np.uint8]) -> None:
+    Image.fromarray(picture).save(tmp_path / "a.png", icc_profile=b"no profile at all")
+    np.testing.assert_array_equal(decode(tmp_path / "a.png"), picture)
 
 
 @pytest.mark.parametrize("shape", [(8, 32), (8, 32, 3)])
