@@ -123,7 +123,7 @@ def print_forecasts(forecasts: Sequence[Forecast], image_bytes: int) -> None:
           f"{f', and {unknown} runs whose time is not known' if unknown else ''}. Stages that runs share are counted "
           f"in each of them.")
     stored = sum(forecast.artifact_bytes for forecast in forecasts)
-    print(f"On disk: about {_size(image_bytes)} of decoded images, at most {_size(stored)} of weights.")
+    print(f"On disk: about {size_text(image_bytes)} of decoded images, at most {size_text(stored)} of weights.")
 
 
 def _duration(seconds: float | None) -> str:
@@ -135,7 +135,8 @@ def _duration(seconds: float | None) -> str:
     return f"about {seconds:.0f} s"
 
 
-def _size(count: float) -> str:
+def size_text(count: float) -> str:
+    """Bytes for people, three digits: 12.3 MB."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if count >= size:
             return f"{count / size:.3g} {unit}"

@@ -1,16 +1,21 @@
-"""`store`: list, explain, check and pass on records."""
+"""`store`: list, explain, check, clean and pass on records."""
 
 from __future__ import annotations
 
+import contextlib
 import json as json_module
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import DEFAULT_STORE, settings_of
+
+if TYPE_CHECKING:
+    from ssliqa_bench.store.usage import Unneeded
 
 store_app = typer.Typer(help="Look at records and check them.", no_args_is_help=True)
 
@@ -22,18 +27,27 @@ def register(app: typer.Typer) -> None:
 
 @store_app.command("ls")
 def ls(store: options.Store = DEFAULT_STORE, json: options.Json = False) -> int:
-    """List the records of a store, newest last."""
-    from ssliqa_bench.cli.output import print_json, print_runs, run_entry
+    """List the records of a store, newest last, and how much it holds of each kind."""
+    from ssliqa_bench.cli.output import print_json, print_runs, run_entry, size_text
     from ssliqa_bench.store.records import iter_facts
+    from ssliqa_bench.store.store import Store
+    from ssliqa_bench.store.usage import sizes
 
     facts = sorted(iter_facts(store), key=lambda f: (f["created"], f["key"]))
     entries = [run_entry("done", f) for f in facts]
+    held = sizes(Store(store))
+    total = sum(size.bytes for size in held.values())
     if json:
-        print_json({"runs": entries})
-    elif entries:
+        by_kind = {kind: {"entries": size.entries, "bytes": size.bytes} for kind, size in held.items()}
+        print_json({"runs": entries, "sizes": by_kind, "total_bytes": total})
+        return 0
+    if entries:
         print_runs(entries)
     else:
         print(f"No records in {store}.", file=sys.stderr)
+    if total:
+        kinds = ", ".join(f"{size.entries} {kind} {size_text(size.bytes)}" for kind, size in held.items())
+        print(f"{kinds}; together {size_text(total)}")
     return 0
 
 
@@ -96,6 +110,62 @@ def verify(
         print(f"{place}: not recomputable here: its names and scores were not passed on; --data-root names its folder")
     print(f"{found.records} records checked, {len(found.problems)} problems.")
     return 1 if found.problems else 0
+
+
+@store_app.command("gc")
+def gc(
+    store: options.Store = DEFAULT_STORE,
+    keep: Annotated[str, typer.Option("--keep", help="Weights of recorded runs that stay: phases, final or none.")] = (
+        "phases"
+    ),
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
+) -> int:
+    """Remove what no record needs: artifacts, checkpoints and predictions of no record, and leftovers.
+
+    Records stay, and so does whatever is younger than a day. Exit code 2 while a run is in progress.
+    """
+    import time
+
+    from ssliqa_bench.errors import InputError
+    from ssliqa_bench.store.records import iter_facts
+    from ssliqa_bench.store.store import IN_USE, Store
+    from ssliqa_bench.store.usage import DAY, KEEP, needs_of, remove, unneeded
+
+    if keep not in KEEP:
+        raise InputError(f'--keep: got "{keep}"; expected {", ".join(KEEP[:-1])} or {KEEP[-1]}.')
+    space, before = Store(store), time.time() - DAY
+    if not space.list():
+        raise InputError(f"{store}: there is no such store, or it is empty. Name its folder with --store.")
+    if space.folder is None and not dry_run:
+        print(f"{space} has no locks: make sure that no run uses it.", file=sys.stderr)
+    with contextlib.nullcontext(True) if dry_run else space.lock(IN_USE, wait=False) as alone:
+        if not alone:
+            raise InputError(
+                f"{store}: a run is in progress, and may need what no record names yet. Nothing was removed; run the "
+                f"same command when it has finished. --dry-run lists what could go."
+            )
+        found, spared = unneeded(space, needs_of(iter_facts(store)), keep, before=before)
+        if not dry_run:
+            remove(space, found)
+            space.remove_locks(before=before)
+    _print_removed(found, spared, dry_run, json)
+    return 0
+
+
+def _print_removed(found: Sequence[Unneeded], spared: int, dry_run: bool, json: bool) -> None:
+    from ssliqa_bench.cli.output import print_json, size_text
+
+    total = sum(item.bytes for item in found)
+    if json:
+        listed = [{"name": item.name, "bytes": item.bytes, "reason": item.reason} for item in found]
+        print_json({"dry_run": dry_run, "removed": listed, "bytes": total, "spared": spared})
+        return
+    for item in found:
+        print(f"{item.name}  {size_text(item.bytes)}  {item.reason}")
+    done = "would be removed" if dry_run else "removed"
+    young = f" {spared} younger than a day spared." if spared else ""
+    print(f"{len(found)} {done}, {size_text(total)}.{young}")
 
 
 @store_app.command("export")

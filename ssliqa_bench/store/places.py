@@ -48,6 +48,9 @@ class Place(Protocol):
     def scan(self, prefix: str) -> list[Stored]:
         """Every object whose path begins with `prefix`, sorted by path."""
 
+    def temporary(self) -> list[Stored]:
+        """Temporary files, which are no objects."""
+
     def size(self, path: str) -> int:
         """Size in bytes; FileNotFoundError where the object is absent."""
 
@@ -86,7 +89,7 @@ class Folder:
         return [found for found in self._files(prefix) if not _is_temporary(found.path)]
 
     def temporary(self) -> list[Stored]:
-        """Temporary files of writes in progress, or of writers that were killed."""
+        """See `Place`."""
         return [found for found in self._files("") if _is_temporary(found.path)]
 
     def size(self, path: str) -> int:
@@ -192,6 +195,10 @@ class Remote:
                 return []
         stored = [Stored(name[len(self._root) :].lstrip("/"), int(info["size"])) for name, info in found.items()]
         return sorted(item for item in stored if item.path.startswith(prefix))
+
+    def temporary(self) -> list[Stored]:
+        """See `Place`; there are none."""
+        return []
 
     def size(self, path: str) -> int:
         """See `Place`."""

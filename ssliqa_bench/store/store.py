@@ -91,6 +91,10 @@ class Store:
         """As `list`, each path with its size in bytes."""
         return self._place.scan(prefix)
 
+    def temporary(self) -> Sequence[Stored]:
+        """Temporary files of writes in progress and of killed writers; they are no objects."""
+        return self._place.temporary()
+
     def size(self, path: str) -> int:
         """Size of an object in bytes; FileNotFoundError where it is absent."""
         return self._place.size(_checked(path))
@@ -127,6 +131,16 @@ class Store:
     def in_use(self) -> AbstractContextManager[bool]:
         """Hold off `store gc` while a run is in progress; any number of runs hold it at once."""
         return self.lock(IN_USE, shared=True)
+
+    def remove_locks(self, *, before: float) -> None:
+        """Delete the files of locks that nobody holds and that were made before a time (seconds since 1970)."""
+        if self.folder is None:
+            return
+        for file in sorted((self.folder / LOCKS).glob("*.lock")):
+            with self.lock(file.stem, wait=False) as held:
+                path = f"{LOCKS}/{file.name}"
+                if held and self.modified(path) < before:
+                    self.delete(path)
 
     def put_entry(
         self, folder: str, files: Mapping[str, bytes], body: Mapping[str, Any], *, kind: str, mark: str

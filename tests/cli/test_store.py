@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import yaml
 
 from ssliqa_bench.files import write_sealed
 from ssliqa_bench.store.records import read_facts, read_predictions, write_record
+from ssliqa_bench.store.store import Store
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -37,8 +40,25 @@ def test_ls_lists_every_record_newest_last(finished: Bench) -> None:
 def test_ls_of_nothing(bench: Bench) -> None:
     code, out, err = bench("store", "ls")
     assert code == 0 and out == "" and "No records" in err
-    assert json.loads(bench("store", "ls", "--json")[1]) == {"runs": []}
+    document = json.loads(bench("store", "ls", "--json")[1])
+    assert document["runs"] == [] and document["total_bytes"] == 0
     assert not bench.store.exists()
+
+
+def bytes_below(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_ls_says_how_much_a_store_holds(finished: Bench) -> None:
+    document = json.loads(finished("store", "ls", "--json")[1])
+    assert {kind: size["entries"] for kind, size in document["sizes"].items()} == {
+        "records": 2, "artifacts": 4, "checkpoints": 0, "predictions": len(below(finished, "predictions")),
+    }  # fmt: skip
+    for kind, size in document["sizes"].items():
+        assert size["bytes"] == bytes_below(finished.store / kind)
+    assert document["total_bytes"] == bytes_below(finished.store)
+    line = finished("store", "ls")[1].splitlines()[-1]
+    assert line.startswith("2 records ") and "4 artifacts " in line and "together " in line
 
 
 def test_ls_stops_at_a_damaged_record(finished: Bench) -> None:
@@ -199,3 +219,98 @@ def test_an_exported_record_holds_no_name_and_no_score_that_may_not_be_passed_on
 def test_export_refuses_the_store_itself(finished: Bench) -> None:
     code, _, err = finished("store", "export", str(finished.store))
     assert code == 2 and "the store itself" in err
+
+
+def age(bench: Bench, days: float = 2.0) -> None:
+    """Make every file of the store that much older."""
+    for path in bench.store.rglob("*"):
+        if path.is_file():
+            os.utime(path, (time.time() - days * 86_400,) * 2)
+
+
+def below(bench: Bench, kind: str) -> set[str]:
+    return {path.name for path in (bench.store / kind).glob("*")}
+
+
+def test_gc_leaves_all_that_records_need(finished: Bench) -> None:
+    age(finished)
+    before = set(finished.files())
+    code, out, _ = finished("store", "gc")
+    assert code == 0 and out == "0 removed, 0 kB.\n" and set(finished.files()) == before
+    assert finished("store", "verify")[0] == 0
+    assert below(finished, "locks") == {"in-use.lock"}, "old locks that nobody holds are removed"
+
+
+def test_gc_removes_what_no_record_needs_any_more(finished: Bench) -> None:
+    theta, final = (finished.facts(finished.key(name))["keys"]["model"] for name in ("supervised", "ssiqa"))
+    shutil.rmtree(finished.record(finished.key("supervised")))
+    age(finished)
+    listed = finished("store", "gc", "--dry-run", "--keep", "final")[1]
+    assert f"artifacts/{theta}" in listed and "not kept by --keep final" in listed and "would be removed" in listed
+    assert len(below(finished, "artifacts")) == 4, "a dry run changes nothing"
+    assert finished("store", "gc")[0] == 0 and theta in below(finished, "artifacts"), "ssiqa was made from it"
+    code, out, _ = finished("store", "gc", "--keep", "final", "--json")
+    document = json.loads(out)
+    assert code == 0 and below(finished, "artifacts") == {final} and not document["dry_run"]
+    assert sum(item["name"].startswith("artifacts/") for item in document["removed"]) == 3
+    assert document["bytes"] == sum(item["bytes"] for item in document["removed"])
+    assert finished.run("ssiqa")["status"] == "cached" and finished("store", "verify")[0] == 0
+
+
+def test_gc_of_all_weights_leaves_records_and_their_predictions(finished: Bench) -> None:
+    key = finished.key("ssiqa")
+    predictions = finished.predictions(key)
+    age(finished)
+    assert finished("store", "gc", "--keep", "none")[0] == 0
+    assert below(finished, "artifacts") == set() and finished.predictions(key) == predictions
+    assert finished.run("ssiqa")["status"] == "cached"
+    code, _, err = finished("test", key[:8], "--on", "tiny-c")
+    assert code == 2 and "final weights were not kept" in err
+
+
+def test_gc_spares_what_is_young(finished: Bench) -> None:
+    shutil.rmtree(finished.store / "records")
+    code, out, _ = finished("store", "gc", "--keep", "none")
+    n = len(below(finished, "artifacts") | below(finished, "predictions"))
+    assert code == 0 and f"0 removed, 0 kB. {n} younger than a day spared." in out and n > 4
+
+
+def test_gc_waits_for_no_run_and_removes_nothing_beside_one(finished: Bench) -> None:
+    shutil.rmtree(finished.store / "records")
+    age(finished)
+    with Store(finished.store).in_use():
+        code, out, err = finished("store", "gc")
+        assert code == 2 and out == "" and "a run is in progress" in err and len(below(finished, "artifacts")) == 4
+        assert "would be removed" in finished("store", "gc", "--dry-run")[1]
+    assert finished("store", "gc")[0] == 0 and below(finished, "artifacts") == set()
+
+
+def test_a_run_in_progress_holds_off_gc(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ssliqa_bench.runner import compute
+
+    codes = []
+    real = compute.compute
+
+    def during(*asked: Any) -> Any:
+        codes.append(bench("store", "gc")[0])
+        return real(*asked)
+
+    monkeypatch.setattr(compute, "compute", during)
+    (bench.store / "records").mkdir(parents=True)
+    (bench.store / "records" / "note.txt").write_text("a store that is not empty")
+    bench.run("supervised")
+    assert codes == [2]
+
+
+def test_gc_refuses_to_guess(finished: Bench, tmp_path: Path) -> None:
+    """A damaged record may need anything; an unknown policy or a store that is not there is a slip."""
+    assert "expected phases, final or none" in finished("store", "gc", "--keep", "all")[2]
+    facts = finished.record(finished.key("ssiqa")) / "facts.json"
+    facts.write_text("{")
+    age(finished)
+    before = finished.files()
+    code, out, err = finished("store", "gc", "--keep", "none")
+    assert code == 2 and out == "" and "store verify" in err and finished.files() == before
+    finished.store = tmp_path / "none"
+    code, _, err = finished("store", "gc")
+    assert code == 2 and "no such store" in err and not finished.store.exists()
