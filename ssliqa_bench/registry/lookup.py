@@ -85,6 +85,7 @@ class ResolvedBackbone:
     input_size: int | None = None
     weights: WeightsFacts | None = None
     weights_of: str | None = None
+    features_of: ResolvedBackbone | None = None
 
 
 @dataclass(frozen=True)
@@ -243,7 +244,8 @@ class Registry:
         size = (facts or built).input_size
         weights = facts.weights if facts else None
         name = full if colon else built.name
-        return ResolvedBackbone(name, built.class_path, arguments, about, size, weights, built.weights_of)
+        frozen = None if built.features_of is None else self.resolve_backbone(built.features_of)
+        return ResolvedBackbone(name, built.class_path, arguments, about, size, weights, built.weights_of, frozen)
 
     def backbones_of(self, method: ResolvedMethod) -> dict[str, ResolvedBackbone]:
         """The backbones that a method's parameters name, by parameter: `backbone`, and all that end in `_backbone`."""

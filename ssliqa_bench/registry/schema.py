@@ -491,6 +491,7 @@ class BackboneEntry(_Entry):
         stands_for: facts about one backbone of a prefix, such as timm:vit_small_patch16_224.
         input_size: side of the square input in pixels; null where any size works.
         weights_of: the backbone whose published weights a part of this one starts from.
+        features_of: the frozen, pretrained backbone whose features this one takes in the place of crops.
     """
 
     class_path: ClassPath | None = Field(None, alias="class")
@@ -500,6 +501,7 @@ class BackboneEntry(_Entry):
     input_size: Count | None = None
     weights: WeightsFacts | None = None
     weights_of: str | None = None
+    features_of: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> BackboneEntry:

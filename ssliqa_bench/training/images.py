@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,14 @@ class PixelSource(Protocol):
 
     def image(self, row: int) -> NDArray[np.uint8]:
         """The whole image of a row, uint8 (H, W, 3), read-only."""
+
+
+@runtime_checkable
+class FeatureSource(PixelSource, Protocol):
+    """Where features of fixed views come from, in place of pixels."""
+
+    def views(self, row: int, kind: str) -> NDArray[np.float16]:
+        """Features (k, d) of the views of a kind (weak, strong, test, whole) of a row's image."""
 
 
 Item = tuple[PixelSource, int]
@@ -64,6 +72,16 @@ class ImageSet:
         """The whole image at a position, uint8 (H, W, 3), read-only."""
         source, row = self._items[position]
         return source.image(row)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the images are known by features of fixed views alone."""
+        return bool(self._items) and isinstance(self._items[0][0], FeatureSource)
+
+    def views(self, position: int, kind: str) -> NDArray[np.float16]:
+        """Features (k, d) of the views of a kind of the image at a position; only where `frozen`."""
+        source, row = self._items[position]
+        return cast(FeatureSource, source).views(row, kind)
 
     def subset(self, positions: Sequence[int] | IntArray) -> ImageSet:
         """The images at some positions, in the order given; a position may come twice."""

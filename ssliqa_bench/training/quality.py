@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ssliqa_bench.errors import InputError
-from ssliqa_bench.training.backbones.base import Backbone, QualityModel
+from ssliqa_bench.training.backbones.base import Backbone, QualityModel, check_crop
 from ssliqa_bench.training.backbones.weights import load_weights
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
@@ -45,14 +44,7 @@ def build_model(context: StageContext) -> QualityModel:
     torch.manual_seed(derive_seed(context.seed, "initial weights"))
     backbone = build_backbone(context.params["backbone"], context.weights.get("backbone"))
     model = QualityModel(backbone)
-    side = int(context.params["crop"])
-    try:
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, 3, side, side))
-    except (AssertionError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"Parameter crop: the backbone does not take crops of {side}×{side} pixels: {error}"
-        ) from error
+    check_crop(model, backbone, int(context.params["crop"]))
     return model.train().to(context.device)
 
 

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.types import IntArray
 
@@ -50,13 +51,16 @@ def draw(
         visits: how often each image was drawn before for this purpose; it gets other crops each time.
 
     Returns:
-        uint8 tensor of shape (len(positions) * view.crops, 3, crop, crop); the crops of one image stand together.
+        uint8 tensor of shape (len(positions) * view.crops, 3, crop, crop); the crops of one image stand together. For
+        frozen features a float tensor (len(positions) * view.crops, d) of as many of their weak views, or of the whole
+        image where `view.crop` is 0.
     """
+    if images.frozen:
+        return drawn_features(images, positions, "weak" if view.crop else "whole", view.crops, *purpose, visits=visits)
     out = np.empty((len(positions), view.crops, view.crop, view.crop, 3), dtype=np.uint8)
     for k, position in enumerate(positions):
         pixels = at_least(at_most(images[int(position)], view.size), view.crop)
-        visit = int(visits[k]) if visits is not None else 0
-        random = images.generator(int(position), *purpose, *([visit] if visit else []))
+        random = images.generator(int(position), *purpose, *_visit(visits, k))
         tops, lefts = _corners(pixels, view, random)
         flips = random.random(view.crops) < 0.5 if view.flip else np.zeros(view.crops, dtype=bool)
         for j in range(view.crops):
@@ -67,7 +71,50 @@ def draw(
 
 def test_crops(images: ImageSet, positions: Sequence[int] | IntArray, view: View) -> torch.Tensor:
     """The crops an image is judged by, the same in every run; never flipped. Shape as `draw`."""
+    if images.frozen:
+        kind, count = ("test", view.crops) if view.crop else ("whole", 1)
+        return fixed_features(images, positions, kind, count)
     return draw(images, positions, View(view.crop, view.crops, size=view.size), "test crops")
+
+
+def drawn_features(
+    images: ImageSet,
+    positions: Sequence[int] | IntArray,
+    kind: str,
+    count: int,
+    *purpose: Any,
+    visits: Sequence[int] | IntArray | None = None,
+) -> torch.Tensor:
+    """Features (len(positions) * count, d), float32, of `count` views of a kind, drawn for each image as crops are."""
+    rows = []
+    for k, position in enumerate(positions):
+        views = images.views(int(position), kind)
+        rows.append(views[view_numbers(images, int(position), len(views), count, *purpose, *_visit(visits, k))])
+    return torch.from_numpy(np.concatenate(rows).astype(np.float32))
+
+
+def view_numbers(images: ImageSet, position: int, known: int, count: int, *purpose: Any) -> IntArray:
+    """Which of an image's known views are drawn: different ones as long as there are enough."""
+    random = images.generator(position, *purpose)
+    return np.asarray(random.permuted(np.arange(max(known, count)) % known)[:count], dtype=np.int64)
+
+
+def fixed_features(images: ImageSet, positions: Sequence[int] | IntArray, kind: str, count: int) -> torch.Tensor:
+    """Features (len(positions) * count, d), float32, of the first `count` views of a kind.
+
+    Raises:
+        InputError: fewer are kept.
+    """
+    rows = [images.views(int(position), kind) for position in positions]
+    if rows and len(rows[0]) < count:
+        raise InputError(f"Parameter test_crops: got {count}; frozen features hold {len(rows[0])} test views.")
+    return torch.from_numpy(np.concatenate([row[:count] for row in rows]).astype(np.float32))
+
+
+def _visit(visits: Sequence[int] | IntArray | None, k: int) -> tuple[int, ...]:
+    """The number of a repeated visit as a part of the purpose; the first visit adds nothing."""
+    visit = int(visits[k]) if visits is not None else 0
+    return (visit,) if visit else ()
 
 
 def at_most(pixels: NDArray[np.uint8], size: tuple[int, int] | None) -> NDArray[np.uint8]:

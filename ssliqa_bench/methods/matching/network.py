@@ -11,9 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching.parts import Rule, State
-from ssliqa_bench.training.backbones.base import Backbone
+from ssliqa_bench.training.backbones.base import Backbone, check_crop
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.quality import build_backbone
 from ssliqa_bench.training.stages import StageContext
@@ -189,14 +188,7 @@ def build_network(context: StageContext, rule: Rule | None) -> HeadedModel:
     p = context.params
     torch.manual_seed(derive_seed(context.seed, "initial weights"))
     model = LevelModel(build_backbone(p["backbone"], context.weights.get("backbone")), int(p["levels"]))
-    side = int(p["crop"])
-    try:
-        with torch.no_grad():
-            model.eval()(torch.zeros(1, 3, side, side))
-    except (AssertionError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"Parameter crop: the backbone does not take crops of {side}×{side} pixels: {error}"
-        ) from error
+    check_crop(model, model.backbone, int(p["crop"]))
     headed = HeadedModel(model, rule, int(p.get("dimensions", 0)), int(p.get("projectors", 1)))
     return headed.train().to(context.device)
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching import classic
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.views import View, at_least, test_crops
+from ssliqa_bench.training.views import View, at_least, test_crops, view_numbers
 from ssliqa_bench.types import IntArray
 
 POLICIES = ("quality_preserving", "classic")
@@ -60,6 +60,8 @@ class Policy:
         self, images: ImageSet, positions: IntArray, strong: int, *purpose: Any, visits: IntArray | None = None
     ) -> list[torch.Tensor]:
         """A weak view of each image and so many strong ones, each as uint8 (n, 3, crop, crop)."""
+        if images.frozen:
+            return self._frozen_pairs(images, positions, strong, *purpose, visits=visits)
         views = np.empty((1 + strong, len(positions), self.crop, self.crop, 3), dtype=np.uint8)
         flips = np.zeros((1 + strong, len(positions)), dtype=bool)
         for k, position in enumerate(positions):
@@ -76,10 +78,32 @@ class Policy:
 
     def evaluation(self, images: ImageSet, positions: Sequence[int] | IntArray, crops: int) -> torch.Tensor:
         """What an image is judged by: its fixed test crops, or in the classic policy the centre, once."""
-        if self.name == "quality_preserving":
+        if images.frozen or self.name == "quality_preserving":
             return test_crops(images, positions, View(self.crop, crops))
         views = [classic.evaluation_view(images[int(position)], self.crop) for position in positions]
         return _channels_first(np.stack(views))
+
+    def _frozen_pairs(
+        self, images: ImageSet, positions: IntArray, strong: int, *purpose: Any, visits: IntArray | None = None
+    ) -> list[torch.Tensor]:
+        """As `pairs`, of frozen features: weak view k and the strong ones from k on, the first of which overlaps it.
+
+        Raises:
+            InputError: the policy changes pixels.
+        """
+        if self.name != "quality_preserving":
+            raise InputError(
+                f'Parameter policy: got "{self.name}"; expected quality_preserving, whose views frozen features are of.'
+            )
+        views: list[list[NDArray[np.float16]]] = [[] for _ in range(1 + strong)]
+        for k, position in enumerate(positions):
+            visit = int(visits[k]) if visits is not None else 0
+            weak, far = images.views(int(position), "weak"), images.views(int(position), "strong")
+            drawn = view_numbers(images, int(position), len(weak), 1, *purpose, *([visit] if visit else []))[0]
+            views[0].append(weak[drawn])
+            for j in range(strong):
+                views[1 + j].append(far[(drawn + j) % len(far)])
+        return [torch.from_numpy(np.stack(group).astype(np.float32)) for group in views]
 
     def _cut(
         self, views: Pixels, flips: NDArray[np.bool_], pixels: Pixels, random: np.random.Generator

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ssliqa_bench.errors import InputError
-from ssliqa_bench.training.backbones.base import QualityModel
+from ssliqa_bench.training.backbones.base import QualityModel, check_crop
 from ssliqa_bench.training.backbones.weights import load_weights
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
@@ -57,14 +56,7 @@ def build_network(context: StageContext, scale: LabelScale) -> StudentNetwork:
     """
     torch.manual_seed(derive_seed(context.seed, "initial weights"))
     network = StudentNetwork(make_model(context.params, context.weights.get("backbone")), scale)
-    side = int(context.params["crop"])
-    try:
-        with torch.no_grad():
-            network.eval()(torch.zeros(1, 3, side, side))
-    except (AssertionError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"Parameter crop: the backbone does not take crops of {side}×{side} pixels: {error}"
-        ) from error
+    check_crop(network, network.model.backbone, int(context.params["crop"]))
     return network.train()
 
 

@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.ssliqa.distributions import normal_levels, quality_of
-from ssliqa_bench.training.backbones.base import Backbone, JudgingBackbone
+from ssliqa_bench.training.backbones.base import Backbone, JudgingBackbone, check_crop
 from ssliqa_bench.training.backbones.weights import load_weights
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.quality import build_backbone
@@ -106,14 +105,7 @@ def build_branch(context: StageContext, role: str) -> Branch:
     """
     torch.manual_seed(derive_seed(context.seed, "initial weights", role))
     branch = make_branch(context.params, role, context.weights.get(f"{role}_backbone"))
-    side = int(context.params["crop"])
-    try:
-        with torch.no_grad():
-            branch.eval()(torch.zeros(1, 3, side, side))
-    except (AssertionError, RuntimeError, ValueError) as error:
-        raise InputError(
-            f"Parameter crop: the network of the {role} does not take crops of {side}×{side} pixels: {error}"
-        ) from error
+    check_crop(branch, branch.backbone, int(context.params["crop"]), f"the network of the {role}")
     return branch.train()
 
 

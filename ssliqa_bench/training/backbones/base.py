@@ -7,6 +7,8 @@ from abc import abstractmethod
 import torch
 from torch import nn
 
+from ssliqa_bench.errors import InputError
+
 
 class Backbone(nn.Module):
     """A network from crops to feature vectors.
@@ -18,6 +20,10 @@ class Backbone(nn.Module):
 
     features: int
     dropout: float = 0.0
+
+    def example(self, side: int) -> torch.Tensor:
+        """One input of the kind that `forward` takes, for a look at whether crops of that side fit."""
+        return torch.zeros(1, 3, side, side)
 
     def adapt(self, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The tensors of a published weights file under the names that this network has for them."""
@@ -32,6 +38,23 @@ class Backbone(nn.Module):
             InputError: its last feature map has no height and width.
         """
         return self
+
+
+def check_crop(network: nn.Module, backbone: Backbone, side: int, whose: str = "the backbone") -> None:
+    """Run a network once on a crop of zeros, without a gradient and in evaluation mode.
+
+    Args:
+        network: what is run; `backbone` lies in it and says what its input looks like.
+        whose: names the network in the message.
+
+    Raises:
+        InputError: it does not take crops of that side.
+    """
+    try:
+        with torch.no_grad():
+            network.eval()(backbone.example(side))
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise InputError(f"Parameter crop: {whose} does not take crops of {side}×{side} pixels: {error}") from error
 
 
 class JudgingBackbone(Backbone):
