@@ -52,9 +52,32 @@ class Refusing(MemoryFileSystem):  # type: ignore[misc]
 register_implementation("refusing", Refusing, clobber=True)
 
 
-@pytest.fixture(params=["folder", "memory", "refusing"])
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """The address of an empty bucket of an object store on this machine."""
+    for package in ("moto", "s3fs"):
+        pytest.importorskip(package, reason='needs an object store to test with: pip install s3fs "moto[server]"')
+    from moto.server import ThreadedMotoServer
+    from s3fs import S3FileSystem
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            patched.setenv(name, "test")
+        patched.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patched.setenv("AWS_ENDPOINT_URL", "http://{}:{}".format(*server.get_host_and_port()))
+        S3FileSystem().mkdir("bucket")
+        yield "s3://bucket"
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "memory", "refusing", pytest.param("s3", marks=pytest.mark.slow)])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    return str(tmp_path / "store") if request.param == "folder" else f"{request.param}://{uuid.uuid4().hex}"
+    if request.param == "folder":
+        return str(tmp_path / "store")
+    root = request.getfixturevalue("bucket") if request.param == "s3" else f"{request.param}:/"
+    return f"{root}/{uuid.uuid4().hex}"
 
 
 @pytest.fixture
