@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS, MOST_RESAMPLES, RESAMPLES
+
 _ABOUT_STATUS = {
     "ok": "the curve asked for",
     "linear": "a straight line fits as well or better",
@@ -28,8 +30,9 @@ def evaluate(
     ] = "logistic4",
     metric: Annotated[list[str] | None, typer.Option(help=_ABOUT_METRIC)] = None,
     bootstrap: Annotated[
-        int, typer.Option(min=0, help="Draws behind the 95 % intervals; 0 leaves the intervals out.")
-    ] = 1000,
+        int,
+        typer.Option(min=0, max=MOST_RESAMPLES, help="Draws behind the 95 % intervals; 0 leaves the intervals out."),
+    ] = RESAMPLES,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -39,12 +42,15 @@ def evaluate(
     """
     from ssliqa_bench.evaluation.inputs import read_score_file
     from ssliqa_bench.evaluation.metrics import evaluate as compute
-    from ssliqa_bench.evaluation.uncertainty import bootstrap_intervals
+    from ssliqa_bench.evaluation.uncertainty import intervals
 
     predictions, scores = read_score_file(file)
     metrics = compute(predictions, scores, mapping=mapping, extra=tuple(metric or ()))
     if bootstrap:
-        metrics["extra"].update(bootstrap_intervals(predictions, scores, replicates=bootstrap, seed=seed))
+        metrics["intervals"] = intervals(predictions, scores, mapping=mapping, resamples=bootstrap, seed=seed)
+        for name, interval in metrics["intervals"].items():
+            for end in ("lo", "hi"):
+                metrics["extra"][f"{name}_{end}"] = None if interval is None else interval[end]
     if as_json:
         import json
 
@@ -71,8 +77,21 @@ def _print_table(file: Path, metrics: dict[str, Any]) -> None:
     console = Console()
     console.print(table)
     console.print(f"mapping: {status} ({_ABOUT_STATUS[status]})", highlight=False)
+    if "intervals" in metrics:
+        console.print(_about_intervals(metrics), highlight=False)
     if metrics["srcc"] is not None and metrics["srcc"] < 0:
         console.print("The relation is negative: higher must mean better in both columns.", highlight=False)
+
+
+def _about_intervals(metrics: dict[str, Any]) -> str:
+    if metrics["n"] < MINIMUM_GROUPS:
+        return f"intervals: none with fewer than {MINIMUM_GROUPS} images"
+    given = next((interval for interval in metrics["intervals"].values() if interval is not None), None)
+    if given is None:
+        return "intervals: none, no value varies from draw to draw"
+    if given["method"] == "influence":
+        return f"intervals: from influence values of {given['units']} images, without draws"
+    return f"intervals: {given['resamples']} draws of {given['units']} images"
 
 
 def _number(value: float | None) -> str:

@@ -72,7 +72,7 @@ def _constant(values: FloatArray) -> bool:
     return bool(values.min() == values.max())
 
 
-def _centred(values: FloatArray) -> FloatArray:
+def centred(values: FloatArray) -> FloatArray:
     """Deviations from the mean, scaled so that their largest size is 1."""
     # A power of two changes no digit; the second pass removes the rounding of the first mean.
     values = np.ldexp(values, -int(np.frexp(np.abs(values).max())[1]))
@@ -85,7 +85,7 @@ def _centred(values: FloatArray) -> FloatArray:
 def _pearson(left: FloatArray, right: FloatArray) -> float | None:
     if _constant(left) or _constant(right):
         return None
-    return _cosine(_centred(left), _centred(right))
+    return _cosine(centred(left), centred(right))
 
 
 def _cosine(a: FloatArray, b: FloatArray) -> float | None:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ssliqa_bench.errors import unknown_name
+from ssliqa_bench.evaluation.constants import MINIMUM_MAPPING
 from ssliqa_bench.evaluation.curves import Curve, Exponential, Line, Logistic, Step, Units
 from ssliqa_bench.evaluation.grid import grid_peaks, is_clustered
 from ssliqa_bench.evaluation.inputs import paired
@@ -22,7 +23,6 @@ from ssliqa_bench.types import FloatArray
 
 MappingStatus = Literal["ok", "linear", "step", "exponential", "flat", "none"]
 KINDS = ("logistic4", "logistic5", "linear", "none")
-MINIMUM = 5
 
 # The first search looks at the images pooled to so many, coarsely and finely: what is a hill in the one may be hidden
 # in the other. The best few of either are finished on all images.
@@ -31,7 +31,7 @@ _POOLED = (128, 512)
 _SAME_ERROR = 1e-10
 _SAME_CORRELATION = 1e-11
 # 1 - r² is 1 in float64: no curve beats the constant.
-_NO_CORRELATION = 1.5e-8
+NO_CORRELATION = 1.5e-8
 # What is too large or too small for float64 becomes infinite or zero, and is meant to.
 _QUIET = np.errstate(over="ignore", under="ignore")
 _PREFERENCE: tuple[MappingStatus, ...] = ("linear", "exponential", "step", "ok")
@@ -66,8 +66,8 @@ class Mapping:
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """A curve with its correlation and its mean squared error on the standardised scores."""
+class Candidate:
+    """A curve with its correlation and its mean squared error on the standardised scores, of variance 1."""
 
     status: MappingStatus
     curve: Curve
@@ -93,31 +93,15 @@ def fit_mapping(pred: Any, scores: Any, *, kind: str = "logistic4") -> Mapping:
     """
     if kind not in KINDS:
         raise unknown_name("mapping", kind, KINDS, "ssliqa-bench evaluate --help")
-    predicted, given = paired(pred, scores, minimum=2 if kind == "none" else MINIMUM)
+    predicted, given = paired(pred, scores, minimum=2 if kind == "none" else MINIMUM_MAPPING)
     if kind == "none":
         return Mapping(kind, "none", {})
     return _fit(predicted, given, kind)
 
 
 def _fit(pred: FloatArray, scores: FloatArray, kind: str) -> Mapping:
-    units, z, y = _standardised(pred, scores)
-    sample, spread_at_ties = _sample(z, y)
-    if len(sample) < 2 or units.spread == 0:
-        return _flat(kind, units)
-    candidates = [_line(sample, spread_at_ties)]
-    if kind != "linear":
-        steps = _steps(sample, spread_at_ties)
-        # Any increasing curve is a mixture of steps: where no step correlates, none does.
-        if max((c.correlation for c in steps), default=0.0) <= _NO_CORRELATION:
-            return _flat(kind, units)
-        candidates += steps
-        candidates += _logistic(sample, spread_at_ties, candidates)
-    if kind == "logistic5":
-        # scipy.optimize is needed for this kind alone.
-        from ssliqa_bench.evaluation.logistic5 import sloped_curves
-
-        candidates += [_candidate("ok", curve, sample, spread_at_ties) for curve in sloped_curves(sample)]
-    if max(c.correlation for c in candidates) <= _NO_CORRELATION:
+    units, candidates = candidates_of(pred, scores, kind)
+    if max((c.correlation for c in candidates), default=0.0) <= NO_CORRELATION:
         return _flat(kind, units)
     best = _choose(candidates)
     if kind == "logistic5" and isinstance(best.curve, Logistic):
@@ -125,14 +109,43 @@ def _fit(pred: FloatArray, scores: FloatArray, kind: str) -> Mapping:
     return Mapping(kind, best.status, best.curve.params(units), best.curve, units)
 
 
-def _candidate(status: MappingStatus, curve: Curve, sample: Sample, spread_at_ties: float) -> _Candidate:
+@_QUIET
+def candidates_of(pred: FloatArray, scores: FloatArray, kind: str) -> tuple[Units, list[Candidate]]:
+    """The units, and the local optima among the increasing curves of a kind; none where either side is constant.
+
+    Args:
+        pred, scores: shape (n,), float64, finite.
+        kind: `logistic4`, `logistic5` or `linear`.
+    """
+    units, z, y = _standardised(pred, scores)
+    sample, spread_at_ties = _sample(z, y)
+    if len(sample) < 2 or units.spread == 0:
+        return units, []
+    candidates = [_line(sample, spread_at_ties)]
+    if kind == "linear":
+        return units, candidates
+    steps = _steps(sample, spread_at_ties)
+    # Any increasing curve is a mixture of steps: where no step correlates, none does.
+    if max((c.correlation for c in steps), default=0.0) <= NO_CORRELATION:
+        return units, []
+    candidates += steps
+    candidates += _logistic(sample, spread_at_ties, candidates)
+    if kind == "logistic5":
+        # scipy.optimize is needed for this kind alone.
+        from ssliqa_bench.evaluation.logistic5 import sloped_curves
+
+        candidates += [_candidate("ok", curve, sample, spread_at_ties) for curve in sloped_curves(sample)]
+    return units, candidates
+
+
+def _candidate(status: MappingStatus, curve: Curve, sample: Sample, spread_at_ties: float) -> Candidate:
     """A curve together with how well it does; its levels are taken as they are."""
     value = curve.value(sample.z)
     error = float(np.dot(sample.weight, (sample.score - value) ** 2)) + spread_at_ties
     deviation = value - float(np.dot(sample.weight, value))
     norm = float(np.sqrt(np.dot(sample.weight, deviation * deviation)))
     along = float(np.dot(sample.weight * sample.score, deviation))
-    return _Candidate(status, curve, along / norm if norm > 0 else 0.0, error)
+    return Candidate(status, curve, along / norm if norm > 0 else 0.0, error)
 
 
 def _regress(sample: Sample, shape: FloatArray) -> tuple[float, float]:
@@ -186,12 +199,12 @@ def _flat(kind: str, units: Units) -> Mapping:
     return Mapping(kind, "flat", curve.params(units), curve, units)
 
 
-def _line(sample: Sample, spread_at_ties: float) -> _Candidate:
+def _line(sample: Sample, spread_at_ties: float) -> Candidate:
     base, slope = _regress(sample, sample.z)
     return _candidate("linear", Line(base, slope) if slope > 0 else Line(0.0, 0.0), sample, spread_at_ties)
 
 
-def _steps(sample: Sample, spread_at_ties: float) -> list[_Candidate]:
+def _steps(sample: Sample, spread_at_ties: float) -> list[Candidate]:
     """The best step between two predictions, and the best with a level of its own at one prediction."""
     z, weight, score = sample.z, sample.weight, sample.score
     below = np.cumsum(weight)[:-1]
@@ -224,7 +237,7 @@ def _mean(sample: Sample, start: int, stop: int) -> float:
     return float(np.dot(weight, sample.score[start:stop]) / weight.sum())
 
 
-def _logistic(sample: Sample, spread_at_ties: float, limits: list[_Candidate]) -> list[_Candidate]:
+def _logistic(sample: Sample, spread_at_ties: float, limits: list[Candidate]) -> list[Candidate]:
     """The best logistic curves of finite width and centre, and the best exponential ones of either side.
 
     `limits`: line and steps, which a climb may approach and need not follow.
@@ -258,7 +271,7 @@ def _climb_all(sample: Sample, places: list[Place], *, tolerance: float, iterati
     return found
 
 
-def _around(sample: Sample, limits: list[_Candidate]) -> list[Place]:
+def _around(sample: Sample, limits: list[Candidate]) -> list[Place]:
     """Narrow places at the thresholds of the best steps, where a pooled search may see nothing."""
     found = []
     for step in limits:
@@ -316,7 +329,7 @@ def _same(one: Place, other: Place) -> bool:
             and abs(one.centre - other.centre) < 0.3 * math.exp(one.log_width))
 
 
-def _candidate_of_place(place: Place, sample: Sample, spread_at_ties: float) -> _Candidate:
+def _candidate_of_place(place: Place, sample: Sample, spread_at_ties: float) -> Candidate:
     width = math.exp(place.log_width)
     if place.pinned:
         sign = math.copysign(1.0, place.lag)
@@ -329,7 +342,7 @@ def _candidate_of_place(place: Place, sample: Sample, spread_at_ties: float) -> 
     return _candidate("ok", Logistic(base, rise, place.centre, width, upper), sample, spread_at_ties)
 
 
-def _choose(candidates: list[_Candidate]) -> _Candidate:
+def _choose(candidates: list[Candidate]) -> Candidate:
     """The best candidate, or a simpler one that is as good."""
     error = min(c.error for c in candidates)
     correlation = max(c.correlation for c in candidates)

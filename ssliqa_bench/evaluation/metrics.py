@@ -19,9 +19,10 @@ from ssliqa_bench.evaluation.classes import (
     mae_macro,
     mae_of,
 )
+from ssliqa_bench.evaluation.constants import MINIMUM_MAPPING
 from ssliqa_bench.evaluation.correlations import krcc, mae, plcc, rmse, srcc
 from ssliqa_bench.evaluation.inputs import paired
-from ssliqa_bench.evaluation.mapping import MINIMUM, fit_mapping
+from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.types import FloatArray
 
 Columns = Literal["raw", "mapped", "classes", "expected and class", "expected and score", "native"]
@@ -119,7 +120,7 @@ def evaluate(
         raise InputError(f"Got {len(classes.true)} classes and {len(given)} scores; expected one of each per image.")
     columns: dict[Columns, tuple[Any, Any] | None] = {"raw": (predicted, given), "mapped": None}
     status = "none"
-    if mapping == "none" or len(given) >= MINIMUM:
+    if mapping == "none" or len(given) >= MINIMUM_MAPPING:
         fitted = fit_mapping(predicted, given, kind=mapping)
         columns["mapped"], status = (fitted.apply(predicted), given), fitted.status
     columns.update({"classes": (predicted, given)} if classes is None else _class_columns(predicted, given, classes))

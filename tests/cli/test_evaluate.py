@@ -10,6 +10,7 @@ import pytest
 
 from ssliqa_bench.cli.app import main
 from ssliqa_bench.evaluation.metrics import evaluate
+from ssliqa_bench.evaluation.uncertainty import intervals
 
 
 def _write(folder: Path, *, sign: float = 1.0, n: int = 60) -> tuple[Path, np.ndarray, np.ndarray]:
@@ -26,11 +27,13 @@ def test_json_is_the_metrics_object_with_intervals(tmp_path: Path, capsys: pytes
     path, pred, scores = _write(tmp_path)
     assert main(["evaluate", str(path), "--json", "--bootstrap", "50"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    extra = printed.pop("extra")
+    extra, given = printed.pop("extra"), printed.pop("intervals")
     expected = evaluate(pred, scores)
     assert expected.pop("extra") == {}
     assert printed == expected
-    assert extra["srcc_lo"] < printed["srcc"] < extra["srcc_hi"]
+    assert given == intervals(pred, scores, resamples=50)
+    for name, interval in given.items():
+        assert interval["lo"] == extra[f"{name}_lo"] < printed[name] < extra[f"{name}_hi"] == interval["hi"]
     assert main(["evaluate", str(path), "--json", "--bootstrap", "0", "--metric", "mae_mapped",
                  "--mapping", "linear"]) == 0
     assert json.loads(capsys.readouterr().out) == evaluate(pred, scores, mapping="linear", extra=("mae_mapped",))
@@ -48,6 +51,17 @@ def test_the_table_names_metrics_status_and_a_negative_relation(tmp_path: Path,
     path, _, _ = _write(tmp_path, sign=-1.0)
     assert main(["evaluate", str(path), "--bootstrap", "0"]) == 0
     assert "The relation is negative" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_a_handful_of_images_has_no_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str], n: int) -> None:
+    path = tmp_path / "few.csv"
+    path.write_text("score,prediction\n" + "".join(f"{k},{k / 10}\n" for k in range(n)))
+    assert main(["evaluate", str(path)]) == 0
+    printed = capsys.readouterr().out
+    assert "1.0000" in printed and "…" not in printed and "intervals: none with fewer than" in printed
+    assert main(["evaluate", str(path), "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["intervals"].values()) == {None}
 
 
 @pytest.mark.parametrize(("content", "said"), [
