@@ -63,7 +63,7 @@ def test_the_example_runs_and_is_answered_from_the_store(bench: Bench, example: 
     assert start["cached"] and start["key"] == bench.facts(supervised["key"])["stages"][0]["key"]
     assert not student["cached"] and [epoch["epoch"] for epoch in student["log"]] == [1, 2, 3, 4, 5]
     assert facts["method"]["chain"] == ["supervised", "my-method"]
-    assert "my_method.py" in " ".join(facts["key_parts"]["code"])
+    assert "my_method.py" in " ".join(facts["code"]["files"])
     own, other = (bench.predictions(run["key"]) for run in (entry, supervised))
     assert own.keys() == other.keys() and all(own[image] != other[image] for image in own)
     again = bench.run("my-method", *words)
@@ -99,6 +99,7 @@ def test_a_network_of_ones_own_is_a_name_as_any_other(bench: Bench, tmp_path: Pa
     assert run["status"] == "done" and run["n_parameters"] == 6 * 7 + 7 + 7 + 1
     facts = bench.facts(run["key"])
     assert [stage["name"] for stage in facts["stages"]] == ["initial", "phase-1", "phase-2", "phase-3"]
-    assert facts["key_parts"]["backbones"] == {"backbone": {"class": "my_network:Edges", "arguments": {"width": 7}}}
-    assert any(path.endswith("my_network.py") for path in facts["key_parts"]["code"])
+    assert facts["key_parts"]["params"]["backbone"] == {"width": 7}
+    assert facts["code"]["definitions"]["backbone"] == "my_network:Edges"
+    assert any(path.endswith("my_network.py") for path in facts["code"]["files"])
     assert bench.run("ssiqa", *words)["status"] == "cached"

@@ -90,4 +90,4 @@ def test_example_runs(tmp_path: Path) -> None:
     assert main([*words, "--pair", "demo-syn:demo-wild", "--store", str(tmp_path)]) == 0
     (facts,) = iter_facts(tmp_path)
     assert facts["cell"]["method"] == "contrast" and set(facts["metrics"]) == {"demo-syn", "demo-wild"}
-    assert "contrast.py" in facts["key_parts"]["code"]
+    assert "contrast.py" in facts["code"]["files"]

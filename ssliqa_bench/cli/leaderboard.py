@@ -69,22 +69,18 @@ def _read_facts(store: Path) -> list[Mapping[str, Any]]:
 
 def _report_stale(facts: list[Mapping[str, Any]]) -> None:
     """Print stale records, one per line; code outside this package is not at hand and is said to be unchecked."""
+    from ssliqa_bench.leaderboard.collect import code_files
     from ssliqa_bench.leaderboard.stale import stale_records
-    from ssliqa_bench.runner.code import PACKAGE, source_hash
-
-    root = Path(__file__).resolve().parents[2]
-
-    def current_hash(file: str) -> str | None:
-        path = root / file
-        return source_hash(path.read_text(encoding="utf-8")) if path.is_file() else None
+    from ssliqa_bench.runner.code import package_files
+    from ssliqa_bench.runner.tree import PACKAGE
 
     ours, outside = [], 0
     for record in facts:
-        code = record["key_parts"]["code"]
-        mine = {file: stored for file, stored in code.items() if file.startswith(f"{PACKAGE}/")}
-        outside += len(mine) < len(code)
-        ours.append({**record, "key_parts": {**record["key_parts"], "code": mine}})
-    found = stale_records(ours, current_hash)
+        files = code_files(record)
+        mine = {file: stored for file, stored in files.items() if file.startswith(f"{PACKAGE}/")}
+        outside += len(mine) < len(files)
+        ours.append({**record, "code": {"files": mine}})
+    found = stale_records(ours, package_files())
     for line in found:
         typer.echo(str(line))
     said = f"{len(found)} of {len(facts)} records were made by other code than today's."

@@ -61,7 +61,8 @@ def why(
 ) -> int:
     """Say whether the same run would be answered by this record today, and if not, what differs."""
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.keys import differences
+    from ssliqa_bench.runner.execute import changes
+    from ssliqa_bench.runner.keys import key_differences
     from ssliqa_bench.runner.plan import make_plan
     from ssliqa_bench.specs import spec_of
     from ssliqa_bench.store.records import find_record, iter_facts, read_facts
@@ -70,10 +71,11 @@ def why(
     print(f"{spec_of(facts)}, recipe {facts['cell']['recipe']}, made {facts['created']}")
     print(f"key {facts['key']}")
     if full:
-        print(json_module.dumps(facts["key_parts"], indent=1, sort_keys=True, ensure_ascii=False))
+        keyed = {"key_parts": facts["key_parts"], "code": facts["code"]}
+        print(json_module.dumps(keyed, indent=1, sort_keys=True, ensure_ascii=False))
     settings = settings_of(store=store, data_root=data_root, device=facts["device"], threads=facts["threads"])
     plan = make_plan(spec_of(facts), load_registry(registry or ()), settings)
-    changed = differences(facts["key_parts"], plan.key_parts)
+    changed = changes(plan, facts)
     if not changed:
         print("The same run today has this key: it is answered from the store.")
     else:
@@ -82,7 +84,8 @@ def why(
     for other in iter_facts(store):
         if other["cell"] == facts["cell"] and other["key"] != facts["key"]:
             print(f"Record {other['key'][:12]} of the same cell ({other['created']}) differs from this one in:")
-            print("\n".join(f"  {d}" for d in differences(other["key_parts"], facts["key_parts"])) or "  nothing keyed")
+            found = key_differences(other["key_parts"], other["code"], facts["key_parts"], facts["code"])
+            print("\n".join(f"  {difference}" for difference in found) or "  nothing keyed")
     return 0
 
 

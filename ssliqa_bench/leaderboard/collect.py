@@ -184,6 +184,12 @@ def age(record: Facts) -> tuple[datetime, str]:
     return created if created.tzinfo else created.replace(tzinfo=UTC), str(record["key"])
 
 
+def code_files(record: Facts) -> Mapping[str, str]:
+    """Hash of every file of code behind a record, by its path when the record was made."""
+    found: Mapping[str, str] = record["code"]["files"] if "code" in record else record["key_parts"].get("code", {})
+    return found
+
+
 def _budget_order(budget: Budget) -> tuple[int, float]:
     # All images first, then shares, then counts.
     return (0, 0.0) if budget is None else (1 if isinstance(budget, float) else 2, float(budget))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ssliqa_bench.leaderboard.collect import Facts, Reference, Row
+from ssliqa_bench.leaderboard.collect import Facts, Reference, Row, code_files
 
 # Texts about a protocol, and the datasets a user may add with --test, change no result.
 _PROTOCOL_TEXT = frozenset({"about", "title", "description", "citation", "source", "tests"})
@@ -173,9 +173,12 @@ def _model_steps(run: Facts) -> Any:
 def _unlike_parts(run: Facts, other: Facts) -> list[str]:
     """What differs between two methods' runs, in the modules and libraries that both use."""
     found = []
-    for name, part in (("code", "code"), ("library versions", "versions")):
-        mine: Mapping[str, Any] = run["key_parts"].get(part, {})
-        theirs: Mapping[str, Any] = other["key_parts"].get(part, {})
+    parts: tuple[tuple[str, Callable[[Facts], Mapping[str, Any]]], ...] = (
+        ("code", code_files),
+        ("library versions", lambda record: record["key_parts"].get("versions", {})),
+    )
+    for name, part in parts:
+        mine, theirs = part(run), part(other)
         if any(mine[key] != theirs[key] for key in mine.keys() & theirs.keys()):
             found.append(name)
     return found + (["device"] if _device(run) != _device(other) else [])

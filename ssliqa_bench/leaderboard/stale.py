@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from ssliqa_bench.leaderboard.collect import Facts
-
-# Gives the hash of a file of code as records name it, None where there is no such file any more.
-CurrentHash = Callable[[str], str | None]
+from ssliqa_bench.leaderboard.collect import Facts, code_files
 
 
 @dataclass(frozen=True)
@@ -24,17 +21,20 @@ class Stale:
         return f"{self.key[:12]} {self.method} seed {self.seed}: {', '.join(self.files)}"
 
 
-def stale_records(facts: Iterable[Facts], current_hash: CurrentHash) -> list[Stale]:
-    """Records with at least one file of code whose hash is no longer the stored one, by method, seed and key.
+def stale_records(facts: Iterable[Facts], today: Mapping[str, str]) -> list[Stale]:
+    """Records with at least one file of code that has changed, by method, seed and key.
 
-    Looking at the stored files is enough: code that is new to a run is imported by a file that has changed.
+    A file that was moved has not changed. Looking at the stored files is enough: code that is new to a run is imported
+    by a file that has changed.
+
+    Args:
+        today: hash of every file of code, as records name files.
     """
-    known: dict[str, str | None] = {}
+    known = set(today.values())
     found = []
     for record in facts:
-        code, cell = record["key_parts"]["code"], record["cell"]
-        known.update({file: current_hash(file) for file in code if file not in known})
-        files = tuple(sorted(file for file, stored in code.items() if known[file] != stored))
-        if files:
-            found.append(Stale(record["key"], cell["method"], cell["seed"], files))
+        cell = record["cell"]
+        changed = {file for file, stored in code_files(record).items() if stored not in known}
+        if changed:
+            found.append(Stale(record["key"], cell["method"], cell["seed"], tuple(sorted(changed))))
     return sorted(found, key=lambda stale: (stale.method, stale.seed, stale.key))

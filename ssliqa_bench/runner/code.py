@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.runner.tree import PACKAGE, Outside, Space, is_ours, source_of
+from ssliqa_bench.runner.tree import PACKAGE, Outside, Space, dotted, is_ours, source_of
 
 Locate = Callable[[str], Path | None]
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -71,10 +71,6 @@ class Code:
         """Top-level names of everything that the code behind some modules imports from elsewhere."""
         return {name for module in _modules(paths) for name in self._space(module).packages(module)} - {PACKAGE, ""}
 
-    def file_hash(self, path: str) -> str | None:
-        """Hash of the tokens of a file of this package as `files` names it; None where there is none."""
-        return self._ours.file_hash(path)
-
     def _space(self, module: str) -> Space:
         if is_ours(module):
             return self._ours
@@ -82,6 +78,12 @@ class Code:
             base, files = _outside_files(module, self._locate)
             self._outside[module] = Outside(base, files, self._ours)
         return self._outside[module]
+
+
+def package_files() -> dict[str, str]:
+    """File → hash of its own tokens, as `Code.files` gives them, for all of this package."""
+    files = sorted((_ROOT / PACKAGE).rglob("*.py"))
+    return {file.relative_to(_ROOT).as_posix(): _ours(_ROOT).own_hash(dotted(file, _ROOT)) for file in files}
 
 
 @cache

@@ -21,9 +21,9 @@ from ssliqa_bench.runner.near_duplicates import look_alike_notes
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.progress import ConsoleReporter
 from ssliqa_bench.runner.scoring import Scorer
-from ssliqa_bench.runner.sets import LearnerSets, build_sets, check_content, test_set
+from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_content, test_set
 from ssliqa_bench.runner.settings import Settings, tolerated
-from ssliqa_bench.runner.sources import Source, open_sources
+from ssliqa_bench.runner.sources import open_sources
 from ssliqa_bench.runner.stages import StageResult, StageRunner
 from ssliqa_bench.specs import cell_of
 from ssliqa_bench.store import provenance
@@ -143,6 +143,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
         "evaluation_inputs": final.checksums,
         "keys": {"model": final.model_key, "predictions": final.keys},
         "key_parts": plan.key_parts,
+        "code": plan.method_code.told(plan.code),
         "versions": {
             "ssliqa-bench": provenance.own_version(),
             "python": provenance.python_version(),

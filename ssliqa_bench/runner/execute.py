@@ -15,7 +15,7 @@ from ssliqa_bench.datasets.splits import split_hash
 from ssliqa_bench.errors import CorruptFileError, InputError, LeakError, SchemaError
 from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.files import set_aside
-from ssliqa_bench.runner.keys import Difference, differences
+from ssliqa_bench.runner.keys import Difference, key_differences
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import cell_of
@@ -99,7 +99,7 @@ def refuse_other_key(plan: Plan, facts: Mapping[str, Any]) -> None:
     """
     if plan.key == facts["key"]:
         return
-    changed = ", ".join(str(d) for d in differences(facts["key_parts"], plan.key_parts)[:6])
+    changed = ", ".join(str(d) for d in changes(plan, facts)[:6])
     short = facts["key"][:12]
     raise InputError(
         f"Record {short} was made otherwise than the same run would be today; it differs in: {changed}. Make the run "
@@ -113,7 +113,13 @@ def why_again(plan: Plan, settings: Settings) -> tuple[str, list[Difference]] | 
     if not same:
         return None
     newest = max(same, key=lambda facts: (facts["created"], facts["key"]))
-    return newest["key"], differences(newest["key_parts"], plan.key_parts)
+    return newest["key"], changes(plan, newest)
+
+
+def changes(plan: Plan, facts: Mapping[str, Any]) -> list[Difference]:
+    """In what the key of a plan differs from that of a record."""
+    code = plan.method_code.told(plan.code)
+    return key_differences(facts["key_parts"], facts["code"], plan.key_parts, code)
 
 
 

@@ -1,14 +1,221 @@
-"""Keys: what determines a result, as one nested JSON object, and its hash."""
+"""Keys: everything that determines a result, and nothing else. Every formula is here.
+
+- A stage key holds what the stage reads (sets, counts, artifacts of earlier stages, parameters, weights), which
+  definition runs and all code behind it, the seed and the machine's numerics.
+- A model key is that of the last stage; of a method that learns nothing, what its model is made of.
+- A prediction key, per dataset, holds the model key, the dataset's rows, and what asks the model.
+- A run key, the name of a record, holds the cell of the board and all that these are made of.
+
+No name of a method, class or file is part of a stage, model or prediction key. What a person wants to read about the
+code behind a key (files, names of definitions) is kept beside it, see `told`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ssliqa_bench.files import digest
+from ssliqa_bench.runner.code import Code
+
+# Code behind every result beside its own: how pixels are read, and how image sets are made of them.
+SETS_CODE = ("ssliqa_bench.pixels.decode", "ssliqa_bench.runner.sets")
+# How the runner answers a stage that asks about its validation images.
+VALIDATION_CODE = ("ssliqa_bench.evaluation.correlations",)
+# How a model is asked, and what it sees of an image.
+PREDICTION_CODE = ("ssliqa_bench.models.predict", "ssliqa_bench.training.views")
 
 _ABSENT = object()
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What of a machine a result depends on."""
+
+    device: str
+    precision: str
+    threads: int
+
+
+@dataclass(frozen=True)
+class Behind:
+    """Code behind a result.
+
+    Attributes:
+        definitions: what runs (`entry`) and what parameters name, as `module:Name`.
+        modules: further modules, all that is in them.
+    """
+
+    definitions: Mapping[str, str]
+    modules: tuple[str, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """All of it, as `Code` takes it."""
+        return (*self.definitions.values(), *self.modules)
+
+    def part(self, code: Code) -> dict[str, Any]:
+        """As a key holds it: hashes alone."""
+        found: dict[str, Any] = {name: code.definition(path).part for name, path in self.definitions.items()}
+        return {**found, "modules": sorted(code.tree(module) for module in self.modules)}
+
+    def told(self, code: Code) -> dict[str, Any]:
+        """As records hold it beside the key, for a person: names of the definitions, and the hash of every file."""
+        return {"definitions": dict(self.definitions), "files": code.files(self.paths)}
+
+
+def stage_key(
+    *,
+    name: str,
+    settings: Mapping[str, Any],
+    sets: Mapping[str, str],
+    counts: Mapping[str, int],
+    inputs: Mapping[str, str],
+    params: Mapping[str, Any],
+    weights: Mapping[str, str],
+    code: Mapping[str, Any],
+    versions: Mapping[str, str],
+    seed: int,
+    machine: Machine,
+) -> str:
+    """The key of a stage's artifact.
+
+    Args:
+        name: of the stage; random streams are named by it.
+        settings: what the learner fixed when it made the stage.
+        sets: digest of each set that the stage is handed.
+        counts: the numbers of images that it is told.
+        inputs: keys of the stages whose artifacts it is handed, by name.
+        params: the parameters that it is handed, as `key_params` gives them.
+        weights: SHA-256 of each file of pretrained weights that it is handed, by parameter.
+        code: `Behind.part` of the function that runs and of what its parameters name.
+        versions: of the libraries that this code imports.
+    """
+    return make_key(
+        {
+            "stage": name,
+            "settings": dict(settings),
+            "sets": dict(sets),
+            "counts": dict(counts),
+            "inputs": dict(inputs),
+            "params": dict(params),
+            "weights": dict(weights),
+            "code": dict(code),
+            "versions": dict(versions),
+            "seed": seed,
+            **_numerics(machine),
+        }
+    )
+
+
+def model_key(
+    stages: Sequence[str],
+    *,
+    params: Mapping[str, Any],
+    weights: Mapping[str, str],
+    code: Mapping[str, Any],
+    versions: Mapping[str, str],
+    machine: Machine,
+) -> str:
+    """The key of a model: that of the last stage, or, without stages, of all that the method itself is made of."""
+    if stages:
+        return stages[-1]
+    return make_key(
+        {
+            "params": dict(params),
+            "weights": dict(weights),
+            "code": dict(code),
+            "versions": dict(versions),
+            "device": machine.device,
+            "precision": machine.precision,
+        }
+    )
+
+
+def prediction_key(
+    *,
+    model: str,
+    fingerprint: str,
+    rows: str,
+    params: Mapping[str, Any],
+    code: Mapping[str, Any],
+    versions: Mapping[str, str],
+    machine: Machine,
+) -> str:
+    """The key of a model's predictions for the test images of one dataset.
+
+    Args:
+        model: the model key.
+        fingerprint, rows: of the dataset, and the digest of the images that are asked about.
+        params: the parameters that the model is handed, as `key_params` gives them.
+        code: `Behind.part` of what makes the model of an artifact, and of what asks it.
+    """
+    return make_key(
+        {
+            "model": model,
+            "fingerprint": fingerprint,
+            "rows": rows,
+            "params": dict(params),
+            "code": dict(code),
+            "versions": dict(versions),
+            **_numerics(machine),
+        }
+    )
+
+
+def run_parts(
+    *,
+    cell: Mapping[str, Any],
+    params: Mapping[str, Any],
+    weights: Mapping[str, str],
+    code: Mapping[str, Any],
+    versions: Mapping[str, str],
+    rows: Mapping[str, Mapping[str, Any]],
+    protocol: Mapping[str, Any],
+    unlabeled_role: str,
+    seed: int,
+    machine: Machine,
+) -> dict[str, Any]:
+    """What a run key is the hash of, as records hold it.
+
+    Args:
+        cell: what a board calls one cell: two cells keep records of their own, also where they share a model.
+        params: all parameters of the method, as `key_params` gives them.
+        code: `Behind.part` of the method's class and of what its parameters name.
+        rows: by dataset that is learned from: fingerprint, images by role, scores, working size, references.
+        protocol: fields of the protocol that decide what is learned from or what is computed of predictions.
+        unlabeled_role: "labeled" for the oracle.
+    """
+    return {
+        "cell": dict(cell),
+        "params": dict(params),
+        "weights": dict(weights),
+        "code": dict(code),
+        "versions": dict(versions),
+        "rows": {name: dict(own) for name, own in rows.items()},
+        **protocol,
+        "unlabeled_role": unlabeled_role,
+        "seed": seed,
+        **_numerics(machine),
+    }
+
+
+def make_key(parts: Mapping[str, Any]) -> str:
+    """The key (64 hexadecimal digits) of everything in `parts`; the order of entries does not matter."""
+    return digest(parts)
+
+
+def key_params(params: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, Any]:
+    """Parameters as keys hold them: what names a class enters by its arguments; the class itself is in `code`.
+
+    Args:
+        named: the classes that parameters name, `module:Class` by parameter.
+    """
+    return {
+        name: value if name not in named else dict(value.get("arguments", {})) if isinstance(value, Mapping) else {}
+        for name, value in params.items()
+    }
 
 
 @dataclass(frozen=True)
@@ -26,11 +233,6 @@ class Difference:
         return f"{self.path} ({_short(self.old)} -> {_short(self.new)})"
 
 
-def make_key(parts: Mapping[str, Any]) -> str:
-    """The key (64 hexadecimal digits) of everything in `parts`; the order of entries does not matter."""
-    return digest(parts)
-
-
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[Difference]:
     """Every leaf in which two nested objects differ, sorted by path."""
     found: list[Difference] = []
@@ -42,6 +244,26 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = ""
         elif a is _ABSENT or b is _ABSENT or a != b:
             found.append(Difference(path, None if a is _ABSENT else a, None if b is _ABSENT else b))
     return found
+
+
+def key_differences(
+    old: Mapping[str, Any], old_code: Mapping[str, Any], new: Mapping[str, Any], new_code: Mapping[str, Any]
+) -> list[Difference]:
+    """As `differences`, of what two run keys are made of; code that differs is named by file and definition.
+
+    Args:
+        old_code, new_code: `Behind.told` of either.
+    """
+    found = differences(old, new)
+    hashes = [own for own in found if own.path.partition(".")[0] == "code"]
+    files = differences(old_code.get("files", {}), new_code.get("files", {}), "code.")
+    definitions = differences(old_code.get("definitions", {}), new_code.get("definitions", {}), "definition.")
+    named = [*files, *definitions] if hashes else []
+    return sorted([own for own in found if own not in hashes] + (named or hashes), key=lambda own: own.path)
+
+
+def _numerics(machine: Machine) -> dict[str, Any]:
+    return {"device": machine.device, "precision": machine.precision, "threads": machine.threads}
 
 
 def _short(value: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ssliqa_bench.datasets.near_duplicates import LIKENESS, look_alikes, perceptual_hashes
-from ssliqa_bench.runner.sources import Source
+from ssliqa_bench.runner.sets import Source
 
 _log = logging.getLogger("ssliqa_bench")
 _LEARNED_FROM = ("labeled", "unlabeled", "validation")

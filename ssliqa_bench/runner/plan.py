@@ -7,7 +7,8 @@ answered from the store by the key alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,39 +31,93 @@ from ssliqa_bench.models.weights import (
 )
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
-from ssliqa_bench.runner.code import PACKAGE, code_hashes, imported_packages
+from ssliqa_bench.runner import keys
+from ssliqa_bench.runner.code import Code
 from ssliqa_bench.runner.devices import device_kind
-from ssliqa_bench.runner.keys import make_key
+from ssliqa_bench.runner.keys import Behind, Machine
 from ssliqa_bench.runner.settings import Settings, tolerated
-from ssliqa_bench.specs import Pair, RunSpec, cell_of
+from ssliqa_bench.runner.tree import is_ours
+from ssliqa_bench.specs import RunSpec, cell_of
 from ssliqa_bench.store.provenance import library_versions
 from ssliqa_bench.types import Role
 
-# Code behind every run beside its method's: how pixels are read, kept and shown, and how models are asked.
-_SHARED_CODE = ("ssliqa_bench.pixels.decode", "ssliqa_bench.pixels.cache", "ssliqa_bench.runner.sets")
-_PREDICT_CODE = ("ssliqa_bench.models.predict", "ssliqa_bench.training.views")
-
-
-
 
 @dataclass(frozen=True)
-class Plan:
-    """One run, fully resolved; `with_references`: all datasets with reference images, for messages."""
+class Resolved:
+    """A run with every name resolved, no image looked at: canonical names, entries, and files of weights."""
 
     spec: RunSpec
     method: ResolvedMethod
     protocol: ProtocolEntry
     entries: Mapping[str, DatasetEntry]
-    tables: Mapping[str, Table]
-    fingerprints: Mapping[str, str]
-    roles: Mapping[str, tuple[Role, ...]]
     backbones: Mapping[str, ResolvedBackbone]
     weights: Mapping[str, WeightsFile]
-    key_parts: Mapping[str, Any]
-    key: str
+
+
+@dataclass(frozen=True)
+class Plan(Resolved):
+    """One run, fully resolved.
+
+    Attributes:
+        data: its datasets as read, the pair's first.
+        roles: the role of every row, by dataset.
+        machine: device, precision and threads.
+        search_folders: where modules outside this package are looked for first.
+        leaks: what a reason was given for.
+        with_references: all datasets with reference images, for messages.
+    """
+
+    data: Mapping[str, ReadDataset]
+    roles: Mapping[str, tuple[Role, ...]]
+    machine: Machine
     search_folders: tuple[Path, ...] = field(default=())
     leaks: tuple[str, ...] = ()
     with_references: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The tables of its datasets."""
+        return {name: own.table for name, own in self.data.items()}
+
+    @cached_property
+    def fingerprints(self) -> dict[str, str]:
+        """What identifies its datasets: file bytes, names and scores."""
+        return {name: own.fingerprint for name, own in self.data.items()}
+
+    @cached_property
+    def key(self) -> str:
+        """The name of its record."""
+        return keys.make_key(self.key_parts)
+
+    @cached_property
+    def key_parts(self) -> dict[str, Any]:
+        """What its key is the hash of."""
+        return keys.run_parts(
+            cell=cell_of(self.spec),
+            params=self.key_params(),
+            weights={name: weight.sha256 for name, weight in self.weights.items()},
+            code=self.method_code.part(self.code),
+            versions=self.versions(self.method_code),
+            rows={
+                name: {
+                    "fingerprint": self.fingerprints[name],
+                    "roles": _rows_digest(self.data[name].table, own),
+                    "scores": _scores_digest(self.data[name].table),
+                    "working_size": self.entries[name].short_side,
+                    **_reference_part(self.method, self.data[name]),
+                }
+                for name, own in _learned_roles(self.spec, self.protocol, self.tables, self.roles).items()
+            },
+            protocol=_asked(self.protocol),
+            unlabeled_role=self.method.unlabeled_role,
+            seed=self.spec.seed,
+            machine=self.machine,
+        )
+
+    @property
+    def method_code(self) -> Behind:
+        """All code behind the run."""
+        return self.behind(self.method.class_path, *keys.VALIDATION_CODE, *keys.PREDICTION_CODE)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -77,12 +132,12 @@ class Plan:
     @property
     def device(self) -> str:
         """cpu or cuda."""
-        return str(self.key_parts["device"])
+        return self.machine.device
 
     @property
     def precision(self) -> str:
         """float32, or bfloat16 autocast on CUDA."""
-        return str(self.key_parts["precision"])
+        return self.machine.precision
 
     @property
     def unlabeled(self) -> int:
@@ -100,37 +155,41 @@ class Plan:
                     f"says where it goes (download, note).")  # fmt: skip
         return f"{self.spec}: no image is left unlabeled; in A:A the budget decides how many are."
 
-    def code_modules(self, params: Collection[str] | None = None) -> tuple[str, ...]:
-        """Modules whose code a model of this run depends on, apart from those of its stages: of the backbones and
-        classes that its parameters name, or some of them, what converts their weights, and the shared reading of
-        pixels."""
-        named = [
-            *((name, backbone.class_path) for name, backbone in self.backbones.items()),
-            *_classes(self.method).items(),
-            *((name, weights.convert) for name, weights in self.weights.items() if weights.convert is not None),
-        ]
-        return (*(path for name, path in named if params is None or name in params), *_SHARED_CODE)
+    @property
+    def named(self) -> dict[str, str]:
+        """Classes that parameters name, `module:Class` by parameter, backbones among them."""
+        return {**{name: backbone.class_path for name, backbone in self.backbones.items()}, **_classes(self.method)}
+
+    @property
+    def converters(self) -> dict[str, str]:
+        """What turns published files of weights into those of a network, `module:function` by parameter."""
+        return {name: found.convert for name, found in self.weights.items() if found.convert is not None}
 
     @property
     def own_classes(self) -> tuple[str, ...]:
         """Class paths outside this package that parameters name."""
-        return tuple(path for path in _classes(self.method).values() if not path.startswith(f"{PACKAGE}."))
+        return tuple(path for path in _classes(self.method).values() if not is_ours(path.partition(":")[0]))
 
-    def locate(self, module: str) -> Path | None:
-        """The source file of a module outside this package, looked for beside users' registry files first."""
-        return locate_module(module, self.search_folders)
+    @cached_property
+    def code(self) -> Code:
+        """Where the code behind the run is; modules outside this package are looked for beside users' registry files
+        first."""
+        return Code(lambda module: locate_module(module, self.search_folders))
 
-    def code(self, *modules: str, params: Collection[str] | None = None) -> dict[str, str]:
-        """Hashes of the code behind some modules and `code_modules`."""
-        return code_hashes((*modules, *self.code_modules(params)), self.locate)
+    def behind(self, entry: str, *modules: str, params: Collection[str] | None = None) -> Behind:
+        """Code behind a definition `module:Name`, some modules, and what parameters name: all of them, or some."""
+        named = [*self.named.items(), *((f"{name}.weights", path) for name, path in self.converters.items())]
+        taken = {name: path for name, path in named if params is None or name.partition(".")[0] in params}
+        return Behind({"entry": entry, **taken}, (*keys.SETS_CODE, *modules))
 
-    def prediction_code(self, *modules: str) -> dict[str, str]:
-        """As `code`, with the code that asks a model for predictions."""
-        return self.code(*modules, *_PREDICT_CODE)
+    def versions(self, behind: Behind) -> dict[str, str]:
+        """Versions of the libraries that some code imports."""
+        return library_versions(self.code.packages(behind.paths))
 
-    def versions(self, *modules: str, params: Collection[str] | None = None) -> dict[str, str]:
-        """Versions of the libraries that the code behind some modules and `code_modules` imports."""
-        return library_versions(imported_packages((*modules, *self.code_modules(params)), self.locate))
+    def key_params(self, names: Collection[str] | None = None) -> dict[str, Any]:
+        """Parameters as keys hold them, all or some."""
+        params = self.params
+        return keys.key_params({name: params[name] for name in (params if names is None else names)}, self.named)
 
 
 def make_plan(
@@ -147,66 +206,28 @@ def make_plan(
         InputError: an unknown name or parameter, a budget that does not fit, missing data or weights.
     """
     known = {} if known is None else known
-    spec, entries, tables, roles, method, protocol, backbones, weights = _resolve(spec, registry, settings, known)
+    asked = _resolve(spec, registry, settings)
+    data = _read(asked, registry, settings, known)
+    tables = {name: own.table for name, own in data.items()}
+    _check_references(asked, tables, registry)
+    spec = asked.spec
+    roles = assign_roles(spec.pair, tables, asked.protocol, spec.seed, spec.budget, spec.unlabeled_budget)
     leaks = tolerated(lambda: check_roles(tables, roles), settings)
     if not leaks:
-        files = {name: known[name].hashes for name in tables}
+        files = {name: own.hashes for name, own in data.items()}
         leaks = tolerated(lambda: check_files(tables, roles, files), settings)
-    marks = {name: known[name].fingerprint for name in tables}
     device = device_kind(settings.device)
-    converts = (found.convert for found in weights.values() if found.convert is not None)
-    named = (*(b.class_path for b in backbones.values()), *_classes(method).values(), *converts)
-    modules = (method.class_path, *named, *_SHARED_CODE, *_PREDICT_CODE)
-
-    def locate(module: str) -> Path | None:
-        return locate_module(module, registry.search_folders)
-
-    parts: dict[str, Any] = {
-        # Two cells of a board keep records of their own, also where they share a model.
-        "cell": cell_of(spec),
-        "class": method.class_path,
-        "params": dict(method.params),
-        "code": code_hashes(modules, locate),
-        "rows": {
-            name: {
-                "fingerprint": marks[name],
-                "roles": _rows_digest(tables[name], own),
-                "scores": _scores_digest(tables[name]),
-                "working_size": entries[name].working_size and entries[name].working_size.model_dump(),
-                **_reference_part(method, known[name]),
-            }
-            for name, own in _learned_roles(spec, protocol, tables, roles).items()
-        },
-        "transductive": protocol.transductive,
-        "unlabeled_role": method.unlabeled_role,
-        "mapping": protocol.mapping,
-        **_asked(protocol),
-        "seed": spec.seed,
-        "weights": {name: weight.sha256 for name, weight in weights.items()},
-        "backbones": {name: {"class": b.class_path, "arguments": dict(b.arguments)} for name, b in backbones.items()},
-        "device": device,
-        "precision": "bfloat16" if device == "cuda" else "float32",
-        "threads": settings.threads,
-        "versions": library_versions(imported_packages(modules, locate)),
-    }
-    return Plan(
-        spec,
-        method,
-        protocol,
-        entries,
-        tables,
-        marks,
-        roles,
-        backbones,
-        weights,
-        parts,
-        make_key(parts),
-        registry.search_folders,
-        leaks,
-        registry.with_references(),
+    plan = Plan(
+        **{own.name: getattr(asked, own.name) for own in fields(Resolved)},
+        data=data,
+        roles=roles,
+        machine=Machine(device, "bfloat16" if device == "cuda" else "float32", settings.threads),
+        search_folders=registry.search_folders,
+        leaks=leaks,
+        with_references=registry.with_references(),
     )
-
-
+    _ = plan.key  # a class whose code is not found is said now
+    return plan
 
 
 def learner_params(method: ResolvedMethod, backbones: Mapping[str, ResolvedBackbone]) -> dict[str, Any]:
@@ -223,11 +244,8 @@ def _classes(method: ResolvedMethod) -> dict[str, str]:
     return {name: str(value) for name, value in method.params.items() if name.endswith("_class") and value is not None}
 
 
-
-
-def _resolve(
-    spec: RunSpec, registry: Registry, settings: Settings, known: dict[str, ReadDataset]
-) -> tuple[Any, ...]:
+def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> Resolved:
+    """Every name resolved, and weights looked for."""
     pair = registry.pair(str(spec.pair))
     protocol = registry.protocol(spec.protocol)
     _extra(protocol)
@@ -237,6 +255,24 @@ def _resolve(
         spec.method, spec.recipe, dict(spec.overrides), registry.dataset(pair.labeled).recipe
     )
     backbones = registry.backbones_of(method)
+    weights = _weights(method, backbones, settings)
+    method = _canonical(method, backbones, weights)
+    spec = replace(
+        spec,
+        method=method.name,
+        pair=pair,
+        protocol=protocol.name,
+        recipe=method.recipe,
+        tests=tests,
+        overrides=tuple(sorted(method.overrides.items())),
+    )
+    return Resolved(spec, method, protocol, registry.datasets_of(pair, protocol, tests), backbones, weights)
+
+
+def _weights(
+    method: ResolvedMethod, backbones: Mapping[str, ResolvedBackbone], settings: Settings
+) -> dict[str, WeightsFile]:
+    """The files of weights that a method starts from, by parameter."""
     weights = {
         name: found
         for name, backbone in backbones.items()
@@ -249,34 +285,26 @@ def _resolve(
         )
     elif not backbones and (given := given_weights(method.params, settings.cache_root)) is not None:
         weights["method"] = given
-    method = _canonical(method, backbones, weights)
-    entries = registry.datasets_of(pair, protocol, tests)
-    for name, entry in entries.items():
+    return weights
+
+
+def _read(
+    asked: Resolved, registry: Registry, settings: Settings, known: dict[str, ReadDataset]
+) -> dict[str, ReadDataset]:
+    """The datasets of a run, each read once."""
+    for name, entry in asked.entries.items():
         if name not in known:
             table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
             known[name] = ReadDataset(table, settings.cache_root)
-    tables = {name: known[name].table for name in entries}
-    if method.references is True:
-        _check_references(method, tables, pair, registry)
-    spec = replace(
-        spec,
-        method=method.name,
-        pair=pair,
-        protocol=protocol.name,
-        recipe=method.recipe,
-        tests=tests,
-        overrides=tuple(sorted(method.overrides.items())),
-    )
-    roles = assign_roles(pair, tables, protocol, spec.seed, spec.budget, spec.unlabeled_budget)
-    return spec, entries, tables, roles, method, protocol, backbones, weights
+    return {name: known[name] for name in asked.entries}
 
 
-def _check_references(method: ResolvedMethod, tables: Mapping[str, Table], pair: Pair, registry: Registry) -> None:
+def _check_references(asked: Resolved, tables: Mapping[str, Table], registry: Registry) -> None:
     """Both sides of a pair must have reference images where a method compares images with them."""
-    for name in pair.datasets:
+    for name in asked.spec.pair.datasets if asked.method.references is True else ():
         if not any(tables[name].reference or ()):
             raise InputError(
-                f'Method "{method.name}" compares images with their pristine references, and {name} states none. '
+                f'Method "{asked.method.name}" compares images with their pristine references, and {name} states none. '
                 f"Datasets with references: {', '.join(registry.with_references())}."
             )
 
@@ -286,8 +314,8 @@ def _extra(protocol: ProtocolEntry) -> tuple[str, ...]:
 
 
 def _asked(protocol: ProtocolEntry) -> dict[str, Any]:
-    """What results of a protocol hold beyond those of others; nothing for most."""
-    asked: dict[str, Any] = {}
+    """What of a protocol decides a result, beside who has which role."""
+    asked: dict[str, Any] = {"transductive": protocol.transductive, "mapping": protocol.mapping}
     if _extra(protocol):
         asked["extra"] = sorted(_extra(protocol))
     if protocol.classes is not None:

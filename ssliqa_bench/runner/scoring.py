@@ -15,7 +15,7 @@ from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_
 from ssliqa_bench.methods.base import ClassPredictor, Learner, Predictor
 from ssliqa_bench.models.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.classes import class_columns, class_inputs
-from ssliqa_bench.runner.keys import make_key
+from ssliqa_bench.runner.keys import PREDICTION_CODE, model_key, prediction_key
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import TestSet
 from ssliqa_bench.store.artifacts import ArtifactStore
@@ -68,15 +68,14 @@ class Scorer:
     def untrained_key(self) -> str:
         """The model key of a method without stages."""
         plan = self._plan
-        return make_key(
-            {
-                "params": plan.params,
-                "weights": {name: weights.sha256 for name, weights in plan.weights.items()},
-                "code": plan.code(plan.method.class_path),
-                "versions": plan.versions(plan.method.class_path),
-                "device": plan.device,
-                "precision": plan.precision,
-            }
+        behind = plan.behind(plan.method.class_path)
+        return model_key(
+            (),
+            params=plan.key_params(),
+            weights={name: weights.sha256 for name, weights in plan.weights.items()},
+            code=behind.part(plan.code),
+            versions=plan.versions(behind),
+            machine=plan.machine,
         )
 
     def predict(self, model_key: str, artifact: Artifact | None) -> dict[str, FloatArray]:
@@ -117,20 +116,17 @@ class Scorer:
                      f"counts",)
         return Scored(model_key, metrics, keys, checksums, rows, model.n_parameters, by_class, notes)
 
-    def _prediction_key(self, model_key: str, dataset: str, test: TestSet) -> str:
-        plan, module = self._plan, self._plan.method.class_path
-        return make_key(
-            {
-                "model": model_key,
-                "fingerprint": plan.fingerprints[dataset],
-                "rows": test.content,
-                "params": {name: plan.params[name] for name in self._learner.predict_params},
-                "code": plan.prediction_code(module),
-                "versions": plan.versions(module),
-                "device": plan.device,
-                "precision": plan.precision,
-                "threads": plan.key_parts["threads"],
-            }
+    def _prediction_key(self, model: str, dataset: str, test: TestSet) -> str:
+        plan = self._plan
+        behind = plan.behind(plan.method.class_path, *PREDICTION_CODE)
+        return prediction_key(
+            model=model,
+            fingerprint=plan.fingerprints[dataset],
+            rows=test.content,
+            params=plan.key_params(self._learner.predict_params),
+            code=behind.part(plan.code),
+            versions=plan.versions(behind),
+            machine=plan.machine,
         )
 
     def _predictions(self, model_key: str, dataset: str, model: Predictor, test: TestSet) -> Judgement:

@@ -8,19 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.files import digest
-from ssliqa_bench.runner.sources import Source
-from ssliqa_bench.training.images import ImageSet, Item, LabeledSet
+from ssliqa_bench.training.images import ImageSet, Item, LabeledSet, PixelSource
 from ssliqa_bench.types import FloatArray, Role
+
+if TYPE_CHECKING:
+    from ssliqa_bench.datasets.table import Table
 
 _Place = tuple[str, int]  # dataset, row
 
 
+@dataclass(frozen=True)
+class Source:
+    """One dataset of a run: its table, the role of every row, and its pixels.
+
+    `references` gives the pristine image of a row by its place, for a learner that needs references; every row with
+    a role has one then.
+    """
+
+    table: Table
+    roles: Sequence[Role]
+    pixels: PixelSource
+    references: PixelSource | None = None
+    reference_rows: Sequence[int] = ()
+
+    def rows(self, role: Role) -> list[int]:
+        """Rows with a role, in the table's order."""
+        return [i for i, own in enumerate(self.roles) if own == role]
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,7 @@ Imports torch.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ssliqa_bench.datasets.fingerprint import fingerprint
 from ssliqa_bench.datasets.references import references_of
@@ -17,30 +16,11 @@ from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.pixels.cache import Pixels, open_pixels
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.progress import counted
+from ssliqa_bench.runner.sets import Source
 from ssliqa_bench.runner.settings import Settings
-from ssliqa_bench.training.images import PixelSource
 from ssliqa_bench.types import Role
 
 _log = logging.getLogger("ssliqa_bench")
-
-
-@dataclass(frozen=True)
-class Source:
-    """One dataset of a run: its table, the role of every row, and its pixels.
-
-    `references` gives the pristine image of a row by its place, for a learner that needs references; every row with
-    a role has one then.
-    """
-
-    table: Table
-    roles: Sequence[Role]
-    pixels: PixelSource
-    references: PixelSource | None = None
-    reference_rows: Sequence[int] = ()
-
-    def rows(self, role: Role) -> list[int]:
-        """Rows with a role, in the table's order."""
-        return [i for i, own in enumerate(self.roles) if own == role]
 
 
 def open_sources(plan: Plan, settings: Settings, learner: Learner) -> tuple[dict[str, Source], dict[str, int]]:

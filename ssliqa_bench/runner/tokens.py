@@ -185,7 +185,12 @@ class Source:
                     yield depth, _without_trailing_commas(line, brackets)
                 line = []
             else:
-                line.append((token.start, _spelling(token)))
+                text = _spelling(token)
+                if text[0] == '"' and line and line[-1][1][0] == '"':  # two literals side by side are one string
+                    start_of_both, first = line.pop()
+                    line.append((start_of_both, first[:-1] + text[1:]))
+                else:
+                    line.append((token.start, text))
 
     def _between(self, start: Place, end: Place) -> str:
         if start[0] == end[0]:
@@ -263,7 +268,7 @@ def _spelling(token: tokenize.TokenInfo) -> str:
         value = ast.literal_eval(text)
     except ValueError:  # an f-string, before Python 3.12
         return text
-    return f"b{value.hex()}" if isinstance(value, bytes) else json.dumps(value)
+    return f'b"{value.hex()}"' if isinstance(value, bytes) else json.dumps(value)
 
 
 def _docstring(node: ast.AST) -> ast.Expr | None:

@@ -67,19 +67,11 @@ class Space:
 
     def files(self, module: str) -> dict[str, str]:
         """File → hash of its own tokens, of all modules behind one."""
-        return {self._path(name): self._own_hash(name) for name in self._closure([module])}
+        return {self._path(name): self.own_hash(name) for name in self._closure([module])}
 
     def packages(self, module: str) -> set[str]:
         """Top-level names of what the modules behind one import from elsewhere."""
         return self._packages(self._closure([module]))
-
-    def file_hash(self, path: str) -> str | None:
-        """Hash of the tokens of one file, named from the root on; None where there is none."""
-        file = self.root / path
-        if not file.is_file():
-            return None
-        parts = Path(path).with_suffix("").parts
-        return self._own_hash(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
 
     def definition(self, module: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> str:
         """Hash of one definition without its name, and, of a class, of those of its bases."""
@@ -92,6 +84,10 @@ class Space:
             return digest(name)[:_DIGITS] if taken is None else self.definition(*taken, seen)
         behind = [self._named(module, part, seen) for part in _references(node)]
         return digest([self._statements(source.within(node), module, self.tree), *behind])[:_DIGITS]
+
+    def own_hash(self, module: str) -> str:
+        """Hash of the tokens of one file alone: where it takes own modules from does not matter."""
+        return digest(self._statements(self.source(module).lines, module, lambda _: ""))[:_DIGITS]
 
     def source(self, module: str) -> Source:
         """The parsed text of a module."""
@@ -170,10 +166,6 @@ class Space:
                 waiting += self._targets(module)
         return found
 
-    def _own_hash(self, module: str) -> str:
-        """Hash of the tokens of one file alone: where it takes own modules from does not matter."""
-        return digest(self._statements(self.source(module).lines, module, lambda _: ""))[:_DIGITS]
-
     def _grow(self, module: str) -> None:
         """Work out the hashes of a module and of all that it imports, what is imported first."""
         if module not in self._trees:
@@ -228,7 +220,7 @@ class Outside(Space):
     def __init__(self, base: Path, files: Iterable[Path], ours: Space) -> None:
         super().__init__(base)
         self._ours = ours
-        self._modules = {_dotted(file, base): file for file in files}
+        self._modules = {dotted(file, base): file for file in files}
 
     def find(self, module: str) -> Path | None:
         return self._modules.get(module) or self._ours.find(module)
@@ -239,7 +231,7 @@ class Outside(Space):
         return digest([trees[module], sorted(trees.items() if dynamic else trees.values())])[:_DIGITS]
 
     def files(self, module: str) -> dict[str, str]:
-        return {self._path(name): self._own_hash(name) for name in self._closure(self._modules)}
+        return {self._path(name): self.own_hash(name) for name in self._closure(self._modules)}
 
     def packages(self, module: str) -> set[str]:
         return self._packages(self._closure(self._modules))
@@ -254,7 +246,8 @@ class Outside(Space):
         super()._grow(module)
 
 
-def _dotted(file: Path, base: Path) -> str:
+def dotted(file: Path, base: Path) -> str:
+    """The name of the module in a file below a folder of packages."""
     path = file.relative_to(base)
     return ".".join(path.parent.parts if path.stem == "__init__" else path.with_suffix("").parts)
 

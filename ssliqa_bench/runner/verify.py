@@ -120,8 +120,7 @@ def _at_hand(facts: Mapping[str, Any], dataset: str, registry: Registry, setting
     """The dataset of a record as it was; None where this machine does not have it so."""
     from ssliqa_bench.datasets.fingerprint import fingerprint
     from ssliqa_bench.pixels.cache import open_pixels
-    from ssliqa_bench.runner.sets import test_set
-    from ssliqa_bench.runner.sources import Source
+    from ssliqa_bench.runner.sets import Source, test_set
 
     spec = spec_of(facts)
     try:

@@ -92,9 +92,12 @@ def record(
         "n_parameters": 200000, "peak_memory_bytes": 812 * 2**20, "device": "cpu", "threads": 1, "precision": "float32",
         "evaluation_version": 1, "evaluation_inputs": {},
         "key_parts": {
-            "class": f"ssliqa_bench.methods.{method}:Learner", "params": {"lr": 0.001},
-            "code": {"ssliqa_bench/methods/ssiqa/ssiqa.py": "c1", "ssliqa_bench/training/loop.py": "c2"}, "rows": {},
-            "seed": seed, "versions": {"torch": "2.15.0"}, "weights": {},
+            "params": {"lr": 0.001}, "code": {"entry": {"tree": "t", "definition": method}, "modules": ["m"]},
+            "rows": {}, "seed": seed, "versions": {"torch": "2.15.0"}, "weights": {},
+        },
+        "code": {
+            "definitions": {"entry": f"ssliqa_bench.methods.{method}:Learner"},
+            "files": {"ssliqa_bench/methods/ssiqa/ssiqa.py": "c1", "ssliqa_bench/training/loop.py": "c2"},
         },
         "versions": {"python": "3.11.7"}, "git": {"commit": "0" * 40, "dirty": False}, "notes": [],
         **changes,

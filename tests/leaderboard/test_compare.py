@@ -157,7 +157,7 @@ def test_an_undefined_srcc_leaves_the_gain_undefined(made: ModuleType) -> None:
 
 def test_a_gain_across_library_versions_says_so_but_other_modules_do_not_matter(made: ModuleType) -> None:
     other = made.record("supervised-long")
-    other["key_parts"]["code"]["ssiqa_bench/methods/supervised_long.py"] = "own"
+    other["code"]["files"]["ssiqa_bench/methods/supervised_long.py"] = "own"
     other["key_parts"]["versions"]["scikit-learn"] = "1.9"
     section = section_of([made.record("ssiqa"), other])
     assert paired_gain(row_of(section, "ssiqa"), section.rows, WILD, "comparator").notes == ()
@@ -184,7 +184,7 @@ def test_forgetting_is_last_stage_minus_first_on_the_labeled_side(made: ModuleTy
 @pytest.mark.parametrize(
     ("part", "value", "word"),
     [
-        ("code", {"ssliqa_bench/methods/ssiqa/ssiqa.py": "c9"}, "code"),
+        ("code", {"entry": {"tree": "other", "definition": "d"}, "modules": ["m"]}, "code"),
         ("versions", {"torch": "3.0"}, "library versions"),
         ("params", {"lr": 0.002}, "parameters"),
         ("weights", {"vit": "w"}, "pretrained weights"),

@@ -66,7 +66,7 @@ def test_the_teacher_is_that_of_the_full_reference_learner(paired: Bench) -> Non
     }  # fmt: skip
     paired.run("iqa-conformer", *BUDGET, *SET, pair=PAIR)
     assert len(stages(paired)["conformer"]) == 1
-    code = paired.facts(key)["key_parts"]["code"]
+    code = paired.facts(key)["code"]["files"]
     assert {"ssliqa_bench/integrations/pyiqa.py", "ssliqa_bench/methods/full_reference/training.py"} <= set(code)
     facts = paired.facts(key)
     assert [stage["name"] for stage in facts["stages"]] == ["student"]
@@ -115,7 +115,7 @@ def test_further_rounds_and_metrics_as_teachers(paired: Bench) -> None:
     key = paired.run("noisy-student", *BUDGET, *SET, *words, pair=PAIR)["key"]
     facts = paired.facts(key)
     assert [stage["name"] for stage in facts["stages"]] == ["student", "student-2"]
-    assert any(name.endswith("mine.py") for name in facts["key_parts"]["code"])
+    assert any(name.endswith("mine.py") for name in facts["code"]["files"])
     labels = {name: tensors(own[0]) for name, own in stages(paired).items()}
     first, second = labels["pseudo-labels"]["labels"], labels["pseudo-labels-2"]["labels"]
     assert first.shape == second.shape and not np.allclose(first, second)

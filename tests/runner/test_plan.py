@@ -93,7 +93,7 @@ def test_where_the_data_lies_and_how_it_is_ordered_is_not_keyed(own_bench: Bench
     ("fields", "paths"),
     [
         ({"scale": [0, 5]}, {"rows.tiny-a.scores"}),
-        ({"working_size": {"short_side": 40}}, {"rows.tiny-a.working_size", "rows.tiny-a.working_size.short_side"}),
+        ({"working_size": {"short_side": 40}}, {"rows.tiny-a.working_size"}),
         ({"direction": "lower_is_better"}, {"rows.tiny-a.fingerprint", "rows.tiny-a.scores"}),
         ({"about": {"title": "Another title", "citation": "@misc{x}"}}, set()),
         ({"labels_redistributable": True}, set()),
@@ -219,14 +219,22 @@ def test_code_holds_the_classes_that_parameters_name(bench: Bench) -> None:
     }
     registry = bench.registry({"methods": entries})
     plain, named = (bench.plan(name, registry=registry)[0] for name in entries)
-    more = {"ssliqa_bench/integrations/pyiqa.py"}
-    assert more <= set(named.key_parts["code"]) and more.isdisjoint(plain.key_parts["code"])
+    assert "metric_class" in named.key_parts["code"] and "metric_class" not in plain.key_parts["code"]
     assert "pyiqa" in named.key_parts["versions"] and "pyiqa" not in plain.key_parts["versions"]
-    module = "ssliqa_bench.methods.supervised"
-    assert more <= set(named.code(module)) and more <= set(named.code(module, params=("metric_class",)))
-    assert named.code(module, params=("backbone",)) == plain.code(module) == plain.code(module, params=("backbone",))
+    told = named.method_code.told(named.code)
+    assert told["definitions"]["metric_class"] == named_class["metric_class"]
+    assert "ssliqa_bench/integrations/pyiqa.py" in told["files"]
+    assert "ssliqa_bench" not in str({**named.key_parts, "cell": None}), "no path of a class or file is keyed"
+    entry = "ssliqa_bench.methods.supervised:run_initial"
+
+    def part(plan: Any, *params: str) -> dict[str, Any]:
+        return plan.behind(entry, params=params).part(plan.code)
+
+    assert part(named, "backbone") == part(plain, "backbone") != part(named, "backbone", "metric_class")
+    assert part(named, "lr") == part(plain, "lr") != part(plain, "lr", "backbone")
     cnniqa = "ssliqa_bench/training/backbones/cnniqa.py"
-    assert cnniqa in plain.code(module) and cnniqa not in plain.code(module, params=("lr",))
+    assert cnniqa in plain.method_code.told(plain.code)["files"]
+    assert cnniqa not in plain.behind(entry, params=("lr",)).told(plain.code)["files"]
 
 
 def test_weights_of_a_package_are_keyed_by_the_file_and_by_what_converts_it(bench: Bench) -> None:
@@ -234,10 +242,61 @@ def test_weights_of_a_package_are_keyed_by_the_file_and_by_what_converts_it(benc
         overrides = (("backbone", "efficientnet-lite0"), ("crop", 64), ("pretrained", pretrained))
         return bench.plan(overrides=overrides)[0]
 
+    def files(plan: Any) -> dict[str, str]:
+        behind = plan.behind("ssliqa_bench.methods.supervised:run_initial", params=["backbone"])
+        return behind.told(plan.code)["files"]
+
     plan, random = made(True), made(False)
     facts = plan.backbones["backbone"].weights
     assert plan.key_parts["weights"] == {"backbone": facts.sha256}
     assert plan.method.params["backbone"] == "timm:tf_efficientnet_lite0.in1k"
     converter = "ssliqa_bench/training/backbones/efficientnet_lite.py"
-    assert converter in plan.code(params=["backbone"]) and converter in plan.key_parts["code"]
-    assert converter not in random.code(params=["backbone"])
+    assert converter in files(plan) and converter not in files(random)
+    assert plan.key_parts["code"].keys() - random.key_parts["code"].keys() == {"backbone.weights"}
+
+
+OUTSIDE = """
+from ssliqa_bench.methods.supervised import Supervised
+
+class Plain(Supervised):
+    pass
+
+class Negated(Supervised):
+    def predictor(self, artifact, device):
+        return Turned(super().predictor(artifact, device))
+
+class Turned:
+    def __init__(self, model):
+        self.model, self.n_parameters = model, model.n_parameters
+
+    def predict(self, images):
+        return -self.model.predict(images)
+"""
+
+
+def outside(folder: Path, module: str) -> Path:
+    """A registry file in a folder with two methods, whose classes stand in one module beside it."""
+    folder.mkdir()
+    (folder / f"{module}.py").write_text(OUTSIDE)
+    classes = {"own": "Plain", "own-negated": "Negated"}
+    methods = {
+        name: {"about": {"title": "T", "description": "D"}, "extends": "supervised", "class": f"{module}:{made}"}
+        for name, made in classes.items()
+    }
+    (folder / "mine.yaml").write_text(yaml.safe_dump({"methods": methods}))
+    return folder / "mine.yaml"
+
+
+def test_two_classes_of_one_module_have_keys_of_their_own(bench: Bench, tmp_path: Path) -> None:
+    registry = outside(tmp_path / "one", "learners")
+    plain, negated = (bench.plan(name, registry=registry)[0] for name in ("own", "own-negated"))
+    assert changed(plain, negated) == {"cell.method", "code.entry.definition"}
+
+
+def test_the_name_of_a_module_is_not_keyed(bench: Bench, tmp_path: Path) -> None:
+    files = [outside(tmp_path / module, module) for module in ("learners", "renamed")]
+    plans = [bench.plan("own", registry=file)[0] for file in files]
+    assert changed(*plans) == set()
+    told = [plan.method_code.told(plan.code) for plan in plans]
+    assert [own["definitions"]["entry"] for own in told] == ["learners:Plain", "renamed:Plain"]
+    assert "learners.py" in told[0]["files"] and "renamed.py" in told[1]["files"]

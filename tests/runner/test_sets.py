@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
-from ssliqa_bench.runner.sets import LearnerSets, build_sets, check_content, test_set
-from ssliqa_bench.runner.sources import Source
+from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_content, test_set
 from ssliqa_bench.types import Role
 
 Make = Callable[..., Source]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +19,9 @@ SSIQA = [name for name, entry in REGISTRY.methods.items() if entry.prefix is Non
 STARTS = [name for name in SSIQA if REGISTRY.resolve_method(name, None).unlabeled_role == "unlabeled"]
 
 
-def stage_keys(bench: Bench, method: str, recipe: str, **overrides: Any) -> dict[str, str]:
+def stage_keys(
+    bench: Bench, method: str, recipe: str, registry: Path | None = None, **overrides: Any
+) -> dict[str, str]:
     """Keys of all stages of a method, nothing trained."""
     from ssliqa_bench.runner.compute import make_sets
     from ssliqa_bench.runner.learners import make_learner
@@ -28,7 +31,8 @@ def stage_keys(bench: Bench, method: str, recipe: str, **overrides: Any) -> dict
     from ssliqa_bench.store.artifacts import ArtifactStore
 
     asked = tuple(sorted({"pretrained": False, **overrides}.items()))
-    plan, settings = bench.plan(method, recipe=recipe, overrides=asked)
+    own = {} if registry is None else {"registry": registry}
+    plan, settings = bench.plan(method, recipe=recipe, overrides=asked, **own)
     learner = make_learner(plan)
     sets = make_sets(plan, learner, open_sources(plan, settings, learner)[0])
     runner = StageRunner(plan, learner, sets, ArtifactStore(bench.store), ConsoleReporter(quiet=True), True)
@@ -95,3 +99,90 @@ def test_records_name_the_keys_and_say_what_was_found(finished: Bench) -> None:
     assert names == {stage["key"] for stage in ssiqa["stages"]}
     epochs = [epoch for stage in ssiqa["stages"] for epoch in stage["log"]]
     assert len(epochs) == 4 and all({"epoch", "loss", "lr", "seconds"} <= set(epoch) for epoch in epochs)
+
+
+TWO_RUNS = """
+import numpy as np
+
+from ssliqa_bench.methods.supervised import INITIAL_PARAMS, Supervised, run_initial
+from ssliqa_bench.training.stages import Stage
+from ssliqa_bench.types import Artifact
+
+
+def run_plain(context):
+    return run_initial(context)
+
+
+def run_zero(context):
+    found = run_initial(context)
+    return Artifact({name: np.zeros_like(own) for name, own in found.tensors.items()}, found.meta)
+
+
+def renamed(context):
+    return run_initial(context)
+
+
+def run_nested(factor):
+    def run(context):
+        return run_initial(context)
+    return run
+
+
+class Plain(Supervised):
+    run = [run_plain]
+
+    def stages(self):
+        return [Stage("initial", self.run[0], sets=("labeled",), params=INITIAL_PARAMS)]
+
+
+class Zero(Plain):
+    run = [run_zero]
+
+
+class Renamed(Plain):
+    run = [renamed]
+
+
+class Nested(Plain):
+    run = [run_nested(2)]
+
+
+class Lambda(Plain):
+    run = [lambda context: run_initial(context)]
+
+
+class Bound(Plain):
+    def stages(self):
+        return [Stage("initial", self.learn, sets=("labeled",), params=INITIAL_PARAMS)]
+
+    def learn(self, context):
+        return run_initial(context)
+"""
+MADE = ("Plain", "Zero", "Renamed", "Nested", "Lambda", "Bound")
+
+
+@pytest.fixture
+def two_runs(bench: Bench) -> Path:
+    """A registry file with a method for every class of `TWO_RUNS`, which stands beside it."""
+    (bench.store.parent / "two_runs.py").write_text(TWO_RUNS)
+    methods = {
+        f"own-{made.lower()}": {
+            "about": {"title": "T", "description": "D"}, "extends": "supervised", "class": f"two_runs:{made}",
+        }
+        for made in MADE
+    }  # fmt: skip
+    return bench.registry({"methods": methods})
+
+
+def test_two_functions_of_one_module_share_no_artifact(bench: Bench, two_runs: Path) -> None:
+    keys = {made: stage_keys(bench, f"own-{made.lower()}", "check", two_runs)["initial"] for made in MADE[:3]}
+    assert keys["Plain"] != keys["Zero"]
+    assert keys["Plain"] == keys["Renamed"], "the name of a function is no part of what it does"
+    plain, zero = (bench.run(f"own-{made}", "--registry", str(two_runs)) for made in ("plain", "zero"))
+    assert plain["metrics"]["tiny-a"]["srcc"] is not None and zero["metrics"]["tiny-a"]["srcc"] is None
+
+
+@pytest.mark.parametrize("made", MADE[3:])
+def test_a_stage_is_a_function_that_its_code_is_found_under(bench: Bench, two_runs: Path, made: str) -> None:
+    code, err = bench.fails(f"own-{made.lower()}", "--registry", str(two_runs))
+    assert code == 2 and "at the top level of a module" in err and "initial" in err
