@@ -71,7 +71,7 @@ def why(
     print(f"{spec_of(facts)}, recipe {facts['cell']['recipe']}, made {facts['created']}")
     print(f"key {facts['key']}")
     if full:
-        keyed = {"key_parts": facts["key_parts"], "code": facts["code"]}
+        keyed = {"key_parts": facts["key_parts"], "code": facts.get("code", {})}
         print(json_module.dumps(keyed, indent=1, sort_keys=True, ensure_ascii=False))
     settings = settings_of(store=store, data_root=data_root, device=facts["device"], threads=facts["threads"])
     plan = make_plan(spec_of(facts), load_registry(registry or ()), settings)
@@ -84,7 +84,9 @@ def why(
     for other in iter_facts(store):
         if other["cell"] == facts["cell"] and other["key"] != facts["key"]:
             print(f"Record {other['key'][:12]} of the same cell ({other['created']}) differs from this one in:")
-            found = key_differences(other["key_parts"], other["code"], facts["key_parts"], facts["code"])
+            found = key_differences(
+                other["key_parts"], other.get("code", {}), facts["key_parts"], facts.get("code", {})
+            )
             print("\n".join(f"  {difference}" for difference in found) or "  nothing keyed")
     return 0
 

@@ -119,7 +119,7 @@ def why_again(plan: Plan, settings: Settings) -> tuple[str, list[Difference]] | 
 def changes(plan: Plan, facts: Mapping[str, Any]) -> list[Difference]:
     """In what the key of a plan differs from that of a record."""
     code = plan.method_code.told(plan.code)
-    return key_differences(facts["key_parts"], facts["code"], plan.key_parts, code)
+    return key_differences(facts["key_parts"], facts.get("code", {}), plan.key_parts, code)
 
 
 
