@@ -160,11 +160,18 @@ def prepare(
 @data_app.command("add")
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What your dataset is to be called.")],
-    labels: Annotated[Path, typer.Option("--labels", help="CSV file with the columns image and score.")],
-    images: Annotated[Path, typer.Option("--images", help="Folder that the names in it are relative to.")],
+    labels: Annotated[
+        Path | None,
+        typer.Option("--labels", help="Table with the columns image and score, or image and ratings c1 to cP: CSV, "
+                                      "Excel workbook or JSON."),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Folder that the names in it are relative to.")
+    ] = None,
     unlabeled: Annotated[
         Path | None,
-        typer.Option("--unlabeled", help="Folder of photographs without scores; they become NAME-unlabeled."),
+        typer.Option("--unlabeled", help="Folder of photographs without scores; beside --labels they become "
+                                         "NAME-unlabeled."),
     ] = None,
     scale: Annotated[
         str | None, typer.Option("--scale", help="Nominal ends of the scores: LO,HI [those that occur].")
@@ -175,6 +182,9 @@ def add(
     columns: Annotated[
         str | None, typer.Option("--columns", help="The file's names of columns: image=filename,score=mos.")
     ] = None,
+    separator: Annotated[
+        str, typer.Option("--separator", help="Character between the cells of the label file [recognised].")
+    ] = "",
     registry_file: Annotated[
         Path | None, typer.Option("--registry-file", help="The file to write [NAME.yaml].")
     ] = None,
@@ -190,18 +200,26 @@ def add(
     if direction not in ("higher_is_better", "lower_is_better"):
         raise InputError(f'--direction: got "{direction}"; expected higher_is_better or lower_is_better.')
     file = registry_file or Path(f"{name}.yaml")
-    own = OwnPhotographs(name, labels, images, unlabeled, _ends(scale), direction, _pairs(columns))
+    between = options.read_separator(separator)
+    own = OwnPhotographs(name, labels, images, unlabeled, _ends(scale), direction, _pairs(columns), between)
     with counted_each("decoding") as progress:
         added = add_dataset(own, file, settings_of().cache_root, force=force, processes=options.processes(jobs, 1),
                             progress=progress)  # fmt: skip
+    if added.rows:
+        print(added.rows)
     for dataset, count in added.images.items():
         print(f"{dataset}: {count:,} images")
-    if scale is None:
+    if scale is None and added.scale is not None:
         low, high = added.scale
         print(f"The scale is that of the scores that occur, {low:g} to {high:g}; --scale LO,HI states another.")
+    with_registry = ["--registry", str(file)]
+    if not own.scored:
+        scoring = ["ssliqa-bench", "test", "RUN", "--on", name, *with_registry, "--write", "scores.csv"]
+        print(f"{file} is written. Next: {shlex.join(scoring)}")
+        print(f"It predicts scores with the model of a stored run. Runs learn from them as --pair A:{name}.")
+        return 0
     learning = ["ssiqa", "--pair", f"{name}:{name}-unlabeled"] if unlabeled else ["supervised", "--pair", name]
-    command = ["ssliqa-bench", "run", "--registry", str(file), "--method", *learning]
-    print(f"{file} is written. Next: {shlex.join(command)}")
+    print(f"{file} is written. Next: {shlex.join(['ssliqa-bench', 'run', *with_registry, '--method', *learning])}")
     print("With --recipe demo it trains a small network that needs no download.")
     return 0
 

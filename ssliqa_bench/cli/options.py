@@ -59,6 +59,19 @@ def read_budget(text: str | None, option: str) -> int | float | None:
     raise InputError(f"{option}: got {text}; expected a count such as 200, or a fraction such as 0.25.")
 
 
+def read_separator(text: str) -> str:
+    """The character between the cells of a table: itself, or a word for it; "" lets it be recognised.
+
+    Raises:
+        InputError: several characters that are no such word.
+    """
+    words = {"comma": ",", "semicolon": ";", "tab": "\t", "\\t": "\t", "bar": "|", "space": " ", "blank": " "}
+    separator = words.get(text.lower(), text)
+    if len(separator) > 1:
+        raise InputError(f'--separator: got "{text}"; expected one character, or comma, semicolon, tab, bar or space.')
+    return separator
+
+
 def processes(jobs: int | None, threads: int) -> int:
     """Processes for a slow metric: as asked for, else as many as the cores of this process allow."""
     return max(1, len(os.sched_getaffinity(0)) // max(1, threads)) if jobs is None else jobs

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ssliqa_bench.datasets.generators import generated_folder
+from ssliqa_bench.datasets.readers.names import near_files
 from ssliqa_bench.datasets.table import RawTable, Reader, Table
 from ssliqa_bench.datasets.table_cache import KeptTable
 from ssliqa_bench.errors import DataError
@@ -206,8 +207,10 @@ def row_problems(entry: DatasetEntry, raw: RawTable) -> Iterator[RowProblem]:
                         lambda i: raw.name[i])
     missing = missing_rows(raw)
     folder = _common_folder(raw.path[i] for i in missing) if missing else ""
+    near = near_files(raw.path[missing[0]]) if missing else []
+    hint = f"Near: {', '.join(near)}. " if near else ""
     yield from problems("missing", missing, f"images have no file under {folder}", lambda i: f'"{raw.name[i]}"',
-                        f'"ssliqa-bench data check {entry.name}" lists them all.')
+                        f'{hint}"ssliqa-bench data check {entry.name}" lists them all.')
     yield from problems("references", _missing_references(raw), "reference images have no file",
                         lambda i: str(raw.reference[i]) if raw.reference else "")
 

@@ -125,7 +125,8 @@ def check_dataset(
         raw = read_raw(entry, folders[entry.name], cache_root, load=registry.load)
     except DataError as error:
         return [DatasetCheck("labels", False, str(error))]
-    checks = [DatasetCheck("labels", True, f"{raw.source} read by {entry.reader.rpartition(':')[2]}")]
+    read = f"{raw.source} read by {entry.reader.rpartition(':')[2]}"
+    checks = [DatasetCheck("labels", True, read if raw.lines is None else f"{read}: {raw.extent}")]
     problems = {problem.rule: problem for problem in row_problems(entry, raw)}
     checks += [_count(entry, raw, problems), *_groups(entry, raw), _names(raw, problems), _scores(entry, raw, problems)]
     checks += [*_ratings(raw, problems), _splits(entry, raw), _missing(raw, problems)]

@@ -7,8 +7,6 @@ format, written when every image is there.
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -23,8 +21,9 @@ from ssliqa_bench.datasets.distorting import MadeBy, Task, Wanted, finished_imag
 from ssliqa_bench.datasets.references import references_of
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, StorageError
-from ssliqa_bench.files import atomic_path, exclusive_lock
+from ssliqa_bench.files import atomic_path, exclusive_lock, write_text
 from ssliqa_bench.registry.schema import DatasetEntry, MadeFrom
+from ssliqa_bench.tabular.writer import csv_text
 from ssliqa_bench.types import derive_seed
 
 # Raised by one when other pixels, or other images, are made of the same reference.
@@ -167,13 +166,8 @@ def _copy(path: Path, target: Path) -> None:
 
 
 def _write_labels(file: Path, wanted: Mapping[_Pristine, tuple[Wanted, ...]]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_HEADER)
-    for one, images in wanted.items():
-        for image in images:
-            level = "" if image.level is None else image.level
-            writer.writerow((image.name, one.name, one.group, image.kind, level))
-    if not (file.is_file() and file.read_text(encoding="utf-8") == text.getvalue()):
-        with atomic_path(file) as part:
-            part.write_text(text.getvalue(), encoding="utf-8")
+    rows = ((image.name, one.name, one.group, image.kind, image.level)
+            for one, images in wanted.items() for image in images)  # fmt: skip
+    text = csv_text(rows, _HEADER)
+    if not (file.is_file() and file.read_bytes() == text.encode()):
+        write_text(file, text)

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from ssliqa_bench.datasets.distort import KADID_KINDS
 from ssliqa_bench.datasets.distorting import MadeBy, Task, Wanted, finished_images, make_images
-from ssliqa_bench.datasets.readers.rows import read_rows
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.files import exclusive_lock
+from ssliqa_bench.tabular import read_rows
 
 LIST = "kadis700k_ref_imgs.csv"
 REFERENCES = "ref_imgs"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ssliqa_bench.datasets.readers.rows import read_rows
-from ssliqa_bench.datasets.splits import part_of
+from ssliqa_bench.datasets.splits import part_of, read_split_file
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, InputError, near_names
+from ssliqa_bench.tabular import read_names
+from ssliqa_bench.tabular.writer import sealed_csv
 
 _FIRST = 3
 
@@ -37,17 +36,13 @@ def read_lists(file: Path | None, by_part: Mapping[str, Path | None], tables: Se
         raise InputError("Give either one CSV file, or lists of names with --train and --test.")
     found: list[tuple[str, str, str, str]] = []  # where, dataset or "", name, part
     if file is not None:
-        rows = read_rows(file)
+        rows = read_split_file(file)
         parts = rows.column("role" if "role" in rows.header else "split")
         datasets = rows.column("dataset") if "dataset" in rows.header else [""] * len(parts)
         places = [f"{file}:{line}" for line in rows.lines]
         found = list(zip(places, datasets, rows.column("image"), parts, strict=True))
     for part, path in given.items():
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{path}: not readable as a list of names ({error}).") from error
-        found += [(f"{path}:{k}", "", line.strip(), part) for k, line in enumerate(lines, start=1) if line.strip()]
+        found += [(f"{path}:{number}", "", name, part) for number, name in read_names(path)]
     for where, _, name, word in found:
         part_of(word, f'{where}: image "{name}"')
     known = _Names(tables)
@@ -77,12 +72,8 @@ def read_lists(file: Path | None, by_part: Mapping[str, Path | None], tables: Se
 
 
 def written_lists(lists: Lists) -> str:
-    """The CSV that a protocol with `rule: file` reads."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("dataset", "image", "split"))
-    writer.writerows(sorted(lists))
-    return text.getvalue()
+    """The CSV that a protocol with `rule: file` reads, below a checksum line."""
+    return sealed_csv(sorted(lists), ("dataset", "image", "split"))
 
 
 def protocol_entry(name: str, pair: str, file: str) -> str:

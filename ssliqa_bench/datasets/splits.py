@@ -8,8 +8,7 @@ a larger one keeps every image of a smaller one.
 
 from __future__ import annotations
 
-import csv
-import io
+import logging
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,15 +19,18 @@ import numpy as np
 
 from ssliqa_bench.datasets.classes import classes_of
 from ssliqa_bench.datasets.leaks import group_family
-from ssliqa_bench.datasets.readers.rows import Rows, read_rows
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.files import digest
 from ssliqa_bench.specs import Pair
+from ssliqa_bench.tabular import Rows, read_rows
+from ssliqa_bench.tabular.writer import csv_text
 from ssliqa_bench.types import ROLES, FloatArray, Role, Side, derive_seed
 
 if TYPE_CHECKING:
     from ssliqa_bench.registry.schema import ClassFields, ExtraUnlabeled, ProtocolEntry, SplitFields
+
+LOG = logging.getLogger("ssliqa_bench")
 
 # What a split says of an image. "labeled" and "unlabeled" only come from split files: training images that may
 # only take this role, so that exported roles can be read back.
@@ -174,7 +176,7 @@ def extra_rows(table: Table, extra: ExtraUnlabeled, seed: int) -> list[int]:
         DataError: the file names an image that the dataset does not have.
     """
     if extra.names is not None:
-        rows = read_rows(Path(extra.names))
+        rows = read_rows(Path(extra.names), "")
         row_of = {name: row for row, name in enumerate(table.name)}
         named = dict.fromkeys(rows.column("image"))
         unknown = [name for name in named if name not in row_of]
@@ -225,12 +227,9 @@ def role_counts(roles: Sequence[Role]) -> dict[str, int]:
 
 def roles_csv(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]]) -> str:
     """CSV text `dataset,image,role`, sorted by name within a dataset; split rule `file` reads it back."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["dataset", "image", "role"])
-    for dataset, table in tables.items():
-        writer.writerows([dataset, *row] for row in sorted(zip(table.name, roles[dataset], strict=True)))
-    return text.getvalue()
+    rows = ((dataset, *row) for dataset, table in tables.items()
+            for row in sorted(zip(table.name, roles[dataset], strict=True)))  # fmt: skip
+    return csv_text(rows, ("dataset", "image", "role"))
 
 
 class _Draw:
@@ -398,7 +397,7 @@ def _stratified_test(
 
 
 def _from_file(table: Table, path: Path) -> tuple[Part, ...]:
-    rows = read_rows(path)
+    rows = read_split_file(path)
     column = "role" if "role" in rows.header else "split"
     listed: dict[str, Part] = {}
     datasets = rows.column("dataset") if "dataset" in rows.header else [table.dataset] * len(rows.cells)
@@ -415,7 +414,23 @@ def _from_file(table: Table, path: Path) -> tuple[Part, ...]:
         raise DataError(f"{path}: {len(unknown)} of {len(listed)} images are not in {table.dataset}: {_some(unknown)}.")
     if not listed:
         raise DataError(f"{path}: lists no image of {table.dataset}.")
+    unlisted = [name for name in table.name if name not in listed]
+    if unlisted:
+        LOG.warning("%s: lists %d of the %d images of %s; the others are unused: %s.", path, len(listed), len(table),
+                    table.dataset, _some(unlisted))  # fmt: skip
     return tuple(listed.get(name, "unused") for name in table.name)
+
+
+def read_split_file(path: Path) -> Rows:
+    """The rows of a split file: a table with columns `image`, `role` or `split`, and perhaps `dataset`.
+
+    Names with line breaks are read where it has no further column: every cell is then compared with what is known.
+
+    Raises:
+        DataError: as `read_rows`.
+    """
+    expected = "a CSV file with the columns image and split or role"
+    return read_rows(path, "", line_breaks_among=("dataset", "image", "role", "split"), expected=expected)
 
 
 def part_of(word: str, where: str) -> Part:

@@ -90,6 +90,7 @@ class RawTable:
             column. Without `n_ratings`, a distribution of counts gives them.
         reads: every file that the reader opened, where opening them is slow or needs a heavy library; what was
             read is then kept beside the image cache until one of them changes.
+        scores_from: "ratings" where the scores are the means of `distribution`; "" where they are stated.
     """
 
     name: tuple[str, ...]
@@ -109,6 +110,16 @@ class RawTable:
     n_ratings: FloatArray | None = None
     reads: tuple[str, ...] = ()
     files: tuple[str, ...] | None = None
+    scores_from: str = ""
+
+    @property
+    def extent(self) -> str:
+        """How many rows were read and on which lines, as words: none is joined with another or left out."""
+        if not self.lines or self.files is not None:
+            return f"{len(self.name)} rows"
+        first, last = min(self.lines), max(self.lines)
+        blank = last - first + 1 - len(self.lines)
+        return f"{len(self.lines)} rows on lines {first} to {last}" + (f", {blank} of them blank" if blank else "")
 
     def place(self, row: int) -> str:
         """Where a row stands, for messages: `line 3 `, or `list.txt:3 ` where there are several; "" if unknown."""

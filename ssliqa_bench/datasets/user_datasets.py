@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from ssliqa_bench.datasets.readers.table import read_csv
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.files import atomic_path
+from ssliqa_bench.paths import folder_to_read
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import NAME_RULE, is_name
 
@@ -27,31 +28,50 @@ _HEAD = "# Made by `ssliqa-bench data add`. Paths are relative to this file.\n"
 
 @dataclass(frozen=True)
 class OwnPhotographs:
-    """What the user says about the photographs.
+    """What the user says about the photographs: a label file and its images, a folder without scores, or both.
 
     Attributes:
-        labels: a delimited text file with columns `image` and `score`, or those that `columns` names.
-        images: the folder that the names in it are relative to.
+        labels: a table with columns `image` and `score`, or those that `columns` names.
+        images: the folder that the names in it are relative to; given exactly where `labels` is.
         unlabeled: a folder of photographs without scores; scored ones that lie there too are left out.
-        scale: the nominal ends of the scores; None takes the smallest and the largest that are there.
+        scale: the nominal ends of the scores; None takes the smallest and the largest that are there, or 1 to P where
+            the scores are means of ratings c1 to cP.
         columns: our column name -> that of the label file.
+        separator: one character between the cells of the label file; "" recognises it.
     """
 
     name: str
-    labels: Path
-    images: Path
+    labels: Path | None = None
+    images: Path | None = None
     unlabeled: Path | None = None
     scale: tuple[float, float] | None = None
     direction: str = "higher_is_better"
     columns: Mapping[str, str] = field(default_factory=dict)
+    separator: str = ""
+
+    @property
+    def scored(self) -> bool:
+        """Whether some of the photographs have scores."""
+        return self.labels is not None
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """Names of the datasets that become of them, the one with scores first."""
+        if not self.scored:
+            return (self.name,)
+        return (self.name,) if self.unlabeled is None else (self.name, self.name + _UNLABELED)
 
 
 @dataclass(frozen=True)
 class Added:
-    """What was written: names of the entries, how many images each has, and the scale of the scores."""
+    """What was written: names of the entries, how many images each has, and the scale of the scores if there are any.
+
+    `rows` says which lines of the label file were read.
+    """
 
     images: Mapping[str, int]
-    scale: tuple[float, float]
+    scale: tuple[float, float] | None
+    rows: str = ""
 
 
 def add_dataset(
@@ -72,25 +92,31 @@ def add_dataset(
         InputError: a name that is taken or cannot be one, or the file is there.
         DataError: something is wrong with the label file or the images; nothing is written.
     """
-    names = [own.name] if own.unlabeled is None else [own.name, own.name + _UNLABELED]
+    if own.scored != (own.images is not None) or not (own.scored or own.unlabeled):
+        raise InputError("Give --labels with --images for photographs with scores, --unlabeled for those without, or "
+                         "all three.")  # fmt: skip
+    names = own.entries
     _check_names(names)
     if file.exists() and not force:
         raise InputError(f"{file}: is there already. Name another file with --registry-file, or replace it with "
                          f"--force.")  # fmt: skip
     raw = _labels(own)
-    scale = own.scale or _scale(own, raw)
+    scale = None if raw is None else own.scale or _scale(own, raw)
+    entries = {} if raw is None or scale is None else {own.name: _labeled_entry(own, raw, scale, file)}
+    if own.unlabeled is not None:
+        entries[names[-1]] = _unlabeled_entry(own, own.unlabeled, file)
     with atomic_path(file) as part:
-        part.write_text(_HEAD + yaml.safe_dump(_entries(own, raw, scale, file), sort_keys=False, allow_unicode=True))
+        part.write_text(_HEAD + yaml.safe_dump({"datasets": entries}, sort_keys=False, allow_unicode=True))
         known = load_registry([part])
         images: dict[str, int] = {}
         for name in names:
             against = () if name == own.name else (own.name,)
             checks = check_dataset(name, known, file.parent, cache_root, processes=processes, against=against,
                                    progress=progress)  # fmt: skip
-            _refuse(name, checks)
+            _refuse(name, checks, scored=own.scored and name == own.name)
             entry = known.dataset(name)
             images[name] = len(read_raw(entry, Path(entry.folder), cache_root).name)
-    return Added(images, scale)
+    return Added(images, scale, "" if raw is None else f"{raw.source}: {raw.extent}")
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -102,10 +128,12 @@ def _check_names(names: Sequence[str]) -> None:
             raise InputError(f'Dataset name "{name}": is that of a dataset of the field; choose another.')
 
 
-def _labels(own: OwnPhotographs) -> RawTable:
+def _labels(own: OwnPhotographs) -> RawTable | None:
     for option, folder in (("--images", own.images), ("--unlabeled", own.unlabeled)):
-        if folder is not None and not folder.is_dir():
-            raise DataError(f"{option}: {folder} is no folder.")
+        if folder is not None:
+            folder_to_read(folder, "a folder of photographs", option)
+    if own.images is None:
+        return None
     try:
         raw = read_csv(own.images, _options(own, lambda path: os.path.abspath(path)))
     except DataError as error:
@@ -117,57 +145,69 @@ def _labels(own: OwnPhotographs) -> RawTable:
 
 
 def _scale(own: OwnPhotographs, raw: RawTable) -> tuple[float, float]:
+    if raw.scores_from == "ratings" and raw.distribution is not None:
+        return 1.0, float(raw.distribution.shape[1])
     low, high = float(np.min(raw.score)), float(np.max(raw.score))
     if low == high:
         raise DataError(f"{own.name}: {raw.source}: every score is {low:g}; expected scores that differ.")
     return low, high
 
 
-def _options(own: OwnPhotographs, spelled: Any) -> dict[str, Any]:
-    options = {"labels": spelled(own.labels), "images": spelled(own.images)}
-    return {**options, "columns": dict(own.columns)} if own.columns else options
+def _options(own: OwnPhotographs, spelled: Callable[[Path], str]) -> dict[str, Any]:
+    """Options of the reader of the label file; none where there is no label file."""
+    if own.labels is None or own.images is None:
+        return {}
+    options: dict[str, Any] = {"labels": spelled(own.labels), "images": spelled(own.images)}
+    options |= {"columns": dict(own.columns)} if own.columns else {}
+    return {**options, "separator": own.separator} if own.separator else options
 
 
-def _entries(own: OwnPhotographs, raw: RawTable, scale: tuple[float, float], file: Path) -> dict[str, Any]:
+def _spelling(file: Path) -> Callable[[Path], str]:
+    """How a path is written in a registry file: relative to it where that needs no way up."""
     home = os.path.abspath(file.parent)
 
     def spelled(path: Path) -> str:
-        """Relative to the registry file where that needs no way up."""
         full = os.path.abspath(path)
         return os.path.relpath(full, home) if os.path.commonpath([full, home]) == home else full
 
-    labeled: dict[str, Any] = {
+    return spelled
+
+
+def _labeled_entry(own: OwnPhotographs, raw: RawTable, scale: tuple[float, float], file: Path) -> dict[str, Any]:
+    spelled = _spelling(file)
+    return {
         "about": {"title": f"{own.name}, own photographs", "family": "own"},
         "kind": "authentic" if raw.distortion is None else "synthetic",
-        "folder": spelled(own.images),
+        "folder": spelled(Path(str(own.images))),
         "options": _options(own, spelled),
         "images": len(raw.name),
         "scale": list(scale),
         "direction": own.direction,
         "rating_statistics": raw.rating_std is not None,
     }
-    entries = {own.name: labeled}
-    if own.unlabeled is not None:
-        entries[own.name + _UNLABELED] = {
-            "about": {"title": f"{own.name}, own photographs without scores", "family": "own"},
-            "kind": "unlabeled",
-            "reader": "ssliqa_bench.datasets.readers.folder:read_folder",
-            "folder": spelled(own.unlabeled),
-            "options": _options(own, spelled),
-        }
-    return {"datasets": entries}
 
 
-def _refuse(name: str, checks: Sequence[DatasetCheck]) -> None:
+def _unlabeled_entry(own: OwnPhotographs, folder: Path, file: Path) -> dict[str, Any]:
+    spelled = _spelling(file)
+    return {
+        "about": {"title": f"{own.name}, own photographs without scores", "family": "own"},
+        "kind": "unlabeled",
+        "reader": "ssliqa_bench.datasets.readers.folder:read_folder",
+        "folder": spelled(folder),
+        **({"options": _options(own, spelled)} if own.scored else {}),
+    }
+
+
+def _refuse(name: str, checks: Sequence[DatasetCheck], *, scored: bool) -> None:
     # Photographs without scores are never split, so that copies among them tear nothing.
-    failed = [c for c in checks if not c.holds and not (name.endswith(_UNLABELED) and c.name == "duplicates")]
+    failed = [c for c in checks if not c.holds and (scored or c.name != "duplicates")]
     if not failed:
         return
     lines = []
     for check in failed:
         more = f"\n  … and {len(check.listed) - _FIRST:,} more" if len(check.listed) > _FIRST else ""
         lines.append(f"{check.name}: {check.seen}" + "".join(f"\n  {place}" for place in check.listed[:_FIRST]) + more)
-    hint = _HINTS.get(failed[0].name)
+    hint = (_HINTS if scored else _UNLABELED_HINTS).get(failed[0].name)
     raise DataError("\n".join([f"{name}: nothing was written.", *lines, *([hint] if hint else [])]))
 
 
@@ -176,6 +216,7 @@ _HINTS = {
     "scores": "State the ends of the scale with --scale LO,HI.",
     "ratings": "Columns c1 to cP are the ratings per level: counts or shares, at least one of them above 0.",
     "split": "A column group needs at least two values; a column split has train, test and validation.",
-    "readable": "Mend these files or take them out of the label file.",
+    "readable": "Repair these files or take them out of the label file.",
     "duplicates": "Take the copies out, or give them the same value in a column group.",
 }
+_UNLABELED_HINTS = {"readable": "Repair these files or take them out of the folder."}

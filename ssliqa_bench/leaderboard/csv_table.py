@@ -1,14 +1,15 @@
-"""Boards as CSV (RFC 4180, LF): one line per row and dataset, numbers in full precision, nothing rounded."""
+"""Boards as CSV (RFC 4180, LF): one line per row and dataset, numbers in full precision, nothing rounded.
+
+People open boards in spreadsheets, so text that one would run as a formula begins with an apostrophe there.
+"""
 
 from __future__ import annotations
-
-import csv
-import io
 
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.collect import Board, Section
 from ssliqa_bench.leaderboard.columns import Cell, Column, Place, columns_of
 from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows, remarks, run_notes, span
+from ssliqa_bench.tabular.writer import csv_text, defused
 
 _LEADING = (
     *("board", "protocol", "pair", "budget", "unlabeled_budget", "rank", "status"),
@@ -20,15 +21,15 @@ _TRAILING = ("marks", "notes")
 def render_csv(board: Board, *, cost: bool = True) -> str:
     """One board as CSV; columns as in `columns_of`, a number over seeds with NAME_spread and NAME_n beside it."""
     columns = [column for column in columns_of(board.sections) if cost or not column.cost]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([*_LEADING, *(name for column in columns for name in _names(column)), *_TRAILING])
-    for section in board.sections:
-        for item in rank_rows(section):
-            for dataset, side in section.datasets:
-                if item.row.tested(dataset):
-                    writer.writerow(_line(board, section, item, columns, dataset, side))
-    return out.getvalue()
+    lines = (
+        _line(board, section, item, columns, dataset, side)
+        for section in board.sections
+        for item in rank_rows(section)
+        for dataset, side in section.datasets
+        if item.row.tested(dataset)
+    )
+    header = (*_LEADING, *(name for column in columns for name in _names(column)), *_TRAILING)
+    return csv_text((map(defused, line) for line in lines), header)
 
 
 def _line(

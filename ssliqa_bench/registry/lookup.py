@@ -126,8 +126,14 @@ class Registry:
         return stem.model_copy(update={"name": f"{stem.name}:{rest}", "about": about, "params": params})
 
     def protocol(self, name: str) -> ProtocolEntry:
-        """The protocol of that name or alias; dataset names in it are canonical."""
+        """The protocol of that name or alias; dataset names in it are canonical.
+
+        Raises:
+            InputError: an unknown name, or a split file that names a dataset that is not in the registry.
+        """
         entry = self._find("protocols", self.protocols, name)
+        if entry.split.rule == "file" and entry.split.file is not None:
+            self._check_datasets_of(Path(entry.split.file))
         tests = tuple(self.dataset(test).name for test in entry.tests)
         subset = entry.subset
         if subset is not None and subset.datasets is not None:
@@ -153,6 +159,19 @@ class Registry:
     def with_references(self) -> tuple[str, ...]:
         """The datasets that come with reference images."""
         return tuple(name for name, entry in self.datasets.items() if entry.references)
+
+    def _check_datasets_of(self, file: Path) -> None:
+        """Refuse a split file with the name of an unknown dataset: its images would be left out as if not listed."""
+        from ssliqa_bench.tabular import read_rows
+
+        rows = read_rows(file, "", expected="the split file of a protocol (CSV)")
+        for row, name in enumerate(rows.column("dataset") if "dataset" in rows.header else ()):
+            if name in self.datasets:
+                continue
+            canonical = self.aliases["datasets"].get(name)
+            hint = f' Write "{canonical}".' if canonical else _did_you_mean(name, self.datasets)
+            raise InputError(f'{rows.place(row)}: dataset "{name}" is not the id of a dataset in the registry.{hint} '
+                             f'"ssliqa-bench list datasets" shows all {len(self.datasets)}.')
 
     def _find(self, kind: str, entries: Mapping[str, _E], name: str) -> _E:
         entry = entries.get(self.aliases[kind].get(name, name))

@@ -26,6 +26,7 @@ from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.runner.sources import open_sources
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import read_predictions, record_folder
+from ssliqa_bench.tabular.writer import csv_text
 from ssliqa_bench.types import FloatArray
 
 
@@ -84,14 +85,14 @@ def in_native_units(values: Sequence[float] | FloatArray, entry: DatasetEntry) -
 
 
 def write_scores(file: Path, names: Sequence[str], scores: Sequence[float]) -> None:
-    """Write one line `name,score` per image, six decimals, sorted by name: the file is whole or absent.
+    """Write one line `name,score` per image, six decimals, sorted by name, as CSV: the file is complete or absent.
 
     Raises:
         StorageError: it cannot be written.
     """
-    lines = [f"{name},{score:.6f}\n" for name, score in sorted(zip(names, scores, strict=True))]
+    rows = ((name, f"{score:.6f}") for name, score in sorted(zip(names, scores, strict=True)))
     try:
         with atomic_path(file) as part:
-            part.write_text("".join(lines), encoding="utf-8")
+            part.write_bytes(csv_text(rows).encode())
     except OSError as error:
         raise StorageError(f"--write: {file} could not be written: {error.strerror or error}.") from error

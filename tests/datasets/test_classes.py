@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ssliqa_bench.datasets.classes import equal_width_classes, modal_classes
-from ssliqa_bench.datasets.readers.rows import read_rows
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.tabular import read_rows
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
 
 

@@ -41,8 +41,11 @@ def test_refused_arrays(pred: object, scores: object, said: str) -> None:
     "\ufeffscore,prediction\r\n1,10\r\n2,20\r\n",
     "image, prediction ,score\n\n\"a,b.png\",10,1\n,20,2\n\n",
     'prediction,score\r1e1,"1.0"\r 20 ,+2\r',
+    "score;prediction\n1,0;10,0\n2;20\n",
+    '[{"score": 1, "prediction": 10}, {"score": 2.0, "prediction": 2e1}]',
+    "score,prediction\n1,10\n2,20\n".encode("utf-16"),
 ])
-def test_accepted_files(tmp_path: Path, content: str) -> None:
+def test_accepted_files(tmp_path: Path, content: str | bytes) -> None:
     pred, scores = read_score_file(_write(tmp_path, content))
     assert pred.tolist() == [10.0, 20.0]
     assert scores.tolist() == [1.0, 2.0]
@@ -55,14 +58,14 @@ def test_accepted_files(tmp_path: Path, content: str) -> None:
     ("score,prediction\n1,2\n", "has 1 rows below its header; expected one per image, at least 2"),
     ("score,pred\n1,2\n", r'scores.csv:1: the column "prediction" is missing from the header; found: score, pred'),
     ("score;prediction\n1;2\n", "separated by commas"),
-    ("score,prediction,score\n1,2,3\n", 'the column "score" stands twice'),
+    ("score,prediction,score\n1,2,3\n", 'column score stands there twice'),
     ("score,prediction\n1,2\n3,nan\n", r'scores.csv:3: prediction: got "nan"; expected a finite number'),
     ("score,prediction\n1,2\n,4\n", r'scores.csv:3: score: got ""'),
     ("score,prediction\n1,2\n3,inf\n", 'got "inf"'),
     ("score,prediction\n1,2\n3,good\n", 'got "good"'),
     ("score,prediction\n1,2\n3,1_0\n", 'got "1_0"'),
-    ("score,prediction\n1,2\n3\n", r"scores.csv:3: got 1 cells; expected 2"),
-    ("score,prediction\n3,5,4\n", r"scores.csv:2: got 3 cells; expected 2"),
+    ("score,prediction\n1,2\n3\n", r"scores.csv:3: 1 cells; expected 2"),
+    ("score,prediction\n3,5,4\n", r"scores.csv:2: 3 cells; expected 2"),
     (b"score,prediction\n\xff\xfe,2\n", "is not UTF-8 text"),
 ])
 def test_refused_files(tmp_path: Path, content: str | bytes, said: str) -> None:
@@ -81,5 +84,5 @@ def test_all_bad_lines_are_counted(tmp_path: Path) -> None:
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_score_file(tmp_path / "absent.csv")
-    with pytest.raises(InputError, match="could not be read"):
+    with pytest.raises(InputError, match="is a folder; expected a table"):
         read_score_file(tmp_path)

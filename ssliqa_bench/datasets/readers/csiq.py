@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.datasets.readers.layout import Images, first_file, first_folder, meta_info, read_meta_info
-from ssliqa_bench.datasets.readers.rows import Rows, read_rows
-from ssliqa_bench.datasets.readers.workbook import read_workbook
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import Rows, read_rows
+from ssliqa_bench.tabular.workbook import read_workbook
 
 _WORKBOOKS = ("csiq.DMOS.xlsx", "csiq.beta.xlsx")
 _EXPORT, _LIST = "csiq.beta.txt", "csiq_label.txt"

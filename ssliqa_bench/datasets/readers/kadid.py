@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.datasets.readers.layout import Images, first_file, meta_info, read_meta_info
-from ssliqa_bench.datasets.readers.rows import read_rows
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import read_rows
 
 _NAME = re.compile(r"(I\d\d)_(\d\d)_(\d\d)\.png", re.IGNORECASE)
 _PARTS = tuple(f"kadid10k_part{k}" for k in (1, 2, 3))

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.readers.layout import Images, first_file, first_folder
-from ssliqa_bench.datasets.readers.rows import Rows, read_rows
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import Rows, read_rows
 
 _LIST = "kadis700k_ref_imgs.csv"
 _LEVELS = (1, 2, 3, 4, 5)

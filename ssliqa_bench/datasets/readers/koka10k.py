@@ -17,9 +17,9 @@ import numpy as np
 
 from ssliqa_bench.datasets.readers.kadis import read_kadis
 from ssliqa_bench.datasets.readers.koniq import read_koniq
-from ssliqa_bench.datasets.readers.rows import read_rows
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import read_rows
 
 _LEVELS = 5
 _PER_LEVEL = 25.0  # from one rating to the next: 0 to 100 over four steps

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.readers.layout import Images, first_file, first_folder, meta_info, read_meta_info
-from ssliqa_bench.datasets.readers.rows import Rows, read_rows
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import Rows, read_rows
 
 _SETS = "koniq10k_distributions_sets.csv"
 _SCORES = "koniq10k_scores_and_distributions.csv"

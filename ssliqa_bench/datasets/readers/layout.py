@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ssliqa_bench.datasets.readers.rows import Rows, read_rows
 from ssliqa_bench.errors import DataError, near_names
+from ssliqa_bench.tabular import Rows, read_rows
 
 
 class Images:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.datasets.readers.layout import Images, first_file, first_folder, meta_info, read_meta_info
-from ssliqa_bench.datasets.readers.rows import Rows, read_rows
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import Rows, read_rows
 
 LOG = logging.getLogger("ssliqa_bench")
 
@@ -75,8 +75,7 @@ def _read(folder: Path, name: str, mirror: Path, patches: bool) -> tuple[Rows, M
 
 
 def _some_rows(rows: Rows, wanted: Sequence[bool]) -> Rows:
-    kept = [row for row, take in enumerate(wanted) if take]
-    return Rows(rows.source, rows.header, tuple(rows.lines[k] for k in kept), tuple(rows.cells[k] for k in kept))
+    return rows.select([row for row, take in enumerate(wanted) if take])
 
 
 def _picture(rows: Rows, row: int, name: str) -> str:

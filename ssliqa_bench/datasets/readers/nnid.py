@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.readers.layout import Images, first_file
-from ssliqa_bench.datasets.readers.rows import read_rows
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import read_rows
 
 # Folder -> list; the capital S of the third is the archive's.
 _SUBSETS = {

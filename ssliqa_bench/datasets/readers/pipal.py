@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ssliqa_bench.datasets.readers.layout import Images, first_folder, meta_info, read_meta_info
-from ssliqa_bench.datasets.readers.rows import Rows, read_rows
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import Rows, read_rows
 
 _NAME = re.compile(r"(A\d{4})_(\d\d)_\d+\.bmp", re.IGNORECASE)
 _TRAIN_LABELS = ("Train_Label", "training/Train_Label", "training/MOS_Scores_train", "MOS_Scores_train")
@@ -147,7 +148,7 @@ def _check_lists(place: Path, train: Sequence[Rows], images: Images) -> None:
 
 def _renamed(rows: Rows, column: Mapping[str, str]) -> Rows:
     ours = {column["image"]: "image", column["score"]: "score"}
-    return Rows(rows.source, tuple(ours.get(name, name) for name in rows.header), rows.lines, rows.cells)
+    return replace(rows, header=tuple(ours.get(name, name) for name in rows.header))
 
 
 def _codes(name: str, where: str) -> tuple[str, str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.datasets.readers.layout import Images, first_file, first_folder, meta_info, read_meta_info
-from ssliqa_bench.datasets.readers.workbook import read_workbook
 from ssliqa_bench.datasets.table import RawTable
+from ssliqa_bench.tabular.workbook import read_workbook
 
 _WORKBOOK = "MOS and Image attribute scores.xlsx"
 _FOLDERS = ("Annotations", "annotations", "Dataset/Annotations", "Dataset/annotations", ".")

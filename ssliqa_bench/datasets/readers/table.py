@@ -1,39 +1,45 @@
-"""The generic format, which any dataset can be brought to: one delimited text file and a folder of images."""
+"""The generic format, which any dataset can be brought to: one table of labels and a folder of images."""
 
 from __future__ import annotations
 
-import os
+import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.readers.rows import Rows, read_rows
+from ssliqa_bench.datasets.readers.names import images_below
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import Rows, read_rows
 from ssliqa_bench.types import FloatArray
+
+LOG = logging.getLogger("ssliqa_bench")
 
 TEXT_COLUMNS = ("reference", "group", "distortion", "level", "split", "role", "part")
 _NUMBER_COLUMNS = ("rating_std", "n_ratings")
-_OPTIONS = ("labels", "images", "references", "columns", "separator", "unlabeled")
+_OPTIONS = ("labels", "images", "references", "columns", "separator", "decimal", "unlabeled")
 _LEVEL = re.compile(r"c([1-9]\d*)")
+# Columns with a number in their names that may be ratings per level.
+_FEWEST_LEVELS = 3
 
 
 def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
-    """Read the generic format: one delimited text file with a header, one row per image.
+    """Read the generic format: one table with a header (delimited text, workbook, JSON), one row per image.
 
     Columns: `image` and `score`, and where present `rating_std`, `n_ratings`, `c1` … `cP` (ratings per
     level, lowest level first), `reference`, `group`, `distortion`, `level`, `split`, `role`, `part`. Others are
-    ignored.
+    ignored. Without a column of scores the mean rating is the score, on 1 to P.
 
     Args:
         folder: the dataset's folder; the paths below are relative to it.
         options:
-            labels: the text file (default `labels.csv`); images, references: folders (`images`, `refs`).
+            labels: the table (default `labels.csv`); images, references: folders (`images`, `refs`).
             columns: our column name -> the file's, for example {"image": "dist_img", "score": "dmos"}.
-            separator: one character, `,` by default.
+            separator: one character; recognised and logged where it is not given.
+            decimal: "." or "," in numbers; recognised and logged where it is not given.
             unlabeled: true allows empty score cells, and a file without score column: images without score.
 
     Raises:
@@ -48,7 +54,8 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     if strange:
         raise DataError(f"Reader read_csv: option columns names {', '.join(strange)}; expected "
                         f"{', '.join(known)}, c1 …")
-    rows = read_rows(folder / str(options.get("labels", "labels.csv")), str(options.get("separator", ",")))
+    rows = read_rows(folder / str(options.get("labels", "labels.csv")), str(options.get("separator", "")),
+                     decimal=str(options.get("decimal", "")))  # fmt: skip
 
     def there(name: str) -> bool:
         # A column that the entry names must be there; one that it does not name may be missing.
@@ -61,24 +68,31 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     if not isinstance(unlabeled, bool):
         raise DataError(f'Reader read_csv: option unlabeled is "{unlabeled}"; expected true or false.')
     names = tuple(rows.column(in_file("image")))
-    if unlabeled and not there("score"):
+    distribution = _distribution(rows, mapping, in_file, unlabeled)
+    if there("score"):
+        score = rows.numbers(in_file("score"), empty_allowed=unlabeled)
+    elif distribution is not None:
+        score = _mean_rating(rows, distribution)
+    elif unlabeled:
         score = np.full(len(names), np.nan)
     else:
-        score = rows.numbers(in_file("score"), empty_allowed=unlabeled)
+        raise _no_score(rows, in_file("score"))
+    names, paths = images_below(rows, folder / str(options.get("images", "images")), names)
     text = {name: tuple(rows.column(in_file(name))) for name in TEXT_COLUMNS if there(name)}
     if "reference" in text:
-        text["reference"] = _paths_below(rows, folder / str(options.get("references", "refs")), text["reference"],
-                                         empty_allowed=True)
+        references = folder / str(options.get("references", "refs"))
+        _, text["reference"] = images_below(rows, references, text["reference"], empty_allowed=True)
     numbers = {
         name: rows.numbers(in_file(name), empty_allowed=unlabeled) for name in _NUMBER_COLUMNS if there(name)
     }
     return RawTable(
         name=names,
-        path=_paths_below(rows, folder / str(options.get("images", "images")), names),
+        path=paths,
         score=score,
         source=rows.source,
         lines=rows.lines,
-        distribution=_distribution(rows, mapping, in_file, unlabeled),
+        distribution=distribution,
+        scores_from="" if there("score") or distribution is None else "ratings",
         **numbers,
         **text,
     )
@@ -99,14 +113,25 @@ def _distribution(
     return np.stack(levels, axis=1)
 
 
-def _paths_below(rows: Rows, folder: Path, names: Sequence[str], *, empty_allowed: bool = False) -> tuple[str, ...]:
-    """The absolute path of each name; an empty name stays empty where that is allowed."""
-    home = os.path.abspath(folder)
-    paths = []
-    for i, name in enumerate(names):
-        # Names reach records and boards, where a path of this machine has no place.
-        if os.path.isabs(name) or ".." in name.split("/") or not (name or empty_allowed):
-            found = f'"{name}"' if name else "nothing"
-            raise DataError(f"{rows.source}:{rows.lines[i]}: image name is {found}; expected a name below {folder}.")
-        paths.append(os.path.join(home, name) if name else "")
-    return tuple(paths)
+def _mean_rating(rows: Rows, distribution: FloatArray) -> FloatArray:
+    """The mean of the ratings of each row on 1 to P, NaN where a row has none; logged."""
+    levels = np.arange(1, distribution.shape[1] + 1)
+    total = distribution.sum(axis=1)
+    LOG.warning("%s: has no column of scores; the score is the mean of the ratings c1 to c%d, on 1 to %d.", rows.source,
+                len(levels), len(levels))  # fmt: skip
+    mean: FloatArray = distribution @ levels / np.where(total > 0, total, np.nan)
+    return mean
+
+
+def _no_score(rows: Rows, name: str) -> DataError:
+    """The error for a table without scores; where columns hold ratings it names the way to use them."""
+    try:
+        rows.column(name)
+    except DataError as error:
+        numbered = [one for one in rows.header if re.fullmatch(r"\D*\d+\D*", one)]
+        if len(numbered) < _FEWEST_LEVELS:
+            return error
+        named = ",".join(f"c{k}={one}" for k, one in enumerate(numbered, start=1))
+        return DataError(f"{error} If {numbered[0]} … {numbered[-1]} count the ratings per level, lowest level first, "
+                         f"the score follows from them: --columns {named}.")  # fmt: skip
+    raise AssertionError(name)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.datasets.readers.layout import Images, first_file, first_folder, meta_info, read_meta_info
-from ssliqa_bench.datasets.readers.rows import read_rows
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import read_rows
 
 _NAME = re.compile(r"i(\d\d)_(\d\d)_(\d)\.bmp", re.IGNORECASE)
 

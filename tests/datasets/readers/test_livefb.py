@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ssliqa_bench.datasets.readers.livefb import read_livefb
-from ssliqa_bench.datasets.readers.rows import read_rows
 from ssliqa_bench.datasets.splits import split_table
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.registry.schema import SplitFields
+from ssliqa_bench.tabular import read_rows
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
 from tests.datasets.miniatures import Miniature, write_meta_info
 from tests.datasets.miniatures.livefb import LAYOUTS
