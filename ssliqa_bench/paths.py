@@ -132,7 +132,7 @@ def _absent(path: Path, what: str = "file") -> str:
             return f"is a link to {os.readlink(path)}, which does not exist"
     if not os.path.isdir(path.parent):
         return f"no such {what}, and its folder {shortened(path.parent)} does not exist either"
-    return f"no such {what}"
+    return "is no folder; nothing of that name is there" if what == "folder" else "no such file"
 
 
 def _near(path: Path) -> str:

@@ -206,7 +206,7 @@ def add(
         added = add_dataset(own, file, settings_of().cache_root, force=force, processes=options.processes(jobs, 1),
                             progress=progress)  # fmt: skip
     if added.rows:
-        print(added.rows)
+        _say(added.rows)
     for dataset, count in added.images.items():
         print(f"{dataset}: {count:,} images")
     if scale is None and added.scale is not None:
