@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.datasets.base import load_table
-from ssliqa_bench.datasets.fingerprint import fingerprint
+from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.errors import StorageError
 from ssliqa_bench.files import atomic_path
 from ssliqa_bench.registry.lookup import Registry
@@ -64,8 +64,7 @@ def judge_unscored(
     alone = replace(
         plan,
         entries={dataset: entry},
-        tables={dataset: table},
-        fingerprints={dataset: fingerprint(table, settings.cache_root)},
+        data={dataset: ReadDataset(table, settings.cache_root)},
         roles={dataset: ("test",) * len(table)},
     )
     sources, _ = open_sources(alone, settings, learner)
