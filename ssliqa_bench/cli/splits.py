@@ -19,7 +19,7 @@ def export(
     registry: options.Registries = None,
 ) -> None:
     """Write the role of every image in a run as CSV: dataset, image, role."""
-    from ssliqa_bench.datasets.leaks import check_roles, kept_apart_notes
+    from ssliqa_bench.datasets.leaks import check_roles, copies_notes, kept_apart_notes
     from ssliqa_bench.datasets.splits import assign_roles, role_counts, roles_csv, split_hash
     from ssliqa_bench.files import write_text
 
@@ -34,7 +34,7 @@ def export(
     for name, table in tables.items():
         counts = ", ".join(f"{role} {count}" for role, count in role_counts(roles[name]).items())
         typer.echo(f"{name}: {counts}; split {split_hash(table, roles[name])}", err=True)
-    for note in kept_apart_notes(sides, tables, roles):
+    for note in (*kept_apart_notes(sides, tables, roles), *copies_notes(tables, roles)):
         typer.echo(f"{note}.", err=True)
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssliqa_bench.datasets.copies import find_copies, join_groups
 from ssliqa_bench.datasets.generators import generated_folder
 from ssliqa_bench.datasets.readers.names import near_files
 from ssliqa_bench.datasets.table import RawTable, Reader, Table
@@ -53,8 +54,8 @@ def load_table(
     """Read a dataset: scores higher-is-better, every image file present, nothing decoded.
 
     A generated dataset is made below `cache_root` on first use. `rating_std` is passed on only where the
-    registry says that it is the spread of the ratings. `facts` holds the named subsets, name -> distortions, and the
-    dataset after whose groups its own are named.
+    registry says that it is the spread of the ratings. `facts` holds the named subsets, name -> distortions, the
+    dataset after whose groups its own are named, the groups that have copies in them, and how many copies there are.
 
     Args:
         load: imports what "module:name" names; `Registry.load` also finds modules beside users' files.
@@ -69,13 +70,15 @@ def load_table(
     # The one place where a direction is turned; 0 - x, so that no score becomes -0.0.
     score = raw.score if entry.higher_is_better else 0.0 - raw.score
     score01 = (raw.score - low) / (high - low) if entry.higher_is_better else (high - raw.score) / (high - low)
+    copies = find_copies(entry, raw, cache_root)
+    group, copied = join_groups(groups_of(entry, raw), copies.sets)
     return Table(
         dataset=entry.name,
         name=raw.name,
         path=tuple(os.path.abspath(path) for path in raw.path),
         score=score,
         score01=score01,
-        group=groups_of(entry, raw),
+        group=group,
         scale_width=high - low,
         split_as=entry.split_as or "",
         rating_std=raw.rating_std if entry.rating_statistics else None,
@@ -90,6 +93,8 @@ def load_table(
         facts={
             "subsets": {name: rule.distortion for name, rule in entry.subsets.items()},
             "groups_as": entry.groups_as or entry.name,
+            "copies": copied,
+            "copies_counted": copies.counts(),
         },
     )
 
@@ -231,7 +236,8 @@ def _common_folder(paths: Iterable[str]) -> str:
 
 
 def groups_of(entry: DatasetEntry, raw: RawTable) -> tuple[str, ...]:
-    """What must not be torn, by row: the group column, else the reference image, else every image on its own."""
+    """What must not be torn, by row: the group column, else the reference image, else every image on its own; copies
+    are not yet put together."""
     if entry.split_by == "image":
         return raw.name
     stated = raw.group if raw.group is not None else raw.reference

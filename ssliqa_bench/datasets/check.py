@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.base import RowProblem, dataset_folder, find_folder, groups_of, read_raw, row_problems
+from ssliqa_bench.datasets.copies import find_copies, join_groups
 from ssliqa_bench.datasets.parallel import hash_or_reason, in_order
 from ssliqa_bench.datasets.splits import part_of, scored_units
 from ssliqa_bench.datasets.table import RawTable
@@ -128,11 +129,13 @@ def check_dataset(
     read = f"{raw.source} read by {entry.reader.rpartition(':')[2]}"
     checks = [DatasetCheck("labels", True, read if raw.lines is None else f"{read}: {raw.extent}")]
     problems = {problem.rule: problem for problem in row_problems(entry, raw)}
-    checks += [_count(entry, raw, problems), *_groups(entry, raw), _names(raw, problems), _scores(entry, raw, problems)]
-    checks += [*_ratings(raw, problems), _splits(entry, raw), _missing(raw, problems)]
+    groups, copies = _joined(entry, raw, cache_root)
+    checks += [_count(entry, raw, problems), *copies, *_groups(entry, raw, groups), _names(raw, problems)]
+    checks += [_scores(entry, raw, problems), *_ratings(raw, problems), _splits(entry, raw, groups)]
+    checks.append(_missing(raw, problems))
     content, unreadable = decoding(entry.name, raw)
     checks.append(_readable(content, unreadable))
-    checks.append(_twins(entry, raw, content))
+    checks.append(_twins(entry, raw, groups, content))
     for other in others:
         named = {found: raw.name[row] for row, found in content.items()}
         checks.append(_shared(other, named, partial(decoding, other.name), folders, cache_root, registry))
@@ -146,16 +149,28 @@ def _count(entry: DatasetEntry, raw: RawTable, problems: Mapping[str, RowProblem
     return DatasetCheck("count", "count" not in problems, f"{len(raw.name):,} images listed ({expected})")
 
 
-def _groups(entry: DatasetEntry, raw: RawTable) -> Iterator[DatasetCheck]:
+def _joined(entry: DatasetEntry, raw: RawTable, cache_root: Path) -> tuple[tuple[str, ...], list[DatasetCheck]]:
+    """The group of every row, copies put together, and what is to be said of the copies."""
+    groups = groups_of(entry, raw)
+    try:
+        copies = find_copies(entry, raw, cache_root)
+    except DataError as error:
+        return groups, [DatasetCheck("copies", False, str(error))]
+    counts = copies.counts()
+    seen = f"{counts}; copies are one group" if counts else "no two files have equal bytes"
+    return join_groups(groups, copies.sets)[0], [DatasetCheck("copies", True, seen)]
+
+
+def _groups(entry: DatasetEntry, raw: RawTable, named: Sequence[str]) -> Iterator[DatasetCheck]:
     """Groups and references against the registry, which counts those of the dataset without its optional part."""
     more = 0 if entry.images is None else len(raw.name) - entry.images
     if more:
         if more == entry.optional_images and (entry.groups is not None or entry.references is not None):
-            groups = len(set(groups_of(entry, raw)))
+            groups = len(set(named))
             why = "the registry counts groups and references without the optional part"
             yield DatasetCheck("groups", True, f"{groups:,} with the optional part; not compared: {why}")
         return
-    groups = len(set(groups_of(entry, raw)))
+    groups = len(set(named))
     if entry.groups is not None:
         yield DatasetCheck("groups", groups == entry.groups, f"{groups:,} (registry: {entry.groups:,})")
     if entry.references is not None and raw.reference is not None:
@@ -203,10 +218,10 @@ def _ratings(raw: RawTable, problems: Mapping[str, RowProblem]) -> Iterator[Data
     yield DatasetCheck("ratings", not rows, seen, tuple(listed))
 
 
-def _splits(entry: DatasetEntry, raw: RawTable) -> DatasetCheck:
+def _splits(entry: DatasetEntry, raw: RawTable, named: Sequence[str]) -> DatasetCheck:
     """What a split by group needs, and the words of the dataset's own split."""
     try:
-        groups = len(scored_units(entry.name, groups_of(entry, raw), raw.score))
+        groups = len(scored_units(entry.name, named, raw.score))
         seen, holds = f"{groups:,} groups with a score to split" if groups else "no score, so that none is tested", True
     except InputError as error:
         seen, holds = str(error), False
@@ -251,9 +266,8 @@ def _readable(content: Mapping[int, str], unreadable: tuple[str, ...]) -> Datase
     return DatasetCheck("readable", not unreadable, seen, unreadable)
 
 
-def _twins(entry: DatasetEntry, raw: RawTable, content: Mapping[int, str]) -> DatasetCheck:
+def _twins(entry: DatasetEntry, raw: RawTable, groups: Sequence[str], content: Mapping[int, str]) -> DatasetCheck:
     """Equal pixels under several names: between groups they could be trained on and tested."""
-    groups = groups_of(entry, raw)
     rows_of: dict[str, list[int]] = {}
     for row, found in content.items():
         rows_of.setdefault(found, []).append(row)
@@ -263,7 +277,9 @@ def _twins(entry: DatasetEntry, raw: RawTable, content: Mapping[int, str]) -> Da
     if not across:
         return DatasetCheck("duplicates", True, f"no two groups have an image with equal pixels{within}")
     listed = tuple(" = ".join(raw.name[row] for row in rows) for rows in across)
-    return DatasetCheck("duplicates", False, f"{len(across):,} images stand in several groups{within}", listed)
+    way = f'"ssliqa-bench data twins {entry.name} --write FILE" makes a registry file that joins them'
+    seen = f"{len(across):,} pictures stand in several groups{within}; {way}"
+    return DatasetCheck("duplicates", False, seen, listed)
 
 
 def _shared(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from ssliqa_bench.datasets.copies import copies_of
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.specs import Pair
@@ -67,6 +68,21 @@ def kept_apart_notes(pair: Pair, tables: Mapping[str, Table], roles: Mapping[str
     )
     return [f"{count} images of {unlabeled.dataset} are unused: their groups are in the test or validation part of "
             f"{labeled.dataset}"] if count else []  # fmt: skip
+
+
+def copies_notes(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]]) -> list[str]:
+    """Sentences about the copies of one picture in each dataset, and how many are unused for a test image's sake."""
+    notes = []
+    for name, table in tables.items():
+        copied = copies_of(table.facts)
+        if not copied:
+            continue
+        notes.append(f"{name}: {table.facts['copies_counted']}; copies are one group")
+        tested = _members(table, "group", roles[name])["test"] & copied
+        apart = sum(role == "unused" and group in tested for group, role in zip(table.group, roles[name], strict=True))
+        if apart:
+            notes.append(f"{apart} images of {name} are unused: a copy of each is in its test part")
+    return notes
 
 
 def check_files(

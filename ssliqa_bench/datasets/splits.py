@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ssliqa_bench.datasets.classes import classes_of
+from ssliqa_bench.datasets.copies import copies_of
 from ssliqa_bench.datasets.leaks import group_family
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, InputError
@@ -60,9 +61,18 @@ def split_table(
     random one. Rule `official`: the dataset's own split column; a dataset without any score needs none. Rule `file`: a
     CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does not list are unused.
 
+    Where a split that does not go by groups tears copies of one picture, those outside the test part are unused, and
+    those in training that have a copy in the validation part.
+
     Raises:
         InputError: fewer than two groups, no official split, or a file that does not fit the dataset.
     """
+    return _without_torn_copies(table, _stated_or_drawn(table, split, seed, classes))
+
+
+def _stated_or_drawn(
+    table: Table, split: SplitFields, seed: int, classes: ClassFields | None
+) -> tuple[Part, ...]:
     if split.rule == "official":
         if table.split is None and not np.isfinite(table.score).any():
             return ("train",) * len(table)
@@ -78,6 +88,21 @@ def split_table(
         parts = dict(zip(inside, _random(table.take(inside), split, seed, classes), strict=True))
         return tuple(parts.get(row, "unused") for row in range(len(table)))
     return _random(table, split, seed, classes)
+
+
+def _without_torn_copies(table: Table, parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    copied = copies_of(table.facts)
+    if not copied:
+        return parts
+    held: dict[Part, set[str]] = {
+        own: {group for group, part in zip(table.group, parts, strict=True) if part == own and group in copied}
+        for own in ("test", "validation")
+    }
+
+    def torn(group: str, part: Part) -> bool:
+        return part != "test" and (group in held["test"] or (part != "validation" and group in held["validation"]))
+
+    return tuple("unused" if torn(group, part) else part for group, part in zip(table.group, parts, strict=True))
 
 
 def _random(table: Table, split: SplitFields, seed: int, classes: ClassFields | None) -> tuple[Part, ...]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from ssliqa_bench.errors import RegistryError
 from ssliqa_bench.registry.lookup import Registry, parameter_steps, same_type
 from ssliqa_bench.registry.problems import KeyPath, Place, Problem, from_validation, one_of, raise_problems, shown
 from ssliqa_bench.registry.schema import (
@@ -37,6 +38,20 @@ _E = TypeVar("_E", DatasetEntry, MethodEntry, ProtocolEntry, BackboneEntry)
 def data_folder() -> Path:
     """The folder of the installed package that holds registry.yaml and the suites."""
     return Path(str(importlib.resources.files("ssliqa_bench"))) / "_data"
+
+
+def notice_of(entry: DatasetEntry) -> str | None:
+    """The whole notice that has to stand beside copies of a dataset's scores; None where its entry names none.
+
+    Raises:
+        RegistryError: the entry names a file that is not there.
+    """
+    if entry.notice is None:
+        return None
+    file = data_folder() / "notices" / entry.notice
+    if not file.is_file():
+        raise RegistryError(f'datasets.{entry.name}.notice: "{entry.notice}" is no file in {file.parent}.')
+    return file.read_text(encoding="utf-8")
 
 
 def load_registry(extra: Sequence[Path | str] = ()) -> Registry:

@@ -71,6 +71,15 @@ def _budget(value: int | float) -> int | float:
     return value
 
 
+def _twins(value: Any) -> Any:
+    lists = value if isinstance(value, (list, tuple)) else [None]
+    if not all(isinstance(v, (list, tuple)) and len(set(map(str, v))) == len(v) > 1 for v in lists) or not all(
+        isinstance(name, str) for names in lists for name in names
+    ):
+        raise ValueError("a list of lists, each with two or more image names")
+    return tuple(tuple(names) for names in lists)
+
+
 def _address(text: str) -> str:
     if not _ADDRESS.match(text):
         raise ValueError("an address, http://… or https://…")
@@ -122,6 +131,7 @@ ParamSet = Annotated[dict[str, Any], AfterValidator(_params)]
 Address = Annotated[str, AfterValidator(_address)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
 RecipeNames = Annotated[tuple[Name, ...], BeforeValidator(_recipes)]
+Twins = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_twins)]
 TrainedOn = Annotated[tuple[str, ...] | Literal["unknown"], BeforeValidator(_trained_on)]
 
 
@@ -221,6 +231,8 @@ class DatasetEntry(_Entry):
         direction: of the native scores; tables are higher-is-better whatever it is.
         rating_statistics: the spread column is that of the ratings, not of their mean.
         split_by: what a split by group keeps together.
+        twins: images, by name, that show one picture in files with other bytes; they are one group, as files with
+            equal bytes are without being stated.
         split_as: the dataset whose random splits it shares, having the same images under the same names.
         groups_as: the dataset after whose groups its own are named: equal names mean the same picture, so that
             leaks are found across the two and splits by group fall alike; `split_as` unless given.
@@ -228,6 +240,8 @@ class DatasetEntry(_Entry):
         recipe: parameters that methods use here by default, "demo" for the demo kind, else "paper"; of several
             names, a method takes the first that it has.
         labels_redistributable: its scores may be passed on.
+        notice: of the files below `_data/notices`, the one with the whole notice that has to stand beside copies of
+            its scores.
         shared_scenes: which scenes other datasets have too, as far as a source says so; empty where none does.
         size_on_disk: in bytes, where a source states it; "data status" measures what is there.
         typical_size: width and height (pixels) of most images, for estimates.
@@ -256,12 +270,14 @@ class DatasetEntry(_Entry):
     )
     rating_statistics: StrictBool = False
     split_by: Literal["group", "image"] = "group"
+    twins: Twins = ()
     split_as: Name | None = None
     groups_as: Name | None = None
     working_size: WorkingSize | None = None
     subsets: dict[str, SubsetRule] = {}
     recipe: RecipeNames
     labels_redistributable: StrictBool = False
+    notice: str | None = None
     pyiqa_name: str | None = None
     shared_scenes: str = ""
     size_on_disk: Count | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.leaks import kept_apart_notes
+from ssliqa_bench.datasets.leaks import copies_notes, kept_apart_notes
 from ssliqa_bench.datasets.splits import split_hash, transductive_rows
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
@@ -155,6 +155,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
             *_notes(stages),
             *final.notes,
             *kept_apart_notes(plan.spec.pair, plan.tables, plan.roles),
+            *copies_notes(plan.tables, plan.roles),
             *_look_alikes(learner, sources, settings),
         ],
     }

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ssliqa_bench.registry.load import data_folder, load_registry
+from ssliqa_bench.errors import RegistryError
+from ssliqa_bench.registry.load import data_folder, load_registry, notice_of
 from ssliqa_bench.registry.lookup import locate_module
 from ssliqa_bench.registry.schema import KINDS
 from ssliqa_bench.registry.suite import load_suite, packaged_suites
@@ -68,6 +69,24 @@ def test_every_recipe_resolves_to_a_known_backbone(name: str, recipe: str) -> No
     for key, value in resolved(name, recipe).items():
         if key == "backbone" or key.endswith("_backbone"):
             assert REGISTRY.resolve_backbone(str(value)).class_path
+
+
+@pytest.mark.parametrize("name", list(REGISTRY.datasets))
+def test_a_notice_is_whole_and_its_terms_are_quoted_from_it(name: str) -> None:
+    entry = REGISTRY.datasets[name]
+    notice = notice_of(entry)
+    assert (notice is None) == (entry.notice is None)
+    if notice is None:
+        assert not entry.labels_redistributable or entry.kind == "demo"
+        return
+    assert "NOTICE STARTS" in notice and "NOTICE ENDS" in notice
+    quoted = re.findall(r'"([^"]+)"', entry.about.terms)
+    assert quoted and all(text in " ".join(notice.split()) for text in quoted)
+
+
+def test_a_notice_that_is_nowhere_is_said() -> None:
+    with pytest.raises(RegistryError, match=r'datasets\.livec\.notice: "none\.txt" is no file'):
+        notice_of(REGISTRY.datasets["livec"].model_copy(update={"notice": "none.txt"}))
 
 
 @pytest.mark.parametrize("name", list(REGISTRY.datasets))

@@ -25,7 +25,7 @@ def _write(root: Path, folder: str, images: str) -> Miniature:
     for k, name in enumerate(_TRAINING):
         write_image(home / images / "trainingImages" / name, 200 + k, (60, 60))
     return Miniature("livec", root, home, (), names, paths, dict(zip(names, score.tolist(), strict=True)),
-                     {"rating_std": spread})  # fmt: skip
+                     {"rating_std": spread}, {"twins": ()})  # fmt: skip
 
 
 def _matlab(made: Miniature, data: Path, training: bool) -> Miniature:
