@@ -80,3 +80,9 @@ def _squares(mapped: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]
     """Squared differences to the scores, and of the scores from their mean, in a unit in which neither overflows."""
     top = max(float(np.abs(y).max()), float(np.abs(mapped).max()), np.finfo(np.float64).tiny)
     return (mapped / top - y / top) ** 2, (y / top - np.mean(y / top)) ** 2
+
+
+def standard_error(sums: FloatArray, images: int) -> float:
+    """Standard error of a figure of so many images from its influence values summed by group, shape (groups,)."""
+    groups = len(sums)
+    return float(np.sqrt(groups / (groups - 1) * np.dot(sums, sums))) / images

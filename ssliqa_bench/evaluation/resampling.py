@@ -65,60 +65,19 @@ class Ties:
 
 
 @dataclass(frozen=True)
-class Grouped:
-    """Predictions and scores, their rows in an order that depends neither on the order given nor on names of groups.
+class Groups:
+    """Which group each image belongs to; groups are numbered by what they hold, not by name.
 
     Attributes:
-        x, y: predictions and scores, shape (n,), in increasing order of x, then of y.
-        group: number of the group of each row, 0 to count - 1.
+        group: number of the group of each row, shape (n,), 0 to count - 1.
         count: how many groups there are.
     """
 
-    x: FloatArray
-    y: FloatArray
     group: IntArray
     count: int
 
-    @classmethod
-    def of(cls, pred: Any, scores: Any, groups: Sequence[Hashable] | None) -> Grouped:
-        """Check the columns and number the groups by what they hold.
-
-        Raises:
-            InputError: as `paired`, or not one group per image.
-        """
-        x, y = paired(pred, scores)
-        order = np.lexsort((y, x))
-        if groups is None:
-            return cls(x[order], y[order], np.arange(len(x)), len(x))
-        if len(groups) != len(x):
-            raise InputError(f"Got {len(groups)} groups and {len(x)} predictions; expected one group per image.")
-        number: dict[Hashable, int] = {}
-        given = np.array([number.setdefault(name, len(number)) for name in groups])[order]
-        x, y = x[order], y[order]
-        new_row = (x[1:] > x[:-1]) | (y[1:] > y[:-1])
-        content = np.concatenate([[0], np.cumsum(new_row)])
-        held: list[list[int]] = [[] for _ in number]
-        for own, row in zip(given.tolist(), content.tolist()):
-            held[own].append(row)
-        place = np.empty(len(number), dtype=np.int64)
-        place[sorted(range(len(number)), key=lambda k: held[k])] = np.arange(len(number))
-        group = place[given]
-        # Equal rows of different groups stand in the order of the groups.
-        again = np.lexsort((group, content))
-        return cls(x, y, group[again], len(number))
-
     def __len__(self) -> int:
-        return len(self.x)
-
-    @property
-    def single(self) -> bool:
-        """Whether every image is a group of its own."""
-        return self.count == len(self.x)
-
-    @cached_property
-    def ties(self) -> tuple[Ties, Ties]:
-        """Ties of predictions and of scores."""
-        return Ties.of(self.x), Ties.of(self.y)
+        return len(self.group)
 
     def sums(self, values: FloatArray) -> FloatArray:
         """Sum of values (n,) over the images of each group."""
@@ -134,15 +93,77 @@ class Grouped:
             counts = np.bincount(taken.ravel(), minlength=batch * self.count).astype(np.int32)
             yield counts.reshape(batch, self.count).take(self.group, axis=1)
 
+
+@dataclass(frozen=True)
+class Grouped(Groups):
+    """Predictions and scores with their groups.
+
+    Attributes:
+        x, y: predictions and scores, shape (n,), in increasing order of x, then of y.
+    """
+
+    x: FloatArray
+    y: FloatArray
+
+    @classmethod
+    def of(cls, pred: Any, scores: Any, groups: Sequence[Hashable] | None) -> Grouped:
+        """Check the columns and put them in an order that depends neither on that given nor on names of groups.
+
+        Raises:
+            InputError: as `paired`, or not one group per image.
+        """
+        x, y = paired(pred, scores)
+        order, found = arrange([x, y], groups)
+        return cls(found.group, found.count, x[order], y[order])
+
+    @cached_property
+    def ties(self) -> tuple[Ties, Ties]:
+        """Ties of predictions and of scores."""
+        return Ties.of(self.x), Ties.of(self.y)
+
     def expand(self, weights: Counts) -> tuple[FloatArray, FloatArray]:
         """One draw (n,) written out: predictions and scores, as often as each image was taken."""
         return np.repeat(self.x, weights), np.repeat(self.y, weights)
 
 
+def arrange(columns: Sequence[FloatArray], groups: Sequence[Hashable] | None) -> tuple[IntArray, Groups]:
+    """An order of the rows by what their columns (n,) hold, the first column first, and the groups in that order.
+
+    Args:
+        groups: a name for each row; None makes each row a group of its own.
+
+    Raises:
+        InputError: not one group per row.
+    """
+    order = np.lexsort(columns[::-1])
+    if groups is None:
+        return order, Groups(np.arange(len(order)), len(order))
+    if len(groups) != len(order):
+        raise InputError(f"Got {len(groups)} groups and {len(order)} predictions; expected one group per image.")
+    number: dict[Hashable, int] = {}
+    given = np.array([number.setdefault(name, len(number)) for name in groups])[order]
+    inside = [column[order] for column in columns]
+    new_row = np.any([column[1:] != column[:-1] for column in inside], axis=0)
+    content = np.concatenate([[0], np.cumsum(new_row)])
+    held: list[list[int]] = [[] for _ in number]
+    for own, row in zip(given.tolist(), content.tolist()):
+        held[own].append(row)
+    place = np.empty(len(number), dtype=np.int64)
+    place[sorted(range(len(number)), key=lambda k: held[k])] = np.arange(len(number))
+    # Equal rows of different groups stand in the order of the groups.
+    group = place[given]
+    return order, Groups(group[np.lexsort((group, content))], len(number))
+
+
 def batch_srcc(data: Grouped, weights: Counts) -> FloatArray:
     """SRCC of every draw, weights (draws, n); NaN where it is undefined."""
+    return rank_correlations(weights, *data.ties)
+
+
+def rank_correlations(weights: Counts, one: Ties, other: Ties) -> FloatArray:
+    """SRCC of two columns, given by their ties, in every draw, weights (draws, n); NaN where it is undefined."""
     total = weights.sum(axis=1, keepdims=True, dtype=np.int32)
-    a, b = (_doubled_ranks(ties, weights, total) for ties in data.ties)
+    a, b = (_doubled_ranks(ties, weights, total) for ties in (one, other))
     return _cosines(weights.astype(np.float64), a, b)
 
 

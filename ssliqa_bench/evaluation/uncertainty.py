@@ -90,7 +90,7 @@ def intervals(
         draws = draw_figures(data, mapping, resamples, seed, progress)
         errors = {name: _spread(to_scale(name, values)) for name, values in draws.items()}
     else:
-        errors = {name: _error_of_sums(data.sums(values), len(data))
+        errors = {name: influence.standard_error(data.sums(values), len(data))
                   for name, values in influence_values(data, mapping).items()}
     method, draws_made = ("bootstrap", resamples) if drawn else ("influence", 0)
     facts = {"method": method, "units": data.count, "resamples": draws_made}
@@ -163,9 +163,3 @@ def _spread(values: FloatArray) -> float | None:
     if len(kept) < max(DEFINED_SHARE * len(values), 2):
         return None
     return float(np.std(kept, ddof=1))
-
-
-def _error_of_sums(sums: FloatArray, images: int) -> float:
-    """Standard error from the influence values summed by group, of a figure of so many images."""
-    groups = len(sums)
-    return float(np.sqrt(groups / (groups - 1) * np.dot(sums, sums))) / images
