@@ -3,15 +3,46 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import Any
 
-from ssliqa_bench.models.weights import WeightsFile, usable_file
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.models.weights import WeightsFile, resolve_weights, usable_file
 from ssliqa_bench.pixels.features import CROP, WHOLE, Extract, Network
 from ssliqa_bench.registry.lookup import ResolvedBackbone
+from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.provenance import library_versions
 
 # Libraries whose version may change a feature.
 _LIBRARIES = ("torch", "timm", "numpy")
+
+
+def frozen_network(
+    method: str, backbones: Mapping[str, ResolvedBackbone], settings: Settings
+) -> Network | None:
+    """The frozen network whose features a method learns from; None for a method that learns from pixels.
+
+    Args:
+        backbones: the networks that its parameters name, by parameter.
+
+    Raises:
+        InputError: they are heads on different networks, or one of them takes pixels; or weights are missing.
+    """
+    heads = {name: own.features_of for name, own in backbones.items() if own.features_of is not None}
+    if not heads:
+        return None
+    frozen = {own.name: own for own in heads.values()}
+    if len(frozen) > 1 or len(heads) < len(backbones):
+        named = ", ".join(f"{name}={own.name}" for name, own in backbones.items())
+        raise InputError(
+            f'Method "{method}": {named}. All of its networks must be heads on features of one frozen network, or all '
+            f"take pixels."
+        )
+    (network,) = frozen.values()
+    weights = resolve_weights(network, {"pretrained": True}, settings.cache_root, download=settings.download)
+    assert weights is not None  # asked for
+    width = int(next(iter(backbones.values())).arguments["inputs"])
+    return feature_network(network, weights, width)
 
 
 def feature_network(backbone: ResolvedBackbone, weights: WeightsFile, features: int) -> Network:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ssliqa_bench.datasets.near_duplicates import LIKENESS, look_alikes, perceptual_hashes
+from ssliqa_bench.datasets.near_duplicates import LIKENESS, Images, look_alikes, perceptual_hashes
+from ssliqa_bench.pixels.decode import decode
+from ssliqa_bench.pixels.features import Features
 from ssliqa_bench.runner.sets import Source
 
 _log = logging.getLogger("ssliqa_bench")
@@ -23,7 +27,7 @@ def look_alike_notes(sources: Mapping[str, Source], cache_root: Path) -> list[st
     """
     rows = {name: [k for k, role in enumerate(s.roles) if role != "unused"] for name, s in sources.items()}
     hashes = {
-        name: dict(zip(rows[name], perceptual_hashes(s.pixels, rows[name], cache_root / "near" / f"{name}.json")))
+        name: dict(zip(rows[name], perceptual_hashes(_pictures(s), rows[name], cache_root / "near" / f"{name}.json")))
         for name, s in sources.items()
         if rows[name]
     }
@@ -48,3 +52,19 @@ def look_alike_notes(sources: Mapping[str, Source], cache_root: Path) -> list[st
             )
             _log.warning("%s; first: %s", notes[-1], first)
     return notes
+
+
+@dataclass(frozen=True)
+class _Files:
+    """Pictures decoded from their files, for a source that holds features alone."""
+
+    hashes: Sequence[str]
+    path: Sequence[str]
+
+    def image(self, row: int) -> NDArray[np.uint8]:
+        return decode(self.path[row])
+
+
+def _pictures(source: Source) -> Images:
+    pixels = source.pixels
+    return _Files(pixels.hashes, source.table.path) if isinstance(pixels, Features) else pixels

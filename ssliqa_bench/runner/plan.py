@@ -29,11 +29,13 @@ from ssliqa_bench.models.weights import (
     resolve_method_weights,
     resolve_weights,
 )
+from ssliqa_bench.pixels.features import Network
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner import keys
 from ssliqa_bench.runner.code import Code
 from ssliqa_bench.runner.devices import device_kind
+from ssliqa_bench.runner.features import frozen_network
 from ssliqa_bench.runner.keys import Behind, Machine
 from ssliqa_bench.runner.settings import Settings, tolerated
 from ssliqa_bench.runner.tree import is_ours
@@ -44,7 +46,10 @@ from ssliqa_bench.types import Role
 
 @dataclass(frozen=True)
 class Resolved:
-    """A run with every name resolved, no image looked at: canonical names, entries, and files of weights."""
+    """A run with every name resolved, no image looked at: canonical names, entries, and files of weights.
+
+    `features` is the frozen network whose features the learner is handed in place of pixels, None for pixels.
+    """
 
     spec: RunSpec
     method: ResolvedMethod
@@ -52,6 +57,7 @@ class Resolved:
     entries: Mapping[str, DatasetEntry]
     backbones: Mapping[str, ResolvedBackbone]
     weights: Mapping[str, WeightsFile]
+    features: Network | None
 
 
 @dataclass(frozen=True)
@@ -189,7 +195,11 @@ class Plan(Resolved):
     def key_params(self, names: Collection[str] | None = None) -> dict[str, Any]:
         """Parameters as keys hold them, all or some."""
         params = self.params
-        return keys.key_params({name: params[name] for name in (params if names is None else names)}, self.named)
+        found = keys.key_params({name: params[name] for name in (params if names is None else names)}, self.named)
+        for name, backbone in self.backbones.items():
+            if self.features is not None and backbone.features_of is not None and name in found:
+                found[name] = {**found[name], "features": self.features.key}
+        return found
 
 
 def make_plan(
@@ -266,7 +276,8 @@ def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> Resolved:
         tests=tests,
         overrides=tuple(sorted(method.overrides.items())),
     )
-    return Resolved(spec, method, protocol, registry.datasets_of(pair, protocol, tests), backbones, weights)
+    entries, features = registry.datasets_of(pair, protocol, tests), frozen_network(method.name, backbones, settings)
+    return Resolved(spec, method, protocol, entries, backbones, weights, features)
 
 
 def _weights(

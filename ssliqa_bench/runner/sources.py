@@ -14,6 +14,7 @@ from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.pixels.cache import Pixels, open_pixels
+from ssliqa_bench.pixels.features import Features, open_features
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.progress import counted
 from ssliqa_bench.runner.sets import Source
@@ -28,7 +29,7 @@ def open_sources(plan: Plan, settings: Settings, learner: Learner) -> tuple[dict
     images of each dataset were skipped as unreadable."""
     sources, skipped = {}, {}
     for name, table in plan.tables.items():
-        pixels = _decoded(plan, table, plan.fingerprints[name], settings, f"{name}: decoding")
+        pixels = _images(plan, name, settings)
         roles: list[Role] = ["unused" if row in pixels.bad else role for row, role in enumerate(plan.roles[name])]
         used = [row for row in pixels.bad if plan.roles[name][row] != "unused"]
         for row in used:
@@ -36,6 +37,22 @@ def open_sources(plan: Plan, settings: Settings, learner: Learner) -> tuple[dict
         source = Source(table, roles, pixels)
         sources[name], skipped[name] = _with_references(plan, source, pixels, settings, learner), len(used)
     return sources, skipped
+
+
+def _images(plan: Plan, name: str, settings: Settings) -> Pixels | Features:
+    """The images of a dataset: decoded, or as features of a frozen network."""
+    if plan.features is None:
+        return _decoded(plan, plan.tables[name], plan.fingerprints[name], settings, f"{name}: decoding")
+    doing = f"{name}: features of {plan.features.name}"
+    with counted(f"{doing}, once for all runs", quiet=settings.quiet) as progress:
+        return open_features(
+            plan.tables[name],
+            plan.data[name].hashes,
+            plan.features,
+            settings.cache_root,
+            skip_bad=settings.skip_bad,
+            progress=progress,
+        )
 
 
 def _decoded(plan: Plan, table: Table, mark: str, settings: Settings, doing: str) -> Pixels:
@@ -50,7 +67,9 @@ def _decoded(plan: Plan, table: Table, mark: str, settings: Settings, doing: str
         )
 
 
-def _with_references(plan: Plan, source: Source, pixels: Pixels, settings: Settings, learner: Learner) -> Source:
+def _with_references(
+    plan: Plan, source: Source, pixels: Pixels | Features, settings: Settings, learner: Learner
+) -> Source:
     """The source with the pristine image of every row that the learner is to compare with it.
 
     Raises:
@@ -61,6 +80,11 @@ def _with_references(plan: Plan, source: Source, pixels: Pixels, settings: Setti
     wanted = [row for row, role in enumerate(source.roles) if role in roles]
     if not needs or not wanted:
         return source
+    if isinstance(pixels, Features):
+        raise InputError(
+            f'Method "{plan.method.name}" compares the pixels of images with those of their references; features '
+            f"of a frozen network have none. Choose a recipe or a backbone that takes pixels."
+        )
     found = references_of(source.table)
     missing = wanted if found is None else [row for row in wanted if found.row_of[row] < 0]
     if found is None or missing:
