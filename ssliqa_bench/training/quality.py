@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from ssliqa_bench.training.backbones.base import Backbone, QualityModel, check_crop
 from ssliqa_bench.training.backbones.weights import load_weights
@@ -16,7 +17,7 @@ from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.loop import Plan, Schedule, earlier_visits, split_batches, train
 from ssliqa_bench.training.losses import smooth_l1
 from ssliqa_bench.training.stages import StageContext
-from ssliqa_bench.training.views import View, draw, test_crops
+from ssliqa_bench.training.views import View, draw, fixed_features, test_crops
 from ssliqa_bench.types import Artifact, FloatArray, IntArray, derive_seed
 
 _IMAGES_AT_ONCE = 16  # images per forward pass outside training; bounds memory, changes nothing else
@@ -44,8 +45,25 @@ def build_model(context: StageContext) -> QualityModel:
     torch.manual_seed(derive_seed(context.seed, "initial weights"))
     backbone = build_backbone(context.params["backbone"], context.weights.get("backbone"))
     model = QualityModel(backbone)
-    check_crop(model, backbone, int(context.params["crop"]))
+    check_start(model, backbone, context)
     return model.train().to(context.device)
+
+
+def check_start(network: nn.Module, backbone: Backbone, context: StageContext, whose: str = "the backbone") -> None:
+    """Look whether a network that is about to be trained takes its input, and calibrate a head on frozen features.
+
+    Args:
+        backbone: lies in the network.
+        whose: names it in the message.
+
+    Raises:
+        InputError: it does not take crops of the size that the parameters state.
+    """
+    check_crop(network, backbone, int(context.params["crop"]))
+    labeled = context.labeled
+    if labeled is not None and labeled.images.frozen:
+        kind = "weak" if context.params["crop"] else "whole"
+        backbone.calibrate(fixed_features(labeled.images, range(len(labeled)), kind, None))
 
 
 def stored_model(artifact: Artifact, backbone: Mapping[str, Any], device: torch.device) -> QualityModel:

@@ -99,14 +99,16 @@ def view_numbers(images: ImageSet, position: int, known: int, count: int, *purpo
     return np.asarray(random.permuted(np.arange(max(known, count)) % known)[:count], dtype=np.int64)
 
 
-def fixed_features(images: ImageSet, positions: Sequence[int] | IntArray, kind: str, count: int) -> torch.Tensor:
-    """Features (len(positions) * count, d), float32, of the first `count` views of a kind.
+def fixed_features(
+    images: ImageSet, positions: Sequence[int] | IntArray, kind: str, count: int | None
+) -> torch.Tensor:
+    """Features (len(positions) * count, d), float32, of the first `count` views of a kind, None for all that are kept.
 
     Raises:
         InputError: fewer are kept.
     """
     rows = [images.views(int(position), kind) for position in positions]
-    if rows and len(rows[0]) < count:
+    if count is not None and rows and len(rows[0]) < count:
         raise InputError(f"Parameter test_crops: got {count}; frozen features hold {len(rows[0])} test views.")
     return torch.from_numpy(np.concatenate([row[:count] for row in rows]).astype(np.float32))
 

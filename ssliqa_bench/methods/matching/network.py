@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional
 
 from ssliqa_bench.methods.matching.parts import Rule, State
-from ssliqa_bench.training.backbones.base import Backbone, check_crop
+from ssliqa_bench.training.backbones.base import Backbone
 from ssliqa_bench.training.checkpoint import load_module
-from ssliqa_bench.training.quality import build_backbone
+from ssliqa_bench.training.quality import build_backbone, check_start
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import derive_seed
 
@@ -188,7 +188,7 @@ def build_network(context: StageContext, rule: Rule | None) -> HeadedModel:
     p = context.params
     torch.manual_seed(derive_seed(context.seed, "initial weights"))
     model = LevelModel(build_backbone(p["backbone"], context.weights.get("backbone")), int(p["levels"]))
-    check_crop(model, model.backbone, int(p["crop"]))
+    check_start(model, model.backbone, context)
     headed = HeadedModel(model, rule, int(p.get("dimensions", 0)), int(p.get("projectors", 1)))
     return headed.train().to(context.device)
 

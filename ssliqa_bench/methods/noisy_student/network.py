@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from ssliqa_bench.training.backbones.base import QualityModel, check_crop
+from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.backbones.weights import load_weights
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.quality import build_backbone, read_views
+from ssliqa_bench.training.quality import build_backbone, check_start, read_views
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.training.standardised import LabelScale
 from ssliqa_bench.training.views import View, at_least, test_crops
@@ -56,7 +56,7 @@ def build_network(context: StageContext, scale: LabelScale) -> StudentNetwork:
     """
     torch.manual_seed(derive_seed(context.seed, "initial weights"))
     network = StudentNetwork(make_model(context.params, context.weights.get("backbone")), scale)
-    check_crop(network, network.model.backbone, int(context.params["crop"]))
+    check_start(network, network.model.backbone, context)
     return network.train()
 
 

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from ssliqa_bench.methods.ssliqa.distributions import normal_levels, quality_of
-from ssliqa_bench.training.backbones.base import Backbone, JudgingBackbone, check_crop
+from ssliqa_bench.training.backbones.base import Backbone, JudgingBackbone
 from ssliqa_bench.training.backbones.weights import load_weights
 from ssliqa_bench.training.checkpoint import load_module
-from ssliqa_bench.training.quality import build_backbone
+from ssliqa_bench.training.quality import build_backbone, check_start
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact, derive_seed
 
@@ -105,7 +105,7 @@ def build_branch(context: StageContext, role: str) -> Branch:
     """
     torch.manual_seed(derive_seed(context.seed, "initial weights", role))
     branch = make_branch(context.params, role, context.weights.get(f"{role}_backbone"))
-    check_crop(branch, branch.backbone, int(context.params["crop"]), f"the network of the {role}")
+    check_start(branch, branch.backbone, context, f"the network of the {role}")
     return branch.train()
 
 

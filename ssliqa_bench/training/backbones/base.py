@@ -25,6 +25,9 @@ class Backbone(nn.Module):
         """One input of the kind that `forward` takes, for a look at whether crops of that side fit."""
         return torch.zeros(1, 3, side, side)
 
+    def calibrate(self, inputs: torch.Tensor) -> None:
+        """See inputs of labeled training images once before training; most networks learn nothing from it."""
+
     def adapt(self, stored: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The tensors of a published weights file under the names that this network has for them."""
         return stored
