@@ -7,6 +7,8 @@ SHELL := /bin/bash
 VENV ?= .venv
 PYTHON ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
+# Tests of one file stay in one worker, which builds what they share.
+PARALLEL ?= -n $(JOBS) --dist loadfile
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -61,10 +63,10 @@ demo: $(INSTALLED) ## run the demo suite with seed 0 and print its board
 	@$(BIN)/ssliqa-bench leaderboard --out runs/boards --print
 
 test: $(INSTALLED_TEST) ## run the default tests (ARGS='-k mapping' adds options)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-slow: $(INSTALLED_TEST) ## run the slow tests and those that kill processes
-	@$(BIN)/python -m pytest -m '(slow or faults) and not gpu and not browser' --ignore=tests/test_packaging.py $(ARGS)
+	@$(BIN)/python -m pytest $(PARALLEL) -m '(slow or faults) and not gpu and not browser' --ignore=tests/test_packaging.py $(ARGS)
 
 test-wheel: $(INSTALLED_TEST) ## build wheel and sdist, install each and use it from an empty folder
 	@$(BIN)/python -m pytest -m slow tests/test_packaging.py $(ARGS)

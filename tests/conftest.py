@@ -32,9 +32,11 @@ _home = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     """Set the environment before any test module imports a library that reads it.
 
-    The cache is shared by all tests of a session and by the processes they start, so that the demo
-    sets are made once.
+    The cache is shared by all tests of a session, by the processes they start and by the workers of pytest-xdist, so
+    that the demo sets are made once.
     """
+    if hasattr(config, "workerinput"):
+        return  # a worker inherits the environment of the process that started it
     home = Path(tempfile.mkdtemp(prefix="ssliqa-tests-"))
     config.stash[_home] = home
     os.environ.pop("SSLIQA_DATA", None)
@@ -44,7 +46,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    shutil.rmtree(config.stash[_home], ignore_errors=True)
+    if _home in config.stash:
+        shutil.rmtree(config.stash[_home], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True)
