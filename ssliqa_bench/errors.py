@@ -26,6 +26,23 @@ class RegistryError(InputError):
     """One or several problems in registry or suite files, each with file, line and path."""
 
 
+class UndeclaredParameter(InputError):
+    """A stage or a model reads a parameter that it does not declare, so that no key would hold it.
+
+    Args:
+        name: of the parameter.
+        owner: the stage or the model, as the message begins: 'Stage "initial" (module:function)'.
+        where: the code in which it declares its parameters: 'Stage("initial", …)'.
+    """
+
+    def __init__(self, name: str, owner: str, where: str) -> None:
+        super().__init__(
+            f'{owner} reads the parameter "{name}", which it does not declare, so that no key holds its value. Declare '
+            f'it: {where[:-1]}, params=(…, "{name}")).'
+        )
+        self.name = name
+
+
 class DataError(InputError):
     """A dataset on disk is missing, incomplete, unreadable or contradicts its registry entry."""
 

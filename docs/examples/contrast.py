@@ -2,18 +2,23 @@
 
 import numpy as np
 
-from ssliqa_bench.methods.base import Learner, Needs
+from ssliqa_bench.methods.base import Learner, Model, Needs
+
+
+class ContrastModel:
+    n_parameters = 0
+
+    def predict(self, images):
+        return np.array([float(images[k].std()) for k in range(len(images))])
+
+
+def build(context):
+    return ContrastModel()
 
 
 class Contrast(Learner):
     needs = Needs(labels=False)
-    n_parameters = 0
+    model = Model(build)
 
     def stages(self):
         return []
-
-    def predictor(self, artifact, device):
-        return self
-
-    def predict(self, images):
-        return np.array([float(images[k].std()) for k in range(len(images))])

@@ -86,7 +86,8 @@ def show_entry(
         bool,
         typer.Option(
             "--params",
-            help="A method's parameters for every recipe, each with what sets it, and the sizes of its networks.",
+            help="What each parameter of a method is, its value in every recipe and what sets it, and how large its "
+                 "networks are.",
         ),
     ] = False,
     as_json: options.Json = False,
@@ -104,6 +105,7 @@ def show_entry(
             facts["origins"] = {
                 recipe: loaded.resolve_method(facts["name"], recipe).origins for recipe in facts["parameters"]
             }
+            facts["declared"] = _declared(facts["name"], loaded)
             facts["networks"] = {recipe: _counts(facts["name"], recipe, loaded) for recipe in facts["parameters"]}
     if as_json:
         _print_json({"name": name, "entries": found})
@@ -118,6 +120,14 @@ def register(app: typer.Typer) -> None:
     """Attach the commands of this file."""
     app.command("list")(list_entries)
     app.command("show")(show_entry)
+
+
+def _declared(name: str, registry: Registry) -> _Facts:
+    """What each parameter of a method is."""
+    declared = registry.resolve_method(name).declared
+    return {
+        key: {**own.model_dump(exclude_defaults=True), "expects": own.expects} for key, own in declared.items()
+    }
 
 
 def _names(kind: Kind, registry: Registry) -> list[str]:
@@ -221,7 +231,7 @@ def _print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None
 
 
 _APART = ("entry", "name", "about", "aliases", "title", "description", "params", "recipes", "parameters", "origins",
-          "networks", "runs")
+          "declared", "networks", "runs")
 
 
 def _print_entry(facts: _Facts) -> None:
@@ -248,6 +258,10 @@ def _print_entry(facts: _Facts) -> None:
 def _print_parameters(facts: _Facts) -> None:
     """One table of all recipes, or with origins one table per recipe."""
     by_recipe: dict[str, dict[str, Any]] = facts.get("parameters", {})
+    if "declared" in facts:
+        typer.echo()
+        rows = [[name, told["expects"], told["meaning"]] for name, told in facts["declared"].items()]
+        _print_table(["parameter", "expected", "meaning"], rows)
     if "origins" in facts:
         for recipe, values in by_recipe.items():
             typer.echo(f"\nrecipe {recipe}")

@@ -17,42 +17,12 @@ from pyiqa.utils import download_util
 
 from ssliqa_bench.errors import InputError, unknown_name
 from ssliqa_bench.integrations.downloads import probed_downloads
-from ssliqa_bench.methods.base import Learner, Needs, Predictor
+from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.stages import Stage
-from ssliqa_bench.types import Artifact, FloatArray
+from ssliqa_bench.types import FloatArray
 
 _log = logging.getLogger("ssliqa_bench")
-
-
-class Metric(Learner):
-    """A metric that learns nothing here: a no-reference one, or a full-reference one, which needs references.
-
-    Parameter `metric` is its name in pyiqa, `weights_file` the file of its parameters, for a metric that has one.
-
-    Raises:
-        InputError: pyiqa has no metric of that name.
-    """
-
-    needs: ClassVar[Needs] = Needs(labels=False)
-    predict_params: ClassVar[tuple[str, ...]] = ("metric",)
-
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        super().__init__(params)
-        if _needs_reference(str(self.params["metric"])):
-            self.needs = Needs(labels=False, references=True)  # type: ignore[misc]
-        self._made: tuple[torch.device, MetricPredictor] | None = None
-
-    def stages(self) -> list[Stage]:
-        """None."""
-        return []
-
-    def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:
-        """The metric itself, turned so that higher is better; the same one when asked for again."""
-        if self._made is None or self._made[0] != device:
-            made = MetricPredictor(str(self.params["metric"]), device, self.params.get("weights_file"))
-            self._made = device, made
-        return self._made[1]
 
 
 class MetricPredictor:
@@ -108,6 +78,38 @@ class MetricPredictor:
     def _tensor(self, image: NDArray[np.uint8]) -> torch.Tensor:
         pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         return pixels[None].float().div(255.0).to(self._device)
+
+
+def build_metric(context: ModelContext) -> MetricPredictor:
+    """The metric itself, turned so that higher is better; the same one when asked for again."""
+    return _metric(str(context.params["metric"]), context.device, context.weights.get("method"))
+
+
+@functools.lru_cache(maxsize=1)  # some take seconds to load
+def _metric(name: str, device: torch.device, weights_file: str | None) -> MetricPredictor:
+    return MetricPredictor(name, device, weights_file)
+
+
+class Metric(Learner):
+    """A metric that learns nothing here: a no-reference one, or a full-reference one, which needs references.
+
+    Parameter `metric` is its name in pyiqa.
+
+    Raises:
+        InputError: pyiqa has no metric of that name.
+    """
+
+    needs: ClassVar[Needs] = Needs(labels=False)
+    model: ClassVar[Model] = Model(build_metric, ("metric",))
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        super().__init__(params)
+        if _needs_reference(str(self.params["metric"])):
+            self.needs = Needs(labels=False, references=True)  # type: ignore[misc]
+
+    def stages(self) -> list[Stage]:
+        """None."""
+        return []
 
 
 def _needs_reference(name: str) -> bool:

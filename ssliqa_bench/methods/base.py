@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.training.declared import DeclaredParams, check_top_level
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.stages import Stage
 from ssliqa_bench.types import Artifact, FloatArray, Judgement
@@ -73,29 +74,100 @@ class SlowPredictor(Predictor, Protocol):
         """A picklable call by which another process makes the same model; None where that would not help."""
 
 
+@dataclass(frozen=True)
+class ModelContext:
+    """What a model is built from.
+
+    Attributes:
+        artifact: what the stage left; None for a method without stages.
+        params: the parameters that the model declares.
+        device: where it computes.
+        weights: files by parameter name, where no stage left a model; the one that a method comes with is "method".
+    """
+
+    artifact: Artifact | None
+    params: Mapping[str, Any]
+    device: torch.device
+    weights: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def trained(self) -> Artifact:
+        """The artifact of a method that learns.
+
+        Raises:
+            InputError: there is none.
+        """
+        if self.artifact is None:
+            raise InputError("There is no model before its stage has run.")
+        return self.artifact
+
+
+@dataclass(frozen=True)
+class Model:
+    """How a finished model is built: the same way for scoring, for `load_model` and for exports.
+
+    Attributes:
+        build: a function at the top level of a module; its code is part of the keys of predictions.
+        params: the parameters that the model reads, part of these keys; it is handed no other.
+
+    Raises:
+        InputError: `build` is a lambda, a partial, a method or a nested function.
+    """
+
+    build: Callable[[ModelContext], Predictor]
+    params: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_top_level(self.build, "Model, build")
+
+    @property
+    def path(self) -> str:
+        """The builder as "module:function"."""
+        return f"{self.build.__module__}:{self.build.__name__}"
+
+    def declared(self, params: Mapping[str, Any]) -> DeclaredParams:
+        """The parameters that it declares, of all those of its method.
+
+        Raises:
+            InputError: it declares one that the method does not have.
+        """
+        return DeclaredParams(params, self.params, f"The model of {self.path}", f"Model({self.build.__name__})")
+
+    def made(
+        self,
+        params: Mapping[str, Any],
+        artifact: Artifact | None,
+        device: torch.device,
+        weights: Mapping[str, str] | None = None,
+    ) -> Predictor:
+        """The model itself.
+
+        Args:
+            params: of the method, names of backbones replaced by what they stand for.
+        """
+        return self.build(ModelContext(artifact, self.declared(params), device, weights or {}))
+
+
 class Learner(ABC):
     """A method: its stages, and the model that the artifact of a stage is.
 
     Args:
-        params: all parameters of the registry entry, resolved.
-
-    Raises:
-        InputError: a parameter lies below its smallest value, or is no number where it has one.
+        params: all parameters of the registry entry, resolved; each is one that its declaration accepts.
     """
 
     needs: ClassVar[Needs] = Needs()
-    # Parameters that decide how a finished model looks at an image; they are part of a prediction's key.
-    predict_params: ClassVar[tuple[str, ...]] = ()
-    # Smallest values of parameters; where that is written as an int, the parameter is a whole number.
-    least: ClassVar[Mapping[str, float]] = {}
+    # How the model is built of what the last stage left, or, for a method without stages, of nothing.
+    model: ClassVar[Model]
 
     def __init__(self, params: Mapping[str, Any]) -> None:
-        for name, least in self.least.items():
-            value = params.get(name)
-            if value is not None and (not isinstance(value, int | type(least)) or value < least):
-                kind = "a whole number" if isinstance(least, int) else "a number"
-                raise InputError(f"Parameter {name}: got {value}; expected {kind}, {least:g} or more.")
         self.params = dict(params)
+
+    def check(self) -> None:  # noqa: B027 - most learners have nothing to add
+        """Look at what the declarations of single parameters cannot say, before any data is read.
+
+        Raises:
+            InputError: parameters that do not go together, or something they name that is not there.
+        """
 
     @abstractmethod
     def stages(self) -> list[Stage]:
@@ -108,7 +180,3 @@ class Learner(ABC):
     def networks(self) -> Mapping[str, nn.Module]:
         """The networks that training builds, by the names under which their parameters are counted; may be none."""
         return {}
-
-    @abstractmethod
-    def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:
-        """The model that a stage left, or, for a method without stages (artifact None), the method itself."""

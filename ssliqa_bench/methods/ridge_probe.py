@@ -6,7 +6,6 @@ penalty is chosen by leave-one-out over the labeled images, so nothing but their
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
@@ -67,7 +66,6 @@ class RidgeProbe(Supervised):
     """A frozen backbone under a linear output fitted in closed form."""
 
     needs: ClassVar[Needs] = Needs()
-    least: ClassVar[Mapping[str, float]] = {"crop": 0, "test_crops": 1}
 
     def stages(self) -> list[Stage]:
         """One stage."""

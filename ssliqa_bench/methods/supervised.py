@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from torch import nn
 
-from ssliqa_bench.errors import InputError
-from ssliqa_bench.methods.base import Learner, Needs, Predictor, Work
+from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs, Work
 from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.loop import Schedule, drawn_rows
@@ -74,17 +72,18 @@ def initial_stage() -> Stage:
     return Stage("initial", run_initial, sets=("labeled",), params=INITIAL_PARAMS)
 
 
+def build_quality(context: ModelContext) -> QualityPredictor:
+    """The model of quality through the fixed test crops."""
+    p = context.params
+    model = stored_model(context.trained, p["backbone"], context.device)
+    return QualityPredictor(model, View(p["crop"], p["test_crops"]), context.device)
+
+
 class Supervised(Learner):
     """Smooth-L1 regression of the scores on random crops."""
 
     needs: ClassVar[Needs] = Needs()
-    predict_params: ClassVar[tuple[str, ...]] = ("backbone", "crop", "test_crops")
-    least: ClassVar[Mapping[str, float]] = {
-        **dict.fromkeys(("crop", "crops", "test_crops", "batch_size", "epochs"), 1),
-        **dict.fromkeys(("warmup_epochs", "lr_step"), 0),
-        **dict.fromkeys(("lr", "lr_factor", "weight_decay", "smooth_l1_beta"), 0.0),
-    }
-
+    model: ClassVar[Model] = Model(build_quality, ("backbone", "crop", "test_crops"))
     def stages(self) -> list[Stage]:
         """One stage: the initial phase."""
         return [initial_stage()]
@@ -96,10 +95,3 @@ class Supervised(Learner):
     def networks(self) -> Mapping[str, nn.Module]:
         """One model, whatever the stages."""
         return {"model": QualityModel(build_backbone(self.params["backbone"]))}
-
-    def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:
-        """Mean over the fixed test crops."""
-        if artifact is None:
-            raise InputError("A supervised learner has no model before its first stage.")
-        model = stored_model(artifact, self.params["backbone"], device)
-        return QualityPredictor(model, View(self.params["crop"], self.params["test_crops"]), device)

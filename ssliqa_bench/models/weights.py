@@ -20,7 +20,7 @@ from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.files import atomic_path, digest, read_sealed, sha256_file, write_sealed
 from ssliqa_bench.models.packages import packaged_file
 from ssliqa_bench.net import probe
-from ssliqa_bench.registry.lookup import ResolvedBackbone, load_object, locate_module
+from ssliqa_bench.registry.lookup import ResolvedBackbone, ResolvedMethod, load_object, locate_module
 
 if TYPE_CHECKING:
     from ssliqa_bench.registry.schema import WeightsFacts
@@ -113,45 +113,36 @@ class Published:
             ) from error
 
 
-def file_param(param: str, params: Mapping[str, Any]) -> str:
-    """The parameter that names a local weights file for the backbone of a parameter: `teacher_weights_file` for
-    `teacher_backbone` where a method has it, else `weights_file`."""
-    return _own_param(param, params, "weights_file")
-
-
-def pretrained_param(param: str, params: Mapping[str, Any]) -> str:
-    """The parameter that says whether the backbone of a parameter starts from published weights, as `file_param`."""
-    return _own_param(param, params, "pretrained")
-
-
-def _own_param(param: str, params: Mapping[str, Any], option: str) -> str:
-    own = param.removesuffix("backbone") + option
-    return own if own in params else option
-
-
 def resolve_weights(
     backbone: ResolvedBackbone,
     params: Mapping[str, Any],
     cache_root: Path,
-    param: str = "backbone",
+    option: str = "weights_file",
+    switch: str = "pretrained",
     *,
     download: bool = True,
 ) -> WeightsFile | None:
     """The weights that a backbone starts from; None where random values were asked for.
 
     Args:
-        params: of the method; `pretrained` false means random values, `weights_file` names a local file to be
-            taken instead of the published ones ("sha256:…" as a record states it: known by its hash alone).
-        param: which of them names the backbone; its two options go by `pretrained_param` and `file_param`.
+        params: of the method.
+        option: which of them names a local file to be taken instead of the published or packaged ones ("sha256:…" as
+            a record states it: known by its hash alone).
+        switch: which of them is false for random values.
         download: whether a file that is not on this machine is fetched.
 
     Raises:
-        InputError: the file is missing; the message names it, its address and where to put it.
+        InputError: the file is missing; the message names it, its address and where to put it. Or a file is named
+            that random values would leave unread.
     """
-    switch, option = pretrained_param(param, params), file_param(param, params)
-    if not params.get(switch):
-        return None
     given = given_weights(params, cache_root, option)
+    if not params.get(switch):
+        if given is not None:
+            raise InputError(
+                f"--set {option}={params[option]}: the file would not be read, since {switch} is false. Add "
+                f"--set {switch}=true, or leave the file out."
+            )
+        return None
     if given is not None:
         return given
     if backbone.weights is not None and backbone.weights.package is not None:
@@ -159,14 +150,46 @@ def resolve_weights(
     return _found(published_weights(backbone, cache_root, option, switch), cache_root, download)
 
 
+def backbone_weights(
+    method: ResolvedMethod, param: str, backbone: ResolvedBackbone, cache_root: Path, *, download: bool = True
+) -> WeightsFile | None:
+    """As `resolve_weights`, for the backbone that a parameter of a method names; None where no parameter of the
+    method chooses its weights."""
+    chosen = method.weights_params.get(param)
+    if chosen is None:
+        return None
+    return resolve_weights(backbone, method.params, cache_root, chosen.file, chosen.switch, download=download)
+
+
+def own_weights(method: ResolvedMethod, cache_root: Path, *, download: bool = True) -> WeightsFile | None:
+    """The parameter file of a method that comes with one, or is given one, and is no network's.
+
+    Raises:
+        InputError: the file is missing.
+    """
+    if method.weights is not None:
+        option = method.own_file or "weights_file"
+        return resolve_method_weights(
+            method.name, method.weights, method.params, cache_root, option, download=download
+        )
+    return None if method.own_file is None else given_weights(method.params, cache_root, method.own_file)
+
+
 def resolve_method_weights(
-    method: str, facts: WeightsFacts, params: Mapping[str, Any], cache_root: Path, *, download: bool = True
+    method: str,
+    facts: WeightsFacts,
+    params: Mapping[str, Any],
+    cache_root: Path,
+    option: str = "weights_file",
+    *,
+    download: bool = True,
 ) -> WeightsFile:
     """The parameter file of a metric, as `resolve_weights`."""
     source = str(facts.source)
     file = facts.file or Path(urlparse(source).path).name
-    published = Published(f'method "{method}"', source, str(torch_hub() / "pyiqa"), file, of_network=False)
-    given = given_weights(params, cache_root)
+    folder = str(torch_hub() / "pyiqa")
+    published = Published(f'method "{method}"', source, folder, file, option, of_network=False)
+    given = given_weights(params, cache_root, option)
     if given is not None and given.path is None and (path := published.local()) is not None:
         ours = WeightsFile(str(path), _sha256(path, cache_root))  # a record knows its file by the hash alone
         return ours if ours.sha256 == given.sha256 else given

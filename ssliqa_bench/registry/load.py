@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib.resources
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
-from ssliqa_bench.errors import RegistryError
-from ssliqa_bench.registry.lookup import Registry, parameter_steps, same_type
+from ssliqa_bench.errors import InputError, RegistryError, near_names
+from ssliqa_bench.registry.lookup import Registry, declared_parameters, parameter_steps
+from ssliqa_bench.registry.parameters import Kind, Parameter, guessed, of_type
 from ssliqa_bench.registry.problems import KeyPath, Place, Problem, from_validation, one_of, raise_problems, shown
 from ssliqa_bench.registry.schema import (
     KINDS,
     NAME_RULE,
+    PARAMETER_RULE,
     BackboneEntry,
     DatasetEntry,
     Entry,
@@ -22,6 +24,7 @@ from ssliqa_bench.registry.schema import (
     MethodEntry,
     ProtocolEntry,
     is_name,
+    is_parameter_name,
 )
 from ssliqa_bench.registry.yamlfile import Document, read_yaml
 
@@ -31,6 +34,9 @@ PATH_OPTIONS = ("labels", "images", "references")
 _PATH_READERS = tuple(f"ssliqa_bench.datasets.readers.{name}" for name in ("table:read_csv", "folder:read_folder"))
 # What a variant takes over from the entry that it extends; its title and description are its own.
 _INHERITED_ABOUT = ("family", "citation", "home", "terms", "trained_on")
+
+_DECLARATIONS = "parameters"  # the section whose entries are no entries of a kind: declarations of parameters
+_SECTIONS = (_DECLARATIONS, *KINDS)
 
 _E = TypeVar("_E", DatasetEntry, MethodEntry, ProtocolEntry, BackboneEntry)
 
@@ -72,7 +78,7 @@ class _Merged:
     """Raw entries of all files so far, with the place of every value, and the problems met."""
 
     def __init__(self) -> None:
-        self.raw: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in KINDS}
+        self.raw: dict[str, dict[str, dict[str, Any]]] = {kind: {} for kind in _SECTIONS}
         self.places: dict[KeyPath, Place] = {}
         self.sources: dict[str, dict[str, tuple[str, ...]]] = {kind: {} for kind in KINDS}
         self.problems: list[Problem] = []
@@ -85,48 +91,40 @@ class _Merged:
         if document.value is None:
             return
         if not isinstance(document.value, dict):
-            self._report_in(document, (), shown(document.value), f"a mapping of {', '.join(KINDS)}")
+            self._report_in(document, (), shown(document.value), f"a mapping of {', '.join(_SECTIONS)}")
             return
+        taken: set[KeyPath] = set()
         for kind, entries in document.value.items():
-            if kind not in KINDS:
-                self._report_in(document, (kind,), "an unknown section", one_of(kind, KINDS))
+            if kind not in _SECTIONS:
+                self._report_in(document, (kind,), "an unknown section", one_of(kind, _SECTIONS))
             elif not isinstance(entries, dict):
                 self._report_in(document, (kind,), shown(entries), "a mapping of names to entries")
             else:
-                for name, entry in entries.items():
-                    self._add_entry(document, kind, name, entry, folder)
+                taken |= {
+                    (kind, name) for name, own in entries.items() if self._add_entry(document, kind, name, own, folder)
+                }
+        self.places.update({p: (document.file, line) for p, line in document.lines.items() if p[:2] in taken})
 
-    def _add_entry(self, document: Document, kind: str, name: str, entry: Any, folder: Path | None) -> None:
+    def _add_entry(self, document: Document, kind: str, name: str, entry: Any, folder: Path | None) -> bool:
+        """Whether the entry was merged; if not, why is reported."""
         path = (kind, name)
         if not isinstance(entry, dict):
             self._report_in(document, path, shown(entry), "a mapping")
-            return
-        if not is_name(name):
-            self._report_in(document, path, f'the name "{name}"', NAME_RULE)
-            return
+            return False
+        fits, rule = (is_parameter_name, PARAMETER_RULE) if kind == _DECLARATIONS else (is_name, NAME_RULE)
+        if not fits(name):
+            self._report_in(document, path, f'the name "{name}"', rule)
+            return False
         if "name" in entry:
             self._report_in(document, (*path, "name"), "an unknown key", "the name as the key of the entry only")
             entry = {key: value for key, value in entry.items() if key != "name"}
         if folder is not None:
             entry = _absolute(kind, entry, folder, self.raw[kind].get(name))
-        old = self.raw[kind].get(name, {})
-        if kind == "methods":
-            entry = self._same_types(document, path, old.get("params"), entry)
-        self.raw[kind][name] = _merge(old, entry)
-        below = {p: (document.file, line) for p, line in document.lines.items() if p[:2] == path}
-        self.places.update(below)
-        source = f"{document.file}:{below[path][1]}"
-        self.sources[kind][name] = (*self.sources[kind].get(name, ()), source)
-
-    def _same_types(self, document: Document, path: KeyPath, old: Any, entry: dict[str, Any]) -> dict[str, Any]:
-        """An entry without parameters that would change the type of those they are merged over; these are reported."""
-        params = entry.get("params")
-        if not isinstance(old, dict) or not isinstance(params, dict):
-            return entry
-        wrong = [key for key, value in params.items() if key in old and not same_type(old[key], value)]
-        for key in wrong:
-            self._report_in(document, (*path, "params", key), shown(params[key]), f"a value like {shown(old[key])}")
-        return {**entry, "params": {key: value for key, value in params.items() if key not in wrong}}
+        self.raw[kind][name] = _merge(self.raw[kind].get(name, {}), entry)
+        source = f"{document.file}:{document.lines[path]}"
+        if kind in KINDS:
+            self.sources[kind][name] = (*self.sources[kind].get(name, ()), source)
+        return True
 
     def build(self, search_folders: tuple[Path, ...]) -> Registry:
         """Validate every entry and what entries say about each other; all problems in one error."""
@@ -136,6 +134,7 @@ class _Merged:
             methods=methods,
             protocols=self._entries("protocols", ProtocolEntry),
             backbones=self._entries("backbones", BackboneEntry),
+            parameters=self._declarations(),
             aliases={kind: {} for kind in KINDS},
             sources=self.sources,
             search_folders=search_folders,
@@ -145,7 +144,7 @@ class _Merged:
         sound = self._check_extends(registry)
         for name in sound:
             methods[name] = methods[name].model_copy(update={"about": _inherited_about(name, methods)})
-            self._check_params(name, methods)
+            self._check_params(name, registry)
         self._check_references(registry)
         raise_problems(self.problems, "the registry")
         return registry
@@ -201,23 +200,63 @@ class _Merged:
                 self._report(("methods", last, "extends"), shown(parent), one_of(parent, methods))
         return list(sound)
 
-    def _check_params(self, name: str, methods: dict[str, MethodEntry]) -> None:
-        """Own parameters of a variant without a class of its own, and those of every recipe, must be known."""
-        entry = methods[name]
-        before = dict[str, Any]()
+    def _declarations(self) -> dict[str, Parameter]:
+        """The declared parameters; what a declaration of weights names must be declared too, as what it needs."""
+        declared: dict[str, Parameter] = {}
+        for name, raw in self.raw[_DECLARATIONS].items():
+            try:
+                declared[name] = Parameter.model_validate(raw)
+            except ValidationError as error:
+                self.problems += from_validation(error, Parameter, raw, (_DECLARATIONS, name), self._place)
+                self.broken.add((_DECLARATIONS, name))
+        for name in declared:
+            self._check_weights((_DECLARATIONS, name), declared[name], declared)
+        return declared
+
+    def _check_weights(self, path: KeyPath, own: Parameter, declared: Mapping[str, Parameter]) -> None:
+        """The parameters that a declaration of weights names."""
+        kinds: tuple[tuple[str, str | None, Kind], ...] = (
+            ("of", own.of, "backbone"), ("switch", own.switch, "boolean"),
+        )  # fmt: skip
+        for key, other, kind in kinds:
+            known = of_type(declared, kind)
+            if other is not None and other not in known and (_DECLARATIONS, other) not in self.broken:
+                self._report((*path, key), shown(other), one_of(other, known))
+
+    def _check_params(self, name: str, registry: Registry) -> None:
+        """Every parameter that an entry or one of its recipes sets must be known and hold a value that its declaration
+        accepts."""
+        methods = registry.methods
+        entry, declared = methods[name], declared_parameters(registry.parameters, methods, name)
+        for own, parameter in entry.parameters.items():
+            self._check_weights(("methods", name, _DECLARATIONS, own), parameter, declared)
+        before: set[str] = set()
         for step in parameter_steps(methods, name, None):
             if step.entry != name:
                 before.update(step.values)
-        known = {**before, **entry.params}
-        checks = [(("methods", name, "recipes", recipe), values, known) for recipe, values in entry.recipes.items()]
         # A class of its own may bring parameters of its own.
-        own = {k: v for k, v in entry.params.items() if entry.class_path is None or k in before}
-        for path, values, allowed in [(("methods", name, "params"), own, before), *checks]:
+        sets: list[tuple[KeyPath, Mapping[str, Any], set[str]]] = [
+            (("methods", name, "params"), entry.params, before if entry.class_path is None else {*declared})
+        ]
+        sets += [(("methods", name, "recipes", recipe), values, {*before, *entry.params})
+                 for recipe, values in entry.recipes.items()]  # fmt: skip
+        for path, values, known in sets:
             for key, value in values.items():
-                if key not in allowed:
-                    self._report((*path, key), "an unknown parameter", one_of(key, allowed))
-                elif not same_type(allowed[key], value):
-                    self._report((*path, key), shown(value), f"a value like {shown(allowed[key])}")
+                if (_DECLARATIONS, key) in self.broken:
+                    continue
+                if key not in known or key not in declared:
+                    self._report((*path, key), *_unknown_parameter(key, value, known, declared))
+                elif not declared[key].accepts(value):
+                    self._report((*path, key), shown(value), declared[key].expects)
+                elif declared[key].type == "backbone" and value is not None:
+                    self._check_backbone((*path, key), value, registry)
+
+    def _check_backbone(self, path: KeyPath, name: str, registry: Registry) -> None:
+        try:
+            registry.resolve_backbone(name)
+        except InputError:
+            if not any(kind == "backbones" for kind, _ in self.broken):
+                self._report(path, shown(name), one_of(name, [*registry.backbones, *registry.aliases["backbones"]]))
 
     def _check_references(self, registry: Registry) -> None:
         """Names that entries use for other entries."""
@@ -323,6 +362,17 @@ def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]
         old = merged.get(key)
         merged[key] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _unknown_parameter(
+    key: str, value: Any, known: Iterable[str], declared: Mapping[str, Parameter]
+) -> tuple[str, str]:
+    """What was found, and what was expected, where a parameter is not one of those that an entry may set."""
+    if key in declared or set(known) != set(declared):  # a variant or a recipe brings none of its own
+        return "an unknown parameter", one_of(key, known)
+    near = near_names(key, sorted(known))
+    hint = "".join(f'"{name}", or ' for name in near[:1])
+    return "a parameter that is not declared", f"{hint}its declaration under parameters: {key}: {guessed(value)}"
 
 
 def _inherited_about(name: str, methods: Mapping[str, MethodEntry]) -> MethodAbout:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from ssliqa_bench.errors import InputError, near_names, unknown_name
+from ssliqa_bench.registry.parameters import Parameter, canonical, of_type
 from ssliqa_bench.registry.problems import shown
 from ssliqa_bench.registry.schema import (
     PLAIN_RECIPE,
@@ -45,6 +46,15 @@ class ParameterStep:
 
 
 @dataclass(frozen=True)
+class WeightsParams:
+    """The parameters by which the weights of a network are chosen: that of a local file, and the one that asks for
+    published or given weights at all."""
+
+    file: str
+    switch: str
+
+
+@dataclass(frozen=True)
 class ResolvedMethod:
     """A method ready to be built.
 
@@ -58,6 +68,9 @@ class ResolvedMethod:
         weights: the published file of parameters that it comes with.
         references: whether it is handed reference images, or "where known".
         origins: for each parameter, what set it.
+        declared: the declarations of its parameters.
+        weights_params: for each parameter that names a backbone, those that choose its weights; a backbone without
+            any starts from random values.
     """
 
     name: str
@@ -72,6 +85,19 @@ class ResolvedMethod:
     weights: WeightsFacts | None = None
     references: bool | Literal["where known"] = False
     origins: dict[str, str] = field(default_factory=dict)
+    declared: dict[str, Parameter] = field(default_factory=dict)
+    weights_params: dict[str, WeightsParams] = field(default_factory=dict)
+
+    def named(self, kind: Literal["backbone", "class"]) -> dict[str, str]:
+        """What its parameters of a type name, by parameter; those that are null are left out."""
+        values = {name: self.params[name] for name in of_type(self.declared, kind)}
+        return {name: str(value) for name, value in values.items() if value is not None}
+
+    @property
+    def own_file(self) -> str | None:
+        """The parameter that names a local file of the method's own parameters, which are no network's."""
+        files = of_type(self.declared, "weights")
+        return next((name for name in files if self.declared[name].of not in self.params), None)
 
 
 @dataclass(frozen=True)
@@ -96,6 +122,7 @@ class Registry:
     methods: dict[str, MethodEntry]
     protocols: dict[str, ProtocolEntry]
     backbones: dict[str, BackboneEntry]
+    parameters: dict[str, Parameter]
     aliases: dict[str, dict[str, str]]
     sources: dict[str, dict[str, tuple[str, ...]]]
     # Folders of users' registry files: modules of classes outside the package are also looked for here.
@@ -194,7 +221,7 @@ class Registry:
         ancestor has is taken, else its plain parameters.
 
         Raises:
-            InputError: unknown method, recipe or parameter, or an override of another type.
+            InputError: unknown method, recipe or parameter, or an override that its declaration does not accept.
         """
         entry = self.method(name)
         methods = self._with(entry)
@@ -210,7 +237,8 @@ class Registry:
             origins.update(dict.fromkeys(step.values, str(step)))
         if entry.prefix in (overrides or {}):
             raise InputError(f"--set {entry.prefix}: the name {entry.name} says it already; name another method.")
-        changed = {k: _override(entry.name, params, k, v) for k, v in sorted((overrides or {}).items())}
+        declared = declared_parameters(self.parameters, methods, entry.name)
+        changed = {k: _override(entry.name, declared, params, k, v) for k, v in sorted((overrides or {}).items())}
         origins.update(dict.fromkeys(changed, "--set"))
         links = [methods[link] for link in reversed(chain)]
         return ResolvedMethod(
@@ -226,6 +254,8 @@ class Registry:
             weights=next((link.weights for link in links if link.weights), None),
             references=next((link.references for link in links if link.references is not None), False),
             origins=origins,
+            declared={key: declared[key] for key in params},
+            weights_params=_weights_params(declared, params),
         )
 
     def recipes(self, name: str) -> list[str]:
@@ -267,12 +297,8 @@ class Registry:
         return ResolvedBackbone(name, built.class_path, arguments, about, size, weights, built.weights_of, frozen)
 
     def backbones_of(self, method: ResolvedMethod) -> dict[str, ResolvedBackbone]:
-        """The backbones that a method's parameters name, by parameter: `backbone`, and all that end in `_backbone`."""
-        return {
-            name: self.resolve_backbone(str(value))
-            for name, value in method.params.items()
-            if (name == "backbone" or name.endswith("_backbone")) and value is not None
-        }
+        """The backbones that a method's parameters name, by parameter."""
+        return {name: self.resolve_backbone(value) for name, value in method.named("backbone").items()}
 
     def load(self, class_path: str) -> Any:
         """Import what a class path names, also from beside users' registry files."""
@@ -296,15 +322,27 @@ def parameter_steps(methods: Mapping[str, MethodEntry], name: str, recipe: str |
             yield ParameterStep(link, recipe, entry.recipes[str(recipe)])
 
 
-def same_type(old: Any, new: Any) -> bool:
-    """Whether `new` may replace `old`: truth values, numbers, text and lists stay what they are; null was open."""
-    if old is None:
-        return True
-    if isinstance(old, bool) or isinstance(new, bool):
-        return isinstance(old, bool) and isinstance(new, bool)
-    if isinstance(old, (int, float)):
-        return isinstance(new, (int, float))
-    return isinstance(new, list if isinstance(old, list) else str)
+def declared_parameters(
+    common: Mapping[str, Parameter], methods: Mapping[str, MethodEntry], name: str
+) -> dict[str, Parameter]:
+    """All declarations that hold for a method: those in common, and over them those of its chain, root first."""
+    declared = dict(common)
+    for link in method_chain(methods, name):
+        declared.update(methods[link].parameters)
+    return declared
+
+
+def _weights_params(declared: Mapping[str, Parameter], params: Mapping[str, Any]) -> dict[str, WeightsParams]:
+    """For each parameter that names a backbone, those that choose its weights."""
+    found: dict[str, WeightsParams] = {}
+    for name in of_type(declared, "weights"):
+        network, switch = declared[name].of, declared[name].switch
+        if network is None or switch is None or network not in params or switch not in params:
+            continue
+        # A method may have the switch alone, and then no way to name a local file.
+        if name in params or network not in found:
+            found[network] = WeightsParams(name, switch)
+    return found
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -312,20 +350,17 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
 
 
-def _override(method: str, params: Mapping[str, Any], key: str, value: Any) -> Any:
+def _override(
+    method: str, declared: Mapping[str, Parameter], params: Mapping[str, Any], key: str, value: Any
+) -> Any:
     if key not in params:
         raise InputError(f'Unknown parameter "{key}" of {method}.{_did_you_mean(key, params)} '
                          f'"ssliqa-bench show {method} --params" shows all {len(params)}.')
-    old = params[key]
-    if not same_type(old, value):
-        kind = {bool: "true or false", str: "text", list: "a list"}.get(type(old), "a number")
-        raise InputError(f"--set {key}: got {shown(value)}; expected {kind}, as {shown(old)} is.")
-    # 1 for a parameter that is 0.1 means 1.0: one value, one key.
-    if isinstance(old, float) and isinstance(value, int):
-        return float(value)
-    if type(old) is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    return copy.deepcopy(value)
+    taken = canonical(declared[key], params[key], value)
+    if not declared[key].accepts(taken):
+        raise InputError(f"--set {key}: got {shown(value)}; expected {declared[key].expects}. "
+                         f'"ssliqa-bench show {method} --params" explains each parameter.')
+    return copy.deepcopy(taken)
 
 
 def locate_module(module: str, folders: Sequence[Path] = ()) -> Path | None:

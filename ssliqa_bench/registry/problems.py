@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
 
 from ssliqa_bench.errors import RegistryError, near_names
 
@@ -71,6 +72,13 @@ def shown(value: Any) -> str:
         return "a list" if len(value) > 6 else f"[{', '.join(shown(item) for item in value)}]"
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + '…"'
+
+
+def wrong(got: str, expected: str, *below: str) -> PydanticCustomError:
+    """A problem found by a rule of ours; `below` leads from the value checked to the part that is wrong."""
+    return PydanticCustomError(
+        "entry", "got {got}; expected {expected}", {"got": got, "expected": expected, "below": list(below)}
+    )
 
 
 def one_of(name: str, known: Iterable[str]) -> str:

@@ -17,9 +17,10 @@ from pydantic import (
     StrictInt,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-_CLASS_PATH = re.compile(r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$")
+from ssliqa_bench.registry.parameters import Parameter, is_class_path
+from ssliqa_bench.registry.problems import wrong
+
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 _PARAM = re.compile(r"^[a-z][a-z0-9_]*$")
 # What may stand after the colon of a prefix: names that another library gave, such as clipiqa+_vitL14_512.
@@ -28,6 +29,7 @@ _ADDRESS = re.compile(r"^https?://[^\s/]+/\S+$")
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
 NAME_RULE = "a name of small letters, digits, dot, dash and underscore"
+PARAMETER_RULE = "small letters, digits and underscore"
 # A recipe of this name always exists: the parameters of an entry and its ancestors, and nothing over them.
 PLAIN_RECIPE = "default"
 
@@ -37,13 +39,18 @@ def is_name(text: str) -> bool:
     return bool(_NAME.match(text))
 
 
+def is_parameter_name(text: str) -> bool:
+    """Whether `text` can be the name of a parameter."""
+    return bool(_PARAM.match(text))
+
+
 def is_foreign_name(text: str) -> bool:
     """Whether `text` can stand after the colon in `PREFIX:NAME` of a method."""
     return bool(_FOREIGN.match(text))
 
 
 def _class_path(text: str) -> str:
-    if not _CLASS_PATH.match(text):
+    if not is_class_path(text):
         raise ValueError('"module:Name", for example mypackage.mymodule:MyClass')
     return text
 
@@ -108,18 +115,11 @@ def _trained_on(value: Any) -> Any:
 
 def _params(value: dict[str, Any]) -> dict[str, Any]:
     for key, item in value.items():
-        if not _PARAM.match(key):
-            raise _wrong(f"the name {key}", "small letters, digits and underscore", key)
+        if not is_parameter_name(key):
+            raise wrong(f"the name {key}", PARAMETER_RULE, key)
         if isinstance(item, dict) or (isinstance(item, list) and any(isinstance(i, (dict, list)) for i in item)):
-            raise _wrong("a nested value", "true, false, null, a number, text or a list of these", key)
+            raise wrong("a nested value", "true, false, null, a number, text or a list of these", key)
     return value
-
-
-def _wrong(got: str, expected: str, *below: str) -> PydanticCustomError:
-    """A problem found by a rule of ours; `below` leads from the value checked to the part that is wrong."""
-    return PydanticCustomError(
-        "entry", "got {got}; expected {expected}", {"got": got, "expected": expected, "below": list(below)}
-    )
 
 
 ClassPath = Annotated[str, AfterValidator(_class_path)]
@@ -195,9 +195,9 @@ class DownloadFacts(_Model):
     @model_validator(mode="after")
     def _check(self) -> DownloadFacts:
         if self.url is None and not self.note:
-            raise _wrong("neither url nor note", "the address of an archive, or what to do by hand", "url")
+            raise wrong("neither url nor note", "the address of an archive, or what to do by hand", "url")
         if self.url is None and (self.labels or self.sha256):
-            raise _wrong("labels or sha256 without url", "them beside the address of an archive", "url")
+            raise wrong("labels or sha256 without url", "them beside the address of an archive", "url")
         return self
 
 
@@ -316,7 +316,7 @@ class DatasetEntry(_Entry):
     @model_validator(mode="after")
     def _check_made(self) -> DatasetEntry:
         if self.made_from is not None and (self.kind != "unlabeled" or self.generator is not None):
-            raise _wrong("it beside a generator or with scores", "kind: unlabeled, and no generator", "made_from")
+            raise wrong("it beside a generator or with scores", "kind: unlabeled, and no generator", "made_from")
         return self
 
 
@@ -343,13 +343,13 @@ class WeightsFacts(_Model):
     def _check(self) -> WeightsFacts:
         if (self.source is None) == (self.package is None):
             found = "neither source nor package" if self.source is None else "both source and package"
-            raise _wrong(found, "the address of a file (source), or a Python package that has it (package)")
+            raise wrong(found, "the address of a file (source), or a Python package that has it (package)")
         parts = {"version": self.version, "file": self.file, "sha256": self.sha256}
         missing = [name for name, value in parts.items() if value is None]
         if self.package is not None and missing:
-            raise _wrong(f"package without {missing[0]}", "package with version, file and sha256", "package")
+            raise wrong(f"package without {missing[0]}", "package with version, file and sha256", "package")
         if self.package is None and self.convert is not None:
-            raise _wrong("convert without package", "it only for a file of a package", "convert")
+            raise wrong("convert without package", "it only for a file of a package", "convert")
         return self
 
 
@@ -366,6 +366,8 @@ class MethodEntry(_Entry):
             upper reference); inherited, "unlabeled" where no ancestor says.
         references: the runner hands over reference images, which are then part of a run's key; "where known" for a
             class that needs them or not by its parameters; inherited.
+        parameters: declarations that hold for this entry and its variants, in place of those of the section
+            `parameters`, where its class means something else by a name.
     """
 
     about: MethodAbout
@@ -376,19 +378,20 @@ class MethodEntry(_Entry):
     weights: WeightsFacts | None = None
     unlabeled_role: Literal["unlabeled", "labeled"] | None = None
     references: StrictBool | Literal["where known"] | None = None
+    parameters: dict[str, Parameter] = {}
     params: ParamSet = {}
     recipes: dict[Name, ParamSet] = {}
 
     @model_validator(mode="after")
     def _check(self) -> MethodEntry:
         if PLAIN_RECIPE in self.recipes:
-            raise _wrong(f'the reserved name "{PLAIN_RECIPE}"', "another name", "recipes", PLAIN_RECIPE)
+            raise wrong(f'the reserved name "{PLAIN_RECIPE}"', "another name", "recipes", PLAIN_RECIPE)
         if self.class_path is None and self.extends is None:
-            raise _wrong("neither class nor extends", 'class: "module:Name", or extends: a method')
+            raise wrong("neither class nor extends", 'class: "module:Name", or extends: a method')
         if self.prefix is not None and self.prefix not in self.params:
-            raise _wrong(self.prefix, "the name of one of its params", "prefix")
+            raise wrong(self.prefix, "the name of one of its params", "prefix")
         if self.weights is not None and self.weights.source is None:
-            raise _wrong("no source", "the address of a file; packages are for backbones", "weights", "source")
+            raise wrong("no source", "the address of a file; packages are for backbones", "weights", "source")
         return self
 
 
@@ -413,14 +416,14 @@ class SplitFields(_Model):
     @model_validator(mode="after")
     def _check(self) -> SplitFields:
         if self.stratify and (self.rule != "random" or self.by != "image" or isinstance(self.train, int)):
-            raise _wrong("true", "true only with rule: random, by: image and train as a share", "stratify")
+            raise wrong("true", "true only with rule: random, by: image and train as a share", "stratify")
         if (self.rule == "file") != (self.file is not None):
             found = "a file without rule: file" if self.file else "nothing"
-            raise _wrong(found, "a file with rule: file, and only then", "file")
+            raise wrong(found, "a file with rule: file, and only then", "file")
         if isinstance(self.train, float) and self.train >= 1:
-            raise _wrong(str(self.train), "a share between 0 and 1, or with test a count", "train")
+            raise wrong(str(self.train), "a share between 0 and 1, or with test a count", "train")
         if isinstance(self.train, int) != (self.test is not None):
-            raise _wrong("a count of only one part", "train and test as counts, or train as a share alone", "test")
+            raise wrong("a count of only one part", "train and test as counts, or train as a share alone", "test")
         return self
 
 
@@ -461,7 +464,7 @@ class ExtraUnlabeled(_Model):
     def _check(self) -> ExtraUnlabeled:
         if (self.count is None) == (self.names is None):
             found = "neither count nor names" if self.count is None else "count and names"
-            raise _wrong(found, "how many to draw (count), or a file that names them (names)", "count")
+            raise wrong(found, "how many to draw (count), or a file that names them (names)", "count")
         return self
 
 
@@ -523,7 +526,7 @@ class BackboneEntry(_Entry):
     def _check(self) -> BackboneEntry:
         if (self.class_path is None) == (self.stands_for is None):
             found = "neither class nor stands_for" if self.class_path is None else "both class and stands_for"
-            raise _wrong(found, 'class: "module:Name", or stands_for: PREFIX:NAME')
+            raise wrong(found, 'class: "module:Name", or stands_for: PREFIX:NAME')
         return self
 
 

@@ -18,7 +18,7 @@ from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import canonical_json
-from ssliqa_bench.models.weights import resolve_method_weights, resolve_weights
+from ssliqa_bench.models.weights import backbone_weights, own_weights
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind, prepare_process
@@ -109,14 +109,13 @@ class Forecaster:
         cache, missing = self._settings.cache_root, []
         for name, backbone in backbones.items():
             try:
-                resolve_weights(backbone, method.params, cache, name, download=False)
+                backbone_weights(method, name, backbone, cache, download=False)
             except InputError as error:
                 missing.append(str(error))
-        if method.weights is not None:
-            try:
-                resolve_method_weights(method.name, method.weights, method.params, cache, download=False)
-            except InputError as error:
-                missing.append(str(error))
+        try:
+            own_weights(method, cache, download=False)
+        except InputError as error:
+            missing.append(str(error))
         return missing
 
     def _missing_data(self, entries: dict[str, DatasetEntry]) -> list[str]:
@@ -193,14 +192,11 @@ class Forecaster:
         width, height = max(_decoded_size(entry) for entry in entries.values())
         params = dict(method.params)
         try:
-            if method.weights is not None:
-                found = resolve_method_weights(
-                    method.name, method.weights, params, self._settings.cache_root, download=False
-                )
-                params["weights_file"] = found.path
+            found = own_weights(method, self._settings.cache_root, download=False)
             prepare_process("cpu", self._settings.threads)
             learner = self._registry.load(method.class_path)(params)
-            model = learner.predictor(None, torch.device("cpu"))
+            weights = {} if found is None or found.path is None else {"method": found.path}
+            model = learner.model.made(params, None, torch.device("cpu"), weights)
         except InputError:
             return None
         noise = Pictures(list(np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)))

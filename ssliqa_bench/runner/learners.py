@@ -7,17 +7,19 @@ import inspect
 import torch
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.methods.base import Learner
+from ssliqa_bench.methods.base import Learner, Model, Predictor
 from ssliqa_bench.models.weights import usable_file
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.types import Artifact
 
 
 def make_learner(plan: Plan) -> Learner:
     """The learner of a plan, its class loaded by name.
 
     Raises:
-        InputError: the class is no learner, or the pair does not give what it needs.
+        InputError: the class is no learner, its parameters do not go together, a stage or the model declares one that
+            there is not, or the pair does not give what it needs.
     """
     # Classes that lie beside a registry file are found here, later by their name alone.
     for path in (*(backbone.class_path for backbone in plan.backbones.values()), *plan.own_classes):
@@ -31,10 +33,16 @@ def make_learner(plan: Plan) -> Learner:
             f'Method "{plan.method.name}": {plan.method.class_path} is not a subclass of '
             f"ssliqa_bench.methods.base.Learner."
         )
+    if not isinstance(getattr(made, "model", None), Model):
+        raise InputError(
+            f'Method "{plan.method.name}": {plan.method.class_path} does not say how its model is built. Add '
+            f'"model = Model(build, params=(…))" to the class, with a function build(context) of its module.'
+        )
     params = plan.params
-    if "method" in plan.weights:
-        params["weights_file"] = usable_file(plan.weights["method"])
-    learner = made(params)
+    learner: Learner = made(params)
+    learner.check()
+    for declares in (*learner.stages(), learner.model):
+        declares.declared(params)
     if learner.needs.references and not plan.method.references:
         raise InputError(
             f'Method "{plan.method.name}": its class needs reference images; write "references: true" in its entry, '
@@ -53,5 +61,14 @@ def ready_learner(plan: Plan) -> Learner:
     are missed before any image is read."""
     learner = make_learner(plan)
     if not learner.stages():
-        learner.predictor(None, torch.device(plan.device))
+        model_of(plan, learner, None)
     return learner
+
+
+def model_of(plan: Plan, learner: Learner, artifact: Artifact | None) -> Predictor:
+    """The model that a stage of a plan left, or, for a method without stages (artifact None), the method itself."""
+    weights = {}
+    if artifact is None:
+        declared = ("method", *learner.model.params)
+        weights = {name: usable_file(own) for name, own in plan.weights.items() if name in declared}
+    return learner.model.made(plan.params, artifact, torch.device(plan.device), weights)

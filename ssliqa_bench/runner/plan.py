@@ -22,13 +22,7 @@ from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.names import extra_metrics
 from ssliqa_bench.files import digest, finite_or_none
-from ssliqa_bench.models.weights import (
-    WeightsFile,
-    file_param,
-    given_weights,
-    resolve_method_weights,
-    resolve_weights,
-)
+from ssliqa_bench.models.weights import WeightsFile, backbone_weights, own_weights
 from ssliqa_bench.pixels.features import Network
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
@@ -164,7 +158,8 @@ class Plan(Resolved):
     @property
     def named(self) -> dict[str, str]:
         """Classes that parameters name, `module:Class` by parameter, backbones among them."""
-        return {**{name: backbone.class_path for name, backbone in self.backbones.items()}, **_classes(self.method)}
+        backbones = {name: backbone.class_path for name, backbone in self.backbones.items()}
+        return {**backbones, **self.method.named("class")}
 
     @property
     def converters(self) -> dict[str, str]:
@@ -174,7 +169,7 @@ class Plan(Resolved):
     @property
     def own_classes(self) -> tuple[str, ...]:
         """Class paths outside this package that parameters name."""
-        return tuple(path for path in _classes(self.method).values() if not is_ours(path.partition(":")[0]))
+        return tuple(path for path in self.method.named("class").values() if not is_ours(path.partition(":")[0]))
 
     @cached_property
     def code(self) -> Code:
@@ -249,11 +244,6 @@ def learner_params(method: ResolvedMethod, backbones: Mapping[str, ResolvedBackb
     return {**method.params, **resolved}
 
 
-def _classes(method: ResolvedMethod) -> dict[str, str]:
-    """Class paths `module:Class` that parameters name, by parameter: those whose name ends in `_class`."""
-    return {name: str(value) for name, value in method.params.items() if name.endswith("_class") and value is not None}
-
-
 def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> Resolved:
     """Every name resolved, and weights looked for."""
     pair = registry.pair(str(spec.pair))
@@ -287,15 +277,11 @@ def _weights(
     weights = {
         name: found
         for name, backbone in backbones.items()
-        if (found := resolve_weights(backbone, method.params, settings.cache_root, name, download=settings.download))
+        if (found := backbone_weights(method, name, backbone, settings.cache_root, download=settings.download))
         is not None
     }
-    if method.weights is not None:
-        weights["method"] = resolve_method_weights(
-            method.name, method.weights, method.params, settings.cache_root, download=settings.download
-        )
-    elif not backbones and (given := given_weights(method.params, settings.cache_root)) is not None:
-        weights["method"] = given
+    if (own := own_weights(method, settings.cache_root, download=settings.download)) is not None:
+        weights["method"] = own
     return weights
 
 
@@ -339,12 +325,12 @@ def _canonical(
 ) -> ResolvedMethod:
     """One value for what is the same: a backbone's canonical name, and a weights file by what it holds."""
     told: dict[str, Any] = {name: backbone.name for name, backbone in backbones.items()}
-    for name in backbones:
-        option = file_param(name, method.params)
+    files = {name: chosen.file for name, chosen in method.weights_params.items()}
+    if method.own_file is not None:
+        files["method"] = method.own_file
+    for name, option in files.items():
         if method.params.get(option) is not None:
-            told[option] = f"sha256:{weights[name].sha256}" if name in weights else None
-    if "method" in weights and method.params.get("weights_file") is not None:
-        told["weights_file"] = f"sha256:{weights['method'].sha256}"
+            told[option] = f"sha256:{weights[name].sha256}"
     overrides = {name: told.get(name, value) for name, value in method.overrides.items()}
     return replace(method, params={**method.params, **told}, overrides=overrides)
 

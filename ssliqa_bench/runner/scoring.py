@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from ssliqa_bench.errors import RunError
 from ssliqa_bench.evaluation.classes import class_facts
@@ -16,6 +15,7 @@ from ssliqa_bench.methods.base import ClassPredictor, Learner, Predictor
 from ssliqa_bench.models.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.classes import class_columns, class_inputs
 from ssliqa_bench.runner.keys import PREDICTION_CODE, model_key, prediction_key
+from ssliqa_bench.runner.learners import model_of
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import TestSet
 from ssliqa_bench.store.artifacts import ArtifactStore
@@ -67,11 +67,11 @@ class Scorer:
 
     def untrained_key(self) -> str:
         """The model key of a method without stages."""
-        plan = self._plan
-        behind = plan.behind(plan.method.class_path)
+        plan, asked = self._plan, self._learner.model
+        behind = plan.behind(asked.path, params=asked.params)
         return model_key(
             (),
-            params=plan.key_params(),
+            params=plan.key_params(asked.params),
             weights={name: weights.sha256 for name, weights in plan.weights.items()},
             code=behind.part(plan.code),
             versions=plan.versions(behind),
@@ -80,7 +80,7 @@ class Scorer:
 
     def predict(self, model_key: str, artifact: Artifact | None) -> dict[str, FloatArray]:
         """Predictions for every test set, in its order, found under their keys where they are stored; no metrics."""
-        model = self._learner.predictor(artifact, torch.device(self._plan.device))
+        model = model_of(self._plan, self._learner, artifact)
         return {
             name: self._predictions(model_key, name, model, test).quality
             for name, test in self._tests.items()
@@ -88,7 +88,7 @@ class Scorer:
 
     def score(self, model_key: str, artifact: Artifact | None) -> Scored:
         """Predict, or find predictions under their keys, and evaluate them."""
-        model = self._learner.predictor(artifact, torch.device(self._plan.device))
+        model = model_of(self._plan, self._learner, artifact)
         plan, fields = self._plan, self._plan.protocol.classes
         fits = isinstance(model, ClassPredictor) and fields is not None and model.n_classes == fields.levels
         metrics, keys, checksums, rows, by_class = {}, {}, {}, [], {}
@@ -117,13 +117,13 @@ class Scorer:
         return Scored(model_key, metrics, keys, checksums, rows, model.n_parameters, by_class, notes)
 
     def _prediction_key(self, model: str, dataset: str, test: TestSet) -> str:
-        plan = self._plan
-        behind = plan.behind(plan.method.class_path, *PREDICTION_CODE)
+        plan, asked = self._plan, self._learner.model
+        behind = plan.behind(asked.path, *PREDICTION_CODE, params=asked.params)
         return prediction_key(
             model=model,
             fingerprint=plan.fingerprints[dataset],
             rows=test.content,
-            params=plan.key_params(self._learner.predict_params),
+            params=plan.key_params(asked.params),
             code=behind.part(plan.code),
             versions=plan.versions(behind),
             machine=plan.machine,

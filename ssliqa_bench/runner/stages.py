@@ -134,7 +134,7 @@ class StageRunner:
             validation=_shown(stage, "validation", sets.validation),
             counts={name: sets.counts[name] for name in stage.counts},
             inputs={name: done[name].load() for name in stage.inputs},
-            params={name: plan.params[name] for name in stage.params},
+            params=stage.declared(plan.params),
             settings=stage.settings,
             seed=derive_seed(plan.spec.seed, "training"),
             device=torch.device(plan.device),

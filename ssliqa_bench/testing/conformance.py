@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import random
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _TOLERANCE = 1e-5  # of the spread of the predictions
 _CLEAR = 0.3  # a correlation that says which way a learner went
-_FORBIDDEN = ("ssliqa_bench.datasets", "ssliqa_bench.registry", "ssliqa_bench.store", "ssliqa_bench.runner")
+_FORBIDDEN = tuple(f"ssliqa_bench.{layer}" for layer in ("datasets", "pixels", "registry", "store", "runner"))
 
 
 @dataclass(frozen=True)
@@ -138,8 +139,9 @@ class _Bench:
             return
         yield Check("runs", True, f"{len(base.predictions)} finite predictions")
         yield self._imports()
-        yield (repeated := self._repeated(base))
-        if not repeated.holds:
+        repeated = self._repeated(base)
+        yield from repeated
+        if not all(check.holds for check in repeated):
             return
         what = "withheld scores and other columns are shuffled"
         yield self._unchanged("labels", base, what, "it reads withheld labels")
@@ -158,16 +160,26 @@ class _Bench:
         seen = f"{module} imports {', '.join(found)}: a learner reads no files" if found else "imports no reader"
         return Check("imports", not found, seen)
 
-    def _repeated(self, base: _Done) -> Check:
+    def _repeated(self, base: _Done) -> list[Check]:
+        """The same run once more, after one in which the images that it tests were for training: what a learner keeps
+        of those outside the store shows in its predictions from then on."""
         import torch
 
+        self._run("split")
         # The state in which other code left the global generators must not matter.
         random.seed("another state")
         np.random.seed(12345)
         torch.manual_seed(derive_seed("another state"))
-        changed = base.changed(self._run("plain"))
+        again = self._run("plain")
+        changed = base.changed(again)
+        remembers = bool(changed) and not again.changed(self._run("plain"))
         seen = f"{changed} of {len(base.predictions)} predictions change when the same run is made again"
-        return Check("determinism", not changed, f"{seen}: it is not deterministic" if changed else seen)
+        after = f"{seen} after a run with other test images"
+        if remembers:
+            return [Check("second split", False, f"{after}: it remembers labels")]
+        if changed:
+            return [Check("determinism", False, f"{seen}: it is not deterministic")]
+        return [Check("determinism", True, seen), Check("second split", True, after)]
 
     def _unchanged(self, variant: str, base: _Done, what: str, why: str) -> Check:
         changed = base.changed(self._run(variant))
@@ -185,10 +197,12 @@ class _Bench:
         alone = np.array([predictor.predict(images.subset([k]))[0] for k in range(8)])
         backwards = predictor.predict(images.subset(range(7, -1, -1)))[::-1]
         twice = predictor.predict(images.subset([0, 0, 1]))
+        # In a batch of all images, which may be large enough for statistics of a batch, and in one of eight.
+        among = np.concatenate((whole[: len(alone)], together))
         for name, first, second, what in (
             ("save and load", recorded, whole, "a stored model predicts otherwise when loaded again"),
             ("one image twice", twice[:1], twice[1:2], "an image that comes twice gets two values"),
-            ("batch size", together, alone, "values change with the images beside them"),
+            ("batch size", among, np.tile(alone, 2), "values change with the images beside them"),
             ("order", together, backwards, "values change with the position in the set"),
         ):
             gap = float(np.max(np.abs(first - second))) / spread
@@ -276,18 +290,26 @@ class _Bench:
 
     def _model(self, done: _Done) -> tuple[Predictor, LearnerSets]:
         """The model of a run, as a new learner makes it of the stored artifact, and the sets of the run."""
-        import torch
-
         from ssliqa_bench.runner.compute import final_artifact, make_sets
-        from ssliqa_bench.runner.learners import make_learner
+        from ssliqa_bench.runner.learners import make_learner, model_of
         from ssliqa_bench.runner.sources import open_sources
         from ssliqa_bench.store.records import read_facts, record_folder
 
         plan, settings = self._plan(done.variant, done.times, done.store)
+        _import_anew(plan.method.class_path)
         learner = make_learner(plan)
         sets = make_sets(plan, learner, open_sources(plan, settings, learner)[0])
         artifact = final_artifact(read_facts(record_folder(done.store, plan.key)), ArtifactStore(done.store))
-        return learner.predictor(artifact, torch.device(plan.device)), sets
+        return model_of(plan, learner, artifact), sets
+
+
+def _import_anew(class_path: str) -> None:
+    """Forget the modules of a class outside the package: what it remembers of a run is no part of what the run left,
+    and another process would not have it."""
+    package = class_path.partition(":")[0].partition(".")[0]
+    if package != "ssliqa_bench":
+        for name in [name for name in sys.modules if name == package or name.startswith(f"{package}.")]:
+            del sys.modules[name]
 
 
 class _Interruption(BaseException):

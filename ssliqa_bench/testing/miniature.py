@@ -39,7 +39,8 @@ def write_variants(tables: Mapping[str, Table], told: set[str], folder: Path) ->
     """Write all variants of the pair below a folder, each with a registry file that names its datasets and protocol.
 
     `plain`; `labels`, everything that is withheld shuffled; `names`, other file names and another order of the
-    rows; `opposite`, what was good is said to be bad.
+    rows; `opposite`, what was good is said to be bad; `split`, other groups for testing, so that the test images of
+    `plain` are for training.
 
     Args:
         tables: the demo sets, by the side they are the source of.
@@ -144,6 +145,12 @@ def _opposite(rows: list[_Row], side: str, told: set[str]) -> list[_Row]:
     ]
 
 
+def _split(rows: list[_Row], side: str, told: set[str]) -> list[_Row]:
+    """The first groups for testing in place of the last ones."""
+    test = set(sorted({row.columns["group"] for row in rows})[:_TEST_GROUPS])
+    return [replace(row, part="test" if row.columns["group"] in test else "train") for row in rows]
+
+
 def _generator(*purpose: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=derive_seed(*purpose)))
 
@@ -153,4 +160,5 @@ _VARIANTS: dict[str, Callable[[list[_Row], str, set[str]], list[_Row]]] = {
     "labels": _labels,
     "names": _names,
     "opposite": _opposite,
+    "split": _split,
 }

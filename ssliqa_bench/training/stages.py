@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
+from ssliqa_bench.training.declared import DeclaredParams, check_top_level
 from ssliqa_bench.training.images import ImageSet, LabeledSet
 from ssliqa_bench.types import Artifact, FloatArray
 
@@ -104,10 +105,13 @@ class Stage:
     Attributes:
         name: unique within the learner: `initial`, `phase-1`, `teacher`, `student`.
         run: a function at the top level of a module; that module's code is part of the stage's key.
-        sets, inputs, params, counts: what it reads; it gets nothing else.
+        sets, inputs, params, counts: what it reads; it gets nothing else, and to read another parameter is an error.
         settings: constants of this stage, part of its key.
         references: whether its sets come with the pristine image of each image; else with the images alone.
         predicts: whether its artifact is a model whose predictions are worth recording.
+
+    Raises:
+        InputError: `run` is a lambda, a partial, a method or a nested function.
     """
 
     name: str
@@ -119,3 +123,15 @@ class Stage:
     settings: Mapping[str, Any] = field(default_factory=dict)
     predicts: bool = True
     references: bool = False
+
+    def __post_init__(self) -> None:
+        check_top_level(self.run, f'Stage "{self.name}", run')
+
+    def declared(self, params: Mapping[str, Any]) -> DeclaredParams:
+        """The parameters that it declares, of all those of its method.
+
+        Raises:
+            InputError: it declares one that the method does not have.
+        """
+        path = f"{self.run.__module__}:{self.run.__name__}"
+        return DeclaredParams(params, self.params, f'Stage "{self.name}" ({path})', f'Stage("{self.name}", …)')

@@ -72,22 +72,23 @@ def test_a_file_beside_a_learner_that_is_no_python_is_named(bench: Bench) -> Non
 
 PLAIN = """
 import numpy as np
-from ssliqa_bench.methods.base import Learner, Needs
+from ssliqa_bench.methods.base import Learner, Model, Needs
 
-class Model:
+class Brightness:
     n_parameters = 0
     def __init__(self, value):
         self.value = value
     def predict(self, images):
         return np.array([float(images[k].std()) for k in range(len(images))]) * self.value
 
+def build(context):
+    return Brightness(context.params["factor"])
+
 class Contrast(Learner):
     needs = Needs(labels=False)
-    predict_params = ("factor",)
+    model = Model(build, ("factor",))
     def stages(self):
         return []
-    def predictor(self, artifact, device):
-        return Model(self.params["factor"])
 
 class NoLearner:
     pass
@@ -97,7 +98,9 @@ class NoLearner:
 def plain_method(bench: Bench, name: str = "Contrast", source: str = PLAIN, **params: Any) -> tuple[str, str]:
     """Write a method that learns nothing beside a registry file; gives the option that names the file."""
     entry = {"about": {"title": "Contrast"}, "class": f"plain_learner:{name}", "params": {"factor": 1.0, **params}}
-    file = bench.registry({"methods": {"contrast": entry}})
+    kinds = {"factor": "number", **dict.fromkeys(params, "texts")}
+    declared = {key: {"type": kind, "meaning": "Something."} for key, kind in kinds.items()}
+    file = bench.registry({"parameters": declared, "methods": {"contrast": entry}})
     (file.parent / "plain_learner.py").write_text(source)
     return "--registry", str(file)
 
@@ -114,6 +117,30 @@ def test_a_method_that_learns_nothing_scores_datasets(own_bench: Bench) -> None:
     old, new = own_bench.predictions(entry["key"]), own_bench.predictions(doubled["key"])
     assert all(new[image] == -2 * old[image] for image in new)
     assert doubled["metrics"]["tiny-a"]["srcc"] == pytest.approx(-entry["metrics"]["tiny-a"]["srcc"])
+
+
+def test_a_model_that_forgets_to_declare_what_it_reads_is_stopped(bench: Bench) -> None:
+    """Else the second value would be answered with the predictions of the first."""
+    words = plain_method(bench, source=PLAIN.replace('Model(build, ("factor",))', "Model(build)"))
+    for factor in ("1.0", "3.0"):
+        code, err = bench.fails("contrast", "--set", f"factor={factor}", *words)
+        assert code == 2 and 'plain_learner:build reads the parameter "factor", which it does not declare' in err
+        assert 'Model(build, params=(…, "factor"))' in err
+    assert bench.files() == {}
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("Model(lambda context: Brightness(1.0))", "Model, build: got a lambda"),
+        ('Model(build, ("factor", "size"))', 'declares the parameter "size", which its method does not have'),
+        ("None", "does not say how its model is built"),
+    ],
+)
+def test_a_model_that_no_key_could_describe_is_refused(bench: Bench, model: str, said: str) -> None:
+    words = plain_method(bench, source=PLAIN.replace('Model(build, ("factor",))', model))
+    code, err = bench.fails("contrast", *words)
+    assert code == 2 and said in err and bench.files() == {}
 
 
 def test_a_model_whose_predictions_are_not_finite_leaves_no_record(bench: Bench) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,10 +58,21 @@ def images() -> ImageSet:
     return ImageSet((source, row) for row in range(len(source.pictures)))
 
 
+def built(integration: ModuleType, params: dict[str, Any]) -> Any:
+    """The model of a metric; a parameter file is handed over as a run does it."""
+    learner = integration.Metric(params)
+    weights = {"method": params["weights_file"]} if "weights_file" in params else {}
+    return learner.model.made(learner.params, None, CPU, weights)
+
+
+def test_a_metric_is_loaded_once(integration: ModuleType) -> None:
+    assert built(integration, {"metric": "psnr"}) is built(integration, {"metric": "psnr"})
+
+
 def test_piqe_is_pyiqas_own_value_negated(integration: ModuleType, images: ImageSet) -> None:
     import pyiqa
 
-    predicted = integration.Metric({"metric": "piqe"}).predictor(None, CPU).predict(images)
+    predicted = built(integration, {"metric": "piqe"}).predict(images)
     metric = pyiqa.create_metric("piqe", device="cpu")
     assert metric.lower_better
     for k in range(len(images)):
@@ -70,7 +82,7 @@ def test_piqe_is_pyiqas_own_value_negated(integration: ModuleType, images: Image
 
 
 def test_higher_is_better(integration: ModuleType, images: ImageSet) -> None:
-    predicted = integration.Metric({"metric": "piqe"}).predictor(None, CPU).predict(images)
+    predicted = built(integration, {"metric": "piqe"}).predict(images)
     assert predicted.dtype == np.float64 and np.ptp(predicted) > 5
     assert spearmanr(predicted[3:], [0, 15, 30, 60]).statistic < 0  # more noise, lower value
     assert predicted[:3].tolist() == sorted(predicted[:3], reverse=True)  # more blur, lower value
@@ -97,7 +109,7 @@ def test_a_metric_that_is_higher_better_is_not_turned(
 def test_it_learns_nothing(integration: ModuleType) -> None:
     learner = integration.Metric({"metric": "piqe"})
     assert learner.stages() == [] and not learner.needs.labels and not learner.needs.unlabeled
-    assert learner.predictor(None, CPU).n_parameters == 0
+    assert learner.model.made(learner.params, None, CPU).n_parameters == 0
 
 
 def test_a_metric_that_pyiqa_has_not_is_said_with_near_names(integration: ModuleType) -> None:
@@ -131,7 +143,7 @@ def test_full_reference_metrics_are_pyiqas_own_on_the_pair(
 
     pictures = predict.Pictures([large(pairs[k]) for k in (0, 2, 4, 6)])  # clean, blurred, noisy, noisier
     both = ImageSet(((pictures, k) for k in range(4)), ((pictures, 0) for _ in range(4)))
-    predicted = integration.Metric({"metric": name}).predictor(None, CPU).predict(both)
+    predicted = built(integration, {"metric": name}).predict(both)
     metric = pyiqa.create_metric(name, device="cpu")
     sign = -1 if metric.lower_better else 1
     reference = torch.tensor(both[0], dtype=torch.float32).permute(2, 0, 1)[None] / 255
@@ -193,7 +205,7 @@ def test_weights_that_are_not_here_are_said_at_once(
     monkeypatch.setenv("HOME", str(tmp_path))
     before = torch.hub.download_url_to_file, urllib.request.urlopen, constants.is_offline_mode
     with pytest.raises(InputError, match=address):
-        integration.Metric({"metric": name}).predictor(None, CPU)
+        built(integration, {"metric": name})
     assert len(asked) == 1  # one probe, no retries
     assert before == (torch.hub.download_url_to_file, urllib.request.urlopen, constants.is_offline_mode)
     assert "Retrying" not in capfd.readouterr().err
@@ -203,7 +215,7 @@ def test_full_reference_metrics_need_references(integration: ModuleType, images:
     assert integration.Metric({"metric": "ssim"}).needs.references is True
     assert not integration.Metric({"metric": "piqe"}).needs.references
     with pytest.raises(InputError, match="ssim compares images with references"):
-        integration.Metric({"metric": "ssim"}).predictor(None, CPU).predict(images)
+        built(integration, {"metric": "ssim"}).predict(images)
 
 
 def test_pairs_in_several_processes(
@@ -211,7 +223,7 @@ def test_pairs_in_several_processes(
 ) -> None:
     monkeypatch.setattr(predict, "_WORTHWHILE", 0.0)
     monkeypatch.setattr(predict, "_SHARE", 2)
-    model = integration.Metric({"metric": "psnr"}).predictor(None, CPU)
+    model = built(integration, {"metric": "psnr"})
     alone = predict.predict_set(model, pairs).quality
     np.testing.assert_array_equal(predict.predict_set(model, pairs, processes=2).quality, alone)
 
@@ -253,7 +265,7 @@ def test_a_dataset_without_references_is_told_with_those_that_have_some(tmp_path
 
 
 def test_nothing_is_printed(integration: ModuleType, images: ImageSet, capsys: pytest.CaptureFixture[str]) -> None:
-    integration.Metric({"metric": "piqe"}).predictor(None, CPU).predict(images.subset([0]))
+    built(integration, {"metric": "piqe"}).predict(images.subset([0]))
     assert capsys.readouterr().out == ""
 
 
@@ -317,7 +329,7 @@ def test_one_image_at_a_time_in_several_processes(
     monkeypatch.setattr(predict, "_WORTHWHILE", 0.0)
     monkeypatch.setattr(predict, "_SHARE", 2)
     file = str(parameter_files / "brisque_svm_weights.pth")
-    model = integration.Metric({"metric": "brisque", "weights_file": file}).predictor(None, CPU)
+    model = built(integration, {"metric": "brisque", "weights_file": file})
     alone = predict.predict_set(model, images).quality
     np.testing.assert_array_equal(predict.predict_set(model, images, processes=2).quality, alone)
     np.testing.assert_array_equal([model.predict(images.subset([k]))[0] for k in range(len(images))], alone)
@@ -347,7 +359,7 @@ def test_an_image_without_a_value_is_named(
 def test_a_file_that_is_not_the_metrics_own_is_refused(integration: ModuleType, parameter_files: Path) -> None:
     wrong = str(parameter_files / "brisque_svm_weights.pth")
     with pytest.raises(InputError, match="niqe cannot read it"):
-        integration.Metric({"metric": "niqe", "weights_file": wrong}).predictor(None, CPU)
+        built(integration, {"metric": "niqe", "weights_file": wrong})
 
 
 def test_the_path_of_a_parameter_file_is_no_part_of_a_run(parameter_files: Path, tmp_path: Path) -> None:

@@ -1,69 +1,102 @@
-"""What every learner has: its parameters, refused where they make no sense."""
+"""What every learner has: its parameters, and a model that is built by a named function of declared parameters."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import pytest
+import torch
 
-from ssliqa_bench.errors import InputError
-from ssliqa_bench.methods.base import Learner
-from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.registry.lookup import load_object
+from ssliqa_bench.errors import InputError, UndeclaredParameter
+from ssliqa_bench.methods.base import Learner, Model, ModelContext
+from ssliqa_bench.types import Artifact
+
+CPU = torch.device("cpu")
+
+
+class Constant:
+    """A model that says one thing of all images."""
+
+    n_parameters = 0
+
+    def __init__(self, value: float) -> None:
+        self.value = value
+
+    def predict(self, images: Any) -> Any:
+        return [self.value] * len(images)
+
+
+def build(context: ModelContext) -> Any:
+    return Constant(context.params["level"] * float(context.trained.tensors["bias"]))
+
+
+def build_shifted(context: ModelContext) -> Any:
+    return Constant(context.params["level"] + context.params["shift"])
+
+
+def build_gently(context: ModelContext) -> Any:
+    return Constant(context.params.get("shift", 0.0))
 
 
 class Plain(Learner):
-    least: ClassVar[dict[str, float]] = {"epochs": 1, "lr": 0.0}
+    model: ClassVar[Model] = Model(build, ("level",))
 
     def stages(self) -> Any:
         return []
 
-    def predictor(self, artifact: Any, device: Any) -> Any:
-        raise NotImplementedError
+    def nested(self) -> Callable[[ModelContext], Any]:
+        def inside(context: ModelContext) -> Any:
+            return Constant(0.0)
+
+        return inside
 
 
-@pytest.mark.parametrize("params", [{"epochs": 1, "lr": 0}, {"epochs": 3, "lr": 1e-3}, {"lr": None}, {"other": -1}, {}])
-def test_parameters_are_kept_as_given(params: dict[str, Any]) -> None:
+def test_parameters_are_kept_as_given() -> None:
+    params = {"level": 2.0, "other": -1}
     learner = Plain(params)
     assert learner.params == params and learner.params is not params
+    learner.check()  # nothing to object
+
+
+def test_a_model_is_built_of_artifact_and_declared_parameters() -> None:
+    made = Plain.model.made({"level": 2.0, "other": -1}, Artifact({"bias": torch.tensor(3.0).numpy()}), CPU)
+    assert isinstance(made, Constant) and made.value == 6.0
+    with pytest.raises(InputError, match="no model before its stage has run"):
+        Plain.model.made({"level": 2.0}, None, CPU)
+
+
+@pytest.mark.parametrize("function", [build_shifted, build_gently])
+def test_a_model_that_reads_what_it_does_not_declare_is_stopped(function: Any) -> None:
+    """Else two values of that parameter would be answered with the predictions of one; a default does not help."""
+    model = Model(function, ("level",))
+    with pytest.raises(UndeclaredParameter) as caught:
+        model.made({"level": 1.0, "shift": 2.0}, None, CPU)
+    assert caught.value.name == "shift"
+    assert str(caught.value) == (
+        f'The model of {__name__}:{function.__name__} reads the parameter "shift", which it does not declare, so that '
+        f'no key holds its value. Declare it: Model({function.__name__}, params=(…, "shift")).'
+    )
+
+
+def test_a_declared_parameter_that_there_is_not() -> None:
+    with pytest.raises(InputError, match='declares the parameter "level", which its method does not have'):
+        Plain.model.made({"other": 1}, None, CPU)
 
 
 @pytest.mark.parametrize(
-    ("params", "said"),
+    ("function", "said"),
     [
-        ({"epochs": 0}, "Parameter epochs: got 0; expected a whole number, 1 or more."),
-        ({"epochs": 1.5}, "Parameter epochs: got 1.5; expected a whole number, 1 or more."),
-        ({"epochs": "many"}, "Parameter epochs: got many; expected a whole number, 1 or more."),
-        ({"lr": -1e-3}, "Parameter lr: got -0.001; expected a number, 0 or more."),
-        ({"lr": "fast"}, "Parameter lr: got fast; expected a number, 0 or more."),
+        (lambda context: Constant(0.0), "got a lambda"),
+        (functools.partial(build), "got partial"),
+        (Plain({}).nested(), r"got function .*nested\.<locals>\.inside"),
+        (Plain({}).nested, "got method Plain.nested"),
+        (Plain.nested, "got function Plain.nested"),
+        (Constant, "got type Constant"),
+        (len, "got builtin_function_or_method len"),
     ],
 )
-def test_a_parameter_out_of_its_range_is_said(params: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError) as error:
-        Plain(params)
-    assert str(error.value) == said
-
-
-def numeric() -> list[tuple[str, str]]:
-    """Every number among the parameters of the packaged learners that train."""
-    registry = load_registry()
-    found = []
-    for name, entry in registry.methods.items():
-        if entry.prefix is not None:
-            continue
-        resolved = registry.resolve_method(name)
-        if "supervised" in resolved.chain:
-            found += [(name, key) for key, value in resolved.params.items() if type(value) in (int, float)]
-    return found
-
-
-@pytest.mark.parametrize("method", sorted({method for method, _ in numeric()}))
-def test_every_number_of_a_packaged_learner_has_a_smallest_value(method: str) -> None:
-    registry = load_registry()
-    resolved = registry.resolve_method(method)
-    learner = load_object(resolved.class_path)
-    known = [key for name, key in numeric() if name == method]
-    assert set(known) <= set(learner.least)
-    for key in known:
-        with pytest.raises(InputError, match=f"Parameter {key}: got -1"):
-            learner({**resolved.params, key: -1})
+def test_only_a_function_of_a_module_builds_a_model(function: Any, said: str) -> None:
+    with pytest.raises(InputError, match=f"Model, build: {said}.*expected a function that is defined at the top level"):
+        Model(function)

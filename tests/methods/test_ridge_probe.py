@@ -77,5 +77,5 @@ def test_it_predicts_from_the_mean_feature_of_the_test_crops(made: ModuleType) -
     with torch.no_grad():
         features = build_model(context).eval()(crops)[1].double().reshape(10, 3, -1).mean(1).numpy()
     weight, bias, *_ = fit_ridge(features, labeled.score01)
-    predicted = learner.predictor(artifact, CPU).predict(labeled.images)
+    predicted = learner.model.made(learner.params, artifact, CPU).predict(labeled.images)
     np.testing.assert_allclose(predicted, features @ weight + bias, atol=1e-5)

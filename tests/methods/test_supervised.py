@@ -88,9 +88,10 @@ def test_the_predictor_is_the_stored_model_through_the_test_crops(made: ModuleTy
     learner = Supervised({**context.params, "test_crops": 3})
     images = made.image_set(made.noise(4, seed=9))
     expected = QualityPredictor(stored_model(artifact, made.BACKBONE, CPU), View(13, 3), CPU).predict(images)
-    np.testing.assert_array_equal(learner.predictor(artifact, CPU).predict(images), expected)
-    with pytest.raises(InputError, match="before its first stage"):
-        learner.predictor(None, CPU)
+    built = learner.model.made(learner.params, artifact, CPU)
+    np.testing.assert_array_equal(built.predict(images), expected)
+    with pytest.raises(InputError, match="no model before its stage"):
+        learner.model.made(learner.params, None, CPU)
 
 
 def test_it_learns_what_the_scores_say(made: ModuleType) -> None:

@@ -13,8 +13,15 @@ from typing import Any
 import pytest
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.models.weights import WeightsFile, resolve_method_weights, resolve_weights
+from ssliqa_bench.models.weights import (
+    WeightsFile,
+    backbone_weights,
+    own_weights,
+    resolve_method_weights,
+    resolve_weights,
+)
 from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.lookup import ResolvedMethod
 
 Resolve = Callable[..., WeightsFile | None]
 BACKBONE = "timm:deit3_small_patch16_224.fb_in1k"
@@ -159,35 +166,56 @@ def test_weights_that_are_here_are_found_without_torch(
     assert said[1][1].strip() == "[]"
 
 
+def resolved(method: str, **params: Any) -> ResolvedMethod:
+    """A method with other values of its parameters, cnniqa for all networks."""
+    networks = dict.fromkeys(load_registry().resolve_method(method).named("backbone"), "cnniqa")
+    return load_registry().resolve_method(method, None, {**networks, **params})
+
+
 def test_each_backbone_of_a_method_may_have_a_file_of_its_own(tmp_path: Path) -> None:
+    params = {}
     for role in ("student", "teacher"):
         (tmp_path / f"{role}.pth").write_bytes(b"PK" + role.encode())
-    params = {
-        "pretrained": True,
-        "student_weights_file": str(tmp_path / "student.pth"),
-        "teacher_weights_file": str(tmp_path / "teacher.pth"),
-    }
+        params[f"{role}_weights_file"] = str(tmp_path / f"{role}.pth")
     backbone = load_registry().resolve_backbone("cnniqa")
     for role in ("student", "teacher"):
-        found = resolve_weights(backbone, params, tmp_path, f"{role}_backbone")
+        found = backbone_weights(resolved("ssliqa", **params), f"{role}_backbone", backbone, tmp_path)
         assert found is not None and found.sha256 == hashlib.sha256(b"PK" + role.encode()).hexdigest()
     with pytest.raises(InputError, match="--set teacher_weights_file=.*no such file"):
         absent = {**params, "teacher_weights_file": str(tmp_path / "none")}
-        resolve_weights(backbone, absent, tmp_path, "teacher_backbone")
+        backbone_weights(resolved("ssliqa", **absent), "teacher_backbone", backbone, tmp_path)
     with pytest.raises(InputError, match="--set student_weights_file=FILE"):
-        resolve_weights(backbone, {**params, "student_weights_file": None}, tmp_path, "student_backbone")
-    shared = {"pretrained": True, "weights_file": str(tmp_path / "student.pth")}
-    assert resolve_weights(backbone, shared, tmp_path, "other_backbone") is not None
+        backbone_weights(resolved("ssliqa"), "student_backbone", backbone, tmp_path)
 
 
 def test_a_backbone_with_a_switch_of_its_own_follows_that(tmp_path: Path) -> None:
     backbone = load_registry().resolve_backbone("cnniqa")
-    params = {"pretrained": False, "extractor_pretrained": True, "extractor_weights_file": None}
-    assert resolve_weights(backbone, params, tmp_path, "backbone") is None
+    teacher = resolved("noisy-student", pretrained=False)
+    assert backbone_weights(teacher, "backbone", backbone, tmp_path) is None
     with pytest.raises(InputError, match="--set extractor_pretrained=false .*--set extractor_weights_file=FILE"):
-        resolve_weights(backbone, params, tmp_path, "extractor_backbone")
-    other = {"pretrained": True, "extractor_pretrained": False}
-    assert resolve_weights(backbone, other, tmp_path, "extractor_backbone") is None
+        backbone_weights(teacher, "extractor_backbone", backbone, tmp_path)
+    student = resolved("noisy-student", extractor_pretrained=False)
+    assert backbone_weights(student, "extractor_backbone", backbone, tmp_path) is None
+
+
+def test_a_file_that_would_not_be_read_is_refused(tmp_path: Path) -> None:
+    """Missing or not: random values were asked for, or are the default of the recipe."""
+    backbone = load_registry().resolve_backbone("cnniqa")
+    (tmp_path / "w.pth").write_bytes(b"PK")
+    for file, said in (("w.pth", "would not be read, since pretrained is false.*--set pretrained=true"),
+                       ("none.pth", "there is no such file")):  # fmt: skip
+        given = resolved("supervised", pretrained=False, weights_file=str(tmp_path / file))
+        with pytest.raises(InputError, match=said):
+            backbone_weights(given, "backbone", backbone, tmp_path)
+
+
+def test_without_parameters_that_choose_them_a_network_starts_from_random_values(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("methods:\n  own: {class: 'm:C', params: {backbone: cnniqa}}\n")
+    registry = load_registry([own])
+    method = registry.resolve_method("own")
+    assert backbone_weights(method, "backbone", registry.resolve_backbone("cnniqa"), tmp_path) is None
+    assert own_weights(method, tmp_path) is None
 
 
 def test_tres_starts_from_the_weights_of_its_resnet(resolve: Resolve, offline: list[tuple[str, int]]) -> None:

@@ -39,14 +39,14 @@ def problems(folder: Path, text: str) -> list[str]:
 # What stands in the user's file, and the one line that it gives after "mine.yaml:".
 ONE_PROBLEM = {
     "method:\n  a: {}\n": '1 method: got an unknown section; expected "methods".',
-    "- a\n": '1: got ["a"]; expected a mapping of datasets, backbones, protocols, methods.',
+    "- a\n": '1: got ["a"]; expected a mapping of parameters, datasets, backbones, protocols, methods.',
     "datasets: 3\n": "1 datasets: got 3; expected a mapping of names to entries.",
     "methods:\n  a: 1\n": "2 methods.a: got 1; expected a mapping.",
     "methods:\n  a:b: {}\n":
         '2 methods.a:b: got the name "a:b"; expected a name of small letters, digits, dot, dash and underscore.',
     METHOD + "    name: b\n":
         "4 methods.a.name: got an unknown key; expected the name as the key of the entry only.",
-    METHOD + "    parms: {x: 1}\n": '4 methods.a.parms: got an unknown key; expected "params".',
+    METHOD + "    parms: {x: 1}\n": '4 methods.a.parms: got an unknown key; expected "params" or "parameters".',
     METHOD + "    class_path: m:C\n": '4 methods.a.class_path: got an unknown key; expected "class".',
     METHOD.replace("m:C", "m.C"):
         '3 methods.a.class: got "m.C"; expected "module:Name", for example mypackage.mymodule:MyClass.',
@@ -71,8 +71,41 @@ ONE_PROBLEM = {
     "methods:\n  a:\n    extends: ssiqa\n    params: {k_1: 3}\n":
         '4 methods.a.params.k_1: got an unknown parameter; expected "k1".',
     "methods:\n  a:\n    extends: ssiqa\n    params: {k1: few}\n":
-        '4 methods.a.params.k1: got "few"; expected a value like 100.',
-    "methods:\n  ssiqa:\n    params: {k1: few}\n": '3 methods.ssiqa.params.k1: got "few"; expected a value like 100.',
+        '4 methods.a.params.k1: got "few"; expected a number from 0 to 1000000.',
+    "methods:\n  ssiqa:\n    params: {k1: few}\n":
+        '3 methods.ssiqa.params.k1: got "few"; expected a number from 0 to 1000000.',
+    "methods:\n  ssiqa:\n    recipes:\n      demo: {phase_lr: 0}\n":
+        "4 methods.ssiqa.recipes.demo.phase_lr: got 0; expected a number above 0, at most 100.",
+    METHOD + "    params: {epochs: 0}\n":
+        "4 methods.a.params.epochs: got 0; expected a whole number from 1 to 100000.",
+    METHOD + "    params: {epoch: 3}\n":
+        '4 methods.a.params.epoch: got a parameter that is not declared; expected "epochs", or its declaration under '
+        "parameters: epoch: {type: integer, meaning: …}.",
+    METHOD + "    params: {optimizer: lion}\n":
+        '4 methods.a.params.optimizer: got "lion"; expected adam, adamw or sgd.',
+    METHOD + "    params: {backbone: cnniqua}\n":
+        '4 methods.a.params.backbone: got "cnniqua"; expected "cnniqa" or "cnniqa-wide".',
+    METHOD + "    parameters: {factor: {type: number}}\n":
+        "4 methods.a.parameters.factor.meaning: got nothing; expected one sentence that says what it does.",
+    METHOD + "    parameters: {own: {type: weights, of: backbon, switch: pretrained, meaning: File.}}\n":
+        '4 methods.a.parameters.own.of: got "backbon"; expected "backbone" or "teacher_backbone" or '
+        '"student_backbone".',
+    "parameters:\n  LR: {type: number, meaning: Rate.}\n":
+        '2 parameters.LR: got the name "LR"; expected small letters, digits and underscore.',
+    "parameters:\n  a: {type: nummer, meaning: A.}\n":
+        '2 parameters.a.type: got "nummer"; expected "integer", "number", "boolean", "text", "choice", "integers", '
+        '"texts", "size", "backbone", "class" or "weights".',
+    "parameters:\n  a: {type: text, least: 1, meaning: A.}\n":
+        "2 parameters.a.least: got a bound of type text; expected bounds only of integer, number, integers.",
+    "parameters:\n  a: {type: number, least: 1, above: 1, meaning: A.}\n":
+        "2 parameters.a.above: got least and above; expected one of the two.",
+    "parameters:\n  a: {type: choice, meaning: A.}\n":
+        "2 parameters.a.type: got no choices; expected choices with type: choice, and only then.",
+    "parameters:\n  a: {type: weights, of: backbone, meaning: A.}\n":
+        "2 parameters.a.of: got only one of the two, or another type; expected of and switch together, with type: "
+        "weights.",
+    "parameters:\n  a: {type: weights, of: backbone, switch: crop, meaning: A.}\n":
+        "2 parameters.a.switch: got \"crop\"; expected one of SWITCHES.",
     "methods:\n  a:\n    extends: ssiqa\n    recipes:\n      demo: {epoch: 3}\n":
         '5 methods.a.recipes.demo.epoch: got an unknown parameter; expected "epochs".',
     DATASET.replace("higher_is_better", "up"):
@@ -119,7 +152,29 @@ ONE_PROBLEM = {
 
 @pytest.mark.parametrize("text", ONE_PROBLEM)
 def test_one_problem_is_one_line(tmp_path: Path, text: str) -> None:
-    assert problems(tmp_path, text) == [f"mine.yaml:{ONE_PROBLEM[text]}"]
+    switches = sorted(name for name, own in load_registry().parameters.items() if own.type == "boolean")
+    expected = ONE_PROBLEM[text].replace("SWITCHES", ", ".join(switches))
+    assert problems(tmp_path, text) == [f"mine.yaml:{expected}"]
+
+
+def test_what_is_set_with_a_broken_declaration_is_not_reported(tmp_path: Path) -> None:
+    found = problems(tmp_path, "parameters:\n  own: {type: nummer, meaning: A.}\n" + METHOD + "    params: {own: 1}\n")
+    assert len(found) == 1 and found[0].startswith("mine.yaml:2 parameters.own.type:")
+
+
+def test_a_method_may_mean_something_else_by_a_name(tmp_path: Path) -> None:
+    """Its own declaration holds for its variants too, and for nothing else."""
+    own = "    parameters: {teacher: {type: integers, meaning: Layers of the teacher.}}\n    params: {teacher: [3]}\n"
+    registry = load_registry([write(tmp_path, METHOD + own + "  b: {extends: a, params: {teacher: [4, 5]}}\n")])
+    assert registry.resolve_method("b", None, {"teacher": [6]}).params["teacher"] == [6]
+    assert registry.resolve_method("b").declared["teacher"].expects == "a list of whole numbers"
+    assert registry.resolve_method("simmatch").declared["teacher"].expects == "temporal or ema"
+
+
+def test_a_users_file_changes_a_declaration_key_by_key(tmp_path: Path) -> None:
+    registry = load_registry([write(tmp_path, "parameters:\n  lr: {most: 1000}\n")])
+    assert registry.parameters["lr"].expects == "a number above 0, at most 1000"
+    assert registry.parameters["lr"].meaning == load_registry().parameters["lr"].meaning
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:

@@ -146,7 +146,7 @@ def test_bad_inputs_are_said_in_one_message(paired: Bench) -> None:
     code, said = paired.fails("noisy-student", pair=PAIR)
     assert code == 2 and "no image is left unlabeled" in said
     code, said = paired.fails("noisy-student", *BUDGET, "--set", "rounds=0", pair=PAIR)
-    assert code == 2 and "Parameter rounds: got 0" in said
+    assert code == 2 and "--set rounds: got 0; expected a whole number from 1 to 1000" in said
     (paired.data / "mine.py").write_text(METRIC.replace("return ", "return np.nan * "))
     words = ("--set", "teachers=[pyiqa:mine]", "--set", "metric_class=mine:Mine")
     code, said = paired.fails("noisy-student", *BUDGET, *words, pair=PAIR)

@@ -256,14 +256,8 @@ def test_weights_of_a_package_are_keyed_by_the_file_and_by_what_converts_it(benc
 
 
 OUTSIDE = """
-from ssliqa_bench.methods.supervised import Supervised
-
-class Plain(Supervised):
-    pass
-
-class Negated(Supervised):
-    def predictor(self, artifact, device):
-        return Turned(super().predictor(artifact, device))
+from ssliqa_bench.methods.base import Model
+from ssliqa_bench.methods.supervised import Supervised, build_quality
 
 class Turned:
     def __init__(self, model):
@@ -271,6 +265,15 @@ class Turned:
 
     def predict(self, images):
         return -self.model.predict(images)
+
+def build_negated(context):
+    return Turned(build_quality(context))
+
+class Plain(Supervised):
+    pass
+
+class Negated(Supervised):
+    model = Model(build_negated, Supervised.model.params)
 """
 
 

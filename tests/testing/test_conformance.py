@@ -22,6 +22,7 @@ COMMON = [
     "runs",
     "imports",
     "determinism",
+    "second split",
     "firewall: labels",
     "firewall: names",
     "save and load",
@@ -96,14 +97,20 @@ class Cheating:
 '''
 LEARNERS = {
     "labels": """
+def build(context):
+    return Cheating(build_quality(context), lambda source, row: 0.1 * source.table.score[row])
+
+
 class Own(Supervised):
-    def predictor(self, artifact, device):
-        return Cheating(super().predictor(artifact, device), lambda source, row: 0.1 * source.table.score[row])
+    model = Model(build, Supervised.model.params)
 """,
     "spread": """
+def build(context):
+    return Cheating(build_quality(context), lambda source, row: source.table.rating_std[row])
+
+
 class Own(Supervised):
-    def predictor(self, artifact, device):
-        return Cheating(super().predictor(artifact, device), lambda source, row: source.table.rating_std[row])
+    model = Model(build, Supervised.model.params)
 """,
     "training_labels": """
 def run(context):
@@ -120,16 +127,22 @@ class Own(Supervised):
         return [replace(stage, run=run, sets=("labeled", "unlabeled")) for stage in super().stages()]
 """,
     "names": """
+def build(context):
+    return Cheating(build_quality(context),
+                    lambda source, row: zlib.crc32(source.table.name[row].encode()) / 2**32)
+
+
 class Own(Supervised):
-    def predictor(self, artifact, device):
-        return Cheating(super().predictor(artifact, device),
-                        lambda source, row: zlib.crc32(source.table.name[row].encode()) / 2**32)
+    model = Model(build, Supervised.model.params)
 """,
     "order": """
+def build(context):
+    return Changed(build_quality(context),
+                   lambda values, images: values + [0.01 * row for _, row in images._items])
+
+
 class Own(Supervised):
-    def predictor(self, artifact, device):
-        return Changed(super().predictor(artifact, device),
-                       lambda values, images: values + [0.01 * row for _, row in images._items])
+    model = Model(build, Supervised.model.params)
 """,
     "random": """
 def run(context):
@@ -155,34 +168,113 @@ class Own(Supervised):
         return [replace(stage, run=run) for stage in super().stages()]
 """,
     "flipped": """
+def build(context):
+    return Changed(build_quality(context), lambda values, images: 1 - values)
+
+
 class Own(Supervised):
-    def predictor(self, artifact, device):
-        return Changed(super().predictor(artifact, device), lambda values, images: 1 - values)
+    model = Model(build, Supervised.model.params)
 """,
     "batch": """
+def build(context):
+    return Changed(build_quality(context), lambda values, images: values - values.mean())
+
+
 class Own(Supervised):
-    def predictor(self, artifact, device):
-        return Changed(super().predictor(artifact, device), lambda values, images: values - values.mean())
+    model = Model(build, Supervised.model.params)
+""",
+    "large_batch": """
+def build(context):
+    return Changed(build_quality(context), lambda values, images: values - (values.mean() if len(values) >= 10 else 0))
+
+
+class Own(Supervised):
+    model = Model(build, Supervised.model.params)
 """,
     "position": """
+def build(context):
+    return Changed(build_quality(context), lambda values, images: values + 0.01 * np.arange(len(values)))
+
+
 class Own(Supervised):
-    def predictor(self, artifact, device):
-        return Changed(super().predictor(artifact, device),
-                       lambda values, images: values + 0.01 * np.arange(len(values)))
+    model = Model(build, Supervised.model.params)
 """,
     "unsaved": """
-class Own(Supervised):
-    scale = 1.0
+SCALE = [1.0]
 
+
+def run(context):
+    SCALE[0] = 2.0
+    return run_initial(context)
+
+
+def build(context):
+    return Changed(build_quality(context), lambda values, images: SCALE[0] * values)
+
+
+class Own(Supervised):
+    model = Model(build, Supervised.model.params)
+
+    def stages(self):
+        return [replace(stage, run=run) for stage in super().stages()]
+""",
+    "memory": """
+FILE = Path(__file__).with_name("labels.json")
+
+
+def remembered():
+    return json.loads(FILE.read_text()) if FILE.exists() else {}
+
+
+def of(images, k):
+    return str(zlib.crc32(images[k].tobytes()))
+
+
+def run(context):
+    images, scores = context.labeled.images, context.labeled.score01
+    FILE.write_text(json.dumps({**remembered(), **{of(images, k): float(v) for k, v in enumerate(scores)}}))
+    return run_initial(context)
+
+
+def build(context):
+    known = remembered()
+    return Changed(build_quality(context),
+                   lambda values, images: [known.get(of(images, k), value) for k, value in enumerate(values)])
+
+
+class Own(Supervised):
+    model = Model(build, Supervised.model.params)
+
+    def stages(self):
+        return [replace(stage, run=run) for stage in super().stages()]
+""",
+    "undeclared_model": """
+def build(context):
+    shift = context.params["shift"]
+    return Changed(build_quality(context), lambda values, images: values + shift)
+
+
+class Own(Supervised):
+    model = Model(build, Supervised.model.params)
+""",
+    "undeclared_stage": """
+def run(context):
+    artifact = run_initial(context)
+    artifact.tensors["model.head.bias"] += np.float32(context.params.get("shift", 0.0))
+    return artifact
+
+
+class Own(Supervised):
+    def stages(self):
+        return [replace(stage, run=run) for stage in super().stages()]
+""",
+    "bound": """
+class Own(Supervised):
     def run(self, context):
-        self.scale = 2.0
         return run_initial(context)
 
     def stages(self):
         return [replace(stage, run=self.run) for stage in super().stages()]
-
-    def predictor(self, artifact, device):
-        return Changed(super().predictor(artifact, device), lambda values, images: self.scale * values)
 """,
     "unresumed": '''
 def run(context):
@@ -210,9 +302,12 @@ class Own(Supervised):
     pass
 """,
     "infinite": """
+def build(context):
+    return Changed(build_quality(context), lambda values, images: np.where(values > -9, np.inf, 0))
+
+
 class Own(Supervised):
-    def predictor(self, artifact, device):
-        return Changed(super().predictor(artifact, device), lambda values, images: np.where(values > -9, np.inf, 0))
+    model = Model(build, Supervised.model.params)
 """,
     "clean": """
 class Own(Supervised):
@@ -220,12 +315,14 @@ class Own(Supervised):
 """,
 }
 HEAD = '''
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 
-from ssliqa_bench.methods.base import Needs
-from ssliqa_bench.methods.supervised import Supervised, initial_schedule, run_initial, strong_view
+from ssliqa_bench.methods.base import Model, Needs
+from ssliqa_bench.methods.supervised import Supervised, build_quality, initial_schedule, run_initial, strong_view
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.loop import drawn_rows
 from ssliqa_bench.training.quality import build_model, train_on_scores
@@ -262,12 +359,17 @@ FOUND = {
     "unseeded": {"determinism": "it is not deterministic"},
     "flipped": {"direction": "higher must mean better"},
     "batch": {"batch size": "values change with the images beside them"},
+    "large_batch": {"batch size": "values change with the images beside them"},
     "position": {
         "one image twice": "an image that comes twice gets two values",
         "batch size": "values change with the images beside them",
         "order": "values change with the position in the set",
     },
     "unsaved": {"save and load": "a stored model predicts otherwise when loaded again"},
+    "memory": {"second split": "after a run with other test images: it remembers labels"},
+    "undeclared_model": {"runs": 'The model of own_undeclared_model.learner:build reads the parameter "shift"'},
+    "undeclared_stage": {"runs": 'Stage "initial" (own_undeclared_stage.learner:run) reads the parameter "shift"'},
+    "bound": {"runs": 'Stage "initial", run: got method Own.run; expected a function that is defined at the top level'},
     "unresumed": {"resume at initial": "arrays of its artifact change", "resume": "predictions change after 2"},
     "reader": {"imports": "own_reader.learner imports ssliqa_bench.pixels.decode: a learner reads no files"},
     "infinite": {"runs": "12 of 12 predictions are not finite"},
@@ -287,13 +389,17 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "class": "ssliqa_bench.training.backbones.cnniqa:CNNIQA",
         "arguments": {"maps": 6, "width": 12},
     }
+    shift = {"shift": {"type": "number", "meaning": "What is added to every prediction."}}
     entry = {"extends": "supervised", "params": {"backbone": "tiny", "crop": 20, "crops": 2, "test_crops": 2}}
     methods = {
         f"own-{name.replace('_', '-')}": {"about": {"title": name}, "class": f"own_{name}.learner:Own", **entry}
         for name in LEARNERS
     }
+    for name in ("own-undeclared-model", "own-undeclared-stage"):
+        methods[name]["params"] = {**methods[name]["params"], "shift": 1.0}
     methods["own-phases"] = {"about": {"title": "phases"}, **entry, "extends": "ssiqa"}
-    (folder / "registry.yaml").write_text(json.dumps({"methods": methods, "backbones": {"tiny": backbone}}))
+    content = {"parameters": shift, "methods": methods, "backbones": {"tiny": backbone}}
+    (folder / "registry.yaml").write_text(json.dumps(content))
     return folder / "registry.yaml"
 
 

@@ -5,7 +5,11 @@ Source: Conde, Burchi, Timofte, "Conformer and Blind Noisy Students for Improved
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from ssliqa_bench.methods.base import Model
 from ssliqa_bench.methods.full_reference.base import FullReferenceLearner
+from ssliqa_bench.methods.full_reference.prediction import full_reference_model
 from ssliqa_bench.methods.full_reference.training import full_reference_stage, train_on_pairs
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.types import Artifact
@@ -23,6 +27,8 @@ def conformer_stage() -> Stage:
 
 class IQAConformer(FullReferenceLearner):
     """The conformer network, trained on labeled images and their references."""
+
+    model: ClassVar[Model] = full_reference_model("conformer")
 
     def stage(self) -> Stage:
         """The stage `conformer`."""

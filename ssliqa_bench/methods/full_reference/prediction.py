@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ssliqa_bench.methods.full_reference.networks import NETWORK_PARAMS, FullReferenceModel, make_model
+from ssliqa_bench.methods.base import Model, ModelContext
+from ssliqa_bench.methods.full_reference.networks import NETWORK_PARAMS, NETWORKS, FullReferenceModel, make_model
 from ssliqa_bench.methods.full_reference.views import pair_at, test_crops, test_places
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.types import Artifact, FloatArray
 
-# What a finished model is read with.
+# What a finished model is read with, beside the width of its feed-forward layers.
 PREDICT_PARAMS = (*NETWORK_PARAMS, "fr_crop", "fr_test_crops")
 _PLACES_AT_ONCE = 5  # places whose crops, mirrored ones too, go through the network together
 
@@ -87,3 +88,13 @@ def stored_predictor(artifact: Artifact, params: Mapping[str, Any], device: torc
     model = make_model(str(artifact.meta["network"]), params)
     load_module(model, artifact.tensors)
     return FullReferencePredictor(model, int(params["fr_crop"]), params["fr_test_crops"], device)
+
+
+def build_full_reference(context: ModelContext) -> FullReferencePredictor:
+    """The network that the stage trained, asked for the mean over its test crops."""
+    return stored_predictor(context.trained, context.params, context.device)
+
+
+def full_reference_model(name: str) -> Model:
+    """The model of a network's name, "conformer" or "transformer"."""
+    return Model(build_full_reference, (*PREDICT_PARAMS, NETWORKS[name].hidden_param))

@@ -28,7 +28,6 @@ from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.training.standardised import LabelScale
 from ssliqa_bench.types import Artifact, derive_seed
 
-BATCH_NORM = ("momentum", "reset")
 _TRAINING_PARAMS = (
     *NETWORK_PARAMS, "fr_crop", "fr_rotation", "fr_batch_size", "fr_epochs", "fr_lr", "fr_average_epochs",
     "fr_batch_norm", "label_mean", "label_std",
@@ -124,8 +123,6 @@ def train_on_pairs(context: StageContext, name: str) -> Artifact:
         )
     if average > epochs:
         raise InputError(f"Parameter fr_average_epochs: got {average}; expected no more than fr_epochs, {epochs}.")
-    if p["fr_batch_norm"] not in BATCH_NORM:
-        raise InputError(f'Parameter fr_batch_norm: got "{p["fr_batch_norm"]}"; expected {" or ".join(BATCH_NORM)}.')
     model = _build(context, name, labeled)
     steps = len(labeled) // size
     trainee = Trainee(model, epochs, average, steps).to(context.device)

@@ -6,7 +6,11 @@ after Cheon et al., "Perceptual Image Quality Assessment with Transformers", CVP
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from ssliqa_bench.methods.base import Model
 from ssliqa_bench.methods.full_reference.base import FullReferenceLearner
+from ssliqa_bench.methods.full_reference.prediction import full_reference_model
 from ssliqa_bench.methods.full_reference.training import full_reference_stage, train_on_pairs
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.types import Artifact
@@ -24,6 +28,8 @@ def transformer_stage() -> Stage:
 
 class IQATransformer(FullReferenceLearner):
     """The transformer network, trained on labeled images and their references."""
+
+    model: ClassVar[Model] = full_reference_model("transformer")
 
     def stage(self) -> Stage:
         """The stage `transformer`."""

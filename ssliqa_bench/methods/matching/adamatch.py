@@ -12,7 +12,6 @@ from typing import ClassVar
 
 import torch
 
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching.alignment import Alignment, MovingMean, Window
 from ssliqa_bench.methods.matching.base import MatchingLearner
 from ssliqa_bench.methods.matching.parts import (
@@ -31,7 +30,6 @@ from ssliqa_bench.methods.matching.training import run_matching
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
-VARIANTS = ("common", "paper")
 _WINDOW = 128  # batch means in the marginal of the paper's variant
 
 
@@ -52,10 +50,6 @@ class AdaMatchRule(PlainRule):
     align_decay: float = 0.999
     variant: str = "common"
     total_steps: int = 1
-
-    def __post_init__(self) -> None:
-        if self.variant not in VARIANTS:
-            raise InputError(f'Parameter variant: got "{self.variant}"; expected {" or ".join(VARIANTS)}.')
 
     def alignment(self, levels: int) -> Alignment:
         """Both means; that over labeled images starts uniform."""

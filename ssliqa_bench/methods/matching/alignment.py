@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 import torch
 
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching.parts import Sizes, State, moved
 
 EPSILON = 1e-6
-TARGETS = ("uniform", "labeled", "model", "none")
 
 
 def aligned(shares: torch.Tensor, target: torch.Tensor, marginal: torch.Tensor) -> torch.Tensor:
@@ -74,18 +72,11 @@ class Alignment:
             the running mean of the labeled batches' predictions; or `none`, which leaves predictions as they are.
         marginal: estimator of the mean prediction for unlabeled images.
         labeled: that for labeled ones, where they are the target.
-
-    Raises:
-        InputError: another target.
     """
 
     target: str
     marginal: MovingMean | Window
     labeled: MovingMean | Window
-
-    def __post_init__(self) -> None:
-        if self.target not in TARGETS:
-            raise InputError(f'Parameter align_target: got "{self.target}"; expected {", ".join(TARGETS)}.')
 
     def start(self, sizes: Sizes) -> State:
         """The state before the first batch."""

@@ -7,8 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from ssliqa_bench.errors import InputError
-from ssliqa_bench.methods.base import Learner, Needs
+from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs
 from ssliqa_bench.methods.matching.levels import expected_level, quality_of
 from ssliqa_bench.methods.matching.network import LevelModel, stored_network
 from ssliqa_bench.methods.matching.policies import Policy
@@ -20,41 +19,51 @@ from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.types import Artifact, FloatArray, Judgement
 
 
+class LevelPredictor:
+    """Judges images by the distribution over levels, averaged over their fixed test crops."""
+
+    def __init__(
+        self, model: LevelModel, policy: Policy, crops: int, levels: int, rule: str, device: torch.device
+    ) -> None:
+        self._model, self._policy, self._crops, self._rule, self._device = model, policy, crops, rule, device
+        self.n_parameters = sum(p.numel() for p in model.parameters())
+        self.n_classes = levels
+
+    def shares(self, images: ImageSet) -> FloatArray:
+        """Distributions (n, P) over the levels."""
+        return predicted_shares(self._model, images, self._policy, self._crops, self._device)
+
+    def predict(self, images: ImageSet) -> FloatArray:
+        """Quality (n,), float64: the expected level on the learner's scale, higher is better."""
+        return self.judge(images).quality
+
+    def judge(self, images: ImageSet) -> Judgement:
+        """Quality, and the likeliest level as class, ties to the lower one."""
+        shares = self.shares(images)
+        return Judgement(quality_of(expected_level(shares), self.n_classes, self._rule), likeliest_level(shares))
+
+
+def build_levels(context: ModelContext) -> LevelPredictor:
+    """The network of levels, asked for the expected level over the fixed test crops."""
+    p, device = context.params, context.device
+    model = stored_network(context.trained.tensors, p["backbone"], int(p["levels"])).to(device)
+    policy = Policy(p["policy"], int(p["crop"]))
+    return LevelPredictor(model, policy, int(p["test_crops"]), int(p["levels"]), p["label_rule"], device)
+
+
 class LevelLearner(Learner):
     """A network of levels, and perhaps a second one that is trained on what the first one says."""
 
-    predict_params: ClassVar[tuple[str, ...]] = ("backbone", "crop", "test_crops", "policy", "levels", "label_rule")
-    least: ClassVar[Mapping[str, float]] = {
-        "levels": 2,
-        **dict.fromkeys(
-            ("crop", "test_crops", "batch_size", "unlabeled_ratio", "epochs", "epoch_steps", "dimensions",
-             "projectors", "queue_batches", "align_window", "stage2_epochs"), 1,
-        ),
-        **dict.fromkeys(("lr_warmup_steps", "warmup_steps"), 0),
-        **dict.fromkeys(
-            ("lr", "weight_decay", "layer_decay", "ema_decay", "threshold", "unlabeled_weight", "logit_adjustment",
-             "min_overlap", "token_drop", "temperature"), 0.0,
-        ),
-    }  # fmt: skip
+    model: ClassVar[Model] = Model(
+        build_levels, ("backbone", "crop", "test_crops", "policy", "levels", "label_rule")
+    )
     run: ClassVar[Callable[[StageContext], Artifact]]
 
     def __init__(self, params: Mapping[str, Any]) -> None:
         super().__init__(params)
-        for name in ("ema_decay", "token_drop", "min_overlap"):
-            if params.get(name, 0) > 1 or (params.get(name) == 1 and name == "ema_decay"):
-                raise InputError(f"Parameter {name}: got {params[name]}; expected a share of 1.")
         # Rating distributions are asked for only where levels are made of them.
         if params["label_rule"] == "mode" or params["label_encoding"] == "rating_histogram":
             self.needs = Needs(self.needs.labels, self.needs.unlabeled, distribution=True)  # type: ignore[misc]
-
-    def predictor(self, artifact: Artifact | None, device: torch.device) -> LevelPredictor:
-        """Expected level over the fixed test crops, as a score."""
-        if artifact is None:
-            raise InputError("A learner of levels has no model before its first stage.")
-        p = self.params
-        model = stored_network(artifact.tensors, p["backbone"], int(p["levels"])).to(device)
-        policy = Policy(p["policy"], int(p["crop"]))
-        return LevelPredictor(model, policy, int(p["test_crops"]), int(p["levels"]), p["label_rule"], device)
 
 
 class MatchingLearner(LevelLearner):
@@ -84,27 +93,3 @@ class LabelsOnlyLearner(LevelLearner):
         params = tuple(name for name in STUDENT_PARAMS if name != "stage2_threshold")
         second = Stage("student", run_labels_only_student, sets=("labeled",), params=params)
         return [first, second] if self.params["stage2"] else [first]
-
-
-class LevelPredictor:
-    """Judges images by the distribution over levels, averaged over their fixed test crops."""
-
-    def __init__(
-        self, model: LevelModel, policy: Policy, crops: int, levels: int, rule: str, device: torch.device
-    ) -> None:
-        self._model, self._policy, self._crops, self._rule, self._device = model, policy, crops, rule, device
-        self.n_parameters = sum(p.numel() for p in model.parameters())
-        self.n_classes = levels
-
-    def shares(self, images: ImageSet) -> FloatArray:
-        """Distributions (n, P) over the levels."""
-        return predicted_shares(self._model, images, self._policy, self._crops, self._device)
-
-    def predict(self, images: ImageSet) -> FloatArray:
-        """Quality (n,), float64: the expected level on the learner's scale, higher is better."""
-        return self.judge(images).quality
-
-    def judge(self, images: ImageSet) -> Judgement:
-        """Quality, and the likeliest level as class, ties to the lower one."""
-        shares = self.shares(images)
-        return Judgement(quality_of(expected_level(shares), self.n_classes, self._rule), likeliest_level(shares))

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 import torch
 
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching.alignment import Alignment, Window
 from ssliqa_bench.methods.matching.base import MatchingLearner
 from ssliqa_bench.methods.matching.parts import (
@@ -61,10 +60,6 @@ class CoMatchRule(PlainRule):
     warmup_steps: int = 1024
     queue_batches: int = 5
     dimensions: int = 64
-
-    def __post_init__(self) -> None:
-        if self.graph_threshold > 1:  # not even an image and itself would be neighbours
-            raise InputError(f"Parameter graph_threshold: got {self.graph_threshold}; expected at most 1.")
 
     def alignment(self) -> Alignment:
         """Windows over the last batches."""

@@ -10,7 +10,6 @@ from typing import ClassVar
 
 import torch
 
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching.base import MatchingLearner
 from ssliqa_bench.methods.matching.parts import (
     Batch,
@@ -30,8 +29,6 @@ from ssliqa_bench.methods.matching.training import run_matching
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
-SIGNS = ("published", "align")
-CLIPS = ("none", "local", "global")
 _TINY = 1e-12
 
 
@@ -59,11 +56,6 @@ class FreeMatchRule(PlainRule):
     clip_low: float = 0.9
     clip_high: float = 0.95
     local_floor: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, value, known in (("fairness_sign", self.fairness_sign, SIGNS), ("clip", self.clip, CLIPS)):
-            if value not in known:
-                raise InputError(f'Parameter {name}: got "{value}"; expected {", ".join(known)}.')
 
     def start(self, sizes: Sizes, random: torch.Generator) -> State:
         """Confidence, marginal and histogram at 1/C."""

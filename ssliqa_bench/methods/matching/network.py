@@ -189,7 +189,8 @@ def build_network(context: StageContext, rule: Rule | None) -> HeadedModel:
     torch.manual_seed(derive_seed(context.seed, "initial weights"))
     model = LevelModel(build_backbone(p["backbone"], context.weights.get("backbone")), int(p["levels"]))
     check_start(model, model.backbone, context)
-    headed = HeadedModel(model, rule, int(p.get("dimensions", 0)), int(p.get("projectors", 1)))
+    embeds = rule is not None and rule.embeds
+    headed = HeadedModel(model, rule, *(int(p[name]) for name in ("dimensions", "projectors") if embeds))
     return headed.train().to(context.device)
 
 

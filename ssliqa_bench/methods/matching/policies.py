@@ -21,7 +21,6 @@ from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.views import View, at_least, test_crops, view_numbers
 from ssliqa_bench.types import IntArray
 
-POLICIES = ("quality_preserving", "classic")
 _DRAWS = 10  # of a strong crop, before it takes the place of the weak one
 
 Pixels = NDArray[np.uint8]
@@ -36,19 +35,12 @@ class Policy:
         crop: side of the square crops, pixels.
         min_overlap: share of a strong crop that lies in the weak one, at least; quality-preserving policy.
         d4: strong crops are also turned by multiples of 90°; quality-preserving policy.
-
-    Raises:
-        InputError: another name.
     """
 
     name: str
     crop: int
     min_overlap: float = 0.25
     d4: bool = False
-
-    def __post_init__(self) -> None:
-        if self.name not in POLICIES:
-            raise InputError(f'Parameter policy: got "{self.name}"; expected {" or ".join(POLICIES)}.')
 
     def weak(
         self, images: ImageSet, positions: IntArray, *purpose: Any, visits: IntArray | None = None

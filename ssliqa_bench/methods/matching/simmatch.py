@@ -12,7 +12,6 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching.alignment import Alignment, Window
 from ssliqa_bench.methods.matching.base import MatchingLearner
 from ssliqa_bench.methods.matching.parts import (
@@ -31,8 +30,6 @@ from ssliqa_bench.methods.matching.parts import (
 from ssliqa_bench.methods.matching.training import run_matching
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
-
-TEACHERS = ("temporal", "ema")
 
 
 @dataclass(frozen=True)
@@ -63,10 +60,6 @@ class SimMatchRule(PlainRule):
     warmup_steps: int = 1024
     teacher: str = "temporal"
     dimensions: int = 128
-
-    def __post_init__(self) -> None:
-        if self.teacher not in TEACHERS:
-            raise InputError(f'Parameter teacher: got "{self.teacher}"; expected {" or ".join(TEACHERS)}.')
 
     @property
     def averaged_teacher(self) -> bool:

@@ -5,8 +5,6 @@ Source: Dang et al. (2024), section 3.3 and 3.4. What it leaves open is decided 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 
@@ -14,11 +12,11 @@ from ssliqa_bench.methods.matching.levels import logit_shift
 from ssliqa_bench.methods.matching.network import stored_network
 from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.methods.matching.reports import likeliest_level, predicted_shares
-from ssliqa_bench.methods.matching.training import LEVEL_PARAMS, Taught, train_on_levels
+from ssliqa_bench.methods.matching.training import NETWORK_PARAMS, Taught, train_on_levels
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
-STUDENT_PARAMS = (*LEVEL_PARAMS, "test_crops", "stage2_epochs", "stage2_threshold")
+STUDENT_PARAMS = (*NETWORK_PARAMS, "test_crops", "stage2_epochs", "stage2_threshold")
 
 
 def run_student(context: StageContext) -> Artifact:
@@ -42,18 +40,14 @@ def run_student(context: StageContext) -> Artifact:
         soft = torch.cat((torch.nn.functional.one_hot(torch.from_numpy(said), levels).float(), taught.shares))
     shift = logit_shift(labels.numpy(), levels, p["logit_adjustment"])
     images = unlabeled.subset(rows) + labeled.images
-    return train_on_levels(_second(context), images, Taught(labels, soft, shift), int(p["batch_size"]), "training")
+    taught = Taught(labels, soft, shift)
+    return train_on_levels(context, images, taught, int(p["batch_size"]), int(p["stage2_epochs"]), "training")
 
 
 def run_labels_only_student(context: StageContext) -> Artifact:
     """The second stage of the comparator: as many steps on the labeled images."""
     labeled = context.labeled
     assert labeled is not None  # declared by the stage
-    taught = Taught.of(labeled, context.params)
-    size = int(context.params["batch_size"])
-    return train_on_levels(_second(context), labeled.images, taught, size, "labeled")
-
-
-def _second(context: StageContext) -> StageContext:
-    """The stage with its own number of epochs; the network starts where that of the first stage started."""
-    return replace(context, params={**context.params, "epochs": context.params["stage2_epochs"]})
+    p = context.params
+    taught = Taught.of(labeled, p)
+    return train_on_levels(context, labeled.images, taught, int(p["batch_size"]), int(p["stage2_epochs"]), "labeled")

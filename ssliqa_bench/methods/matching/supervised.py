@@ -21,7 +21,7 @@ def run_supervised_levels(context: StageContext) -> Artifact:
     note_missing(context, taught.labels)
     size = int(p["batch_size"])
     check_sizes(len(labeled), None, Sizes(int(p["levels"]), taught.labels, size, 0))
-    return train_on_levels(context, labeled.images, taught, size, "labeled")
+    return train_on_levels(context, labeled.images, taught, size, int(p["epochs"]), "labeled")
 
 
 class SupervisedLevels(LabelsOnlyLearner):

@@ -30,12 +30,12 @@ from ssliqa_bench.training.loop import Plan, drawn_rows, earlier_visits, split_b
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact, IntArray, derive_seed
 
-INCLUDE = ("auto", "always", "never")
-# What every training on levels reads.
-LEVEL_PARAMS = (
+# What every training on levels reads, beside the number of its epochs.
+NETWORK_PARAMS = (
     "backbone", "levels", "label_rule", "label_encoding", "logit_adjustment", "policy", "crop", "batch_size",
-    "epochs", "epoch_steps", "lr", "lr_warmup_steps", "layer_decay", "optimizer", "weight_decay", "ema_decay",
+    "epoch_steps", "lr", "lr_warmup_steps", "layer_decay", "optimizer", "weight_decay", "ema_decay",
 )  # fmt: skip
+LEVEL_PARAMS = (*NETWORK_PARAMS, "epochs")
 # What unlabeled images add.
 MATCHING_PARAMS = (*LEVEL_PARAMS, "min_overlap", "d4", "token_drop", "unlabeled_ratio", "include_labelled")
 
@@ -92,7 +92,7 @@ def run_matching(context: StageContext, rule: Rule) -> Artifact:
     stepper = _Stepper(context, rule, trainee, taught)
     facts = train(
         trainee,
-        level_schedule(context).over(network, p["layer_decay"]),
+        level_schedule(context, int(p["epochs"])).over(network, p["layer_decay"]),
         step_plan(context, sizes.batch + sizes.unlabeled),
         lambda epoch: _batches(context, rule, labeled.images, unlabeled, sizes, epoch),
         stepper.loss,
@@ -105,15 +105,9 @@ def run_matching(context: StageContext, rule: Rule) -> Artifact:
 
 
 def unlabeled_images(context: StageContext, labeled: LabeledSet) -> ImageSet:
-    """The unlabeled images, and labeled ones without their scores where `include_labelled` says so.
-
-    Raises:
-        InputError: another word.
-    """
+    """The unlabeled images, and labeled ones without their scores where `include_labelled` says so."""
     assert context.unlabeled is not None
     include = context.params["include_labelled"]
-    if include not in INCLUDE:
-        raise InputError(f'Parameter include_labelled: got "{include}"; expected {", ".join(INCLUDE)}.')
     if include == "always" or (include == "auto" and context.counts["sides"] == 1):
         return context.unlabeled + labeled.images
     return context.unlabeled
@@ -137,11 +131,11 @@ def check_sizes(labeled: int, unlabeled: int | None, sizes: Sizes) -> None:
         )
 
 
-def level_schedule(context: StageContext) -> CosineSchedule:
-    """Epochs and rates."""
+def level_schedule(context: StageContext, epochs: int) -> CosineSchedule:
+    """So many epochs, and rates."""
     p = context.params
     return CosineSchedule(
-        epochs=int(p["epochs"]),
+        epochs=epochs,
         lr=p["lr"],
         weight_decay=p["weight_decay"],
         optimizer=p["optimizer"],
@@ -280,7 +274,7 @@ def _forward(network: HeadedModel, crops: list[torch.Tensor]) -> list[Seen]:
 
 
 def train_on_levels(
-    context: StageContext, images: ImageSet, taught: Taught, size: int, trained_on: str
+    context: StageContext, images: ImageSet, taught: Taught, size: int, epochs: int, trained_on: str
 ) -> Artifact:
     """Train a fresh network of levels on levels alone: cross-entropy of weak views, the matching learners' rates.
 
@@ -307,7 +301,7 @@ def train_on_levels(
         own = None if shares is None else shares[rows]
         return {"loss": supervised_loss(Batch(0, labels[rows], logits, label_shares=own, label_shift=shift))}
 
-    schedule = level_schedule(context).over(network, p["layer_decay"])
+    schedule = level_schedule(context, epochs).over(network, p["layer_decay"])
     facts = train(trainee, schedule, step_plan(context, size), batches, loss, context, trainee.follow)
     note_result(context, trainee.judge.model, images, trained_on, taught.labels)
     return Artifact(module_tensors(trainee.judge.model), facts)

@@ -14,14 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.views import at_least
 from ssliqa_bench.types import IntArray
 
 Pixels = NDArray[np.uint8]
 
-CUTOUTS = ("square", "lattice")
 NOISE_PARAMS = (
     "crop",
     "base_augmentation",
@@ -57,16 +55,7 @@ class Noise:
 
     @classmethod
     def of(cls, params: Mapping[str, Any]) -> Noise:
-        """As the parameters `NOISE_PARAMS` say.
-
-        Raises:
-            InputError: a parameter that cannot be.
-        """
-        if params["cutout"] not in CUTOUTS:
-            raise InputError(f'Parameter cutout: got "{params["cutout"]}"; expected {" or ".join(CUTOUTS)}.')
-        for name in ("colour_strength", "cutout_side", "cutout_probability"):
-            if not 0 <= float(params[name]) <= 1:
-                raise InputError(f"Parameter {name}: got {params[name]}; expected a number between 0 and 1.")
+        """As the parameters `NOISE_PARAMS` say."""
         extra = bool(params["extra_augmentation"])
         return cls(
             crop=int(params["crop"]),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import nn
 
 from ssliqa_bench.methods.base import Needs, Work
-from ssliqa_bench.methods.full_reference.base import FullReferenceLearner
 from ssliqa_bench.methods.full_reference.networks import make_model
 from ssliqa_bench.methods.noisy_student.pseudo_labels import (
     LEARNED_TEACHERS,
@@ -27,15 +26,13 @@ class NoisyStudent(Student):
     anew for the next one."""
 
     needs: ClassVar[Needs] = Needs(unlabeled=True, references="training")
-    least: ClassVar[Mapping[str, float]] = {**Student.least, **FullReferenceLearner.least}
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        super().__init__(params)
-        teacher_stages(params["teachers"])
-        # An unknown metric, or one whose weights are not here, is said before anything is trained.
-        for name in params["teachers"]:
+    def check(self) -> None:
+        """Unknown teachers, and metrics that are unknown or whose weights are not here, before anything is trained."""
+        teacher_stages(self.params["teachers"])
+        for name in self.params["teachers"]:
             if name not in LEARNED_TEACHERS:
-                metric_teacher(str(params["metric_class"]), name, torch.device("cpu"))
+                metric_teacher(str(self.params["metric_class"]), name, torch.device("cpu"))
 
     def work(self, labeled: int, unlabeled: int) -> Work | None:
         """Not told: most of it is the teacher's."""

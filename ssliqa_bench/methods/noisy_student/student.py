@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import torch
 from torch import nn
 
-from ssliqa_bench.errors import InputError
-from ssliqa_bench.methods.base import Learner, Needs, Predictor, Work
+from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs, Work
 from ssliqa_bench.methods.noisy_student.network import StudentPredictor, make_model, stored_network
-from ssliqa_bench.methods.noisy_student.noise import Noise
 from ssliqa_bench.methods.noisy_student.training import STUDENT_PARAMS, run_student
 from ssliqa_bench.training.stages import Stage
-from ssliqa_bench.types import Artifact
+
+
+def build_student(context: ModelContext) -> StudentPredictor:
+    """The student, by one centre crop or the mean over fixed random ones."""
+    p, device = context.params, context.device
+    network = stored_network(context.trained, p, device)
+    return StudentPredictor(network, int(p["crop"]), int(p["test_crops"]), device)
 
 
 class Student(Learner):
     """The baseline: the student on the labels, each labeled image once an epoch."""
 
     needs: ClassVar[Needs] = Needs()
-    predict_params: ClassVar[tuple[str, ...]] = ("backbone", "crop", "test_crops")
-    least: ClassVar[Mapping[str, float]] = {
-        **dict.fromkeys(("crop", "test_crops", "batch_size", "epochs", "rounds"), 1),
-        "plateau_patience": 0,
-        **dict.fromkeys(("lr", "weight_decay", "plateau_factor", "plateau_threshold", "plateau_floor"), 0.0),
-    }
-
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        super().__init__(params)
-        Noise.of(self.params)
+    model: ClassVar[Model] = Model(build_student, ("backbone", "crop", "test_crops"))
 
     def stages(self) -> list[Stage]:
         """One stage, `student`."""
@@ -45,13 +39,6 @@ class Student(Learner):
     def networks(self) -> Mapping[str, nn.Module]:
         """The student."""
         return {"student": make_model(self.params)}
-
-    def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:
-        """The student, by one centre crop or the mean over fixed random ones."""
-        if artifact is None:
-            raise InputError("A student has no model before its stage.")
-        p = self.params
-        return StudentPredictor(stored_network(artifact, p, device), int(p["crop"]), int(p["test_crops"]), device)
 
 
 class LongStudent(Student):

@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.methods.base import Learner, Needs, Predictor, Work
+from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs, Work
 from ssliqa_bench.methods.ssliqa.batch_consistency import LEAST_SAMPLES, batch_consistency
 from ssliqa_bench.methods.ssliqa.branches import DualBranch, build_branch, make_branch, stored_branch
 from ssliqa_bench.methods.ssliqa.distributions import target_distributions
@@ -187,38 +187,24 @@ def run_supervised(context: StageContext) -> Artifact:
     return Artifact(module_tensors(model), facts)
 
 
+def build_student(context: ModelContext) -> QualityPredictor:
+    """The student through the fixed test crops."""
+    p = context.params
+    view = View(p["crop"], p["test_crops"], size=_size(p))
+    return QualityPredictor(stored_branch(context.trained, p, "student", context.device), view, context.device)
+
+
 class SSLIQA(Learner):
     """Student and teacher learn together in one stage; the student is the model."""
 
     needs: ClassVar[Needs] = Needs(unlabeled=True, distribution="where known", rating_std="where known")
-    predict_params: ClassVar[tuple[str, ...]] = (
-        "student_backbone",
-        "student_hidden",
-        "levels",
-        "rating_std",
-        "size",
-        "crop",
-        "test_crops",
+    model: ClassVar[Model] = Model(
+        build_student, ("student_backbone", "student_hidden", "levels", "rating_std", "size", "crop", "test_crops")
     )
-    least: ClassVar[Mapping[str, float]] = {
-        **dict.fromkeys(("crop", "crops", "test_crops", "labeled_batch", "unlabeled_batch"), 1),
-        **dict.fromkeys(("epochs", "ramp_epochs"), 1),
-        "levels": 2,
-        "lr_step": 0,
-        "rating_std": 0.05,
-        **dict.fromkeys(("lr", "lr_factor", "weight_decay", "batch_weight"), 0.0),
-    }
     roles: ClassVar[tuple[str, ...]] = ("student", "teacher")
 
-    def __init__(self, params: Mapping[str, Any]) -> None:
-        super().__init__(params)
-        lists = {f"{role}_hidden": self.params[f"{role}_hidden"] for role in self.roles}
-        for name, values in lists.items():
-            if not isinstance(values, list) or not all(type(value) is int and value > 0 for value in values):
-                raise InputError(f"Parameter {name}: got {values}; expected widths of layers, [] for none between.")
-        size = self.params["size"]
-        if not isinstance(size, list) or len(size) not in (0, 2) or not all(type(v) is int and v > 0 for v in size):
-            raise InputError(f"Parameter size: got {size}; expected [height, width] in pixels, or [] for none.")
+    def check(self) -> None:
+        """Batch-level consistency needs a few samples."""
         batch = int(self.params["labeled_batch"]) + int(self.params["unlabeled_batch"])
         if "teacher" in self.roles and self.params["batch_consistency"] and batch < LEAST_SAMPLES:
             raise InputError(
@@ -240,14 +226,6 @@ class SSLIQA(Learner):
     def networks(self) -> Mapping[str, nn.Module]:
         """The branches."""
         return {role: make_branch(self.params, role) for role in self.roles}
-
-    def predictor(self, artifact: Artifact | None, device: torch.device) -> Predictor:
-        """The student, mean over the fixed test crops."""
-        if artifact is None:
-            raise InputError("SSLIQA has no model before its stage.")
-        p = self.params
-        view = View(p["crop"], p["test_crops"], size=_size(p))
-        return QualityPredictor(stored_branch(artifact, p, "student", device), view, device)
 
 
 class SupervisedBranch(SSLIQA):

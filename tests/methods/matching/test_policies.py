@@ -14,7 +14,6 @@ from scipy.stats import chisquare, spearmanr
 from skimage.metrics import structural_similarity
 
 from ssliqa_bench.datasets.base import load_table
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching import classic
 from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.registry.load import load_registry
@@ -139,11 +138,6 @@ def test_the_square_cut_out_lies_as_published() -> None:
         rows, columns = np.nonzero(grey)
         assert (rows.min(), columns.min()) == (top, left) if grey.any() else side == 0
         assert rows.max() < min(20, top + side) and columns.max() < min(40, left + side)
-
-
-def test_a_policy_of_another_name_is_said() -> None:
-    with pytest.raises(InputError, match='Parameter policy: got "strong"; expected quality_preserving or classic'):
-        Policy("strong", 32)
 
 
 PHOTOMETRIC = {operation.name: operation for operation in classic.OPERATIONS if operation.photometric}

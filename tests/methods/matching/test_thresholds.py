@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching.adamatch import AdaMatchRule
 from ssliqa_bench.methods.matching.crmatch import CRMatchRule
 from ssliqa_bench.methods.matching.fixmatch import FixMatchRule
@@ -277,16 +276,3 @@ def test_ties_go_to_the_lower_level() -> None:
     weak = logits([[0.4, 0.4, 0.2], [0.2, 0.4, 0.4]])
     terms, _ = FixMatchRule(0.0).step({}, Batch(0, torch.tensor([0]), weak[:1], weak, weak))
     assert terms["target"].tolist() == [0, 1]
-
-
-@pytest.mark.parametrize(
-    ("made_by", "said"),
-    [
-        (lambda: AdaMatchRule(variant="other"), "variant"),
-        (lambda: FreeMatchRule(clip="both"), "clip"),
-        (lambda: FreeMatchRule(fairness_sign="up"), "fairness_sign"),
-    ],
-)
-def test_unknown_choices_are_said(made_by: Any, said: str) -> None:
-    with pytest.raises(InputError, match=f"Parameter {said}: got"):
-        made_by()

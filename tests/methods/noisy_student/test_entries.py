@@ -104,7 +104,7 @@ def test_entries_make_learners_whose_stages_read_parameters_that_there_are(metho
     learner = load_object(resolved.class_path)(made)
     stages = learner.stages()
     assert all(set(stage.params) <= set(made) for stage in stages)
-    assert set(learner.predict_params) <= set(made)
+    assert set(learner.model.params) <= set(made)
     names = ["conformer", "pseudo-labels", "student"] if method in TAUGHT else ["student"]
     assert [stage.name for stage in stages] == names
     assert [stage.predicts for stage in stages] == [stage.name == "student" for stage in stages]

@@ -189,19 +189,6 @@ def test_above_the_largest_size_a_stratified_subset_is_fitted(
     assert "on 4 of 11 labeled images, stratified by score" in context.report.lines[0]
 
 
-@pytest.mark.parametrize(
-    ("params", "said"),
-    [
-        ({"pseudo_labels": "magic"}, 'pseudo_labels: got "magic"; expected krr or model'),
-        ({"krr_subset": "some"}, 'krr_subset: got "some"; expected all or sdk'),
-        ({"krr_subset": "sdk", "krr_rate": 0}, "krr_rate: got 0; kernel ridge regression needs at least one"),
-    ],
-)
-def test_unknown_choices_are_said(made: ModuleType, params: dict[str, Any], said: str) -> None:
-    with pytest.raises(InputError, match=said):
-        labels_of(made, teacher_view(), **params)
-
-
 # Phases
 
 

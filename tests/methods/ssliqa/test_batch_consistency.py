@@ -185,7 +185,7 @@ def test_on_a_gpu_tf32_is_not_used() -> None:
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
     """The script that measures how fast it is."""
-    path = Path(__file__).parents[2] / "benchmarks/speed/batch_consistency.py"
+    path = Path(__file__).parents[3] / "benchmarks/speed/batch_consistency.py"
     spec = importlib.util.spec_from_file_location("speed_of_batch_consistency", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
