@@ -79,7 +79,7 @@ def _budget(value: int | float) -> int | float:
 
 
 def _twins(value: Any) -> Any:
-    lists = value if isinstance(value, (list, tuple)) else [None]
+    lists: Any = value if isinstance(value, (list, tuple)) else [None]
     if not all(isinstance(v, (list, tuple)) and len(set(map(str, v))) == len(v) > 1 for v in lists) or not all(
         isinstance(name, str) for names in lists for name in names
     ):

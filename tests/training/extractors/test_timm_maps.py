@@ -42,7 +42,7 @@ def resolved(name: str, weights: Path | None = None) -> MapExtractor:
     backbone = REGISTRY.resolve_backbone(name)
     params = {"extractor_pretrained": True, "extractor_weights_file": weights and str(weights)}
     cache = Path(torch.hub.get_dir()) if weights is None else weights.parent
-    found = resolve_weights(backbone, params, cache, "extractor_backbone")
+    found = resolve_weights(backbone, params, cache, "extractor_weights_file", "extractor_pretrained")
     assert found is not None
     built = build_backbone({"class": backbone.class_path, "arguments": backbone.arguments}, found.path)
     assert isinstance(built, MapExtractor)
