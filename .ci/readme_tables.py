@@ -1,9 +1,9 @@
-"""Renew what README.md takes from elsewhere: the table of datasets and the quoted demo board.
+"""Renew what the documentation takes from elsewhere: the table of datasets and the first rows of the demo board.
 
-    python .ci/readme_tables.py            write them into README.md
-    python .ci/readme_tables.py --check    exit code 1 where README.md is not current
+    python .ci/readme_tables.py            write them
+    python .ci/readme_tables.py --check    exit code 1 where a file is not current
 
-Each stands between two markers; nothing else of the file is touched.
+Each part has its place between two markers; nothing else of a file is changed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import DatasetEntry
 
 ROOT = Path(__file__).resolve().parent.parent
-README = ROOT / "README.md"
 BOARD = ROOT / "leaderboards" / "demo" / "standard.md"
 _SECTION = "\n## demo-syn:demo-wild\n"
-_FURTHER = "### Further measures"
+_ROWS = 10
 
 
 def dataset_table() -> str:
@@ -39,24 +38,26 @@ def dataset_table() -> str:
 
 
 def board() -> str:
-    """The first tables of the demo pair with all labels, SRCC and gains, up to its further measures."""
+    """The first rows of the first table of the demo pair with all labels."""
     text = BOARD.read_text(encoding="utf-8")
-    start = text.index("\n| ", text.index(_SECTION))
-    return text[start : text.index(_FURTHER, start)].strip()
+    start = text.index("\n| ", text.index(_SECTION)) + 1
+    return "\n".join(text[start:].splitlines()[: 2 + _ROWS])
 
 
-PARTS: dict[str, Callable[[], str]] = {"datasets": dataset_table, "board": board}
+# Name of a part -> the file that it is quoted in, and what makes it.
+PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
+    "datasets": (ROOT / "docs" / "datasets.md", dataset_table),
+    "board": (ROOT / "README.md", board),
+}
 
 
-def renewed(readme: str) -> str:
-    """The text of README.md with both parts as they should be."""
-    for name, make in PARTS.items():
-        pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end of {name} -->)"
-        if len(re.findall(pattern, readme, re.DOTALL)) != 1:
-            sys.exit(f'README.md: expected one "<!-- {name}: … -->" and after it one "<!-- end of {name} -->".')
-        content = make()
-        readme = re.sub(pattern, lambda m, text=content: f"{m[1]}\n{text}\n\n{m[2]}", readme, flags=re.DOTALL)
-    return readme
+def renewed(name: str, text: str) -> str:
+    """The text of a file with one part as it should be."""
+    pattern = rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end of {name} -->)"
+    if len(re.findall(pattern, text, re.DOTALL)) != 1:
+        sys.exit(f'{PARTS[name][0]}: expected one "<!-- {name}: … -->" and after it one "<!-- end of {name} -->".')
+    content = PARTS[name][1]()
+    return re.sub(pattern, lambda m: f"{m[1]}\n{content}\n\n{m[2]}", text, flags=re.DOTALL)
 
 
 def _images(entry: DatasetEntry) -> str:
@@ -91,21 +92,24 @@ def _way(entry: DatasetEntry) -> str:
 
 
 def main() -> int:
-    """Write README.md, or with --check compare."""
+    """Write the files, or with --check compare."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where README.md is old")
-    check = parser.parse_args().check
-    old = README.read_text(encoding="utf-8")
-    new = renewed(old)
-    if new == old:
-        print("README.md is current.")
-        return 0
-    if check:
-        print('README.md is not current: "make readme" renews it.', file=sys.stderr)
-        return 1
-    write_text(README, new)
-    print("README.md is renewed.")
-    return 0
+    parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 where a file is old")
+    check, old_files = parser.parse_args().check, []
+    for name, (file, _) in PARTS.items():
+        old = file.read_text(encoding="utf-8")
+        new = renewed(name, old)
+        if new != old:
+            old_files.append(file.relative_to(ROOT).as_posix())
+            if not check:
+                write_text(file, new)
+    if not old_files:
+        print("All tables are current.")
+    elif check:
+        print(f'{", ".join(old_files)}: not current; "make readme" renews them.', file=sys.stderr)
+    else:
+        print(f"Renewed: {', '.join(old_files)}.")
+    return int(bool(old_files) and check)
 
 
 if __name__ == "__main__":

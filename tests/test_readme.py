@@ -12,11 +12,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
 
 
-def _between(first: str, last: str) -> str:
-    found = re.search(rf"<!-- {first}.*?-->\n(.*?)<!-- {last} -->", README, re.DOTALL)
-    assert found is not None, f"README.md lacks the part between '{first}' and '{last}'"
+def _between(first: str, last: str, page: str = "README.md") -> str:
+    found = re.search(rf"<!-- {first}.*?-->\n(.*?)<!-- {last} -->", (ROOT / page).read_text(), re.DOTALL)
+    assert found is not None, f"{page} lacks the part between '{first}' and '{last}'"
     return found.group(1).strip()
 
 
@@ -35,16 +36,19 @@ def _tables() -> Any:
     return module
 
 
-def test_tables_are_current() -> None:
+@pytest.mark.parametrize("name", ["datasets", "board"])
+def test_tables_are_current(name: str) -> None:
     tables = _tables()
-    assert tables.renewed(README) == README, '"make readme" renews them'
-    assert tables.renewed(README.replace("| ---: |", "| :-: |").replace("10,073", "10,074")) == README
+    text = tables.PARTS[name][0].read_text()
+    assert tables.renewed(name, text) == text, '"make readme" renews them'
+    assert tables.renewed(name, text.replace("| ---: |", "| :-: |").replace("10,073", "10,074")) == text
 
 
 def test_dataset_table_has_every_dataset_of_the_registry() -> None:
     from ssliqa_bench.registry.load import load_registry
 
-    rows = {row.split("|")[1].strip(" `"): row for row in _between("datasets", "end of datasets").splitlines()[2:]}
+    table = _between("datasets", "end of datasets", "docs/datasets.md").splitlines()[2:]
+    rows = {row.split("|")[1].strip(" `"): row for row in table}
     assert list(rows) == list(load_registry().datasets)
     assert "10,073" in rows["koniq"] and "lower is better" in rows["csiq"] and "`CSIQ`" in rows["csiq"]
     assert "data download tid2013" in rows["tid2013"] and "form" in rows["live"]
@@ -55,14 +59,15 @@ def test_example_is_the_one_that_is_tested(file: str) -> None:
     assert (ROOT / "docs/examples" / file).read_text().strip() in _between("example", "end of example")
 
 
-def test_commands_exist() -> None:
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_exist(page: str) -> None:
     from typer.main import get_command
 
     from ssliqa_bench.cli.app import app
 
     command = get_command(app)
-    lines = re.findall(r"^ssliqa-bench (.+)$", README, re.MULTILINE)
-    assert len(lines) >= 8
+    lines = re.findall(r"^ssliqa-bench (.+)$", (ROOT / page).read_text(), re.MULTILINE)
+    assert lines or page != "README.md"
     for line in lines:
         words = shlex.split(line, comments=True)
         known = command.commands[words[0]]  # type: ignore[attr-defined]
@@ -77,9 +82,17 @@ def test_makefile_has_the_targets() -> None:
     assert set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE)) <= targets
 
 
-def test_files_that_are_linked_exist() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("http") or (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_are_linked_exist(page: str) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", (ROOT / page).read_text()):
+        assert target.startswith("http") or ((ROOT / page).parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_lines_are_short(page: str) -> None:
+    lines = (ROOT / page).read_text().splitlines()
+    assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
+    assert page != "README.md" or len(lines) <= 140
 
 
 def test_example_runs(tmp_path: Path) -> None:
