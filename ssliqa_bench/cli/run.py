@@ -311,8 +311,22 @@ def _planned(plan: Any, settings: Any) -> dict[str, Any]:
         "device": plan.device,
         "params": plan.method.params,
         "roles": roles,
+        **({"unreadable": _unreadable(plan, settings)} if settings.skip_bad else {}),
         "notes": kept_apart_notes(plan.spec.pair, plan.tables, plan.roles),
     }
+
+
+def _unreadable(plan: Any, settings: Any) -> dict[str, int | str]:
+    """How many images of each dataset a run would skip."""
+    from ssliqa_bench.pixels.cache import unreadable
+
+    counts: dict[str, int | str] = {}
+    for name, table in plan.tables.items():
+        short_side = plan.entries[name].short_side
+        bad = unreadable(table, plan.fingerprints[name], short_side, settings.cache_root)
+        used = [row for row in bad or () if plan.roles[name][row] != "unused"]
+        counts[name] = "unknown until decoded" if bad is None else len(used)
+    return counts
 
 
 def _say(text: str) -> None:

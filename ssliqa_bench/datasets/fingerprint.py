@@ -45,6 +45,15 @@ class ReadDataset:
         return references_of(self.table)
 
     @cached_property
+    def reference_hashes(self) -> tuple[str | None, ...]:
+        """SHA-256 of the reference file of every row; None where it has none."""
+        if self.references is None:
+            return (None,) * len(self.table)
+        pristine = ReadDataset(self.references.table, self._cache_root)
+        paths = pristine.table.path
+        return tuple(None if row < 0 else pristine.hashes[paths[row]] for row in self.references.row_of)
+
+    @cached_property
     def reference_fingerprint(self) -> str | None:
         """64 hexadecimal digits over which image has which reference file; None without references."""
         if self.references is None:

@@ -119,12 +119,8 @@ def open_pixels(
         DataError: images are unreadable (how many, the first one's reason).
         StorageError: the disk is full or the cache cannot be written.
     """
-    # Another Pillow may decode the same file to other pixels.
-    key = digest({"fingerprint": fingerprint, "working_size": {"short_side": short_side} if short_side else None,
-                  "pixels": PIXELS_VERSION, "pillow": PIL.__version__})[:40]
-    home = Path(cache_root) / "pixels"
-    folder = home / key
-    with exclusive_lock(home / f"{key}.lock"):
+    folder = _folder(fingerprint, short_side, cache_root)
+    with exclusive_lock(folder.with_name(f"{folder.name}.lock")):
         index = _verified(folder, table)
         if index is None:
             _build(folder, table, short_side, progress, over)
@@ -137,6 +133,28 @@ def open_pixels(
         raise DataError(f"{table.dataset}: {len(pixels.bad)} of {len(table)} images are unreadable. First: {first} "
                         f"Mend the files, or go on without them with --skip-bad; the record counts them.")
     return pixels
+
+
+def unreadable(
+    table: ImageFiles, fingerprint: str, short_side: int | None, cache_root: Path
+) -> frozenset[int] | None:
+    """Rows of a table whose files cannot be read, as they were found when it was decoded; None where it never was.
+
+    Args:
+        short_side: as for `open_pixels`.
+    """
+    try:
+        index = read_sealed(_folder(fingerprint, short_side, cache_root) / _INDEX, kind="pixel-cache")
+    except (FileNotFoundError, CorruptFileError):
+        return None
+    return frozenset(row for row, name in enumerate(table.name) if name in index["bad"])
+
+
+def _folder(fingerprint: str, short_side: int | None, cache_root: Path) -> Path:
+    # Another Pillow may decode the same file to other pixels.
+    key = digest({"fingerprint": fingerprint, "working_size": {"short_side": short_side} if short_side else None,
+                  "pixels": PIXELS_VERSION, "pillow": PIL.__version__})[:40]
+    return Path(cache_root) / "pixels" / key
 
 
 def _build(folder: Path, table: ImageFiles, short_side: int | None, progress: Progress | None, over: Over) -> None:

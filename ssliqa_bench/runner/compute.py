@@ -15,6 +15,7 @@ from ssliqa_bench.datasets.splits import split_hash, transductive_rows
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
 from ssliqa_bench.methods.base import Learner
+from ssliqa_bench.runner.artifact_keys import untrained_key
 from ssliqa_bench.runner.devices import peak_memory_bytes, prepare_process, reset_peak_memory
 from ssliqa_bench.runner.learners import ready_learner
 from ssliqa_bench.runner.near_duplicates import look_alike_notes
@@ -114,7 +115,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
     scorer = Scorer(plan, learner, store, sets.tests, use_store=settings.use_store, processes=settings.processes)
     models = [s for s in stages if s.stage.predicts]
     scores = [scorer.score(s.key, s.load()) for s in models]
-    final = scores[-1] if scores else scorer.score(scorer.untrained_key(), None)
+    final = scores[-1] if scores else scorer.score(untrained_key(plan, learner), None)
     predicting = time.perf_counter() - trained
     facts = {
         "key": plan.key,

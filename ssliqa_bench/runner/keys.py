@@ -12,11 +12,11 @@ code behind a key (files, names of definitions) is kept beside it, see `told`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ssliqa_bench.files import digest
+from ssliqa_bench.files import canonical_json, digest, finite_or_none
 from ssliqa_bench.runner.code import Code
 
 # Code behind every result beside its own: how pixels are read, and how image sets are made of them.
@@ -84,7 +84,7 @@ def stage_key(
     Args:
         name: of the stage; random streams are named by it.
         settings: what the learner fixed when it made the stage.
-        sets: digest of each set that the stage is handed.
+        sets: `set_digest` of each set that the stage is handed.
         counts: the numbers of images that it is told.
         inputs: keys of the stages whose artifacts it is handed, by name.
         params: the parameters that it is handed, as `key_params` gives them.
@@ -147,7 +147,7 @@ def prediction_key(
 
     Args:
         model: the model key.
-        fingerprint, rows: of the dataset, and the digest of the images that are asked about.
+        fingerprint, rows: of the dataset, and `set_digest` of the images that are asked about.
         params: the parameters that the model is handed, as `key_params` gives them.
         code: `Behind.part` of what makes the model of an artifact, and of what asks it.
     """
@@ -199,6 +199,29 @@ def run_parts(
         "seed": seed,
         **_numerics(machine),
     }
+
+
+def image_part(
+    *, file: str, short_side: int | None, told: Sequence[float | list[float]] = (), reference: str | None = None
+) -> list[Any]:
+    """One image of a set as keys hold it.
+
+    Args:
+        file, reference: SHA-256 of the image file and, for a stage that compares the two, of its pristine image.
+        short_side: pixels that it is resized to; None as it is.
+        told: its score on the learner's scale and statistics of its ratings, as far as the learner is told them.
+    """
+    return [file, short_side, [_finite(value) for value in told], reference]
+
+
+def set_digest(images: Iterable[Sequence[Any]], decoder: Mapping[str, Any]) -> str:
+    """Digest of a set: its images in any order, each as often as it is there, and what decodes them.
+
+    Args:
+        images: as `image_part` gives them.
+        decoder: versions of what turns files into pixels.
+    """
+    return digest({"decoder": dict(decoder), "images": sorted(images, key=canonical_json)})
 
 
 def make_key(parts: Mapping[str, Any]) -> str:
@@ -260,6 +283,11 @@ def key_differences(
     definitions = differences(old_code.get("definitions", {}), new_code.get("definitions", {}), "definition.")
     named = [*files, *definitions] if hashes else []
     return sorted([own for own in found if own not in hashes] + (named or hashes), key=lambda own: own.path)
+
+
+def _finite(value: float | list[float]) -> Any:
+    """A number as JSON has it; null where an image has no score."""
+    return [finite_or_none(own) for own in value] if isinstance(value, list) else finite_or_none(value)
 
 
 def _numerics(machine: Machine) -> dict[str, Any]:

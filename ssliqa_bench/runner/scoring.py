@@ -13,8 +13,8 @@ from ssliqa_bench.evaluation.classes import class_facts
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
 from ssliqa_bench.methods.base import ClassPredictor, Learner, Predictor
 from ssliqa_bench.models.predict import NotFiniteError, predict_set
+from ssliqa_bench.runner.artifact_keys import prediction_key
 from ssliqa_bench.runner.classes import class_columns, class_inputs
-from ssliqa_bench.runner.keys import PREDICTION_CODE, model_key, prediction_key
 from ssliqa_bench.runner.learners import model_of
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import TestSet
@@ -65,24 +65,11 @@ class Scorer:
         self._use_store = use_store
         self._processes = processes
 
-    def untrained_key(self) -> str:
-        """The model key of a method without stages."""
-        plan, asked = self._plan, self._learner.model
-        behind = plan.behind(asked.path, params=asked.params)
-        return model_key(
-            (),
-            params=plan.key_params(asked.params),
-            weights={name: weights.sha256 for name, weights in plan.weights.items()},
-            code=behind.part(plan.code),
-            versions=plan.versions(behind),
-            machine=plan.machine,
-        )
-
     def predict(self, model_key: str, artifact: Artifact | None) -> dict[str, FloatArray]:
         """Predictions for every test set, in its order, found under their keys where they are stored; no metrics."""
         model = model_of(self._plan, self._learner, artifact)
         return {
-            name: self._predictions(model_key, name, model, test).quality
+            name: self._predictions(self._key(model_key, name, test), model_key, name, model, test).quality
             for name, test in self._tests.items()
         }
 
@@ -93,8 +80,8 @@ class Scorer:
         fits = isinstance(model, ClassPredictor) and fields is not None and model.n_classes == fields.levels
         metrics, keys, checksums, rows, by_class = {}, {}, {}, [], {}
         for name, test in self._tests.items():
-            keys[name] = self._prediction_key(model_key, name, test)
-            said = self._predictions(model_key, name, model, test)
+            keys[name] = self._key(model_key, name, test)
+            said = self._predictions(keys[name], model_key, name, model, test)
             classes = None
             if fields is not None:
                 predicted = said.classes if fits else None
@@ -116,21 +103,10 @@ class Scorer:
                      f"counts",)
         return Scored(model_key, metrics, keys, checksums, rows, model.n_parameters, by_class, notes)
 
-    def _prediction_key(self, model: str, dataset: str, test: TestSet) -> str:
-        plan, asked = self._plan, self._learner.model
-        behind = plan.behind(asked.path, *PREDICTION_CODE, params=asked.params)
-        return prediction_key(
-            model=model,
-            fingerprint=plan.fingerprints[dataset],
-            rows=test.content,
-            params=plan.key_params(asked.params),
-            code=behind.part(plan.code),
-            versions=plan.versions(behind),
-            machine=plan.machine,
-        )
+    def _key(self, model_key: str, dataset: str, test: TestSet) -> str:
+        return prediction_key(self._plan, self._learner, model_key, dataset, test.rows)
 
-    def _predictions(self, model_key: str, dataset: str, model: Predictor, test: TestSet) -> Judgement:
-        key = self._prediction_key(model_key, dataset, test)
+    def _predictions(self, key: str, model_key: str, dataset: str, model: Predictor, test: TestSet) -> Judgement:
         with self._store.lock(key):
             stored = self._store.load_predictions(key) if self._use_store else None
             if stored is None:

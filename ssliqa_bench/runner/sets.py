@@ -6,21 +6,19 @@ the scores of unlabeled, validation and test images stay here, and so do referen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ssliqa_bench.errors import LeakError
-from ssliqa_bench.files import digest
+from ssliqa_bench.runner.rows import Place, Told, set_rows, told_of
 from ssliqa_bench.training.images import ImageSet, Item, LabeledSet, PixelSource
 from ssliqa_bench.types import FloatArray, Role
 
 if TYPE_CHECKING:
     from ssliqa_bench.datasets.table import Table
-
-_Place = tuple[str, int]  # dataset, row
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,12 @@ class Source:
 
 @dataclass(frozen=True)
 class TestSet:
-    """A dataset's test images, and, on this side of the firewall only, their names and scores."""
+    """A dataset's test images, and, on this side of the firewall only, their names, scores and rows of the table."""
 
     images: ImageSet
     names: tuple[str, ...]
     scores: FloatArray
-    content: str
+    rows: tuple[int, ...]
 
 
 Measure = Callable[[FloatArray, FloatArray], float | None]
@@ -87,19 +85,16 @@ class LearnerSets:
 
     Attributes:
         labeled, unlabeled, validation: what stages may be handed.
-        counts: images that the two sides of the pair give, transductive ones too, before an oracle relabels any;
-            and how many datasets they come from.
-        content: digest of what each set holds, scores included where a learner sees them; part of stage keys.
-        references: digest of the reference images of each set, where the learner needs them; part of the keys of
-            stages that get them.
+        counts: as `SetRows` has them.
+        roles: the role of every row by dataset, that of an unreadable image `unused`; never handed to a learner.
+        tests: the test images of every dataset, with names and scores; never handed to a learner.
     """
 
     labeled: LabeledSet | None
     unlabeled: ImageSet | None
     validation: HeldOut | None
     counts: Mapping[str, int]
-    content: Mapping[str, str]
-    references: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, Sequence[Role]] = field(default_factory=dict)
     tests: Mapping[str, TestSet] = field(default_factory=dict)
 
 
@@ -110,7 +105,7 @@ def build_sets(
     distribution: bool,
     rating_std: bool,
     measures: Mapping[str, Measure],
-    transductive: Sequence[tuple[str, int]] = (),
+    transductive: Sequence[Place] = (),
     test_references: bool = False,
 ) -> LearnerSets:
     """The sets of a run, whose sources passed `check_content`.
@@ -123,54 +118,38 @@ def build_sets(
         measures: how the runner answers questions about the validation images: srcc, plcc, rmse.
         test_references: test images come with their references, where the sources have any.
     """
-    labeled = [(name, row) for name, s in sources.items() for row in s.rows("labeled")]
-    unlabeled = [(name, row) for name, s in sources.items() for row in s.rows("unlabeled")]
-    counts = {"labeled": len(labeled), "unlabeled": len(unlabeled) + len(transductive)}
-    counts["sides"] = len({name for name, _ in (*labeled, *unlabeled, *transductive)})
-    if labels_for_unlabeled:
-        labeled, unlabeled = labeled + unlabeled, []
-    unlabeled += transductive
-    # Ties in content (an image twice, scored twice) are broken by the score, which the learner sees anyway.
-    labeled.sort(key=lambda item: float(sources[item[0]].table.score01[item[1]]))
-    validation = [(name, row) for name, s in sources.items() for row in s.rows("validation")]
-    labeled_images, labeled = _by_content(sources, labeled)
-    unlabeled_images, unlabeled = _by_content(sources, unlabeled)
-    held_out, validation = _by_content(sources, validation)
-    labeled_set, columns = _labeled(sources, labeled, labeled_images, distribution, rating_std)
-    held_scores = _score01(sources, validation)
-    named = {"labeled": labeled, "unlabeled": unlabeled, "validation": validation}
-    hashes = {name: _hashes(sources, rows) for name, rows in named.items()}
+    tables = {name: source.table for name, source in sources.items()}
+    roles = {name: source.roles for name, source in sources.items()}
+    rows = set_rows(roles, labels_for_unlabeled=labels_for_unlabeled, transductive=transductive)
+    asked = {"distribution": distribution, "rating_std": rating_std}
+    labeled = _ordered(sources, rows.labeled, told_of(tables, rows.labeled, **asked))
+    told = told_of(tables, labeled, **asked)
+    unlabeled = _ordered(sources, rows.unlabeled)
+    held_out = _ordered(sources, rows.validation, told_of(tables, rows.validation))
+    held_scores = told_of(tables, held_out).score01
+    images = _images(sources, labeled)
     return LearnerSets(
-        labeled=labeled_set if labeled else None,
-        unlabeled=unlabeled_images if unlabeled else None,
-        validation=HeldOut(held_out, held_scores, measures) if validation else None,
-        counts=counts,
-        content={
-            "labeled": digest([hashes["labeled"], *columns]),
-            "unlabeled": digest(hashes["unlabeled"]),
-            "validation": digest([digest(hashes["validation"]), held_scores.tolist()]),
-        },
-        references={
-            name: digest(_hashes_of(pristine))
-            for name, rows in named.items()
-            if (pristine := _references(sources, rows)) is not None
-        },
+        labeled=LabeledSet(images, told.score01, told.distribution, told.rating_std) if labeled else None,
+        unlabeled=_images(sources, unlabeled) if unlabeled else None,
+        validation=HeldOut(_images(sources, held_out), held_scores, measures) if held_out else None,
+        counts=rows.counts,
+        roles=roles,
         tests={name: test_set(s, references=test_references) for name, s in sources.items() if s.rows("test")},
     )
 
 
 def test_set(source: Source, *, references: bool = False) -> TestSet:
-    """The test rows of a dataset in the order of their content."""
+    """The test rows of a dataset in the order of their content, copies of one picture in that of their names."""
+    by_name = sorted(source.rows("test"), key=lambda row: source.table.name[row])
     own = {"": source}
-    images, named = _by_content(own, [("", row) for row in source.rows("test")])
-    rows = [row for _, row in named]
-    hashes = _hashes(own, named)
-    pristine = _references(own, named) if references else None
+    places = _ordered(own, [("", row) for row in by_name])
+    rows = [row for _, row in places]
+    images = _images(own, places)
     return TestSet(
         images=images if references else images.without_references(),
         names=tuple(source.table.name[row] for row in rows),
         scores=source.table.score[rows],
-        content=digest(hashes if pristine is None else [hashes, _hashes_of(pristine)]),
+        rows=tuple(rows),
     )
 
 
@@ -200,44 +179,28 @@ def check_content(sources: Mapping[str, Source]) -> None:
         )
 
 
-def _by_content(sources: Mapping[str, Source], rows: list[_Place]) -> tuple[ImageSet, list[_Place]]:
-    """Rows of some sources as a set in the order of their content, with their references where all have one, and the
-    rows in that order."""
-    items = [(sources[name].pixels, row) for name, row in rows]
-    images, order = ImageSet.by_content(items, _references(sources, rows))
-    return images, [rows[i] for i in order]
+def _ordered(sources: Mapping[str, Source], places: Sequence[Place], told: Told | None = None) -> list[Place]:
+    """Images in the order of their content.
+
+    Copies of one picture stand in the order of what else is told of them or compared with them, so that names and the
+    reader's order decide nothing that a learner could see.
+    """
+    pristine = _references(sources, places)
+
+    def rank(k: int) -> tuple[Any, ...]:
+        dataset, row = places[k]
+        reference = "" if pristine is None else pristine[k][0].hashes[pristine[k][1]]
+        return sources[dataset].pixels.hashes[row], [] if told is None else told.of(k), reference
+
+    return [places[k] for k in sorted(range(len(places)), key=rank)]
 
 
-def _references(sources: Mapping[str, Source], rows: Sequence[_Place]) -> list[Item] | None:
-    found = [(sources[name].references, sources[name].reference_rows, row) for name, row in rows]
+def _images(sources: Mapping[str, Source], places: Sequence[Place]) -> ImageSet:
+    """Images in a given order, with their references where all have one."""
+    return ImageSet([(sources[dataset].pixels, row) for dataset, row in places], _references(sources, places))
+
+
+def _references(sources: Mapping[str, Source], places: Sequence[Place]) -> list[Item] | None:
+    found = [(sources[name].references, sources[name].reference_rows, row) for name, row in places]
     known = [(pixels, of[row]) for pixels, of, row in found if pixels is not None]
-    return known if rows and len(known) == len(rows) else None
-
-
-def _hashes(sources: Mapping[str, Source], rows: Sequence[_Place]) -> list[str]:
-    return _hashes_of((sources[name].pixels, row) for name, row in rows)
-
-
-def _hashes_of(items: Iterable[Item]) -> list[str]:
-    return [pixels.hashes[row] for pixels, row in items]
-
-
-def _labeled(
-    sources: Mapping[str, Source], rows: list[_Place], images: ImageSet, distribution: bool, rating_std: bool
-) -> tuple[LabeledSet, list[Any]]:
-    """The labeled set, and its columns as they go into its digest."""
-    scores = _score01(sources, rows)
-    shares = _column(sources, rows, "distribution") if distribution else None
-    spread = _column(sources, rows, "rating_std01") if rating_std else None
-    columns = [c.tolist() if c is not None else None for c in (scores, shares, spread)]
-    return LabeledSet(images, scores, shares, spread), columns
-
-
-def _score01(sources: Mapping[str, Source], rows: Sequence[_Place]) -> FloatArray:
-    return np.array([sources[name].table.score01[row] for name, row in rows], dtype=np.float64)
-
-
-def _column(sources: Mapping[str, Source], rows: Sequence[_Place], name: str) -> FloatArray | None:
-    if any(getattr(sources[dataset].table, name) is None for dataset, _ in rows):
-        return None
-    return np.array([getattr(sources[dataset].table, name)[row] for dataset, row in rows], dtype=np.float64)
+    return known if places and len(known) == len(places) else None

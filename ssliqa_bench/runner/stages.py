@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,11 +9,11 @@ from typing import Any, TypeVar
 
 import torch
 
-from ssliqa_bench.errors import InputError, RunError
+from ssliqa_bench.errors import RunError
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.models.weights import usable_file
+from ssliqa_bench.runner.artifact_keys import stage_keys
 from ssliqa_bench.runner.devices import peak_memory_bytes, reset_peak_memory
-from ssliqa_bench.runner.keys import VALIDATION_CODE, Behind, stage_key
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import HeldOut, LearnerSets
 from ssliqa_bench.store.artifacts import ArtifactStore
@@ -86,34 +85,13 @@ class StageRunner:
 
     def run(self) -> list[StageResult]:
         """All stages, found or computed."""
+        keys = stage_keys(self._plan, self._learner, self._sets.roles)
         done: dict[str, StageResult] = {}
         for stage in self._learner.stages():
-            done[stage.name] = self._one(stage, done)
+            done[stage.name] = self._one(stage, keys[stage.name], done)
         return list(done.values())
 
-    def key_of(self, stage: Stage, input_keys: Mapping[str, str]) -> str:
-        """The key of a stage."""
-        plan, sets = self._plan, self._sets
-        behind = stage_code(plan, stage)
-        content = {name: sets.content[name] for name in stage.sets}
-        if stage.references:
-            content |= {f"{name}.references": sets.references[name] for name in stage.sets if name in sets.references}
-        return stage_key(
-            name=stage.name,
-            settings=stage.settings,
-            sets=content,
-            counts={name: sets.counts[name] for name in stage.counts},
-            inputs={name: input_keys[name] for name in stage.inputs},
-            params=plan.key_params(stage.params),
-            weights={name: w.sha256 for name, w in plan.weights.items() if name in stage.params},
-            code=behind.part(plan.code),
-            versions=plan.versions(behind),
-            seed=plan.spec.seed,
-            machine=plan.machine,
-        )
-
-    def _one(self, stage: Stage, done: Mapping[str, StageResult]) -> StageResult:
-        key = self.key_of(stage, {name: done[name].key for name in stage.inputs})
+    def _one(self, stage: Stage, key: str, done: Mapping[str, StageResult]) -> StageResult:
         with self._store.lock(key):
             loaded = self._store.load(key) if self._use_store else None
             if loaded is not None:
@@ -159,32 +137,6 @@ class StageRunner:
         self._store.save(key, artifact, facts)
         self._store.clear_checkpoints(key)
         return facts
-
-
-def stage_code(plan: Plan, stage: Stage) -> Behind:
-    """All code behind a stage's artifact.
-
-    Raises:
-        InputError: its function is none that stands under its name at the top level of a module.
-    """
-    asks = VALIDATION_CODE if "validation" in stage.sets else ()
-    return plan.behind(definition_path(stage.run, f'Stage "{stage.name}"'), *asks, params=stage.params)
-
-
-def definition_path(function: Any, what: str) -> str:
-    """Where a function is defined, `module:name`: the function found there is the one whose code is keyed.
-
-    Raises:
-        InputError: it is a lambda, a partial, a method, a nested function, or one that stands there under another name.
-    """
-    written = inspect.unwrap(function) if callable(function) else function
-    name = getattr(written, "__qualname__", "")
-    if getattr(written, "__globals__", {}).get(name) is not function:
-        raise InputError(
-            f"{what}: got {name or function!r}; expected a function at the top level of a module, under its own name, "
-            f"since its code is part of the key of what it computes. A constant of a stage belongs in its settings."
-        )
-    return f"{written.__module__}:{name}"
 
 
 _Set = TypeVar("_Set", LabeledSet, ImageSet, HeldOut)

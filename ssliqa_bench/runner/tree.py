@@ -53,6 +53,7 @@ class Space:
         self._trees: dict[str, str] = {}
         self._files: dict[str, Path | None] = {}
         self._sources: dict[str, Source] = {}
+        self._imported: dict[str, tuple[str, ...]] = {}
 
     def find(self, module: str) -> Path | None:
         """The file of a module of this space; None where the name is not a module's."""
@@ -153,8 +154,11 @@ class Space:
         binds = base != PACKAGE and self._exists(base) and bool(self.source(base).lines)
         return (f"{base}.{taken.name}", base) if binds else (f"{base}.{taken.name}",)
 
-    def _targets(self, module: str) -> list[str]:
-        return list(dict.fromkeys(own for taken in self.source(module).imports for own in self._own(module, taken)))
+    def _targets(self, module: str) -> tuple[str, ...]:
+        if module not in self._imported:
+            names = (own for taken in self.source(module).imports for own in self._own(module, taken))
+            self._imported[module] = tuple(dict.fromkeys(names))
+        return self._imported[module]
 
     def _closure(self, modules: Iterable[str]) -> set[str]:
         found: set[str] = set()
@@ -258,7 +262,7 @@ def _in_any_order(entries: list[list[str]]) -> list[list[str]]:
     return sorted(entries) if len(bound) == len(set(bound)) else entries
 
 
-def _units(start: str, targets: Callable[[str], list[str]], known: Collection[str]) -> Iterator[list[str]]:
+def _units(start: str, targets: Callable[[str], tuple[str, ...]], known: Collection[str]) -> Iterator[list[str]]:
     """Circles of imports, and modules in none, from the imported to the importing (Tarjan's algorithm)."""
     numbers: dict[str, int] = {}
     lowest: dict[str, int] = {}

@@ -23,23 +23,13 @@ def stage_keys(
     bench: Bench, method: str, recipe: str, registry: Path | None = None, **overrides: Any
 ) -> dict[str, str]:
     """Keys of all stages of a method, nothing trained."""
-    from ssliqa_bench.runner.compute import make_sets
+    from ssliqa_bench.runner import artifact_keys
     from ssliqa_bench.runner.learners import make_learner
-    from ssliqa_bench.runner.progress import ConsoleReporter
-    from ssliqa_bench.runner.sources import open_sources
-    from ssliqa_bench.runner.stages import StageRunner
-    from ssliqa_bench.store.artifacts import ArtifactStore
 
     asked = tuple(sorted({"pretrained": False, **overrides}.items()))
     own = {} if registry is None else {"registry": registry}
-    plan, settings = bench.plan(method, recipe=recipe, overrides=asked, **own)
-    learner = make_learner(plan)
-    sets = make_sets(plan, learner, open_sources(plan, settings, learner)[0])
-    runner = StageRunner(plan, learner, sets, ArtifactStore(bench.store), ConsoleReporter(quiet=True), True)
-    keys: dict[str, str] = {}
-    for stage in learner.stages():
-        keys[stage.name] = runner.key_of(stage, keys)
-    return keys
+    plan, _ = bench.plan(method, recipe=recipe, overrides=asked, **own)
+    return artifact_keys.stage_keys(plan, make_learner(plan))
 
 
 def test_the_registry_has_what_these_tests_are_about() -> None:
