@@ -20,8 +20,8 @@ from ssliqa_bench.files import digest
 from ssliqa_bench.runner.tokens import Import, Line, Source, parsed
 
 PACKAGE = "ssliqa_bench"
-# Code with one of these may load modules by names that it computes.
-_DYNAMIC = {"__import__", "eval", "exec", "globals", "import_module", "importlib"}
+# Code that calls one of these may load modules by names that it computes.
+_DYNAMIC = {"__import__", "eval", "exec", "globals", "import_module"}
 _DIGITS = 16
 
 
@@ -231,7 +231,7 @@ class Outside(Space):
 
     def tree(self, module: str) -> str:
         trees = {name: super(Outside, self).tree(name) for name in self._modules}
-        dynamic = any(text in _DYNAMIC for name in trees for line in self.source(name).lines for _, text in line.tokens)
+        dynamic = any(_computes_names(self.source(name).tree) for name in trees)
         return digest([trees[module], sorted(trees.items() if dynamic else trees.values())])[:_DIGITS]
 
     def files(self, module: str) -> dict[str, str]:
@@ -285,6 +285,11 @@ def _units(start: str, targets: Callable[[str], tuple[str, ...]], known: Collect
             yield unit
 
     return visit(start)
+
+
+def _computes_names(tree: ast.Module) -> bool:
+    called = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return any(getattr(own, "id", "") in _DYNAMIC or getattr(own, "attr", "") == "import_module" for own in called)
 
 
 def _references(node: ast.stmt) -> Iterator[tuple[str, ...]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.loop import Plan, Schedule, earlier_visits, split_batches, train
 from ssliqa_bench.training.losses import smooth_l1
+from ssliqa_bench.training.named import named
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.training.views import View, draw, fixed_features, test_crops
 from ssliqa_bench.types import Artifact, FloatArray, IntArray, derive_seed
@@ -29,8 +29,7 @@ def build_backbone(spec: Mapping[str, Any], weights: str | None = None) -> Backb
     Args:
         weights: a file of pretrained weights; None keeps the random initial values.
     """
-    module, _, name = str(spec["class"]).partition(":")
-    backbone: Backbone = getattr(importlib.import_module(module), name)(**spec["arguments"])
+    backbone: Backbone = named(str(spec["class"]))(**spec["arguments"])
     if weights is not None:
         load_weights(backbone, weights)
     return backbone

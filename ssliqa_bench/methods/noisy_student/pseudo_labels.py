@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from ssliqa_bench.methods.full_reference.prediction import PREDICT_PARAMS, store
 from ssliqa_bench.methods.full_reference.transformer import transformer_stage
 from ssliqa_bench.methods.noisy_student.network import StudentPredictor, stored_network
 from ssliqa_bench.methods.noisy_student.training import PSEUDO_LABELS
+from ssliqa_bench.training.named import named
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.types import Artifact, FloatArray
 
@@ -117,8 +117,7 @@ def metric_teacher(metric_class: str, name: str, device: torch.device) -> Predic
     Raises:
         InputError: there is no such metric, or its weights are not on this machine.
     """
-    module, _, made = metric_class.partition(":")
-    metric: Predictor = getattr(importlib.import_module(module), made)(name.removeprefix(METRIC_PREFIX), device)
+    metric: Predictor = named(metric_class)(name.removeprefix(METRIC_PREFIX), device)
     return metric
 
 
