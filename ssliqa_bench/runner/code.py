@@ -44,7 +44,7 @@ class Code:
 
     def __init__(self, locate: Locate, root: Path = _ROOT) -> None:
         self._locate = locate
-        self._ours = _ours(root)
+        self._ours = _ours() if root == _ROOT else Space(root)
         self._outside: dict[str, Outside] = {}
 
     def definition(self, path: str) -> Definition:
@@ -67,6 +67,10 @@ class Code:
             found |= self._space(module).files(module)
         return dict(sorted(found.items()))
 
+    def sources(self, paths: Iterable[str]) -> set[Path]:
+        """The files themselves of all code behind some modules or `module:Name`."""
+        return {file for module in _modules(paths) for file in self._space(module).sources(module)}
+
     def packages(self, paths: Iterable[str]) -> set[str]:
         """Top-level names of everything that the code behind some modules imports from elsewhere."""
         return {name for module in _modules(paths) for name in self._space(module).packages(module)} - {PACKAGE, ""}
@@ -83,13 +87,13 @@ class Code:
 def package_files() -> dict[str, str]:
     """File → hash of its own tokens, as `Code.files` gives them, for all of this package."""
     files = sorted((_ROOT / PACKAGE).rglob("*.py"))
-    return {file.relative_to(_ROOT).as_posix(): _ours(_ROOT).own_hash(dotted(file, _ROOT)) for file in files}
+    return {file.relative_to(_ROOT).as_posix(): _ours().own_hash(dotted(file, _ROOT)) for file in files}
 
 
 @cache
-def _ours(root: Path) -> Space:
+def _ours() -> Space:
     """One for all plans of a process: the modules that it has loaded do not change either."""
-    return Space(root)
+    return Space(_ROOT)
 
 
 def _modules(paths: Iterable[str]) -> list[str]:

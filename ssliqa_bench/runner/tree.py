@@ -68,11 +68,21 @@ class Space:
 
     def files(self, module: str) -> dict[str, str]:
         """File → hash of its own tokens, of all modules behind one."""
-        return {self._path(name): self.own_hash(name) for name in self._closure([module])}
+        return {self._path(name): self.own_hash(name) for name in self.behind(module)}
+
+    def sources(self, module: str) -> set[Path]:
+        """The files of all modules behind one."""
+        return {self._file(name).resolve() for name in self.behind(module)}
 
     def packages(self, module: str) -> set[str]:
         """Top-level names of what the modules behind one import from elsewhere."""
-        return self._packages(self._closure([module]))
+        behind = self.behind(module)
+        names = {self._base(name, taken) for name in behind for taken in self.source(name).imports}
+        return {name.partition(".")[0] for name in names if not self._exists(name.partition(".")[0])}
+
+    def behind(self, module: str) -> set[str]:
+        """A module and all that it imports, directly or not."""
+        return self._closure([module])
 
     def definition(self, module: str, name: str, seen: frozenset[tuple[str, str]] = frozenset()) -> str:
         """Hash of one definition without its name, and, of a class, of those of its bases."""
@@ -111,10 +121,6 @@ class Space:
 
     def _path(self, module: str) -> str:
         return self._file(module).relative_to(self.root).as_posix()
-
-    def _packages(self, modules: Iterable[str]) -> set[str]:
-        names = {self._base(module, name) for module in modules for name in self.source(module).imports}
-        return {name.partition(".")[0] for name in names if not self._exists(name.partition(".")[0])}
 
     def _taken(self, module: str, name: str) -> tuple[str, str] | None:
         """Module and name that a name was imported from, where that module is one of ours."""
@@ -234,11 +240,8 @@ class Outside(Space):
         dynamic = any(_computes_names(self.source(name).tree) for name in trees)
         return digest([trees[module], sorted(trees.items() if dynamic else trees.values())])[:_DIGITS]
 
-    def files(self, module: str) -> dict[str, str]:
-        return {self._path(name): self.own_hash(name) for name in self._closure(self._modules)}
-
-    def packages(self, module: str) -> set[str]:
-        return self._packages(self._closure(self._modules))
+    def behind(self, module: str) -> set[str]:
+        return self._closure(self._modules)
 
     def _path(self, module: str) -> str:
         file = self._file(module)
