@@ -318,12 +318,9 @@ def _planned(plan: Any, settings: Any) -> dict[str, Any]:
 
 def _unreadable(plan: Any, settings: Any) -> dict[str, int | str]:
     """How many images of each dataset a run would skip."""
-    from ssliqa_bench.pixels.cache import unreadable
-
     counts: dict[str, int | str] = {}
-    for name, table in plan.tables.items():
-        short_side = plan.entries[name].short_side
-        bad = unreadable(table, plan.fingerprints[name], short_side, settings.cache_root)
+    for name in plan.tables:
+        bad = plan.unreadable(name, settings.cache_root)
         used = [row for row in bad or () if plan.roles[name][row] != "unused"]
         counts[name] = "unknown until decoded" if bad is None else len(used)
     return counts

@@ -59,8 +59,18 @@ class Network:
 
     @property
     def key(self) -> str:
-        """Hash (64 digits) of the network, the views and the decoder; part of the keys of stages that read features."""
-        return digest({**self.identity, "views": VIEWS_VERSION, "pixels": PIXELS_VERSION, "pillow": PIL.__version__})
+        """Hash (64 digits) of the network, the views and the decoder: what a cache of features is found under."""
+        return digest({**self.identity, **self.versions})
+
+    @property
+    def versions(self) -> dict[str, Any]:
+        """Versions of the views and of the decoder."""
+        return {"views": VIEWS_VERSION, "pixels": PIXELS_VERSION, "pillow": PIL.__version__}
+
+    @property
+    def part(self) -> dict[str, Any]:
+        """As keys of stages that read features hold it: without the class, whose code they hold."""
+        return {**self.identity, "backbone": self.identity["backbone"]["arguments"], **self.versions}
 
 
 @dataclass(frozen=True)
@@ -123,9 +133,8 @@ def open_features(
     """
     distinct = sorted({files[path] for path in table.path})
     path_of = {files[path]: path for path in reversed(table.path)}
-    home = Path(cache_root) / "features"
-    folder = home / digest([network.key, distinct])[:40]
-    with exclusive_lock(home / f"{folder.name}.lock"):
+    folder = _folder(network, distinct, cache_root)
+    with exclusive_lock(folder.with_name(f"{folder.name}.lock")):
         index = _index(folder)
         if index is None:
             _compute(folder, [path_of[file] for file in distinct], network, progress)
@@ -147,6 +156,27 @@ def open_features(
         _slots=slots,
         _values=values,
     )
+
+
+def unreadable(
+    table: ImageFiles, files: Mapping[str, str], network: Network, cache_root: Path
+) -> frozenset[int] | None:
+    """Rows of a table whose files cannot be read, as found when their features were computed; None where none were.
+
+    Args:
+        files: as for `open_features`.
+    """
+    distinct = sorted({files[path] for path in table.path})
+    try:
+        index = read_sealed(_folder(network, distinct, cache_root) / _INDEX, kind="feature-cache")
+    except (FileNotFoundError, CorruptFileError):
+        return None
+    bad = {distinct[int(slot)] for slot in index["bad"]}
+    return frozenset(row for row, path in enumerate(table.path) if files[path] in bad)
+
+
+def _folder(network: Network, files: Sequence[str], cache_root: Path) -> Path:
+    return Path(cache_root) / "features" / digest([network.key, files])[:40]
 
 
 def _index(folder: Path) -> dict[str, Any] | None:

@@ -11,7 +11,6 @@ import PIL
 from ssliqa_bench.datasets.splits import transductive_rows
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.base import Learner
-from ssliqa_bench.pixels.cache import unreadable
 from ssliqa_bench.pixels.decode import PIXELS_VERSION
 from ssliqa_bench.runner import keys
 from ssliqa_bench.runner.keys import Behind, image_part, set_digest
@@ -32,9 +31,8 @@ def readable_roles(plan: Plan, settings: Settings) -> dict[str, tuple[Role, ...]
     if not settings.skip_bad:
         return dict(plan.roles)
     found = {}
-    for name, table in plan.tables.items():
-        short_side = plan.entries[name].short_side
-        bad = unreadable(table, plan.fingerprints[name], short_side, settings.cache_root)
+    for name in plan.tables:
+        bad = plan.unreadable(name, settings.cache_root)
         if bad is None:
             return None
         found[name] = tuple("unused" if row in bad else role for row, role in enumerate(plan.roles[name]))

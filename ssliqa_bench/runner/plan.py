@@ -23,6 +23,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.names import extra_metrics
 from ssliqa_bench.files import digest, finite_or_none
 from ssliqa_bench.models.weights import WeightsFile, backbone_weights, own_weights
+from ssliqa_bench.pixels import cache, features
 from ssliqa_bench.pixels.features import Network
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
@@ -162,9 +163,13 @@ class Plan(Resolved):
         return {**backbones, **self.method.named("class")}
 
     @property
-    def converters(self) -> dict[str, str]:
-        """What turns published files of weights into those of a network, `module:function` by parameter."""
-        return {name: found.convert for name, found in self.weights.items() if found.convert is not None}
+    def definitions(self) -> dict[str, str]:
+        """What parameters name, `module:Name` by parameter: classes, what converts published weights of a network
+        (`.weights`), and the frozen network whose features it reads (`.features`)."""
+        converters = {f"{name}.weights": own.convert for name, own in self.weights.items() if own.convert is not None}
+        frozen = {name: own.features_of for name, own in self.backbones.items()}
+        heads = {f"{name}.features": own.class_path for name, own in frozen.items() if own is not None}
+        return {**self.named, **converters, **heads}
 
     @property
     def own_classes(self) -> tuple[str, ...]:
@@ -177,11 +182,19 @@ class Plan(Resolved):
         first."""
         return Code(lambda module: locate_module(module, self.search_folders))
 
+    def unreadable(self, dataset: str, cache_root: Path) -> frozenset[int] | None:
+        """Rows of a dataset whose files cannot be read; None: unknown until it is decoded."""
+        table, files = self.data[dataset].table, self.data[dataset].hashes
+        if self.features is not None:
+            return features.unreadable(table, files, self.features, cache_root)
+        return cache.unreadable(table, self.fingerprints[dataset], self.entries[dataset].short_side, cache_root)
+
     def behind(self, entry: str, *modules: str, params: Collection[str] | None = None) -> Behind:
         """Code behind a definition `module:Name`, some modules, and what parameters name: all of them, or some."""
-        named = [*self.named.items(), *((f"{name}.weights", path) for name, path in self.converters.items())]
+        named = self.definitions.items()
         taken = {name: path for name, path in named if params is None or name.partition(".")[0] in params}
-        return Behind({"entry": entry, **taken}, (*keys.SETS_CODE, *modules))
+        images = keys.SETS_CODE if self.features is None else (*keys.SETS_CODE, *keys.FEATURES_CODE)
+        return Behind({"entry": entry, **taken}, (*images, *modules))
 
     def versions(self, behind: Behind) -> dict[str, str]:
         """Versions of the libraries that some code imports."""
@@ -193,7 +206,7 @@ class Plan(Resolved):
         found = keys.key_params({name: params[name] for name in (params if names is None else names)}, self.named)
         for name, backbone in self.backbones.items():
             if self.features is not None and backbone.features_of is not None and name in found:
-                found[name] = {**found[name], "features": self.features.key}
+                found[name] = {**found[name], "features": self.features.part}
         return found
 
 
