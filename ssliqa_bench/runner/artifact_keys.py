@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import PIL
 
 from ssliqa_bench.datasets.splits import transductive_rows
-from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.pixels.decode import PIXELS_VERSION
 from ssliqa_bench.runner import keys
@@ -53,9 +50,6 @@ def stage_keys(plan: Plan, learner: Learner, roles: Roles | None = None) -> dict
 
     Args:
         roles: as `readable_roles` gives them; those of the plan unless given.
-
-    Raises:
-        InputError: a stage's function is none whose code can be found.
     """
     rows = plan_rows(plan, plan.roles if roles is None else roles)
     found: dict[str, str] = {}
@@ -97,14 +91,13 @@ def prediction_key(plan: Plan, learner: Learner, model: str, dataset: str, rows:
     Args:
         model: the model key.
     """
-    asked = learner.model
-    behind = plan.behind(asked.path, *keys.PREDICTION_CODE, params=asked.params)
+    behind = model_code(plan, learner)
     places = [(dataset, row) for row in rows]
     return keys.prediction_key(
         model=model,
         fingerprint=plan.fingerprints[dataset],
         rows=_digest(plan, places, None, references=learner.needs.references is True),
-        params=plan.key_params(asked.params),
+        params=plan.key_params(learner.model.params),
         code=behind.part(plan.code),
         versions=plan.versions(behind),
         machine=plan.machine,
@@ -112,29 +105,14 @@ def prediction_key(plan: Plan, learner: Learner, model: str, dataset: str, rows:
 
 
 def stage_code(plan: Plan, stage: Stage) -> Behind:
-    """All code behind a stage's artifact.
-
-    Raises:
-        InputError: its function is none that stands under its name at the top level of a module.
-    """
+    """All code behind a stage's artifact."""
     asks = keys.VALIDATION_CODE if "validation" in stage.sets else ()
-    return plan.behind(definition_path(stage.run, f'Stage "{stage.name}"'), *asks, params=stage.params)
+    return plan.behind(stage.path, *asks, params=stage.params)
 
 
-def definition_path(function: Any, what: str) -> str:
-    """Where a function is defined, `module:name`: the function found there is the one whose code is keyed.
-
-    Raises:
-        InputError: it is a lambda, a partial, a method, a nested function, or one that stands there under another name.
-    """
-    written = inspect.unwrap(function) if callable(function) else function
-    name = getattr(written, "__qualname__", "")
-    if getattr(written, "__globals__", {}).get(name) is not function:
-        raise InputError(
-            f"{what}: got {name or function!r}; expected a function at the top level of a module, under its own name, "
-            f"since its code is part of the key of what it computes. A constant of a stage belongs in its settings."
-        )
-    return f"{written.__module__}:{name}"
+def model_code(plan: Plan, learner: Learner) -> Behind:
+    """All code behind the predictions of a model, that of its stages apart."""
+    return plan.behind(learner.model.path, *keys.PREDICTION_CODE, params=learner.model.params)
 
 
 def _set_digest(plan: Plan, learner: Learner, stage: Stage, name: str, places: Sequence[Place]) -> str:

@@ -127,11 +127,15 @@ class Stage:
     def __post_init__(self) -> None:
         check_top_level(self.run, f'Stage "{self.name}", run')
 
+    @property
+    def path(self) -> str:
+        """Its function as "module:name"."""
+        return f"{self.run.__module__}:{self.run.__name__}"
+
     def declared(self, params: Mapping[str, Any]) -> DeclaredParams:
         """The parameters that it declares, of all those of its method.
 
         Raises:
             InputError: it declares one that the method does not have.
         """
-        path = f"{self.run.__module__}:{self.run.__name__}"
-        return DeclaredParams(params, self.params, f'Stage "{self.name}" ({path})', f'Stage("{self.name}", …)')
+        return DeclaredParams(params, self.params, f'Stage "{self.name}" ({self.path})', f'Stage("{self.name}", …)')
