@@ -130,7 +130,7 @@ class _Bench:
     def checks(self) -> Iterator[Check]:
         """All checks, up to the first without which the next ones mean nothing."""
         try:
-            base = self._run("plain")
+            base, keyed = self._watched_run()
         except SsliqaError as error:
             yield Check("runs", False, str(error))
             return
@@ -139,6 +139,7 @@ class _Bench:
             return
         yield Check("runs", True, f"{len(base.predictions)} finite predictions")
         yield self._imports()
+        yield keyed
         repeated = self._repeated(base)
         yield from repeated
         if not all(check.holds for check in repeated):
@@ -159,6 +160,17 @@ class _Bench:
         found = [] if file is None else [n for n in _imported(file) if n.startswith(_FORBIDDEN)]
         seen = f"{module} imports {', '.join(found)}: a learner reads no files" if found else "imports no reader"
         return Check("imports", not found, seen)
+
+    def _watched_run(self) -> tuple[_Done, Check]:
+        """A run, and whether all code that it executes is part of its keys."""
+        from ssliqa_bench.testing.executed import unkeyed
+
+        plan, _ = self._plan("plain", 1, self._folder / "unused")
+        base, files, missing = unkeyed(plan, lambda: self._run("plain"))
+        seen = f"code of {files} files runs in its stages and predictions, all of it part of their keys"
+        if missing:
+            seen = f"{', '.join(missing)}: no part of the key, a change would go unnoticed; name it in an import line"
+        return base, Check("code", not missing, seen)
 
     def _repeated(self, base: _Done) -> list[Check]:
         """The same run once more, after one in which the images that it tests were for training: what a learner keeps

@@ -2,17 +2,53 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any
+from typing import Any, TypeVar
+
+from ssliqa_bench.runner.plan import Plan
+
+Result = TypeVar("Result")
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # These hand a stage its pixels and artifacts, keep its checkpoints and report how far it is; they change no result.
 _CARRIERS = ("pixels/cache.py", "runner/stages.py", "runner/progress.py", "store", "files.py", "testing")
+
+
+def unkeyed(plan: Plan, run: Callable[[], Result]) -> tuple[Result, int, list[str]]:
+    """Make a run, and look whether all code of its stages and predictions is part of their keys.
+
+    Args:
+        plan: of the run.
+        run: makes it, with an empty store.
+
+    Returns:
+        What `run` returns, how many files of such code there are, and for each that is no part of a key its path and
+        where it runs.
+    """
+    from ssliqa_bench.models.predict import predict_set
+    from ssliqa_bench.runner.artifact_keys import model_code, stage_code
+    from ssliqa_bench.runner.learners import make_learner
+
+    learner = make_learner(plan)
+    behind = {f"stage {stage.name}": stage_code(plan, stage) for stage in learner.stages()}
+    entry = {f"stage {stage.name}": inspect.unwrap(stage.run).__code__ for stage in learner.stages()}
+    behind["predictions"], entry["predictions"] = model_code(plan, learner), predict_set.__code__
+    entries = {code: name for name, code in entry.items()}  # stages may share a function
+    entries[inspect.unwrap(learner.model.build).__code__] = "predictions"
+    with executed(entries) as found:
+        result = run()
+    files, missing = set(), []
+    for name, own in behind.items():
+        ran = keyed_files(found[entries[entry[name]]], plan.search_folders)
+        files |= ran
+        missing += [f"{file} ({name})" for file in sorted(ran - plan.code.sources(own.paths))]
+    return result, len(files), missing
 
 
 @contextmanager

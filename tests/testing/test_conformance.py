@@ -21,6 +21,7 @@ CPU = Settings.from_environment(device="cpu", quiet=True)
 COMMON = [
     "runs",
     "imports",
+    "code",
     "determinism",
     "second split",
     "firewall: labels",
@@ -268,6 +269,26 @@ class Own(Supervised):
     def stages(self):
         return [replace(stage, run=run) for stage in super().stages()]
 """,
+    "hidden": """
+def build(context):
+    far = importlib.import_module("own_clean.learner")
+    return far.Changed(build_quality(context), lambda values, images: values)
+
+
+class Own(Supervised):
+    model = Model(build, Supervised.model.params)
+""",
+    "hidden_stage": """
+def run(context):
+    artifact = run_initial(context)
+    importlib.import_module("ssliqa_bench.evaluation.correlations").srcc(np.arange(5.0), np.arange(5.0))
+    return artifact
+
+
+class Own(Supervised):
+    def stages(self):
+        return [replace(stage, run=run) for stage in super().stages()]
+""",
     "bound": """
 class Own(Supervised):
     def run(self, context):
@@ -315,6 +336,7 @@ class Own(Supervised):
 """,
 }
 HEAD = '''
+import importlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -369,6 +391,8 @@ FOUND = {
     "memory": {"second split": "after a run with other test images: it remembers labels"},
     "undeclared_model": {"runs": 'The model of own_undeclared_model.learner:build reads the parameter "shift"'},
     "undeclared_stage": {"runs": 'Stage "initial" (own_undeclared_stage.learner:run) reads the parameter "shift"'},
+    "hidden": {"code": "own_clean/learner.py (predictions): no part of the key"},
+    "hidden_stage": {"code": "ssliqa_bench/evaluation/correlations.py (stage initial)"},
     "bound": {"runs": 'Stage "initial", run: got method Own.run; expected a function that is defined at the top level'},
     "unresumed": {"resume at initial": "arrays of its artifact change", "resume": "predictions change after 2"},
     "reader": {"imports": "own_reader.learner imports ssliqa_bench.pixels.decode: a learner reads no files"},
