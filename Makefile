@@ -18,7 +18,7 @@ DEMO_CLAIMS := demo demo_ssliqa demo_bns
 PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
 
 .PHONY: help install install-test demo test test-slow test-wheel check-board readme check-readme lint types bench \
-  mapping-cases demo-records demo-claims lock clean
+  mapping-cases demo-records open-records demo-claims lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,11 +93,18 @@ demo-records: $(INSTALLED) ## run the demo suites with seeds 0-4 (hours); write 
 	  $(DEMO_SUITES:%=runs/demo-records/%.json)
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards
 
+open-records: $(INSTALLED) ## run the suite on human scores (needs livec below the data root); write records and board
+	@mkdir -p runs/open-records
+	@$(BIN)/ssliqa-bench sweep open --store runs/open-records --json > runs/open-records/open.json
+	@$(BIN)/python .ci/demo_records.py runs/open-records leaderboards/open runs/open-records/open.json
+	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --out leaderboards/open
+
 demo-claims: $(INSTALLED) ## check what the demo pairs must show, on the models of `make demo-records`
 	@for suite in $(DEMO_CLAIMS); do $(BIN)/python benchmarks/claims/$$suite.py --store runs/demo-records; done
 
-check-board: $(INSTALLED) ## check that the committed demo board follows from the committed records
+check-board: $(INSTALLED) ## check that the committed boards follow from the committed records
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards --check
+	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --out leaderboards/open --check
 
 readme: $(INSTALLED) ## renew the tables of README.md from the registry and the demo board
 	@$(BIN)/python .ci/readme_tables.py

@@ -7,6 +7,7 @@ Incremental Learning", AAAI 2024, implementation details of the initial phase.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from torch import nn
@@ -28,12 +29,17 @@ from ssliqa_bench.types import Artifact
 
 # What training on scores reads, whichever stage does it.
 TRAINING_PARAMS = ("backbone", "crop", "crops", "batch_size", "smooth_l1_beta", "optimizer", "weight_decay")
-INITIAL_PARAMS = (*TRAINING_PARAMS, "epochs", "warmup_epochs", "lr", "lr_step", "lr_factor")
+INITIAL_PARAMS = (*TRAINING_PARAMS, "epochs", "warmup_epochs", "lr", "lr_step", "lr_factor", "initial_flip")
 
 
 def strong_view(context: StageContext) -> View:
     """The student's view: random crops, flipped left-right or not."""
     return View(int(context.params["crop"]), int(context.params["crops"]), flip=True)
+
+
+def initial_view(context: StageContext) -> View:
+    """The view of the initial phase: random crops, flipped only where the parameter `initial_flip` says so."""
+    return replace(strong_view(context), flip=bool(context.params["initial_flip"]))
 
 
 def initial_schedule(context: StageContext) -> Schedule:
@@ -61,7 +67,7 @@ def run_initial(context: StageContext) -> Artifact:
         lambda epoch: drawn_rows(len(labeled), items, epoch, context.seed, context.name, "rows"),
         items,
         initial_schedule(context),
-        strong_view(context),
+        initial_view(context),
         context,
     )
     return Artifact(module_tensors(model), facts)

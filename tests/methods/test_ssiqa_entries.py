@@ -26,6 +26,7 @@ INITIAL = {
     "lr": 2e-4,
     "lr_step": 3,
     "lr_factor": 0.1,
+    "initial_flip": False,
     "smooth_l1_beta": 1.0,
     "optimizer": "adam",
     "weight_decay": 0.0,

@@ -55,6 +55,24 @@ def test_where_another_count_is_declared_an_epoch_has_that_many_images(
     assert rows[:6] == drawn_rows(10, 6, 0, 7, "initial", "rows").tolist()
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_initial_phase_flips_crops_only_where_asked(
+    made: ModuleType, monkeypatch: pytest.MonkeyPatch, flip: bool
+) -> None:
+    from ssliqa_bench.training import quality
+
+    views: list[View] = []
+    draw = quality.draw
+
+    def noted(images: Any, positions: Any, view: View, *words: Any, **named: Any) -> Any:
+        views.append(view)
+        return draw(images, positions, view, *words, **named)
+
+    monkeypatch.setattr(quality, "draw", noted)
+    run_initial(made.context(labeled=made.labeled_set(made.noise(4)), params={"initial_flip": flip}))
+    assert views and all(view.flip is flip for view in views)
+
+
 def test_training_follows_the_seed(made: ModuleType) -> None:
     labeled = made.labeled_set(made.noise(8))
     first, again, other = (run_initial(made.context(labeled=labeled, seed=seed)) for seed in (1, 1, 2))

@@ -102,6 +102,7 @@ def context(name: str = "initial", **fields: Any) -> StageContext:
         "crop": 13,
         "crops": 2,
         "batch_size": 4,
+        "initial_flip": False,
         "smooth_l1_beta": 1.0,
         "optimizer": "adam",
         "weight_decay": 0.0,

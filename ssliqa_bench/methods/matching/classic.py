@@ -60,7 +60,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("Sharpness", lambda picture, v: ImageEnhance.Sharpness(picture).enhance(v), 0.05, 0.95),
     Operation("ShearX", lambda picture, v: _affine(picture, 1, v, 0, 0, 1, 0), -0.3, 0.3, photometric=False),
     Operation("ShearY", lambda picture, v: _affine(picture, 1, 0, 0, v, 1, 0), -0.3, 0.3, photometric=False),
-    Operation("Solarize", lambda picture, v: ImageOps.solarize(picture, int(v)), 0, 256),
+    Operation("Solarize", lambda picture, v: ImageOps.solarize(picture, math.ceil(v)), 0, 256),
     Operation(
         "TranslateX", lambda picture, v: _affine(picture, 1, 0, v * picture.width, 0, 1, 0), -0.3, 0.3,
         photometric=False,
@@ -89,7 +89,8 @@ def strong_view(pixels: Pixels, side: int, random: np.random.Generator) -> Pixel
         return randaugment(weak_view(pixels, side, random), random)
     whole = Image.fromarray(_resized(pixels, math.floor(side / RATIO)))
     box = _box(whole.width, whole.height, random)
-    crop = np.asarray(whole.resize((side, side), Image.Resampling.BILINEAR, box=box))
+    # Cropped first, as the reference does: with `box`, the filter of `resize` also sees pixels outside the crop.
+    crop = np.asarray(whole.crop(box).resize((side, side), Image.Resampling.BILINEAR))
     return randaugment(_flipped(crop, random), random)
 
 

@@ -205,3 +205,26 @@ def test_sharpness_changes_the_images_that_have_detail(demo_images: list[Image.I
     found = np.array([likeness(image, operation.apply(image, operation.low)) for image in demo_images])
     assert spearmanr(detail, found).statistic < -0.5
     assert np.mean(found[detail >= np.median(detail)] < 0.98) > np.mean(found[detail < np.median(detail)] < 0.98)
+
+
+def test_solarize_inverts_what_reaches_the_threshold() -> None:
+    """Against a plain comparison, for every grey level and thresholds between them."""
+    (solarize,) = (o for o in classic.OPERATIONS if o.name == "Solarize")
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    picture = Image.fromarray(np.stack([grey] * 3, axis=2))
+    for threshold in np.linspace(solarize.low, solarize.high, 41):
+        found = np.asarray(solarize.apply(picture, float(threshold)))[:, :, 0].ravel()
+        expected = [value if value < threshold else 255 - value for value in range(256)]
+        assert found.tolist() == expected, threshold
+
+
+def test_a_large_strong_crop_sees_no_pixel_outside_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classic, "randaugment", lambda pixels, random: pixels)
+    monkeypatch.setattr(classic, "_flipped", lambda pixels, random: pixels)
+    monkeypatch.setattr(classic, "_box", lambda width, height, random: (40, 50, 200, 210))
+    monkeypatch.setattr(classic, "_resized", lambda pixels, side: pixels)
+    whole = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    other = 255 - whole
+    other[50:210, 40:200] = whole[50:210, 40:200]
+    seen = [classic.strong_view(pixels, 224, np.random.default_rng(1)) for pixels in (whole, other)]
+    np.testing.assert_array_equal(*seen)
