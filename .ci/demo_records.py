@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssliqa_bench.store.records import export_record, read_facts, record_folder
+from ssliqa_bench.store.records import export_record, read_record
 
 
 def collect(store: Path, target: Path, sweeps: Sequence[Mapping[str, Any]]) -> str:
@@ -24,13 +24,13 @@ def collect(store: Path, target: Path, sweeps: Sequence[Mapping[str, Any]]) -> s
     failed = [run for run in runs if run["status"] == "failed"]
     if failed or not all(sweep["runs"] for sweep in sweeps):
         sys.exit(f"{len(failed)} of {len(runs)} runs failed; {target} stays as it is.")
-    folders = {run["key"]: record_folder(store, run["key"]) for run in runs}
-    for folder in folders.values():
-        read_facts(folder)  # whole and sealed, or it raises before anything is replaced
+    keys = sorted({run["key"] for run in runs})
+    for key in keys:
+        read_record(store, key, with_predictions=True)  # complete and sealed, or it raises before anything is replaced
     shutil.rmtree(target / "records", ignore_errors=True)
-    for _, folder in sorted(folders.items()):
-        export_record(folder, target)
-    return f"{len(folders)} records are in {target}/records."
+    for key in keys:
+        export_record(store, key, target)
+    return f"{len(keys)} records are in {target}/records."
 
 
 if __name__ == "__main__":

@@ -162,14 +162,18 @@ def unseal(data: bytes, *, kind: str, where: str, schema: int = SCHEMA) -> dict[
     """
     try:
         body = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptFileError(f"{where}: not readable as JSON ({error}); expected a {kind} file.") from error
     if not isinstance(body, dict) or "schema" not in body or "checksum" not in body:
         raise CorruptFileError(f"{where}: has no schema and checksum; expected a {kind} file.")
     if body["schema"] != schema:
         raise SchemaError(f"{where}: schema {body['schema']!r}; this version reads schema {schema}.")
     stated = body.pop("checksum")
-    if stated != digest(body):
+    try:
+        actual = digest(body)
+    except ValueError as error:  # a flipped exponent reads as infinity, an escape as half a character
+        raise CorruptFileError(f"{where}: holds a value that no file is written with ({error}).") from error
+    if stated != actual:
         raise CorruptFileError(f"{where}: content does not match its checksum.")
     if body.pop("kind", None) != kind:
         raise CorruptFileError(f"{where}: is not a {kind} file.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,19 +72,3 @@ def cell_of(spec: RunSpec) -> dict[str, Any]:
         "budget": spec.budget,
         "unlabeled_budget": spec.unlabeled_budget,
     }
-
-
-def spec_of(facts: Mapping[str, Any]) -> RunSpec:
-    """The run that a record answers, with the further datasets that it holds."""
-    told = facts["cell"]
-    return RunSpec(
-        method=told["method"],
-        pair=Pair.parse(told["pair"]),
-        protocol=told["protocol"],
-        seed=told["seed"],
-        recipe=told["recipe"],
-        overrides=tuple(sorted(told["overrides"].items())),
-        budget=told["budget"],
-        unlabeled_budget=told["unlabeled_budget"],
-        tests=tuple(name for name, metrics in facts["metrics"].items() if metrics["side"] == "external"),
-    )

@@ -132,6 +132,7 @@ def _write_tiny(folder: Path, number: int) -> None:
 
 
 HEAVY = {"torch", "scipy", "sklearn", "skimage", "pyiqa", "timm", "torchvision", "cv2", "pandas"}
+WITHOUT = ("intervals", "by")  # of metrics, in the table and the JSON of runs
 FRESH = """
 import json, sys
 from ssliqa_bench.cli.app import main
@@ -215,16 +216,33 @@ class Bench:
         return self.store / "records" / key
 
     def facts(self, key: str) -> dict[str, Any]:
-        """The facts of a record, read without the package."""
+        """The facts and results of a record as one document, read without the package."""
         facts: dict[str, Any] = json.loads((self.record(key) / "facts.json").read_text())
-        return facts
+        results = {path.parent.name: json.loads(path.read_text()) for path in self.record(key).glob("*/metrics.json")}
+
+        def shown(name: str, metrics: dict[str, Any]) -> dict[str, Any]:
+            return {"side": results[name]["dataset"]["side"]} | {k: v for k, v in metrics.items() if k not in WITHOUT}
+
+        metrics = {name: shown(name, own["metrics"]) for name, own in results.items()}
+        stages = [
+            {**s, "metrics": {n: shown(n, own["stages"][s["name"]]) for n, own in results.items() if own["stages"]}}
+            for s in facts["stages"][:-1]
+        ]
+        return {
+            **facts,
+            "results": results,
+            "metrics": metrics,
+            "stages": [*stages, *({**s, "metrics": metrics} for s in facts["stages"][-1:])],
+            "datasets": {**facts["datasets"], **{name: own["dataset"] for name, own in results.items()}},
+            "keys": {"model": facts["model_key"],
+                     "predictions": {name: own["prediction_key"] for name, own in results.items()}},
+        }
 
     def predictions(self, key: str) -> dict[tuple[str, str], float]:
         """Predictions of a record by dataset and image, read without the package."""
         from pyarrow import parquet
 
-        (file,) = self.record(key).glob("*.parquet")
-        rows = parquet.read_table(file).to_pylist()
+        rows = [row for file in self.record(key).glob("*/*.parquet") for row in parquet.read_table(file).to_pylist()]
         return {(row["dataset"], row["image"]): row["prediction"] for row in rows}
 
 

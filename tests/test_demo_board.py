@@ -6,7 +6,6 @@ import re
 from collections import Counter, defaultdict
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +14,8 @@ from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.suite import load_suite
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.runner.verify import verify_store
-from ssliqa_bench.store.records import iter_facts, read_predictions, record_folder
+from ssliqa_bench.store.record import Record
+from ssliqa_bench.store.records import iter_records, read_predictions
 
 ROOT = Path(__file__).resolve().parent.parent
 STORE = ROOT / "leaderboards/demo"
@@ -25,43 +25,40 @@ PAIR = "demo-syn:demo-wild"
 MATCHING = ("fixmatch", "adamatch", "comatch", "freematch", "simmatch", "crmatch", "supervised-levels")
 SPREAD = 0.1  # of predictions on [0, 1] over the test images; those of a network that collapsed hardly differ
 
-Facts = dict[str, Any]
+
+@pytest.fixture(scope="module")
+def records() -> list[Record]:
+    return sorted(iter_records(STORE), key=lambda record: record.cell.seed)
 
 
 @pytest.fixture(scope="module")
-def records() -> list[Facts]:
-    return sorted(iter_facts(STORE), key=lambda facts: facts["cell"]["seed"])
-
-
-@pytest.fixture(scope="module")
-def srcc(records: list[Facts]) -> dict[str, dict[str, list[float]]]:
+def srcc(records: list[Record]) -> dict[str, dict[str, list[float]]]:
     """Method → dataset → SRCC by seed, with all labels."""
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for facts in records:
-        if facts["cell"]["pair"] == PAIR and facts["cell"]["budget"] is None:
-            for dataset, metrics in facts["metrics"].items():
-                found[facts["cell"]["method"]][dataset].append(metrics["srcc"])
+    for record in records:
+        if record.cell.pair == PAIR and record.cell.budget is None:
+            for dataset, metrics in record.metrics.items():
+                found[record.cell.method][dataset].append(metrics.srcc)
     return found
 
 
-def test_records_are_the_runs_of_the_demo_suites(records: list[Facts]) -> None:
+def test_records_are_the_runs_of_the_demo_suites(records: list[Record]) -> None:
     registry = load_registry()
     runs = [run for suite in SUITES for run in load_suite(suite, registry, SEEDS).runs]
     expected = Counter((run.method, str(run.pair), run.protocol, run.budget, run.seed) for run in runs)
     fields = ("method", "pair", "protocol", "budget", "seed")
-    assert Counter(tuple(facts["cell"][field] for field in fields) for facts in records) == expected
+    assert Counter(tuple(getattr(record.cell, field) for field in fields) for record in records) == expected
     assert set(expected.values()) == {1}
 
 
-def test_no_matching_learner_collapsed(records: list[Facts]) -> None:
-    looked = [facts for facts in records if facts["cell"]["method"] in MATCHING]
+def test_no_matching_learner_collapsed(records: list[Record]) -> None:
+    looked = [record for record in records if record.cell.method in MATCHING]
     assert len(looked) == len(MATCHING) * 2 * len(SEEDS)
-    for facts in looked:
-        predictions = read_predictions(record_folder(STORE, facts["key"]))
-        for dataset in facts["metrics"]:
-            spread = float(np.std(predictions.of(dataset).prediction))
-            assert spread > SPREAD, f"{facts['cell']}: predictions on {dataset} spread by {spread:.3f} only"
-        assert any("predictions for" in note for note in facts["notes"]), "class use is part of the record"
+    for record in looked:
+        for dataset in record.results:
+            spread = float(np.std(read_predictions(STORE, record.key, dataset).prediction))
+            assert spread > SPREAD, f"{record.cell}: predictions on {dataset} spread by {spread:.3f} only"
+        assert any("predictions for" in note for note in record.notes), "class use is part of the record"
 
 
 def test_labels_are_learned_from(srcc: dict[str, dict[str, list[float]]]) -> None:
@@ -74,11 +71,11 @@ def test_few_images_for_the_regression_hurt(srcc: dict[str, dict[str, list[float
     assert mean(srcc["ssiqa-1in100"]["demo-wild"]) < mean(srcc["ssiqa"]["demo-wild"])
 
 
-def test_metrics_follow_from_the_committed_predictions(records: list[Facts]) -> None:
+def test_metrics_follow_from_the_committed_predictions(records: list[Record]) -> None:
     found = verify_store(STORE, load_registry(), Settings.from_environment())
     assert found.problems == [] and found.not_recomputable == [] and found.records == len(records)
 
 
-def test_records_name_no_machine(records: list[Facts]) -> None:
-    for facts in records:
-        assert re.search(r"['\"]/\w", str(facts)) is None
+def test_records_name_no_machine(records: list[Record]) -> None:
+    for record in records:
+        assert re.search(r"['\"]/\w", str(record)) is None

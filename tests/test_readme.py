@@ -97,10 +97,10 @@ def test_lines_are_short(page: str) -> None:
 
 def test_example_runs(tmp_path: Path) -> None:
     from ssliqa_bench.cli.app import main
-    from ssliqa_bench.store.records import iter_facts
+    from ssliqa_bench.store.records import iter_records
 
     words = ["run", "--registry", str(ROOT / "docs/examples/contrast.yaml"), "--method", "contrast"]
     assert main([*words, "--pair", "demo-syn:demo-wild", "--store", str(tmp_path)]) == 0
-    (facts,) = iter_facts(tmp_path)
-    assert facts["cell"]["method"] == "contrast" and set(facts["metrics"]) == {"demo-syn", "demo-wild"}
-    assert "contrast.py" in facts["code"]["files"]
+    (record,) = iter_records(tmp_path)
+    assert record.cell.method == "contrast" and set(record.metrics) == {"demo-syn", "demo-wild"}
+    assert "contrast.py" in record.facts.code.files

@@ -14,13 +14,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.execute import run
 from ssliqa_bench.runner.plan import make_plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import Pair, RunSpec
+from ssliqa_bench.store.record import Metrics
 from ssliqa_bench.testing import metrics_with_pseudo_labels
 
 PAIR = Pair("demo-syn", "demo-wild")
@@ -35,20 +35,20 @@ def main() -> int:
     options = parser.parse_args()
     settings = Settings.from_environment(store=options.store, device="cpu")
     registry = load_registry()
-    results: dict[str, list[dict[str, Any]]] = {}
+    results: dict[str, list[dict[str, Metrics]]] = {}
     for seed in range(options.first_seed, options.first_seed + options.seeds):
         for method in ("supervised", "oracle", "ssiqa"):
             plan = make_plan(RunSpec(method, PAIR, seed=seed), registry, settings)
-            results.setdefault(method, []).append(run(plan, settings).facts["metrics"])
+            results.setdefault(method, []).append(run(plan, settings).record.metrics)
         for labels in ("true", "shuffled"):
             told = metrics_with_pseudo_labels(plan, replace(settings, quiet=False), labels)
             results.setdefault(f"ssiqa, {labels} pseudo-labels", []).append(told)
     means = {
-        name: {d: mean(m[d]["srcc"] for m in per_seed) for d in PAIR.datasets} for name, per_seed in results.items()
+        name: {d: mean(m[d].srcc for m in per_seed) for d in PAIR.datasets} for name, per_seed in results.items()
     }
     print("SRCC demo-syn / demo-wild, mean over the seeds")
     for name, per_dataset in means.items():
-        by_seed = "  ".join(f"{m['demo-syn']['srcc']:.3f}/{m['demo-wild']['srcc']:.3f}" for m in results[name])
+        by_seed = "  ".join(f"{m['demo-syn'].srcc:.3f}/{m['demo-wild'].srcc:.3f}" for m in results[name])
         print(f"{name:28} {per_dataset['demo-syn']:.3f} / {per_dataset['demo-wild']:.3f}   by seed: {by_seed}")
     return _claims(means)
 

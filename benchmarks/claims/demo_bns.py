@@ -43,14 +43,14 @@ def main() -> int:
     seeds = range(options.first_seed, options.first_seed + options.seeds)
 
     def srcc(spec: RunSpec) -> float:
-        return float(run(make_plan(spec, registry, settings), settings).facts["metrics"][DATASET]["srcc"])
+        return float(run(make_plan(spec, registry, settings), settings).record.metrics[DATASET].srcc)
 
     def by_seed(method: str, pair: Pair = PAIR, budget: float | None = BUDGET) -> list[float]:
         return [srcc(RunSpec(method, pair, seed=seed, budget=budget)) for seed in seeds]
 
     def told(seed: int) -> float:
         plan = make_plan(RunSpec("noisy-student", PAIR, seed=seed, budget=BUDGET), registry, settings)
-        return float(metrics_with_pseudo_labels(plan, replace(settings, quiet=False), "true")[DATASET]["srcc"])
+        return float(metrics_with_pseudo_labels(plan, replace(settings, quiet=False), "true")[DATASET].srcc)
 
     rows = {f"pyiqa:{name}": by_seed(f"pyiqa:{name}", Pair(DATASET), None) for name in METRICS}
     best = max(rows, key=lambda name: mean(rows[name]))

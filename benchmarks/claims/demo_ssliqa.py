@@ -41,8 +41,8 @@ def main() -> int:
 
     def srcc(method: str, seed: int, budget: float | None = None) -> dict[str, float]:
         plan = make_plan(RunSpec(method, PAIR, seed=seed, budget=budget), registry, settings)
-        metrics = run(plan, settings).facts["metrics"]
-        return {dataset: metrics[dataset]["srcc"] for dataset in PAIR.datasets}
+        metrics = run(plan, settings).record.metrics
+        return {dataset: metrics[dataset].srcc for dataset in PAIR.datasets}
 
     print("gain in SRCC over ssliqa-small-supervised, paired by seed: mean ± sample standard deviation")
     for budget in BUDGETS:
@@ -53,7 +53,7 @@ def main() -> int:
     told, oracle = [], []
     for seed in seeds:
         plan = make_plan(RunSpec("ssliqa-small", PAIR, seed=seed), registry, settings)
-        told.append(metrics_with_true_consistency(plan, replace(settings, quiet=False))["demo-wild"]["srcc"])
+        told.append(metrics_with_true_consistency(plan, replace(settings, quiet=False))["demo-wild"].srcc)
         oracle.append(srcc("ssliqa-small-oracle", seed)["demo-wild"])
     print(f"demo-wild: true distributions {mean(told):.3f}, oracle {mean(oracle):.3f}")
     holds = mean(told) >= mean(oracle) - WITHIN

@@ -41,7 +41,7 @@ def main() -> None:
     for metric in options.metric or METRICS:
         for seed in seeds:
             plan = make_plan(RunSpec(f"pyiqa:{metric}", Pair(DATASET), seed=seed), registry, settings)
-            found.setdefault(metric, []).append(run(plan, settings).facts["metrics"][DATASET]["srcc"])
+            found.setdefault(metric, []).append(run(plan, settings).record.metrics[DATASET].srcc)
     print(f"SRCC on {DATASET}, test part   mean   seeds {seeds.start} to {seeds.stop - 1}")
     for metric, values in sorted(found.items(), key=lambda item: -mean(item[1])):
         print(f"pyiqa:{metric:24} {mean(values):.4f}   {'  '.join(f'{value:.4f}' for value in values)}")

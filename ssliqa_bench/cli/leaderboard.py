@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ssliqa_bench.cli import options
 from ssliqa_bench.errors import CheckError, InputError
+
+if TYPE_CHECKING:
+    from ssliqa_bench.store.record import Record
 
 
 def register(app: typer.Typer) -> None:
@@ -35,13 +37,13 @@ def leaderboard(
     from ssliqa_bench.leaderboard.boards import build_boards, check_boards, parse_formats, write_boards
 
     wanted = parse_formats(formats)
-    facts = _read_facts(store)
+    records = _read_records(store)
     if stale:
-        _report_stale(facts)
+        _report_stale(records)
         return
-    texts = build_boards(facts, formats=wanted, cost=not no_cost)
+    texts = build_boards(records, formats=wanted, cost=not no_cost)
     if print_boards:
-        shown = build_boards(facts, formats=("md",), cost=not no_cost)
+        shown = build_boards(records, formats=("md",), cost=not no_cost)
         typer.echo("\n".join(shown.values()), nl=False)
     if not check:
         for path in write_boards(out, texts):
@@ -52,36 +54,33 @@ def leaderboard(
             f"{len(problems)} of the boards under {out} do not follow from the records in {store}: "
             f'{"; ".join(problems)}. "ssliqa-bench leaderboard --store {store} --out {out}" writes them anew.'
         )
-    print(f"The {len(texts)} boards under {out} follow from the {len(facts)} records in {store}.", file=sys.stderr)
+    print(f"The {len(texts)} boards under {out} follow from the {len(records)} records in {store}.", file=sys.stderr)
 
 
-def _read_facts(store: Path) -> list[Mapping[str, Any]]:
-    from ssliqa_bench.store.records import iter_facts
+def _read_records(store: Path) -> list[Record]:
+    from ssliqa_bench.store.records import iter_records
 
-    facts: list[Mapping[str, Any]] = list(iter_facts(store))
-    if not facts:
+    records = list(iter_records(store))
+    if not records:
         raise InputError(
             f"No records under {store}. Name their folder with --store, or make one: "
             f'"ssliqa-bench run --method supervised --pair demo-syn:demo-wild".'
         )
-    return facts
+    return records
 
 
-def _report_stale(facts: list[Mapping[str, Any]]) -> None:
+def _report_stale(records: list[Record]) -> None:
     """Print stale records, one per line; code outside this package is not at hand and is said to be unchecked."""
-    from ssliqa_bench.leaderboard.collect import code_files
     from ssliqa_bench.leaderboard.stale import stale_records
     from ssliqa_bench.runner.code import package_files
     from ssliqa_bench.runner.tree import PACKAGE
 
-    ours, outside = [], 0
-    for record in facts:
-        files = code_files(record)
-        mine = {file: stored for file, stored in files.items() if file.startswith(f"{PACKAGE}/")}
-        outside += len(mine) < len(files)
-        ours.append({**record, "code": {"files": mine}})
-    found = stale_records(ours, package_files())
+    def ours(file: str) -> bool:
+        return file.startswith(f"{PACKAGE}/")
+
+    outside = sum(not all(map(ours, record.facts.code.files)) for record in records)
+    found = stale_records(records, package_files(), of=ours)
     for line in found:
         typer.echo(str(line))
-    said = f"{len(found)} of {len(facts)} records were made by other code than today's."
+    said = f"{len(found)} of {len(records)} records were made by other code than today's."
     print(said + (f" {outside} use code outside {PACKAGE}, which was not checked." if outside else ""), file=sys.stderr)

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from ssliqa_bench.specs import RunSpec, cell_of
+
 if TYPE_CHECKING:
     from ssliqa_bench.runner.forecast import Forecast
+    from ssliqa_bench.store.record import Record
 
 _METRICS = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
 _TITLES = {
@@ -23,18 +26,37 @@ _TITLES = {
 }
 
 
-def run_entry(status: str, facts: Mapping[str, Any], error: str | None = None) -> dict[str, Any]:
-    """One entry of the `runs` list of --json. `facts` of a failed run are its cell alone."""
-    cell = facts["cell"]
+def run_entry(status: str, record: Record) -> dict[str, Any]:
+    """One entry of the `runs` list of --json."""
+    facts = record.facts
     return {
-        "key": facts.get("key"),
+        **_entry(facts.cell.model_dump(), status),
+        "key": facts.key,
+        "seconds": facts.seconds.train,
+        "device": facts.device,
+        "n_parameters": facts.n_parameters,
+        "metrics": {
+            name: {"side": own.dataset.side, **own.metrics.model_dump(exclude={"intervals", "by"})}
+            for name, own in record.results.items()
+        },
+    }
+
+
+def failed_entry(spec: RunSpec, error: str | None) -> dict[str, Any]:
+    """The entry of a run that failed."""
+    return {**_entry(cell_of(spec), "failed"), "error": error}
+
+
+def _entry(cell: Mapping[str, Any], status: str) -> dict[str, Any]:
+    return {
+        "key": None,
         **{name: cell[name] for name in ("method", "recipe", "overrides", "pair", "protocol", "seed")},
         "status": status,
-        "error": error,
-        "seconds": facts["seconds"]["train"] if "seconds" in facts else None,
-        "device": facts.get("device"),
-        "n_parameters": facts.get("n_parameters"),
-        "metrics": facts.get("metrics", {}),
+        "error": None,
+        "seconds": None,
+        "device": None,
+        "n_parameters": None,
+        "metrics": {},
     }
 
 

@@ -50,11 +50,11 @@ def run(
     allow_leak: options.AllowLeak = None,
 ) -> int:
     """Train and evaluate one method on a pair, or answer it from the store."""
-    from ssliqa_bench.cli.output import print_json, print_runs, run_entry
+    from ssliqa_bench.cli.output import failed_entry, print_json, print_runs
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.registry.yamlfile import parse_assignments
     from ssliqa_bench.runner.plan import make_plan
-    from ssliqa_bench.specs import Pair, RunSpec, cell_of
+    from ssliqa_bench.specs import Pair, RunSpec
 
     if seed is not None and seeds is not None:
         raise InputError("--seed and --seeds exclude each other: --seed 3 is one run, --seeds 3 runs 0, 1 and 2.")
@@ -96,7 +96,7 @@ def run(
             if len(specs) == 1 or (isinstance(error, InputError) and not entries):
                 raise  # bad input stops every seed alike
             told = str(error) if isinstance(error, SsliqaError) else f"{type(error).__name__}: {error}"
-            entries.append(run_entry("failed", {"cell": cell_of(spec)}, told))
+            entries.append(failed_entry(spec, told))
             failed = True
     if json:
         print_json({"runs": entries})
@@ -110,7 +110,7 @@ def _run(plan: Any, settings: Any) -> dict[str, Any]:
     from ssliqa_bench.cli.output import run_entry
     from ssliqa_bench.runner import execute
 
-    stored = execute.stored_facts(plan, settings) if settings.use_store else None
+    stored = execute.stored_record(plan, settings) if settings.use_store else None
     if stored is None and (again := execute.why_again(plan, settings)) is not None:
         _say(
             f"Stored run {again[0][:12]} differs in: {', '.join(map(str, again[1][:6]))}. Running again. "
@@ -118,8 +118,9 @@ def _run(plan: Any, settings: Any) -> dict[str, Any]:
         )
     outcome = execute.run(plan, settings)
     if outcome.cached:
-        _say(f"{plan.spec}: answered from the store (record {plan.key[:12]}, {outcome.facts['created'][:19]}Z).")
-    return run_entry("cached" if outcome.cached else "done", outcome.facts)
+        made = outcome.record.facts.created[:19]
+        _say(f"{plan.spec}: answered from the store (record {plan.key[:12]}, {made}Z).")
+    return run_entry("cached" if outcome.cached else "done", outcome.record)
 
 
 def test(
@@ -143,11 +144,9 @@ def test(
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.execute import refuse_other_key, unanswered
     from ssliqa_bench.runner.plan import make_plan
-    from ssliqa_bench.specs import spec_of
-    from ssliqa_bench.store.records import checked_facts, find_record
+    from ssliqa_bench.store.records import find_record, read_record
 
-    folder = find_record(store, run)
-    facts = checked_facts(folder)
+    record = read_record(store, find_record(store, run), with_predictions=True)
     names = load_registry(registry or ())
     asked = tuple(dict.fromkeys(names.dataset(name).name for name in on.split(",") if name))
     if not asked:
@@ -162,34 +161,34 @@ def test(
     settings = settings_of(
         store=store,
         data_root=data_root,
-        device=facts["device"],
-        threads=facts["threads"],
-        processes=options.processes(jobs, facts["threads"]),
+        device=record.facts.device,
+        threads=record.facts.threads,
+        processes=options.processes(jobs, record.facts.threads),
         skip_bad=skip_bad,
         allow_leak=allow_leak,
     )
     if unscored and write is not None:
-        plan = make_plan(spec_of(facts), names, settings)
-        refuse_other_key(plan, facts)
+        plan = make_plan(record.spec, names, settings)
+        refuse_other_key(plan, record)
         from ssliqa_bench.runner.score_files import judge_unscored
 
-        judged = judge_unscored(plan, facts, unscored[0], names, settings)
+        judged = judge_unscored(plan, record, unscored[0], names, settings)
         if judged.learned_from:
             _say(f"{judged.learned_from} of these images are among the unlabeled ones that the model learned from.")
-        _write(write, judged, facts, names)
+        _write(write, judged, record, names)
         return 0
-    plan = make_plan(replace(spec_of(facts), tests=asked), names, settings)
-    missing = unanswered(plan, facts)
+    plan = make_plan(replace(record.spec, tests=asked), names, settings)
+    missing = unanswered(plan, record)
     if missing:
-        refuse_other_key(plan, facts)
+        refuse_other_key(plan, record)
         from ssliqa_bench.runner.compute import add_tests
 
-        facts = add_tests(plan, facts, missing, settings)
+        record = add_tests(plan, record, missing, settings)
     if write is not None:
         from ssliqa_bench.runner.score_files import recorded
 
-        _write(write, recorded(facts, asked[0], settings), facts, names)
-    entry = run_entry("done" if missing else "cached", facts)
+        _write(write, recorded(record, asked[0], settings), record, names)
+    entry = run_entry("done" if missing else "cached", record)
     if json:
         print_json({"runs": [entry]})
     else:
@@ -197,13 +196,13 @@ def test(
     return 0
 
 
-def _write(file: Path, judged: Any, facts: Any, names: Any) -> None:
+def _write(file: Path, judged: Any, record: Any, names: Any) -> None:
     """Write a model's predictions; what it learned from scores in the units of these, a metric's values as they are."""
     from ssliqa_bench.runner.score_files import in_native_units, write_scores
     from ssliqa_bench.specs import Pair
 
-    source = names.dataset(Pair.parse(facts["cell"]["pair"]).labeled)
-    learned = bool(facts["stages"])
+    source = names.dataset(Pair.parse(record.cell.pair).labeled)
+    learned = bool(record.facts.stages)
     write_scores(file, judged.names, in_native_units(judged.values, source) if learned else list(judged.values))
     units = f"in the units of {source.name}" if learned else "the metric's own values"
     _say(f"{file}: {len(judged.names)} predictions, {units}.")
@@ -228,11 +227,10 @@ def sweep(
     allow_leak: options.AllowLeak = None,
 ) -> int:
     """Run a suite; what is finished already is answered from the store. Exit code 1 where a run failed."""
-    from ssliqa_bench.cli.output import print_json, print_runs, run_entry
+    from ssliqa_bench.cli.output import failed_entry, print_json, print_runs, run_entry
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.registry.suite import load_suite
     from ssliqa_bench.runner.engines import RunResult, check_jobs, run_all
-    from ssliqa_bench.specs import cell_of
 
     if engine != "local":
         raise InputError(f'--engine: got "{engine}"; expected local.')
@@ -257,7 +255,7 @@ def sweep(
         _say(f"[{done}/{total}] {result.spec}: {result.status}{': ' + result.error if result.error else ''}")
 
     results = run_all(runs, registry or (), settings, jobs, report)
-    entries = [run_entry(r.status, r.facts or {"cell": cell_of(r.spec)}, r.error) for r in results]
+    entries = [failed_entry(r.spec, r.error) if r.record is None else run_entry(r.status, r.record) for r in results]
     if json:
         print_json({"runs": entries})
     else:
@@ -297,10 +295,10 @@ def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
 
 def _planned(plan: Any, settings: Any) -> dict[str, Any]:
     from ssliqa_bench.datasets.leaks import kept_apart_notes
-    from ssliqa_bench.runner.execute import stored_facts
+    from ssliqa_bench.runner.execute import stored_record
     from ssliqa_bench.specs import cell_of
 
-    stored = settings.use_store and stored_facts(plan, settings, look_only=True) is not None
+    stored = settings.use_store and stored_record(plan, settings, look_only=True) is not None
     roles = {name: {role: list(own).count(role) for role in sorted(set(own))} for name, own in plan.roles.items()}
     return {
         "key": plan.key,

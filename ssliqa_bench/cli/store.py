@@ -6,6 +6,7 @@ import contextlib
 import json as json_module
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,12 +30,12 @@ def register(app: typer.Typer) -> None:
 def ls(store: options.Store = DEFAULT_STORE, json: options.Json = False) -> int:
     """List the records of a store, newest last, and how much it holds of each kind."""
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry, size_text
-    from ssliqa_bench.store.records import iter_facts
+    from ssliqa_bench.store.records import iter_records
     from ssliqa_bench.store.store import Store
     from ssliqa_bench.store.usage import sizes
 
-    facts = sorted(iter_facts(store), key=lambda f: (f["created"], f["key"]))
-    entries = [run_entry("done", f) for f in facts]
+    records = sorted(iter_records(store), key=lambda record: (record.created, record.key))
+    entries = [run_entry("done", record) for record in records]
     held = sizes(Store(store))
     total = sum(size.bytes for size in held.values())
     if json:
@@ -64,28 +65,29 @@ def why(
     from ssliqa_bench.runner.execute import changes
     from ssliqa_bench.runner.keys import key_differences
     from ssliqa_bench.runner.plan import make_plan
-    from ssliqa_bench.specs import spec_of
-    from ssliqa_bench.store.records import find_record, iter_facts, read_facts
+    from ssliqa_bench.store.records import find_record, iter_records, read_record
 
-    facts = read_facts(find_record(store, run))
-    print(f"{spec_of(facts)}, recipe {facts['cell']['recipe']}, made {facts['created']}")
-    print(f"key {facts['key']}")
+    record = read_record(store, find_record(store, run))
+    facts = record.facts
+    print(f"{record.spec}, recipe {record.cell.recipe}, made {facts.created}")
+    print(f"key {record.key}")
     if full:
-        keyed = {"key_parts": facts["key_parts"], "code": facts.get("code", {})}
+        keyed = {"key_parts": facts.key_parts, "code": facts.code.model_dump()}
         print(json_module.dumps(keyed, indent=1, sort_keys=True, ensure_ascii=False))
-    settings = settings_of(store=store, data_root=data_root, device=facts["device"], threads=facts["threads"])
-    plan = make_plan(spec_of(facts), load_registry(registry or ()), settings)
-    changed = changes(plan, facts)
+    settings = settings_of(store=store, data_root=data_root, device=facts.device, threads=facts.threads)
+    plan = make_plan(record.spec, load_registry(registry or ()), settings)
+    changed = changes(plan, record)
     if not changed:
         print("The same run today has this key: it is answered from the store.")
     else:
         print("The same run today has another key; it differs in:")
         print("\n".join(f"  {difference}" for difference in changed))
-    for other in iter_facts(store):
-        if other["cell"] == facts["cell"] and other["key"] != facts["key"]:
-            print(f"Record {other['key'][:12]} of the same cell ({other['created']}) differs from this one in:")
+    for other in iter_records(store):
+        if other.cell == record.cell and other.key != record.key:
+            print(f"Record {other.key[:12]} of the same cell ({other.facts.created}) differs from this one in:")
+            theirs = other.facts
             found = key_differences(
-                other["key_parts"], other.get("code", {}), facts["key_parts"], facts.get("code", {})
+                theirs.key_parts, theirs.code.model_dump(), facts.key_parts, facts.code.model_dump()
             )
             print("\n".join(f"  {difference}" for difference in found) or "  nothing keyed")
     return 0
@@ -106,15 +108,47 @@ def verify(
     found = verify_store(Path(store), load_registry(registry or ()), settings_of(store=store, data_root=data_root))
     if json:
         print_json(
-            {"records": found.records, "problems": found.problems, "not_recomputable_here": found.not_recomputable}
+            {
+                "records": found.records,
+                "problems": found.problems,
+                "not_recomputable_here": found.not_recomputable,
+                "stages_without_predictions": found.without_predictions,
+            }
         )
         return 1 if found.problems else 0
     for problem in found.problems:
         print(problem)
     for place in found.not_recomputable:
         print(f"{place}: not recomputable here: its names and scores were not passed on; --data-root names its folder")
+    if found.without_predictions:
+        print(f"{len(found.without_predictions)} metrics after stages are not recomputable: the records hold no "
+              f"predictions of these stages.")
     print(f"{found.records} records checked, {len(found.problems)} problems.")
     return 1 if found.problems else 0
+
+
+@store_app.command("evaluate")
+def evaluate(
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
+    store: options.Store = DEFAULT_STORE,
+    data_root: options.DataRoot = None,
+    registry: options.Registries = None,
+) -> int:
+    """Evaluate records of an older version again, from their own predictions and without training."""
+    from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.runner.renewal import find_images, outdated, renew
+    from ssliqa_bench.store.records import find_record, read_record, record_keys
+
+    names, settings = load_registry(registry or ()), settings_of(store=store, data_root=data_root)
+    before = after = 0
+    for key in [find_record(store, run) for run in runs] if runs else record_keys(store):
+        record = read_record(store, key, with_predictions=True)
+        before += len(outdated(record))
+        renewed = renew(store, record, partial(find_images, record, registry=names, settings=settings))
+        after += len(outdated(renewed))
+    rest = f"; {after} stay as they are" if after else ""
+    print(f"{before - after} results evaluated again{rest}.", file=sys.stderr)
+    return 0
 
 
 @store_app.command("gc")
@@ -133,7 +167,7 @@ def gc(
     import time
 
     from ssliqa_bench.errors import InputError
-    from ssliqa_bench.store.records import iter_facts
+    from ssliqa_bench.store.records import iter_records
     from ssliqa_bench.store.store import IN_USE, Store
     from ssliqa_bench.store.usage import DAY, KEEP, needs_of, remove, unneeded
 
@@ -150,7 +184,7 @@ def gc(
                 f"{store}: a run is in progress, and may need what no record names yet. Nothing was removed; run the "
                 f"same command when it has finished. --dry-run lists what could go."
             )
-        found, spared = unneeded(space, needs_of(iter_facts(store)), keep, before=before)
+        found, spared = unneeded(space, needs_of(iter_records(store)), keep, before=before)
         if not dry_run:
             remove(space, found)
             space.remove_locks(before=before)
@@ -181,14 +215,14 @@ def export(
 ) -> int:
     """Copy records to another folder so that they can be passed on: without names and scores that may not be."""
     from ssliqa_bench.errors import InputError
-    from ssliqa_bench.store.records import export_record, find_record, record_folders
+    from ssliqa_bench.store.records import export_record, find_record, record_keys
 
     if out.resolve() == Path(store).resolve():
         raise InputError(f"{out}: is the store itself; name another folder.")
-    folders = [find_record(store, run) for run in runs] if runs else record_folders(store)
-    if not folders:
+    keys = [find_record(store, run) for run in runs] if runs else record_keys(store)
+    if not keys:
         raise InputError(f"No records under {store}. Name their folder with --store.")
-    withheld = sorted({name for folder in folders for name in export_record(folder, out)})
+    withheld = sorted({name for key in keys for name in export_record(store, key, out)})
     said = f" Names and scores of {', '.join(withheld)} stayed behind; their metrics are there." if withheld else ""
-    print(f"{len(folders)} records are in {out}/records.{said}", file=sys.stderr)
+    print(f"{len(keys)} records are in {out}/records.{said}", file=sys.stderr)
     return 0

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import write_text
-from ssliqa_bench.leaderboard.collect import Board, Facts, collect
+from ssliqa_bench.leaderboard.collect import Board, collect
 from ssliqa_bench.leaderboard.csv_table import render_csv
 from ssliqa_bench.leaderboard.markdown import MARKER, render_markdown
+from ssliqa_bench.store.record import Record
 
 RENDERERS: Mapping[str, Callable[..., str]] = {"md": render_markdown, "csv": render_csv}
 
@@ -26,14 +27,14 @@ def parse_formats(text: str) -> tuple[str, ...]:
 
 
 def build_boards(
-    facts: Iterable[Facts], *, formats: Sequence[str] = tuple(RENDERERS), cost: bool = True
+    records: Iterable[Record], *, formats: Sequence[str] = tuple(RENDERERS), cost: bool = True
 ) -> dict[str, str]:
     """The text of every board by its path below the output folder: `standard.md`, `demo/standard.csv` …
 
     The order of the records does not matter.
     """
     texts: dict[str, str] = {}
-    for board in collect(facts):
+    for board in collect(records):
         for name in formats:
             texts[f"{_stem(board)}.{name}"] = RENDERERS[name](board, cost=cost)
     return dict(sorted(texts.items()))

@@ -7,24 +7,20 @@ a board the sections of one protocol. Demo datasets have boards of their own.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
-from ssliqa_bench.errors import CorruptFileError
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.specs import Pair
+from ssliqa_bench.store.record import Budget, MethodFacts, Record
 
-Facts = Mapping[str, Any]
-Budget = int | float | None
 Reference = Literal["comparator", "oracle"]
 
 _SIDES = ("labeled", "unlabeled", "external")
-_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,7 @@ class Row:
     method: str
     recipe: str
     overrides: Mapping[str, Any]
-    runs: Mapping[int, Facts]
+    runs: Mapping[int, Record]
     older: int = 0
 
     @property
@@ -43,20 +39,19 @@ class Row:
         return tuple(sorted(self.runs))
 
     @cached_property
-    def newest(self) -> Facts:
+    def newest(self) -> Record:
         """The record written last: it speaks for the row where one value is needed (title, aggregate)."""
         return max(self.runs.values(), key=age)
 
     @property
-    def about(self) -> Mapping[str, Any]:
-        """The method's part of the facts: title, family, like, chain, trained_on."""
-        about: Mapping[str, Any] = self.newest["method"]
-        return about
+    def about(self) -> MethodFacts:
+        """What the registry stated about the method."""
+        return self.newest.facts.method
 
     @property
     def aggregate(self) -> str:
         """How seeds are put together: mean or median."""
-        return str(self.newest["protocol"]["aggregate"])
+        return self.newest.facts.protocol.aggregate
 
     @property
     def setting(self) -> str:
@@ -66,28 +61,27 @@ class Row:
     @property
     def like(self) -> str | None:
         """The method this row is a comparator or the oracle of."""
-        like = self.about["like"]
-        return None if like is None else str(like)
+        return self.about.like
 
     @property
     def reference(self) -> Reference | None:
         """What the row is for others: labels-only comparator, oracle, or (None) a method of its own."""
-        if self.about.get("unlabeled_role") == "labeled":
+        if self.about.unlabeled_role == "labeled":
             return "oracle"
         return None if self.like is None else "comparator"
 
     def metric(self, seed: int, dataset: str, name: str) -> float | None:
         """A stored metric; None where it is undefined. KeyError where the run was not tested on the dataset."""
-        value = self.runs[seed]["metrics"][dataset][name]
-        return None if value is None else float(value)
+        value: float | None = getattr(self.runs[seed].results[dataset].metrics, name)
+        return value
 
     def tested(self, dataset: str) -> tuple[int, ...]:
         """The seeds whose runs were tested on a dataset."""
-        return tuple(seed for seed in self.seeds if dataset in self.runs[seed]["metrics"])
+        return tuple(seed for seed in self.seeds if dataset in self.runs[seed].results)
 
     def has_seen(self, dataset: str) -> bool:
         """Whether the weights the method starts from were trained on the dataset."""
-        trained_on = self.about["trained_on"]
+        trained_on = self.about.trained_on
         return not isinstance(trained_on, str) and dataset in trained_on
 
 
@@ -117,123 +111,66 @@ class Board:
     sections: tuple[Section, ...]
 
 
-def collect(facts: Iterable[Facts]) -> list[Board]:
-    """Group records into boards; the order in which records come does not matter.
-
-    Raises:
-        CorruptFileError: a record lacks a field that boards read; the message names record and field.
-    """
-    boards: dict[tuple[bool, str], list[Facts]] = defaultdict(list)
-    for record in facts:
-        _require_fields(record)
+def collect(records: Iterable[Record]) -> list[Board]:
+    """Group records into boards; the order in which records come does not matter."""
+    boards: dict[tuple[bool, str], list[Record]] = defaultdict(list)
+    for record in records:
         for demo, view in _views(record):
-            boards[demo, str(record["cell"]["protocol"])].append(view)
+            boards[demo, record.cell.protocol].append(view)
     return [Board(protocol, demo, _sections(boards[demo, protocol])) for demo, protocol in sorted(boards)]
 
 
-def _views(record: Facts) -> Iterable[tuple[bool, Facts]]:
+def _views(record: Record) -> Iterable[tuple[bool, Record]]:
     """The parts of a record by kind of board: no number of a demo dataset ever stands beside a real one."""
-    kinds = {name: entry["kind"] == "demo" for name, entry in record["datasets"].items()}
-    pair = Pair.parse(record["cell"]["pair"])
+    kinds = {name: entry.kind == "demo" for name, entry in record.datasets.items()}
+    pair = Pair.parse(record.cell.pair)
     if any(kinds.get(name, False) for name in pair.datasets):
         yield True, record
         return
     for demo in (False, True):
-        metrics = {name: value for name, value in record["metrics"].items() if kinds.get(name, False) == demo}
-        if metrics:
-            yield demo, {**record, "metrics": metrics}
+        view = record.only([name for name in record.results if kinds[name] == demo])
+        if view.results:
+            yield demo, view
 
 
-def _sections(records: list[Facts]) -> tuple[Section, ...]:
-    groups: dict[str, list[Facts]] = defaultdict(list)
+def _sections(records: list[Record]) -> tuple[Section, ...]:
+    groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
-        cell = record["cell"]
-        groups[canonical_json([cell["pair"], cell["budget"], cell["unlabeled_budget"]])].append(record)
+        cell = record.cell
+        groups[canonical_json([cell.pair, cell.budget, cell.unlabeled_budget])].append(record)
     sections = []
     for group in groups.values():
-        cell = group[0]["cell"]
+        cell = group[0].cell
         rows = _rows(group)
         # What older records were tested on no longer counts, so the columns follow from the rows.
-        tested = [item for row in rows for run in row.runs.values() for item in run["metrics"].items()]
-        sides = {name: str(metrics["side"]) for name, metrics in tested}
+        tested = [item for row in rows for run in row.runs.values() for item in run.results.items()]
+        sides = {name: str(result.dataset.side) for name, result in tested}
         datasets = tuple(sorted(sides.items(), key=lambda item: (_SIDES.index(item[1]), item[0])))
-        pair = Pair.parse(cell["pair"])
-        sections.append(Section(pair, cell["budget"], cell["unlabeled_budget"], datasets, rows))
+        sections.append(Section(Pair.parse(cell.pair), cell.budget, cell.unlabeled_budget, datasets, rows))
     return tuple(
         sorted(sections, key=lambda s: (str(s.pair), _budget_order(s.budget), _budget_order(s.unlabeled_budget)))
     )
 
 
-def _rows(records: list[Facts]) -> tuple[Row, ...]:
-    cells: dict[str, dict[int, list[Facts]]] = defaultdict(lambda: defaultdict(list))
+def _rows(records: list[Record]) -> tuple[Row, ...]:
+    cells: dict[str, dict[int, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        cell = record["cell"]
-        cells[canonical_json([cell["method"], cell["recipe"], cell["overrides"]])][cell["seed"]].append(record)
+        cell = record.cell
+        cells[canonical_json([cell.method, cell.recipe, cell.overrides])][cell.seed].append(record)
     rows = []
     for _, by_seed in sorted(cells.items()):
         newest = {seed: max(versions, key=age) for seed, versions in sorted(by_seed.items())}
-        cell = next(iter(newest.values()))["cell"]
+        cell = next(iter(newest.values())).cell
         older = sum(len(versions) - 1 for versions in by_seed.values())
-        rows.append(Row(cell["method"], cell["recipe"], cell["overrides"], newest, older))
+        rows.append(Row(cell.method, cell.recipe, cell.overrides, newest, older))
     return tuple(rows)
 
 
-def age(record: Facts) -> tuple[datetime, str]:
+def age(record: Record) -> tuple[datetime, str]:
     """What decides which of two records is newer: the date of creation, at a tie the key."""
-    created = datetime.fromisoformat(record["created"])
-    return created if created.tzinfo else created.replace(tzinfo=UTC), str(record["key"])
-
-
-def code_files(record: Facts) -> Mapping[str, str]:
-    """Hash of every file of code behind a record, by its path when the record was made."""
-    found: Mapping[str, str] = record["code"]["files"] if "code" in record else record["key_parts"].get("code", {})
-    return found
+    return record.created, record.key
 
 
 def _budget_order(budget: Budget) -> tuple[int, float]:
     # All images first, then shares, then counts.
     return (0, 0.0) if budget is None else (1 if isinstance(budget, float) else 2, float(budget))
-
-
-_FIELDS: Mapping[str, tuple[str, ...]] = {
-    "cell": ("method", "recipe", "overrides", "pair", "protocol", "seed", "budget", "unlabeled_budget"),
-    "method": ("title", "like", "chain", "trained_on"),
-    "protocol": ("aggregate", "mapping"),
-    "key_parts": (),
-    "datasets": (),
-    "metrics": (),
-}
-_METRIC_FIELDS = ("side", "n", "srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped", "mapping")
-
-
-def _require_fields(record: Facts) -> None:
-    where = f"Record {str(record.get('key', '(without key)'))[:12]}"
-
-    def fail(found: str) -> CorruptFileError:
-        return CorruptFileError(f'{where}: {found}. No board was written; "ssliqa-bench store verify" checks a store.')
-
-    for part, fields in _FIELDS.items():
-        if not isinstance(record.get(part), Mapping):
-            raise fail(f"the facts have no {part}")
-        for field in fields:
-            if field not in record[part]:
-                raise fail(f"the facts have no {part}.{field}")
-    if not record["metrics"]:
-        raise fail("the facts have metrics on no dataset")
-    for dataset, metrics in record["metrics"].items():
-        for field in _METRIC_FIELDS:
-            if field not in metrics:
-                raise fail(f"the facts have no metrics.{dataset}.{field}")
-        if metrics["side"] not in _SIDES:
-            raise fail(f"metrics.{dataset}.side is {metrics['side']!r}, expected one of {', '.join(_SIDES)}")
-        if dataset not in record["datasets"]:
-            raise fail(f"the facts have no datasets.{dataset}")
-    if record["protocol"]["aggregate"] not in ("mean", "median"):
-        raise fail(f"protocol.aggregate is {record['protocol']['aggregate']!r}, expected mean or median")
-    # The protocol's name becomes a file name, and records may come from elsewhere.
-    if not _FILE_NAME.fullmatch(str(record["cell"]["protocol"])):
-        raise fail(f"cell.protocol {record['cell']['protocol']!r} is not a name")
-    try:
-        age(record)
-    except (KeyError, TypeError, ValueError) as error:
-        raise fail("the facts have no readable key and date of creation") from error

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ssliqa_bench.leaderboard.collect import Facts, Reference, Row, Section
+from ssliqa_bench.errors import CheckError
+from ssliqa_bench.evaluation import names
+from ssliqa_bench.leaderboard.collect import Reference, Row, Section
 from ssliqa_bench.leaderboard.compare import (
     Stat,
     change_over_stages,
@@ -17,6 +19,7 @@ from ssliqa_bench.leaderboard.compare import (
     paired_gain,
     summarise,
 )
+from ssliqa_bench.store.record import ClassFacts, Record
 
 MISSING = "–"
 
@@ -123,7 +126,7 @@ def _seen(row: Row, dataset: str) -> str:
     return "seen" if row.tested(dataset) and row.has_seen(dataset) else ""
 
 
-def _asked(read: Callable[[Facts, str], float | None]) -> Callable[[Place], Cell]:
+def _asked(read: Callable[[Record, str], float | None]) -> Callable[[Place], Cell]:
     """What only some protocols ask for; undefined where a run does not have it."""
 
     def compute(place: Place) -> Cell:
@@ -135,26 +138,25 @@ def _asked(read: Callable[[Facts, str], float | None]) -> Callable[[Place], Cell
 
 
 def _extra(name: str) -> Callable[[Place], Cell]:
-    return _asked(lambda run, dataset: (run["metrics"][dataset].get("extra") or {}).get(name))
+    return _asked(lambda run, dataset: run.results[dataset].metrics.extra.get(name))
 
 
-def class_facts(run: Facts, dataset: str) -> Mapping[str, Any] | None:
-    """What a run says of a dataset class by class; None where its protocol sees no classes."""
-    found: Mapping[str, Any] | None = (run.get("classes") or {}).get(dataset)
-    return found
+def class_facts(run: Record, dataset: str) -> ClassFacts | None:
+    """What a run states about a dataset class by class; None where its protocol sees no classes."""
+    return run.results[dataset].classes
 
 
 def _class_error(number: int) -> Callable[[Place], Cell]:
-    def read(run: Facts, dataset: str) -> float | None:
+    def read(run: Record, dataset: str) -> float | None:
         told = class_facts(run, dataset)
-        errors = None if told is None else told["error"]
+        errors = None if told is None else told.error
         return errors[number] if errors is not None and number < len(errors) else None
 
     return _asked(read)
 
 
 def _mapping_notes(row: Row, dataset: str) -> list[str]:
-    statuses = Counter(str(row.runs[seed]["metrics"][dataset]["mapping"]) for seed in row.tested(dataset))
+    statuses = Counter(row.runs[seed].results[dataset].metrics.mapping for seed in row.tested(dataset))
     total = sum(statuses.values())
     return [
         f"mapping *{status}* in {number} of {total} run{'s' if total > 1 else ''}"
@@ -186,10 +188,10 @@ def _change(place: Place) -> Cell:
 def _fact(*path: str) -> Callable[[Place], Cell]:
     """A fact of the runs themselves: always the mean."""
 
-    def read(run: Facts) -> float | None:
-        value: Any = run
+    def read(run: Record) -> float | None:
+        value: Any = run.facts
         for part in path:
-            value = value.get(part) if value is not None else None
+            value = getattr(value, part)
         return value if value is None else float(value)
 
     def compute(place: Place) -> Cell:
@@ -200,8 +202,7 @@ def _fact(*path: str) -> Callable[[Place], Cell]:
 
 
 def _device(place: Place) -> Cell:
-    devices = {str(run.get("device") or "") for run in place.row.runs.values()}
-    return Cell(", ".join(sorted(devices - {""})))
+    return Cell(", ".join(sorted({run.facts.device for run in place.row.runs.values()})))
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -240,14 +241,34 @@ _EXTRA: tuple[Column, ...] = (
 )
 
 
+def require_columns(metrics: Iterable[str], where: str) -> None:
+    """Refuse a metric that no column shows: a record would hold it, and no board would print it.
+
+    Raises:
+        CheckError: names the metrics; `where` says what holds them.
+    """
+    missing = sorted(set(metrics) - {column.name for column in (*COLUMNS, *_EXTRA)})
+    if missing:
+        raise CheckError(
+            f"{where}: no column of the boards shows {', '.join(missing)}. Add a row to leaderboard/columns.py."
+        )
+
+
+require_columns((*names.ALWAYS, *names.FURTHER, *names.OF_CLASSES), "evaluation/names.py")
+
+
 def columns_of(sections: Iterable[Section]) -> tuple[Column, ...]:
     """`COLUMNS`, and behind them what the records of some sections hold because their protocol asks for it: further
-    metrics, and the error of each class."""
-    names, levels = set[str](), 0
-    runs = [run for section in sections for row in section.rows for run in row.runs.values()]
-    for run in runs:
-        for dataset, metrics in run["metrics"].items():
-            names.update(metrics.get("extra") or ())
-            levels = max(levels, (class_facts(run, dataset) or {"levels": 0})["levels"])
+    metrics, and the error of each class.
+
+    Raises:
+        CheckError: a record holds a metric that no column shows.
+    """
+    held, levels = set[str](), 0
+    for run in (run for section in sections for row in section.rows for run in row.runs.values()):
+        for result in run.results.values():
+            held.update(result.metrics.extra)
+            levels = max(levels, 0 if result.classes is None else result.classes.levels)
+    require_columns(held, "The records of these boards")
     by_class = (Column(f"error_class_{k}", f"Class {k}", "classes", _class_error(k), best="low") for k in range(levels))
-    return (*COLUMNS, *(column for column in _EXTRA if column.name in names), *by_class)
+    return (*COLUMNS, *(column for column in _EXTRA if column.name in held), *by_class)

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ssliqa_bench.leaderboard.collect import Facts, Reference, Row, code_files
+from ssliqa_bench.leaderboard.collect import Reference, Row
+from ssliqa_bench.store.record import Record
 
-# Texts about a protocol, and the datasets a user may add with --test, change no result.
-_PROTOCOL_TEXT = frozenset({"about", "title", "description", "citation", "source", "tests"})
+# The datasets that a user may add with --test change no result.
+_PROTOCOL_TEXT = {"tests"}
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def find_reference(row: Row, rows: Iterable[Row], kind: Reference) -> Row | None
     It has the same recipe and overrides; a reference row is measured against the others of the same method.
     """
     candidates = [other for other in rows if other.reference == kind and other.setting == row.setting]
-    lineage = [row.like if row.like is not None else row.method, *reversed(row.about["chain"])]
+    lineage = [row.like if row.like is not None else row.method, *reversed(row.about.chain)]
     for name in lineage:
         found = [other for other in candidates if other.like == name and other is not row]
         if found:
@@ -83,8 +84,8 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     """
     if row.reference == kind:
         return Paired(NOTHING)
-    if not any(run.get("steps") for run in row.runs.values()):
-        fitted = any(run.get("stages") for run in row.runs.values())
+    if not any(run.facts.steps for run in row.runs.values()):
+        fitted = any(run.facts.stages for run in row.runs.values())
         reason = "is fitted without steps, so no comparator makes as many" if fitted else "trains nothing"
         return Paired(NOTHING, None, (f"{reason}, so there is nothing to compare it with",))
     reference = find_reference(row, rows, kind)
@@ -116,30 +117,30 @@ def change_over_stages(row: Row, dataset: str) -> Stat:
     """SRCC on a dataset after the last stage minus after the first; negative where something was forgotten."""
     changes: list[float | None] = []
     for seed in row.tested(dataset):
-        stages = [s["metrics"][dataset] for s in row.runs[seed].get("stages", ()) if dataset in s.get("metrics", {})]
+        stages = row.runs[seed].stage_metrics(dataset)
         if len(stages) < 2:
             return NOTHING
-        first, last = stages[0]["srcc"], stages[-1]["srcc"]
+        first, last = stages[0].srcc, stages[-1].srcc
         changes.append(None if first is None or last is None else last - first)
     return summarise(changes, row.aggregate)
 
 
-def mixed_parts(runs: Sequence[Facts]) -> list[str]:
+def mixed_parts(runs: Sequence[Record]) -> list[str]:
     """What differs between runs that one mean is taken over; empty where they are alike."""
-    parts: dict[str, Callable[[Facts], Any]] = {
-        "code": lambda run: (run["key_parts"].get("class"), run["key_parts"].get("code")),
-        "parameters": lambda run: (run["key_parts"].get("params"), run["key_parts"].get("backbones")),
-        "pretrained weights": lambda run: run["key_parts"].get("weights"),
-        "library versions": lambda run: run["key_parts"].get("versions"),
+    parts: dict[str, Callable[[Record], Any]] = {
+        "code": lambda run: (run.facts.key_parts.get("class"), run.key_part("code")),
+        "parameters": lambda run: (run.key_part("params"), run.key_part("backbones")),
+        "pretrained weights": lambda run: run.key_part("weights"),
+        "library versions": lambda run: run.key_part("versions"),
         "device": _device,
         "protocol": _protocol_fields,
-        "evaluation version": lambda run: run.get("evaluation_version"),
+        "evaluation version": lambda run: {own.evaluation_version for own in run.results.values()},
     }
     found = [name for name, part in parts.items() if any(part(run) != part(runs[0]) for run in runs[1:])]
-    fingerprints: dict[str, set[Any]] = {}
+    fingerprints: dict[str, set[str]] = {}
     for run in runs:
-        for dataset, entry in run["datasets"].items():
-            fingerprints.setdefault(dataset, set()).add(entry.get("fingerprint"))
+        for dataset, entry in run.datasets.items():
+            fingerprints.setdefault(dataset, set()).add(entry.fingerprint)
     return found + [f"files of {name}" for name, seen in sorted(fingerprints.items()) if len(seen) > 1]
 
 
@@ -149,47 +150,43 @@ def name_seeds(seeds: Iterable[int]) -> str:
     return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
-def _unlike_runs(run: Facts, reference: Row, seed: int, dataset: str) -> str | None:
+def _unlike_runs(run: Record, reference: Row, seed: int, dataset: str) -> str | None:
     """Why two runs of one seed cannot be subtracted."""
     other = reference.runs[seed]
-    steps = [_model_steps(record) for record in (run, other)]
+    # Steps of the models on record: those of a teacher that does nothing but give labels are no part of them.
+    steps = [record.facts.model_steps for record in (run, other)]
     if steps[0] != steps[1]:
         return f"{steps[0]} steps against {steps[1]} of {_code(reference.method)}"
-    if run["datasets"][dataset].get("fingerprint") != other["datasets"][dataset].get("fingerprint"):
+    mine, theirs = run.results[dataset], other.results[dataset]
+    if mine.dataset.fingerprint != theirs.dataset.fingerprint:
         return f"the files of {dataset} have changed between the runs"
-    sizes = [record["metrics"][dataset]["n"] for record in (run, other)]
-    if sizes[0] != sizes[1] or _protocol_fields(run) != _protocol_fields(other):
+    if mine.metrics.n != theirs.metrics.n or _protocol_fields(run) != _protocol_fields(other):
         return f"tested on other images than {_code(reference.method)}"
-    if run.get("evaluation_version") != other.get("evaluation_version"):
+    if mine.evaluation_version != theirs.evaluation_version:
         return "evaluated by different versions"
     return None
 
 
-def _model_steps(run: Facts) -> Any:
-    """Steps of the models on record: those of a teacher that does nothing but give labels are no part of them."""
-    return run.get("model_steps", run.get("steps"))
-
-
-def _unlike_parts(run: Facts, other: Facts) -> list[str]:
+def _unlike_parts(run: Record, other: Record) -> list[str]:
     """What differs between two methods' runs, in the modules and libraries that both use."""
     found = []
-    parts: tuple[tuple[str, Callable[[Facts], Mapping[str, Any]]], ...] = (
-        ("code", code_files),
-        ("library versions", lambda record: record["key_parts"].get("versions", {})),
-    )
-    for name, part in parts:
+    parts: dict[str, Callable[[Record], Mapping[str, Any]]] = {
+        "code": lambda record: record.facts.code.files,
+        "library versions": lambda record: record.key_part("versions"),
+    }
+    for name, part in parts.items():
         mine, theirs = part(run), part(other)
         if any(mine[key] != theirs[key] for key in mine.keys() & theirs.keys()):
             found.append(name)
     return found + (["device"] if _device(run) != _device(other) else [])
 
 
-def _device(run: Facts) -> tuple[Any, ...]:
-    return tuple(run.get(name) for name in ("device", "threads", "precision"))
+def _device(run: Record) -> tuple[Any, ...]:
+    return run.facts.device, run.facts.threads, run.facts.precision
 
 
-def _protocol_fields(run: Facts) -> dict[str, Any]:
-    return {name: value for name, value in run["protocol"].items() if name not in _PROTOCOL_TEXT}
+def _protocol_fields(run: Record) -> dict[str, Any]:
+    return run.facts.protocol.model_dump(exclude=_PROTOCOL_TEXT)
 
 
 def _code(name: str) -> str:

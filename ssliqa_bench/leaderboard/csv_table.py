@@ -48,9 +48,9 @@ def _line(
         notes += cell.notes
     place = ["demo" if board.demo else "", board.protocol, str(section.pair), _exact(section.budget)]
     place += [_exact(section.unlabeled_budget), _exact(item.rank), item.status]
-    run = [row.method, str(row.about["title"]), row.recipe, canonical_json(dict(row.overrides))]
+    run = [row.method, row.about.title, row.recipe, canonical_json(dict(row.overrides))]
     run += [" ".join(map(str, row.seeds)), row.aggregate, dataset, side]
-    run += [span(row.runs[seed]["metrics"][dataset]["n"] for seed in row.tested(dataset))]
+    run += [span(row.runs[seed].results[dataset].metrics.n for seed in row.tested(dataset))]
     run += ["yes" if row.has_seen(dataset) else ""]
     marks = " ".join(remark.mark for remark in found if remark.mark)
     return [*place, *run, *values, marks, "; ".join(dict.fromkeys(notes))]

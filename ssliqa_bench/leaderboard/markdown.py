@@ -93,7 +93,7 @@ def _section(section: Section, cost: bool) -> list[str]:
     ranked = rank_rows(section)
     blocks = [f"## {section.pair}{_budget_words(section)}", _data(section)]
     blocks += [_table(section, ranked, "main"), _main_legend(section)]
-    if any(run.get("steps") for row in section.rows for run in row.runs.values()):
+    if any(run.facts.steps for row in section.rows for run in row.runs.values()):
         blocks += ["### What the unlabeled images bring", _table(section, ranked, "gain")]
         blocks.append(_gain_legend(section))
     for dataset, side in section.datasets:
@@ -198,12 +198,13 @@ def _data(section: Section) -> str:
     """How many images of each dataset played which role, over the rows that are no oracle."""
     runs = [run for row in section.rows if row.reference != "oracle" for run in row.runs.values()]
     runs = runs or [run for row in section.rows for run in row.runs.values()]
+    datasets = [run.datasets for run in runs]
     sentences = []
     for dataset, side in section.datasets:
-        tested = [run["metrics"][dataset]["n"] for run in runs if dataset in run["metrics"]]
+        tested = [run.results[dataset].metrics.n for run in runs if dataset in run.results]
         parts = [f"{span(tested)} test images"]
         for role in ("labeled", "unlabeled"):
-            counts = [run["datasets"].get(dataset, {}).get("roles", {}).get(role, 0) for run in runs]
+            counts = [used[dataset].roles.get(role, 0) if dataset in used else 0 for used in datasets]
             if any(counts):
                 parts.insert(-1, f"{span(number for number in counts if number)} {role}")
         sentences.append(f"- {dataset} ({side} side): {', '.join(parts)}")
@@ -237,7 +238,7 @@ def _comparators(section: Section) -> list[str]:
 
 
 def _detail_legend(section: Section) -> str:
-    mappings = sorted({str(run["protocol"]["mapping"]) for row in section.rows for run in row.runs.values()})
+    mappings = sorted({run.facts.protocol.mapping for row in section.rows for run in row.runs.values()})
     return f"PLCC and RMSE after the mapping {' or '.join(mappings)}, RMSE in the dataset's own units."
 
 
@@ -249,17 +250,17 @@ def _class_legend(section: Section, dataset: str) -> str:
     if len(asked) < len(names):
         words.append("Class 0 and so on: error of the likeliest class over the images of that class.")
     words.append("A dash: the method predicts no classes, or there is no such image.")
-    runs = [run for row in section.rows for run in row.runs.values() if dataset in run["metrics"]]
+    runs = [run for row in section.rows for run in row.runs.values() if dataset in run.results]
     facts = [found for run in runs if (found := class_facts(run, dataset)) is not None]
-    told = [found for found in facts if sum(found["images"])]
+    told = [found for found in facts if sum(found.images)]
     if told:
-        by_class = zip_longest(*(found["images"] for found in told), fillvalue=0)
+        by_class = zip_longest(*(found.images for found in told), fillvalue=0)
         counts = ", ".join(f"{k}: {span(numbers)}" for k, numbers in enumerate(by_class))
         words.append(f"Test images by class: {counts}.")
-        tops, shares, errors = zip(*(most_frequent(found["images"]) for found in told), strict=True)
+        tops, shares, errors = zip(*(most_frequent(list(found.images)) for found in told), strict=True)
         words.append(f"Always predicting the most frequent class ({span(tops)}) gives an accuracy of "
                      f"{_reach(shares)} and an MAE of {_reach(errors)}.")
-    if any(unknown := [found["unknown"] for found in facts]):
+    if any(unknown := [found.unknown for found in facts]):
         words.append(f"Without a true class, so not counted: {span(unknown)}.")
     return _wrapped(words)
 
@@ -282,9 +283,9 @@ def _methods(board: Board) -> str:
             newest[row.method] = row
     lines = []
     for method, row in sorted(newest.items()):
-        family = f" ({row.about['family']})" if row.about.get("family") else ""
+        family = f" ({row.about.family})" if row.about.family else ""
         role = {"comparator": f", labels-only comparator of `{row.like}`", "oracle": f", oracle of `{row.like}`"}
-        lines.append(f"- `{method}`: {_escaped(str(row.about['title']))}{family}{role.get(str(row.reference), '')}")
+        lines.append(f"- `{method}`: {_escaped(row.about.title)}{family}{role.get(str(row.reference), '')}")
     return "\n".join(lines)
 
 

@@ -67,14 +67,14 @@ def remarks(row: Row) -> list[Remark]:
         ("transductive", "test images of the unlabeled side stood, unscored, among the training images"),
         ("stratified", "the labeled images were drawn by looking at scores that are withheld"),
     ):
-        if any(run["protocol"].get(field) for run in runs):
+        if any(getattr(run.facts.protocol, field) for run in runs):
             found.append(Remark(f"*{field}*: {sentence}", field))
-    for reason in dict.fromkeys(run["leak"]["reason"] for run in runs if run.get("leak")):
+    for reason in dict.fromkeys(run.leak.reason for run in runs if run.leak is not None):
         found.append(Remark(f"*leak*: images stand in two roles, allowed because: {reason}", "leak"))
-    if withheld := sorted({name for run in runs for name in run.get("withheld") or ()}):
+    if withheld := sorted({name for run in runs for name in run.withheld}):
         found.append(Remark(f"names and scores of {', '.join(withheld)} are not passed on: not recomputable here"))
     found += [Remark(sentence) for sentence in _skipped(row)]
-    if row.about["trained_on"] == "unknown":
+    if row.about.trained_on == "unknown":
         found.append(Remark("which datasets its weights were trained on is unknown"))
     if row.older:
         found.append(Remark(f"{row.older} older record{'s' if row.older > 1 else ''} of the same runs left out"))
@@ -85,17 +85,17 @@ def run_notes(row: Row) -> list[str]:
     """What the runs of a row noted of themselves, each sentence once with its seeds."""
     said: dict[str, list[int]] = {}
     for seed in row.seeds:
-        for note in row.runs[seed].get("notes") or ():
-            said.setdefault(" ".join(str(note).split()), []).append(seed)
+        for note in row.runs[seed].notes:
+            said.setdefault(" ".join(note.split()), []).append(seed)
     return [f"{note} ({name_seeds(seeds)})" for note, seeds in sorted(said.items(), key=lambda item: item[1])]
 
 
 def _skipped(row: Row) -> list[str]:
     by_dataset: dict[str, dict[int, int]] = {}
     for seed in row.seeds:
-        for dataset, entry in row.runs[seed]["datasets"].items():
-            if entry.get("skipped"):
-                by_dataset.setdefault(dataset, {})[seed] = entry["skipped"]
+        for dataset, entry in row.runs[seed].datasets.items():
+            if entry.skipped:
+                by_dataset.setdefault(dataset, {})[seed] = entry.skipped
     sentences = []
     for dataset, counts in sorted(by_dataset.items()):
         images = "image" if max(counts.values()) == 1 else "images"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ssliqa_bench.leaderboard.collect import Facts, code_files
+from ssliqa_bench.store.record import Record
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,9 @@ class Stale:
         return f"{self.key[:12]} {self.method} seed {self.seed}: {', '.join(self.files)}"
 
 
-def stale_records(facts: Iterable[Facts], today: Mapping[str, str]) -> list[Stale]:
+def stale_records(
+    records: Iterable[Record], today: Mapping[str, str], *, of: Callable[[str], bool] = lambda _: True
+) -> list[Stale]:
     """Records with at least one file of code that has changed, by method, seed and key.
 
     A file that was moved has not changed. Looking at the stored files is enough: code that is new to a run is imported
@@ -29,12 +31,13 @@ def stale_records(facts: Iterable[Facts], today: Mapping[str, str]) -> list[Stal
 
     Args:
         today: hash of every file of code, as records name files.
+        of: which files to look at.
     """
     known = set(today.values())
     found = []
-    for record in facts:
-        cell = record["cell"]
-        changed = {file for file, stored in code_files(record).items() if stored not in known}
+    for record in records:
+        files = record.facts.code.files
+        changed = {file for file, stored in files.items() if of(file) and stored not in known}
         if changed:
-            found.append(Stale(record["key"], cell["method"], cell["seed"], tuple(sorted(changed))))
+            found.append(Stale(record.key, record.cell.method, record.cell.seed, tuple(sorted(changed))))
     return sorted(found, key=lambda stale: (stale.method, stale.seed, stale.key))

@@ -1,9 +1,9 @@
-"""True classes of test images beside the predicted ones; on the runner's side of the label firewall only."""
+"""How images of a dataset fall into classes of quality; on the runner's side of the label firewall only."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -11,41 +11,43 @@ from ssliqa_bench.datasets.classes import UNKNOWN, classes_of
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.evaluation.classes import ClassInputs
 from ssliqa_bench.registry.schema import ClassFields, DatasetEntry
-from ssliqa_bench.store.records import Predictions
-from ssliqa_bench.types import IntArray
+from ssliqa_bench.store.predictions import Classes
+from ssliqa_bench.store.record import ClassFacts
 
 
-def class_inputs(
-    table: Table, entry: DatasetEntry, fields: ClassFields, names: Sequence[str], predicted: IntArray | None
-) -> ClassInputs:
-    """What metrics of classes are computed from, for the images of a dataset in the order of `names`."""
-    row = {name: k for k, name in enumerate(table.name)}
-    true = classes_of(table, fields)[[row[name] for name in names]]
-    low, high = entry.scale
-    scale = (low, high) if entry.higher_is_better else (0.0 - high, 0.0 - low)
-    return ClassInputs(true, predicted, fields.levels, fields.rule, scale)
+@dataclass(frozen=True)
+class ClassRule:
+    """How the classes of a dataset's images follow from the opinions about them.
 
-
-def class_columns(inputs: ClassInputs | None) -> dict[str, tuple[int | None, ...]]:
-    """The columns of a record's predictions that hold classes."""
-    if inputs is None:
-        return {}
-    true = tuple(None if value == UNKNOWN else value for value in inputs.true.tolist())
-    return {"true_class": true, "predicted_class": () if inputs.predicted is None else tuple(inputs.predicted.tolist())}
-
-
-def recorded_classes(told: Mapping[str, Any], rows: Predictions) -> ClassInputs:
-    """The inputs that a record was evaluated with.
-
-    Args:
-        told: what its facts say of the classes of a dataset.
-        rows: its predictions for that dataset.
+    Attributes:
+        levels, rule: as in a protocol.
+        scale: native scores, higher is better, at the two ends of the scale.
     """
-    true = np.array([UNKNOWN if value is None else value for value in rows.true_class], dtype=np.int64)
-    return ClassInputs(true, predicted_of(rows), told["levels"], told["rule"], tuple(told["scale"]))
+
+    levels: int
+    rule: Literal["modal", "equal_width"]
+    scale: tuple[float, float]
+
+    @classmethod
+    def of(cls, entry: DatasetEntry, fields: ClassFields | None) -> ClassRule | None:
+        """The rule of a protocol for a dataset; None where the protocol sees no classes."""
+        if fields is None:
+            return None
+        low, high = entry.scale
+        return cls(fields.levels, fields.rule, (low, high) if entry.higher_is_better else (0.0 - high, 0.0 - low))
+
+    @classmethod
+    def recorded(cls, facts: ClassFacts | None) -> ClassRule | None:
+        """The rule that a record was evaluated with."""
+        return None if facts is None else cls(facts.levels, facts.rule, facts.scale)
+
+    def inputs(self, true: Classes | None, predicted: Classes | None, n: int) -> ClassInputs:
+        """What metrics of classes are computed from, of the columns of n predictions."""
+        numbers = np.array([UNKNOWN if value is None else value for value in true or (None,) * n], dtype=np.int64)
+        own = None if predicted is None else np.array(predicted, dtype=np.int64)
+        return ClassInputs(numbers, own, self.levels, self.rule, self.scale)
 
 
-def predicted_of(rows: Predictions) -> IntArray | None:
-    """Predicted classes in a record; None of a model that predicts none."""
-    said = [value for value in rows.predicted_class if value is not None]
-    return np.array(said, dtype=np.int64) if said else None
+def true_classes(table: Table, fields: ClassFields) -> Classes:
+    """The class of each image, None where it is not known."""
+    return tuple(None if value == UNKNOWN else value for value in classes_of(table, fields).tolist())

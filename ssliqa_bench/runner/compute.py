@@ -2,51 +2,38 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ssliqa_bench.datasets.leaks import copies_notes, kept_apart_notes
-from ssliqa_bench.datasets.splits import split_hash, transductive_rows
+from ssliqa_bench.datasets.splits import transductive_rows
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.runner.artifact_keys import untrained_key
-from ssliqa_bench.runner.devices import peak_memory_bytes, prepare_process, reset_peak_memory
+from ssliqa_bench.runner.devices import prepare_process, reset_peak_memory
+from ssliqa_bench.runner.facts import dataset_facts, leak_facts, run_facts
 from ssliqa_bench.runner.learners import ready_learner
 from ssliqa_bench.runner.near_duplicates import look_alike_notes
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.progress import ConsoleReporter
-from ssliqa_bench.runner.scoring import Scorer
+from ssliqa_bench.runner.scoring import Judged, Scorer
 from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_content, test_set
 from ssliqa_bench.runner.settings import Settings, tolerated
 from ssliqa_bench.runner.sources import open_sources
 from ssliqa_bench.runner.stages import StageResult, StageRunner
-from ssliqa_bench.specs import cell_of
-from ssliqa_bench.store import provenance
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.store.records import (
-    checked_facts,
-    join_predictions,
-    read_predictions,
-    record_folder,
-    write_record,
-)
+from ssliqa_bench.store.predictions import Predictions
+from ssliqa_bench.store.record import DatasetFacts, DatasetResult, Leak, Record, Seconds
+from ssliqa_bench.store.records import read_record, write_record, write_result
 from ssliqa_bench.types import Artifact
 
-_log = logging.getLogger("ssliqa_bench")
 
-
-def compute(plan: Plan, settings: Settings) -> dict[str, Any]:
-    """Run every stage that is not stored, evaluate, and write the record.
-
-    Returns:
-        The facts of the record.
-    """
+def compute(plan: Plan, settings: Settings) -> Record:
+    """Run every stage that is not stored, evaluate, and write the record."""
     prepare_process(plan.device, settings.threads)
     reporter = ConsoleReporter(str(plan.spec), quiet=settings.quiet)
     try:
@@ -55,8 +42,8 @@ def compute(plan: Plan, settings: Settings) -> dict[str, Any]:
         reporter.stop()
 
 
-def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], settings: Settings) -> dict[str, Any]:
-    """Evaluate the stored model of a record on further datasets and write them into the record; no training.
+def add_tests(plan: Plan, record: Record, datasets: Sequence[str], settings: Settings) -> Record:
+    """Evaluate the stored model of a record on further datasets and add the results to it; no training.
 
     Raises:
         InputError: the final weights were not kept.
@@ -65,42 +52,22 @@ def add_tests(plan: Plan, facts: Mapping[str, Any], datasets: Sequence[str], set
     prepare_process(plan.device, settings.threads)
     learner = ready_learner(plan)
     store = ArtifactStore(settings.store)
-    artifact = final_artifact(facts, store)
+    artifact = final_artifact(record, store)
     sources, skipped = open_sources(plan, settings, learner)
     leaks = (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
     tests = {name: test_set(sources[name], references=learner.needs.references is True) for name in datasets}
     scorer = Scorer(plan, learner, store, tests, use_store=True, processes=settings.processes)
-    scored = scorer.score(facts["keys"]["model"], artifact)
-    folder = record_folder(settings.store, str(facts["key"]))
-    with store.lock(folder.name):
-        facts = checked_facts(folder)  # another process may have added further ones meanwhile
-        held = read_predictions(folder)
-        kept = [held.of(name) for name in facts["metrics"] if name not in datasets]
-        updated = {
-            **facts,
-            "metrics": {**facts["metrics"], **scored.metrics},
-            **({"classes": {**facts.get("classes", {}), **scored.classes}} if scored.classes else {}),
-            "datasets": {**facts["datasets"], **_dataset_facts(plan, sources, skipped, datasets)},
-            "evaluation_inputs": {**facts["evaluation_inputs"], **scored.checksums},
-            "keys": {**facts["keys"], "predictions": {**facts["keys"]["predictions"], **scored.keys}},
-            "leak": _leak(leaks, settings) or facts.get("leak"),
-            "notes": list(dict.fromkeys([*facts["notes"], *_look_alikes(learner, sources, settings)])),
-        }
-        write_record(settings.store, updated, join_predictions([*kept, *scored.predictions]))
-    return updated
+    judged = scorer.judge(record.facts.model_key, artifact)
+    results, rows = _results(
+        plan, scorer, judged, {}, dataset_facts(plan, sources, skipped),
+        leak=leak_facts(leaks, settings), notes=_look_alikes(learner, sources, settings),
+    )  # fmt: skip
+    for name in datasets:
+        write_result(settings.store, name, results[name], rows[name])
+    return read_record(settings.store, record.key)  # other processes may have added some meanwhile
 
 
-
-
-
-
-
-
-
-
-
-
-def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[str, Any]:
+def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> Record:
     learner = ready_learner(plan)
     store = ArtifactStore(settings.store)
     _check_scores(plan)
@@ -113,57 +80,68 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> dict[
     trained = time.perf_counter()
     reset_peak_memory(plan.device)
     scorer = Scorer(plan, learner, store, sets.tests, use_store=settings.use_store, processes=settings.processes)
-    models = [s for s in stages if s.stage.predicts]
-    scores = [scorer.score(s.key, s.load()) for s in models]
-    final = scores[-1] if scores else scorer.score(untrained_key(plan, learner), None)
-    predicting = time.perf_counter() - trained
-    facts = {
-        "key": plan.key,
-        "created": provenance.now(),
-        "cell": cell_of(plan.spec),
-        "method": _method_facts(plan),
-        "datasets": _dataset_facts(plan, sources, skipped, list(plan.tables)),
-        "protocol": _protocol_facts(plan),
-        "metrics": final.metrics,
-        **({"classes": final.classes} if final.classes else {}),
-        "stages": [{**s.summary(), "metrics": score.metrics} for s, score in zip(models, scores, strict=True)],
-        "seconds": {
+    judged = {s.stage.name: scorer.judge(s.key, s.load()) for s in stages if s.stage.predicts}
+    final = judged.popitem()[1] if judged else scorer.judge(untrained_key(plan, learner), None)
+    datasets = dataset_facts(plan, sources, skipped)
+    predicted = time.perf_counter()
+    results, rows = _results(plan, scorer, final, judged, datasets)
+    facts = run_facts(
+        plan,
+        settings,
+        stages,
+        datasets,
+        tested=sorted(results),
+        seconds=Seconds(
             # Stages found in the store cost what they cost when they were trained.
-            "train": round(sum(s.seconds for s in stages), 3),
-            "predict": round(predicting, 3),
-            "total": round(time.perf_counter() - started, 3),
-        },
-        "steps": sum(s.steps for s in stages),
-        "model_steps": sum(s.steps for s in models),
-        "n_parameters": final.n_parameters,
-        "peak_memory_bytes": _peak_memory(plan, stages),
-        "device": plan.device,
-        "threads": settings.threads,
-        "precision": plan.precision,
-        "evaluation_version": scorer.evaluation_version,
-        "evaluation_inputs": final.checksums,
-        "keys": {"model": final.model_key, "predictions": final.keys},
-        "key_parts": plan.key_parts,
-        "code": plan.method_code.told(plan.code),
-        "versions": {
-            "ssliqa-bench": provenance.own_version(),
-            "python": provenance.python_version(),
-            **plan.key_parts["versions"],
-        },
-        "git": provenance.git_state(),
-        "leak": _leak(leaks, settings),
-        "notes": [
-            *_notes(stages),
+            train=round(sum(s.seconds for s in stages), 3),
+            predict=round(predicted - trained, 3),
+            total=round(time.perf_counter() - started, 3),
+        ),
+        n_parameters=final.n_parameters,
+        model_key=final.model_key,
+        leak=leak_facts(leaks, settings),
+        notes=[
             *final.notes,
             *kept_apart_notes(plan.spec.pair, plan.tables, plan.roles),
             *copies_notes(plan.tables, plan.roles),
             *_look_alikes(learner, sources, settings),
         ],
-    }
+    )
+    record = Record(facts, results)
     with store.lock(plan.key):
-        write_record(settings.store, facts, join_predictions(final.predictions))
+        write_record(settings.store, record, rows)
     _discard(stages, settings.keep, store)
-    return facts
+    return record
+
+
+def _results(
+    plan: Plan,
+    scorer: Scorer,
+    final: Judged,
+    earlier: Mapping[str, Judged],
+    datasets: Mapping[str, DatasetFacts],
+    *,
+    leak: Leak | None = None,
+    notes: Sequence[str] = (),
+) -> tuple[dict[str, DatasetResult], dict[str, Predictions]]:
+    """The results and the rows of a record by dataset, sorted by name."""
+    results, rows = {}, {}
+    for name in sorted(final.said):
+        rows[name] = scorer.rows(name, final, earlier)
+        found = scorer.evaluate(name, rows[name])
+        results[name] = DatasetResult(
+            run=plan.key,
+            dataset=datasets[name],
+            prediction_key=final.keys[name],
+            evaluation_version=EVALUATION_VERSION,
+            inputs=found.inputs,
+            metrics=found.metrics,
+            stages=found.stages,
+            classes=found.classes,
+            leak=leak,
+            notes=tuple(notes),
+        )
+    return results, rows
 
 
 def make_sets(plan: Plan, learner: Learner, sources: Mapping[str, Source]) -> LearnerSets:
@@ -216,85 +194,27 @@ def _check_sets(plan: Plan, learner: Learner, sets: LearnerSets) -> None:
             )
 
 
-def final_artifact(facts: Mapping[str, Any], store: ArtifactStore) -> Artifact | None:
-    if not facts["stages"]:
+def final_artifact(record: Record, store: ArtifactStore) -> Artifact | None:
+    """The artifact of a record's final model; None of a method that learns nothing.
+
+    Raises:
+        InputError: it was not kept or is damaged.
+    """
+    if not record.facts.stages:
         return None
-    loaded = store.load(facts["keys"]["model"])
+    loaded = store.load(record.facts.model_key)
     if loaded is None:
         raise InputError(
-            f"Record {facts['key'][:12]}: its final weights were not kept or are damaged. Run it again "
+            f"Record {record.key[:12]}: its final weights were not kept or are damaged. Run it again "
             f"with --no-cache --keep final."
         )
     return loaded[0]
-
-
-def _method_facts(plan: Plan) -> dict[str, Any]:
-    method = plan.method
-    return {
-        "title": method.about.title,
-        "family": method.about.family,
-        "like": method.like,
-        "unlabeled_role": method.unlabeled_role,
-        "chain": list(method.chain),
-        "trained_on": method.about.trained_on,
-    }
-
-
-def _protocol_facts(plan: Plan) -> dict[str, Any]:
-    facts = plan.protocol.model_dump(mode="json", exclude={"about"})
-    if facts["split"]["file"] is not None:  # where it lies is this machine's business; split_hash says what it holds
-        facts["split"]["file"] = Path(facts["split"]["file"]).name
-    if facts["classes"] is None:  # said only by protocols that see classes
-        del facts["classes"]
-    if facts["extra_unlabeled"] is None:  # records of protocols without any say nothing of it
-        del facts["extra_unlabeled"]
-    elif facts["extra_unlabeled"]["names"] is not None:
-        facts["extra_unlabeled"]["names"] = Path(facts["extra_unlabeled"]["names"]).name
-    return facts
-
-
-def _dataset_facts(
-    plan: Plan, sources: Mapping[str, Source], skipped: Mapping[str, int], names: Sequence[str]
-) -> dict[str, Any]:
-    facts = {}
-    for name in names:
-        roles = list(sources[name].roles)
-        facts[name] = {
-            "kind": plan.entries[name].kind,
-            "side": plan.spec.pair.side(name),
-            "fingerprint": plan.fingerprints[name],
-            "split_hash": split_hash(plan.tables[name], plan.roles[name]),
-            "labels_redistributable": plan.entries[name].labels_redistributable,
-            "roles": {role: roles.count(role) for role in sorted(set(roles))},
-            "skipped": skipped[name],
-        }
-    return facts
-
-
-def _peak_memory(plan: Plan, stages: Sequence[StageResult]) -> int | None:
-    """Largest memory of all stages, when they were computed, and of predicting; None where one did not say."""
-    peaks = [result.facts.get("peak_memory_bytes") for result in stages]
-    return None if None in peaks else max([*peaks, peak_memory_bytes(plan.device)])
 
 
 def _look_alikes(learner: Learner, sources: Mapping[str, Source], settings: Settings) -> list[str]:
     """Sentences about look-alikes between what was learned from and what is tested; none where nothing is learned."""
     learns = learner.needs.labels or learner.needs.unlabeled
     return look_alike_notes(sources, settings.cache_root) if learns else []
-
-
-def _leak(leaks: Sequence[str], settings: Settings) -> dict[str, Any] | None:
-    """What was put up with, and why; None where there was nothing."""
-    return {"reason": settings.allow_leak, "found": list(leaks)} if leaks else None
-
-
-def _notes(stages: Sequence[StageResult]) -> list[str]:
-    """What the stages noted, each sentence once with the stages that say it."""
-    said: dict[str, list[str]] = {}
-    for result in stages:
-        for text in result.notes:
-            said.setdefault(text, []).append(result.stage.name)
-    return [f"{', '.join(names)}: {text}" for text, names in said.items()]
 
 
 def _discard(stages: Sequence[StageResult], keep: str, store: ArtifactStore) -> None:

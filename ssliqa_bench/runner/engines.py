@@ -13,22 +13,22 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ssliqa_bench.errors import InputError, SsliqaError, StorageError
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
+from ssliqa_bench.store.record import Record
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """One run of a sweep: its facts, or the error that stopped it."""
+    """One run of a sweep: its record, or the error that stopped it."""
 
     spec: RunSpec
     status: str
-    facts: dict[str, Any] | None = None
+    record: Record | None = None
     error: str | None = None
 
 
@@ -118,7 +118,7 @@ def _guarded(spec: RunSpec, registries: Sequence[Path], settings: Settings) -> R
 
     try:
         outcome = run(make_plan(spec, load_registry(registries), settings), settings)
-        return RunResult(spec, "cached" if outcome.cached else "done", outcome.facts)
+        return RunResult(spec, "cached" if outcome.cached else "done", outcome.record)
     except StorageError:
         raise
     except SsliqaError as error:

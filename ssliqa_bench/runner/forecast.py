@@ -22,7 +22,7 @@ from ssliqa_bench.models.weights import backbone_weights, own_weights
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind, prepare_process
-from ssliqa_bench.runner.execute import stored_facts
+from ssliqa_bench.runner.execute import stored_record
 from ssliqa_bench.runner.plan import Plan, make_plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
@@ -79,7 +79,7 @@ class Forecaster:
         if not missing:
             try:
                 plan = make_plan(spec, self._registry, self._settings, self._known)
-                stored = self._settings.use_store and stored_facts(plan, self._settings, look_only=True) is not None
+                stored = self._settings.use_store and stored_record(plan, self._settings, look_only=True) is not None
                 status = "stored" if stored else "to run"
                 needs = None if stored else getattr(self._registry.load(method.class_path), "needs", None)
                 if needs is not None and needs.unlabeled and not plan.unlabeled and not protocol.transductive:

@@ -5,10 +5,9 @@ Imports torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
@@ -25,7 +24,8 @@ from ssliqa_bench.runner.sets import test_set
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.runner.sources import open_sources
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.store.records import read_predictions, record_folder
+from ssliqa_bench.store.record import Record
+from ssliqa_bench.store.records import read_predictions
 from ssliqa_bench.tabular.writer import csv_text
 from ssliqa_bench.types import FloatArray
 
@@ -39,14 +39,14 @@ class Judged:
     learned_from: int = 0
 
 
-def recorded(facts: Mapping[str, Any], dataset: str, settings: Settings) -> Judged:
+def recorded(record: Record, dataset: str, settings: Settings) -> Judged:
     """The predictions for a dataset that a record holds."""
-    held = read_predictions(record_folder(settings.store, str(facts["key"]))).of(dataset)
+    held = read_predictions(settings.store, record.key, dataset)
     return Judged(held.image, held.prediction)
 
 
 def judge_unscored(
-    plan: Plan, facts: Mapping[str, Any], dataset: str, registry: Registry, settings: Settings
+    plan: Plan, record: Record, dataset: str, registry: Registry, settings: Settings
 ) -> Judged:
     """Predict all images of a dataset without scores; nothing is evaluated and the record stays as it is.
 
@@ -58,7 +58,7 @@ def judge_unscored(
     prepare_process(plan.device, settings.threads)
     learner = ready_learner(plan)
     store = ArtifactStore(settings.store)
-    artifact = final_artifact(facts, store)
+    artifact = final_artifact(record, store)
     entry = registry.dataset(dataset)
     table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
     alone = replace(
@@ -70,7 +70,7 @@ def judge_unscored(
     sources, _ = open_sources(alone, settings, learner)
     tests = {dataset: test_set(sources[dataset], references=learner.needs.references is True)}
     scorer = Scorer(alone, learner, store, tests, use_store=True, processes=settings.processes)
-    values = scorer.predict(facts["keys"]["model"], artifact)[dataset]
+    values = scorer.predict(record.facts.model_key, artifact)[dataset]
     learned = sum(role == "unlabeled" for role in plan.roles.get(dataset, ()))
     return Judged(tests[dataset].names, values, learned)
 

@@ -3,50 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ssliqa_bench.errors import RunError
-from ssliqa_bench.evaluation.classes import class_facts
-from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
 from ssliqa_bench.methods.base import ClassPredictor, Learner, Predictor
 from ssliqa_bench.models.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.artifact_keys import prediction_key
-from ssliqa_bench.runner.classes import class_columns, class_inputs
+from ssliqa_bench.runner.classes import ClassRule, true_classes
+from ssliqa_bench.runner.evaluated import Evaluation, columns_of, evaluate_rows
 from ssliqa_bench.runner.learners import model_of
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import TestSet
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.store.records import Predictions
+from ssliqa_bench.store.predictions import Classes, Predictions, StagePredictions
+from ssliqa_bench.store.record import Metrics
 from ssliqa_bench.types import Artifact, FloatArray, Judgement
 
 _FIRST = 3
 
 
 @dataclass(frozen=True)
-class Scored:
-    """A model on all test sets: metrics, keys and checksums by dataset, and the rows of the record.
+class Judged:
+    """What one model says of all test sets, by dataset, under the keys of the predictions.
 
-    `classes` says class by class what there is to say, by dataset, where the protocol sees classes; `notes` are
-    sentences for the record.
+    `notes` are sentences for the record.
     """
 
     model_key: str
-    metrics: dict[str, dict[str, Any]]
-    keys: dict[str, str]
-    checksums: dict[str, str]
-    predictions: list[Predictions]
     n_parameters: int
-    classes: dict[str, dict[str, Any]]
-    notes: tuple[str, ...]
+    said: dict[str, Judgement]
+    keys: dict[str, str]
+    notes: tuple[str, ...] = ()
 
 
 class Scorer:
-    """Evaluates the models of one plan."""
-
-    evaluation_version = EVALUATION_VERSION
+    """Predicts with the models of one plan and evaluates them."""
 
     def __init__(
         self,
@@ -73,35 +66,48 @@ class Scorer:
             for name, test in self._tests.items()
         }
 
-    def score(self, model_key: str, artifact: Artifact | None) -> Scored:
-        """Predict, or find predictions under their keys, and evaluate them."""
+    def judge(self, model_key: str, artifact: Artifact | None) -> Judged:
+        """Predict with a model, or find its predictions under their keys.
+
+        Classes that are not those of the protocol do not count.
+        """
         model = model_of(self._plan, self._learner, artifact)
-        plan, fields = self._plan, self._plan.protocol.classes
+        fields = self._plan.protocol.classes
         fits = isinstance(model, ClassPredictor) and fields is not None and model.n_classes == fields.levels
-        metrics, keys, checksums, rows, by_class = {}, {}, {}, [], {}
+        said, keys = {}, {}
         for name, test in self._tests.items():
             keys[name] = self._key(model_key, name, test)
-            said = self._predictions(keys[name], model_key, name, model, test)
-            classes = None
-            if fields is not None:
-                predicted = said.classes if fits else None
-                classes = class_inputs(plan.tables[name], plan.entries[name], fields, test.names, predicted)
-                by_class[name] = class_facts(classes)
-            result = evaluate(
-                said.quality, test.scores, mapping=plan.protocol.mapping, extra=plan.extra_metrics, classes=classes
-            )
-            metrics[name] = {"side": plan.spec.pair.side(name), **result}
-            checksums[name] = input_checksum(test.names, test.scores, said.quality, classes)
-            n, scores = len(test.names), tuple(test.scores.tolist())
-            columns = class_columns(classes)
-            rows.append(
-                Predictions(test.names, ("test",) * n, (name,) * n, scores, tuple(said.quality.tolist()), **columns)
-            )
+            found = self._predictions(keys[name], model_key, name, model, test)
+            said[name] = found if fits else Judgement(found.quality)
         notes: tuple[str, ...] = ()
         if isinstance(model, ClassPredictor) and fields is not None and not fits:
             notes = (f"it predicts {model.n_classes} classes where the protocol sees {fields.levels}: none of them "
                      f"counts",)
-        return Scored(model_key, metrics, keys, checksums, rows, model.n_parameters, by_class, notes)
+        return Judged(model_key, model.n_parameters, said, keys, notes)
+
+    def metrics(self, model_key: str, artifact: Artifact | None) -> dict[str, Metrics]:
+        """Metrics of a model by dataset."""
+        judged = self.judge(model_key, artifact)
+        return {name: self.evaluate(name, self.rows(name, judged, {})).metrics for name in judged.said}
+
+    def rows(self, dataset: str, final: Judged, earlier: Mapping[str, Judged]) -> Predictions:
+        """The columns of a record for one dataset: of the final model, and of those before it by stage."""
+        fields, test = self._plan.protocol.classes, self._tests[dataset]
+        true = None if fields is None else true_classes(test.table, fields)
+        return replace(
+            columns_of(test.table, final.said[dataset].quality, true),
+            predicted_class=_classes(final.said[dataset]),
+            stages={
+                stage: StagePredictions(tuple(own.said[dataset].quality.tolist()), _classes(own.said[dataset]))
+                for stage, own in earlier.items()
+            },
+        )
+
+    def evaluate(self, dataset: str, rows: Predictions) -> Evaluation:
+        """Metrics of the rows of one dataset, as the protocol says."""
+        plan = self._plan
+        rule = ClassRule.of(plan.entries[dataset], plan.protocol.classes)
+        return evaluate_rows(rows, mapping=plan.protocol.mapping, extra=plan.extra_metrics, rule=rule)
 
     def _key(self, model_key: str, dataset: str, test: TestSet) -> str:
         return prediction_key(self._plan, self._learner, model_key, dataset, test.rows)
@@ -128,3 +134,6 @@ class Scorer:
         except RunError as error:
             raise RunError(f"{self._plan.spec}: {error}") from error
 
+
+def _classes(said: Judgement) -> Classes | None:
+    return None if said.classes is None else tuple(said.classes.tolist())

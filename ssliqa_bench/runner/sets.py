@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.runner.rows import Place, Told, set_rows, told_of
 from ssliqa_bench.training.images import ImageSet, Item, LabeledSet, PixelSource
@@ -42,12 +43,21 @@ class Source:
 
 @dataclass(frozen=True)
 class TestSet:
-    """A dataset's test images, and, on this side of the firewall only, their names, scores and rows of the table."""
+    """A dataset's test images, and, on this side of the firewall only, their rows of the table, with all it states."""
 
     images: ImageSet
-    names: tuple[str, ...]
-    scores: FloatArray
+    table: Table
     rows: tuple[int, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the images, in their order."""
+        return self.table.name
+
+    @property
+    def scores(self) -> FloatArray:
+        """Native scores of the images, in their order."""
+        return self.table.score
 
 
 Measure = Callable[[FloatArray, FloatArray], float | None]
@@ -147,8 +157,7 @@ def test_set(source: Source, *, references: bool = False) -> TestSet:
     images = _images(own, places)
     return TestSet(
         images=images if references else images.without_references(),
-        names=tuple(source.table.name[row] for row in rows),
-        scores=source.table.score[rows],
+        table=source.table.take(rows),
         rows=tuple(rows),
     )
 

@@ -1,29 +1,23 @@
-"""Does a store say the truth? The checksum of every file, and every metric computed again from predictions."""
+"""Is a store what it claims to be? The checksum of every file, and every metric computed again from predictions."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from ssliqa_bench.datasets.base import load_table
-from ssliqa_bench.datasets.splits import assign_roles
-from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import CorruptFileError, InputError
-from ssliqa_bench.evaluation.classes import class_facts
-from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
+from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION
 from ssliqa_bench.registry.lookup import Registry
-from ssliqa_bench.registry.schema import ClassFields
-from ssliqa_bench.runner.classes import class_inputs, predicted_of, recorded_classes
+from ssliqa_bench.runner.evaluated import evaluate_rows, how_evaluated
+from ssliqa_bench.runner.keys import make_key
+from ssliqa_bench.runner.renewal import find_images
 from ssliqa_bench.runner.settings import Settings
-from ssliqa_bench.specs import spec_of
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.store.records import Predictions, read_facts, read_predictions, record_folders
-from ssliqa_bench.types import FloatArray
+from ssliqa_bench.store.predictions import Predictions
+from ssliqa_bench.store.record import Part, Record
+from ssliqa_bench.store.records import read_predictions, read_record, record_keys
 
 _TOLERANCE = 1e-9
 
@@ -36,11 +30,14 @@ class Verification:
         records: how many were looked at.
         problems: everything that does not hold, one line each.
         not_recomputable: "key: dataset" where names and scores were not passed on and the dataset is not at hand.
+        without_predictions: "key: dataset: stage" where metrics of a stage are on record without its predictions, as
+            in records of schema 1, and so cannot be computed again.
     """
 
     records: int = 0
     problems: list[str] = field(default_factory=list)
     not_recomputable: list[str] = field(default_factory=list)
+    without_predictions: list[str] = field(default_factory=list)
 
 
 def verify_store(store: Path, registry: Registry, settings: Settings) -> Verification:
@@ -48,101 +45,75 @@ def verify_store(store: Path, registry: Registry, settings: Settings) -> Verific
     if not store.is_dir():
         raise InputError(f"{store}: there is no such store. Name its folder with --store.")
     found = Verification()
-    for folder in record_folders(store):
+    for key in record_keys(store):
         found.records += 1
         try:
-            facts = read_facts(folder)
-            _look(found, facts, read_predictions(folder), registry, settings)
+            _look(found, read_record(store, key), store, registry, settings)
         except CorruptFileError as error:
             found.problems.append(str(error))
     found.problems += ArtifactStore(store).damaged()
     return found
 
 
-def _look(
-    found: Verification, facts: Mapping[str, Any], predictions: Predictions, registry: Registry, settings: Settings
-) -> None:
-    short = facts["key"][:12]
-    if facts["evaluation_version"] != EVALUATION_VERSION:
-        found.problems.append(
-            f"{short}: evaluated by version {facts['evaluation_version']}, this is version {EVALUATION_VERSION}; run "
-            f"it again"
-        )
-        return
-    for dataset, stated in facts["metrics"].items():
-        rows = predictions.of(dataset)
-        names, scores = rows.image, np.array(rows.score, dtype=np.float64)
-        at_hand = None
-        if dataset in facts.get("withheld", ()):
-            at_hand = _at_hand(facts, dataset, registry, settings)
-            if at_hand is None:
-                found.not_recomputable.append(f"{short}: {dataset}")
-                continue
-            names, scores = at_hand.names, at_hand.scores
-        values = np.array(rows.prediction)
-        told = facts.get("classes", {}).get(dataset)
-        if told is None:
-            classes = None
-        elif at_hand is None:
-            classes = recorded_classes(told, rows)
-        else:
-            fields = ClassFields(levels=told["levels"], rule=told["rule"])
-            classes = class_inputs(at_hand.table, registry.dataset(dataset), fields, names, predicted_of(rows))
-        stated_inputs = facts["evaluation_inputs"][dataset]
-        if len(names) != len(values) or input_checksum(names, scores, values, classes) != stated_inputs:
+def _look(found: Verification, record: Record, store: Path, registry: Registry, settings: Settings) -> None:
+    short = record.key[:12]
+    # A converted record keeps what its key of schema 1 was made of.
+    stated = record.facts.converted_from or record.key
+    if make_key(record.facts.key_parts) != stated:
+        found.problems.append(f"{short}: key {stated[:12]} does not follow from key_parts")
+    for dataset, result in record.results.items():
+        rows = read_predictions(store, record.key, dataset)
+        if result.evaluation_version != EVALUATION_VERSION:
             found.problems.append(
-                f"{short}: {dataset}: scores and predictions are not those its metrics were computed from"
+                f"{short}: {dataset}: evaluated by version {result.evaluation_version}, this is version "
+                f'{EVALUATION_VERSION}; "ssliqa-bench store evaluate {short}" evaluates it again'
             )
             continue
-        extra = tuple(stated["extra"])
-        again = evaluate(values, scores, mapping=facts["protocol"]["mapping"], extra=extra, classes=classes)
-        pairs = [(name, stated[name], value) for name, value in again.items()]
-        if classes is not None:
-            pairs += [(f"classes.{name}", told[name], value) for name, value in class_facts(classes).items()]
-        found.problems += [
-            f"{short}: {dataset}: {name} is stated as {before}, computed as {value}"
-            for name, before, value in pairs
-            if not _equal(before, value)
-        ]
+        if result.withheld:
+            images = find_images(record, dataset, registry, settings)
+            if images is None:
+                found.not_recomputable.append(f"{short}: {dataset}")
+                continue
+            if len(images.table) == len(rows):
+                rows = images.complete(rows)
+        found.problems += [f"{short}: {dataset}: {problem}" for problem in _differences(record, dataset, rows)]
+        lost = [name for name in result.stages if name not in rows.stages]
+        found.without_predictions += [f"{short}: {dataset}: {name}" for name in lost]
 
 
-@dataclass(frozen=True)
-class _AtHand:
-    """A dataset on this machine: its table, and the names and scores of a record's test images in the order of their
-    content."""
-
-    table: Table
-    names: tuple[str, ...]
-    scores: FloatArray
-
-
-def _at_hand(facts: Mapping[str, Any], dataset: str, registry: Registry, settings: Settings) -> _AtHand | None:
-    """The dataset of a record as it was; None where this machine does not have it so."""
-    from ssliqa_bench.datasets.fingerprint import fingerprint
-    from ssliqa_bench.pixels.cache import open_pixels
-    from ssliqa_bench.runner.sets import Source, test_set
-
-    spec = spec_of(facts)
+def _differences(record: Record, dataset: str, rows: Predictions) -> list[str]:
+    """In what the result of a record differs from what its rows give."""
+    result = record.results[dataset]
     try:
-        entry, protocol = registry.dataset(dataset), registry.protocol(spec.protocol)
-        table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
-        roles = assign_roles(
-            spec.pair, {dataset: table}, protocol, spec.seed, spec.budget, spec.unlabeled_budget
-        )[dataset]
-        mark = fingerprint(table, settings.cache_root)
-        pixels = open_pixels(table, mark, entry.short_side, settings.cache_root, skip_bad=True)
-    except InputError:
-        return None
-    if mark != facts["datasets"][dataset]["fingerprint"]:
-        return None
-    tested = test_set(Source(table, ["unused" if k in pixels.bad else role for k, role in enumerate(roles)], pixels))
-    return _AtHand(table, tested.names, tested.scores)
+        again = evaluate_rows(rows, **how_evaluated(record, dataset))
+    except CorruptFileError:
+        raise
+    except InputError as error:  # a value that is not finite
+        return [str(error)]
+    if again.inputs != result.inputs:
+        return ["scores and predictions are not those its metrics were computed from"]
+    pairs = _fields("", result.metrics, again.metrics)
+    for stage, metrics in again.stages.items():
+        pairs += _fields(f"{stage}: ", result.stages.get(stage), metrics)
+    pairs += _fields("classes.", result.classes, again.classes)
+    return [
+        f"{name} is stated as {before}, computed as {value}"
+        for name, before, value in pairs
+        if not _equal(before, value)
+    ]
+
+
+def _fields(prefix: str, stated: Part | None, computed: Part | None) -> list[tuple[str, Any, Any]]:
+    """Name, stated and computed value of every field of a part of a record."""
+    before = {} if stated is None else stated.model_dump()
+    after = {} if computed is None else computed.model_dump()
+    return [(f"{prefix}{name}", before.get(name), after.get(name)) for name in (after or before)]
 
 
 def _equal(stated: Any, computed: Any) -> bool:
     if isinstance(stated, dict) and isinstance(computed, dict):
         return stated.keys() == computed.keys() and all(_equal(stated[name], computed[name]) for name in stated)
-    if isinstance(stated, list) and isinstance(computed, list):
+    if isinstance(stated, (list, tuple)) and isinstance(computed, (list, tuple)):
         return len(stated) == len(computed) and all(map(_equal, stated, computed))
     if isinstance(stated, float) and isinstance(computed, float):
         return math.isclose(stated, computed, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)

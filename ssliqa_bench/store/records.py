@@ -1,189 +1,130 @@
-"""Records: what a run leaves. One folder per run key with facts (JSON) and predictions (parquet).
+"""Records in a store: `records/KEY/facts.json`, and per dataset `metrics.json` beside a file of predictions.
 
-The file of predictions carries its checksum in its name and is written before the facts that point to it, so
-that a record can gain predictions on further datasets without ever being seen half changed.
+    records/KEY/facts.json                                  the run, written last
+    records/KEY/DATASET/metrics.json                        its result on a dataset
+    records/KEY/DATASET/predictions-0123456789ab.parquet    what the result was computed from
+
+Every JSON file is sealed, every file of predictions is compared with the checksum in the JSON beside it. The result on
+a further dataset is a new folder: nothing else is read or written, so that several processes can add some at once.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from ssliqa_bench.errors import CorruptFileError, InputError
-from ssliqa_bench.files import atomic_path, read_sealed, sha256_file, write_sealed
+from ssliqa_bench.errors import CorruptFileError, InputError, SchemaError
+from ssliqa_bench.store.predictions import Predictions, from_parquet, to_parquet
+from ssliqa_bench.store.record import DatasetResult, Record, RunFacts, parse
+from ssliqa_bench.store.store import Entry, Store
+
+Address = Store | str | os.PathLike[str]
 
 FACTS = "facts.json"
-_PREDICTIONS = "predictions-{}.parquet"
-_CLASSES = ("true_class", "predicted_class")  # columns that only records with classes have
-_COLUMNS = ("image", "role", "dataset", "score", "prediction", *_CLASSES)
+METRICS = "metrics.json"
+_RECORD, _RESULT = "record", "result"  # kinds of the sealed files
+_PREDICTIONS = "predictions.parquet"
+_ASIDE = ".corrupt-"
 _SHORTEST = 4  # digits of a key that a command line must give
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """Columns of a record's predictions, all of one length.
+def record_path(key: str) -> str:
+    """Where the record of a run key is kept."""
+    return f"records/{key}"
 
-    `score` is the native opinion score, higher is better (None without score), `prediction` the model's. Where a
-    protocol sees classes, `true_class` is that of the image (None where it is not known) and `predicted_class` the
-    model's (None of a model that predicts none); left out, they are None everywhere.
+
+def write_record(address: Address, record: Record, predictions: Mapping[str, Predictions]) -> None:
+    """Write or replace a record; results that the old one had on further datasets go.
+
+    Args:
+        predictions: of every dataset with a result.
     """
-
-    image: tuple[str, ...]
-    role: tuple[str, ...]
-    dataset: tuple[str, ...]
-    score: tuple[float | None, ...]
-    prediction: tuple[float, ...]
-    true_class: tuple[int | None, ...] = ()
-    predicted_class: tuple[int | None, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name in _CLASSES:
-            if not getattr(self, name):
-                object.__setattr__(self, name, (None,) * len(self.image))
-
-    def of(self, dataset: str) -> Predictions:
-        """The rows of one dataset."""
-        rows = [i for i, name in enumerate(self.dataset) if name == dataset]
-        return Predictions(*(tuple(getattr(self, name)[i] for i in rows) for name in _COLUMNS))
+    store = _store(address)
+    path = record_path(record.key)
+    for dataset in sorted(record.results):
+        write_result(store, dataset, record.results[dataset], predictions[dataset])
+    store.put_entry(path, {}, record.facts.model_dump(mode="json"), kind=_RECORD, mark=FACTS)
+    for dataset in _tested(store.list(f"{path}/"), path):
+        if dataset not in record.results:
+            store.delete_entry(f"{path}/{dataset}", mark=METRICS)
 
 
-def join_predictions(parts: Sequence[Predictions]) -> Predictions:
-    """All rows of several tables, one after the other."""
-    return Predictions(*(tuple(v for part in parts for v in getattr(part, name)) for name in _COLUMNS))
-
-
-def record_folder(store: Path, key: str) -> Path:
-    """Where the record of a run key stands."""
-    return store / "records" / key
-
-
-def write_record(store: Path, facts: Mapping[str, Any], predictions: Predictions) -> Path:
-    """Write or replace a record; `facts["key"]` names its folder, the checksum of the predictions is added.
-
-    Where several processes may write one record, the caller holds the lock of its key.
-    """
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    folder = record_folder(store, str(facts["key"]))
-    table = pa.table(
-        {
-            "image": pa.array(predictions.image, pa.string()),
-            "role": pa.array(predictions.role, pa.string()),
-            "dataset": pa.array(predictions.dataset, pa.string()),
-            "score": pa.array(predictions.score, pa.float64()),
-            "prediction": pa.array(predictions.prediction, pa.float64()),
-        }
-    )
-    for name in _CLASSES:
-        if any(value is not None for value in getattr(predictions, name)):
-            table = table.append_column(name, pa.array(getattr(predictions, name), pa.int64()))
-    written = folder / ".predictions.tmp.parquet"
-    with atomic_path(written) as temporary:
-        parquet.write_table(table, temporary)
-        checksum = sha256_file(temporary)
-    current = folder / _PREDICTIONS.format(checksum[:12])
-    os.replace(written, current)
-    write_sealed(folder / FACTS, {**facts, "predictions_sha256": checksum}, kind="record")
-    for older in folder.glob(_PREDICTIONS.format("*")):
-        if older != current:
-            older.unlink(missing_ok=True)
-    return folder
-
-
-def export_record(folder: Path, target: Path) -> list[str]:
-    """Copy a record into another store, leaving out what may not be passed on.
-
-    Of datasets whose scores are not redistributable, names, scores and true classes stay behind. Their predictions go
-    along, in the order of the images' content, and their metrics with the checksum of what they were computed from:
-    who has the dataset can compute them again.
-
-    Returns:
-        The datasets whose names and scores were left out.
-    """
-    facts, predictions = read_facts(folder), read_predictions(folder)
-    withheld = [name for name, told in facts["datasets"].items() if not told["labels_redistributable"]]
-    withheld += [name for name in facts.get("withheld", ()) if name not in withheld]
-    parts = [_nameless(predictions.of(n)) if n in withheld else predictions.of(n) for n in facts["metrics"]]
-    kept = join_predictions(parts)
-    body = {name: value for name, value in facts.items() if name != "predictions_sha256"}
-    if withheld:
-        body["withheld"] = withheld
-        if body.get("leak"):  # what was found names images
-            body["leak"] = {**body["leak"], "found": [f"{len(body['leak']['found'])} findings, not passed on"]}
-    write_record(target, body, kept)
-    return withheld
-
-
-def _nameless(rows: Predictions) -> Predictions:
-    n = len(rows.image)
-    nothing = (None,) * n
-    return Predictions(
-        ("",) * n, rows.role, rows.dataset, (math.nan,) * n, rows.prediction, nothing, rows.predicted_class
+def write_result(address: Address, dataset: str, result: DatasetResult, rows: Predictions) -> None:
+    """Add a dataset to a record, or replace its result; the rest of the record is neither read nor written."""
+    _store(address).put_entry(
+        f"{record_path(result.run)}/{dataset}",
+        {_PREDICTIONS: to_parquet(rows, dataset)},
+        result.model_dump(mode="json"),
+        kind=_RESULT,
+        mark=METRICS,
     )
 
 
-def read_facts(folder: Path) -> dict[str, Any]:
-    """The facts of a record.
+def read_record(address: Address, key: str, *, with_predictions: bool = False) -> Record:
+    """The record of a run key; no file of predictions is opened.
+
+    Args:
+        with_predictions: compare every file of predictions with its checksum, without parsing it.
 
     Raises:
-        FileNotFoundError: no record there.
-        CorruptFileError: the file is damaged, or names another key than its folder.
+        FileNotFoundError: there is no such record.
+        SchemaError: another version wrote it.
+        CorruptFileError: a file is damaged or missing, or a field is not what it should be.
     """
-    facts = read_sealed(folder / FACTS, kind="record")
-    if facts.get("key") != folder.name:
-        raise CorruptFileError(f"{folder / FACTS}: states key {facts.get('key')}, not that of its folder.")
-    return facts
+    store = _store(address)
+    path = record_path(key)
+    return _read(store, key, _tested(store.list(f"{path}/"), path), None if with_predictions else ())
 
 
-def checked_facts(folder: Path) -> dict[str, Any]:
-    """As `read_facts`, after comparing the file of predictions with its checksum, without parsing it."""
-    return _checked(folder)[0]
-
-
-def read_predictions(folder: Path) -> Predictions:
-    """The predictions of a record, checked against the checksum in its facts."""
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    columns = parquet.read_table(pa.BufferReader(_checked(folder)[1])).to_pydict()
-    return Predictions(*(tuple(columns.get(name, ())) for name in _COLUMNS))
-
-
-def record_folders(store: Path) -> list[Path]:
-    """Folders of all records of a store, sorted by key; those set aside are left out."""
-    return sorted(f.parent for f in (store / "records").glob(f"*/{FACTS}") if ".corrupt-" not in f.parent.name)
-
-
-def iter_facts(store: Path) -> Iterator[dict[str, Any]]:
-    """Facts of all records of a store, sorted by key.
+def read_predictions(address: Address, key: str, dataset: str) -> Predictions:
+    """The predictions of a record for a dataset, which match their checksum.
 
     Raises:
-        CorruptFileError: a record is damaged; the message says how to go on.
+        FileNotFoundError: the record has no result on the dataset.
+        CorruptFileError: a file is damaged or missing.
     """
-    for folder in record_folders(store):
+    store, folder = _store(address), f"{record_path(key)}/{dataset}"
+    entry = _entry(store, folder, kind=_RESULT, mark=METRICS, only=None)
+    if _PREDICTIONS not in entry.files:
+        raise CorruptFileError(f"{store.where(folder)}/{METRICS}: names no {_PREDICTIONS}.")
+    return from_parquet(entry.files[_PREDICTIONS], dataset, store.where(f"{folder}/{_PREDICTIONS}"))
+
+
+def record_keys(address: Address) -> list[str]:
+    """Keys of all records of a store, sorted; those set aside are left out."""
+    return sorted(_results_by_key(_store(address)))
+
+
+def iter_records(address: Address) -> Iterator[Record]:
+    """All records of a store, sorted by key.
+
+    Raises:
+        CorruptFileError: a record is damaged; the message names the way out.
+    """
+    store = _store(address)
+    for key, datasets in sorted(_results_by_key(store).items()):
         try:
-            yield read_facts(folder)
+            yield _read(store, key, datasets, ())
+        except SchemaError:
+            raise
         except CorruptFileError as error:
             raise CorruptFileError(
                 f'{error} "ssliqa-bench store verify --store {store}" lists all damaged records; '
                 f"running the same run again sets it aside and makes it anew; where that run is not made any more, "
-                f"move {folder} away."
+                f"move {store.where(record_path(key))} away."
             ) from error
 
 
-def find_record(store: Path, run: str) -> Path:
-    """The record whose key begins with `run`.
+def find_record(address: Address, run: str) -> str:
+    """The key that begins with `run`.
 
     Raises:
         InputError: none does, or several do.
     """
-    found = [folder for folder in record_folders(store) if folder.name.startswith(run)]
+    store = _store(address)
+    found = [key for key in record_keys(store) if key.startswith(run)]
     if len(found) == 1 and len(run) >= _SHORTEST:
         return found[0]
     if not found:
@@ -193,18 +134,93 @@ def find_record(store: Path, run: str) -> Path:
     raise InputError(f'{len(found)} records in {store} begin with "{run}": give more digits.')
 
 
-def _checked(folder: Path) -> tuple[dict[str, Any], bytes]:
-    """The facts of a record and the bytes of its predictions, which match them."""
-    facts = read_facts(folder)
-    while True:
-        path = folder / _PREDICTIONS.format(facts["predictions_sha256"][:12])
+def set_record_aside(address: Address, key: str) -> str:
+    """Move a damaged record to a free `KEY.corrupt-K`; returns that name."""
+    return _store(address).set_aside(record_path(key), mark=FACTS).rpartition("/")[2]
+
+
+def export_record(address: Address, key: str, target: Address) -> tuple[str, ...]:
+    """Copy a record into another store, leaving out what may not be passed on.
+
+    Of datasets whose scores are not redistributable, names, scores and everything else about the images stay behind.
+    Their predictions go along, in the order of the images' content, and their metrics with the checksum of what they
+    were computed from: who has the dataset can compute them again.
+
+    Returns:
+        The datasets whose names and scores were left out.
+    """
+    store = _store(address)
+    record = read_record(store, key)
+    rows = {name: read_predictions(store, key, name) for name in record.results}
+    withheld = [name for name, own in record.results.items() if own.withheld or not own.dataset.labels_redistributable]
+    rows |= {name: rows[name].without_images() for name in withheld}
+    facts, results = record.facts, dict(record.results)
+    if withheld:
+        facts = facts.model_copy(update={"leak": _nameless(facts.leak)})
+        for name, own in results.items():
+            changed = {"leak": _nameless(own.leak), "withheld": name in withheld}
+            results[name] = own.model_copy(update=changed)
+    write_record(target, Record(facts, results), rows)
+    return tuple(withheld)
+
+
+def _nameless(leak: Any) -> Any:
+    """A leak without what was found, which names images."""
+    if leak is None:
+        return None
+    return leak.model_copy(update={"found": (f"{len(leak.found)} findings, not passed on",)})
+
+
+def _store(address: Address) -> Store:
+    return address if isinstance(address, Store) else Store(address)
+
+
+def _results_by_key(store: Store) -> dict[str, list[str]]:
+    """Key -> datasets with a result, of all records that are complete and not set aside."""
+    paths = defaultdict(list)
+    for path in store.list("records/"):
+        paths[path.split("/")[1]].append(path)
+    return {
+        key: _tested(own, record_path(key))
+        for key, own in paths.items()
+        if f"{record_path(key)}/{FACTS}" in own and _ASIDE not in key
+    }
+
+
+def _tested(paths: Sequence[str], record: str) -> list[str]:
+    parts = [path.removeprefix(f"{record}/").split("/") for path in paths]
+    return sorted(part[0] for part in parts if len(part) == 2 and part[1] == METRICS and _ASIDE not in part[0])
+
+
+def _read(store: Store, key: str, datasets: Sequence[str], only: Sequence[str] | None) -> Record:
+    path = record_path(key)
+    mark = store.where(f"{path}/{FACTS}")
+    facts = parse(RunFacts, _entry(store, path, kind=_RECORD, mark=FACTS, only=()).body, mark)
+    if facts.key != key:
+        raise CorruptFileError(f"{mark}: key: got {facts.key}; expected that of its folder.")
+    results = {}
+    for dataset in datasets:
+        where = store.where(f"{path}/{dataset}/{METRICS}")
         try:
-            data = path.read_bytes()
+            entry = _entry(store, f"{path}/{dataset}", kind=_RESULT, mark=METRICS, only=only)
         except FileNotFoundError:
-            data = b""
-        if hashlib.sha256(data).hexdigest() == facts["predictions_sha256"]:
-            return facts, data
-        again = read_facts(folder)
-        if again == facts:  # else another process replaced the record between the two files
-            raise CorruptFileError(f"{path}: is missing or does not match the checksum in {FACTS}.")
-        facts = again
+            continue  # another process replaced the record just now
+        results[dataset] = parse(DatasetResult, entry.body, where)
+        if results[dataset].run != key:
+            raise CorruptFileError(f"{where}: run: got {results[dataset].run}; expected that of its folder.")
+    for dataset in facts.tested:
+        if dataset not in results:
+            raise CorruptFileError(f"{store.where(f'{path}/{dataset}/{METRICS}')}: is missing; {FACTS} names it.")
+    if not results:
+        raise CorruptFileError(f"{mark}: tested: names no dataset.")
+    return Record(facts, results)
+
+
+def _entry(store: Store, folder: str, *, kind: str, mark: str, only: Sequence[str] | None) -> Entry:
+    try:
+        return store.read_entry(folder, kind=kind, mark=mark, only=only)
+    except SchemaError as error:
+        raise SchemaError(
+            f"{error} Records are not converted: make the run again (its key has changed, so nothing else answers "
+            f"it), and move {store.where(folder)} away, or read it with the version that wrote it."
+        ) from error

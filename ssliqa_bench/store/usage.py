@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ssliqa_bench.errors import CorruptFileError
 from ssliqa_bench.files import unseal
 from ssliqa_bench.store.artifacts import ARTIFACTS, CHECKPOINTS, KIND, MARK, PREDICTIONS
+from ssliqa_bench.store.record import Record
 from ssliqa_bench.store.store import ENTRY_SCHEMA, Store, data_name
 
 RECORDS = "records"
@@ -45,15 +46,15 @@ class Needs:
     predictions: frozenset[str]
 
 
-def needs_of(records: Iterable[Mapping[str, Any]]) -> Needs:
-    """The keys that records name, from their facts."""
+def needs_of(records: Iterable[Record]) -> Needs:
+    """The keys that records name."""
     models: set[str] = set()
     stages: set[str] = set()
     predictions: set[str] = set()
-    for facts in records:
-        models.add(facts["keys"]["model"])
-        stages.update(stage["key"] for stage in facts["stages"])
-        predictions.update(facts["keys"]["predictions"].values())
+    for record in records:
+        models.add(record.facts.model_key)
+        stages.update(stage.key for stage in record.facts.stages)
+        predictions.update(result.prediction_key for result in record.results.values())
     return Needs(frozenset(models), frozenset(stages), frozenset(predictions))
 
 

@@ -270,19 +270,19 @@ class _Bench:
         """Run the method on a variant, in an empty store, again and again until nothing interrupts it."""
         from ssliqa_bench.runner.execute import run
         from ssliqa_bench.runner.learners import make_learner
-        from ssliqa_bench.store.records import read_predictions, record_folder
+        from ssliqa_bench.store.records import read_predictions
 
         self._stores += 1
         store = self._folder / f"store-{self._stores}"
         plan, settings = self._plan(variant, times, store)
         while True:
             try:
-                run(plan, settings)
+                tested = run(plan, settings).record.results
                 break
             except _Interruption:
                 pass
-        rows = read_predictions(record_folder(store, plan.key))
-        named = {(d, i): p for d, i, p in zip(rows.dataset, rows.image, rows.prediction, strict=True)}
+        rows = {dataset: read_predictions(store, plan.key, dataset) for dataset in tested}
+        named = {(d, i): p for d, own in rows.items() for i, p in zip(own.image, own.prediction, strict=True)}
         files = {(t.dataset, i): path for t in plan.tables.values() for i, path in zip(t.name, t.path, strict=True)}
         by_content = {sha256_file(files[key]): prediction for key, prediction in named.items()}
         learner = make_learner(plan)
@@ -305,13 +305,13 @@ class _Bench:
         from ssliqa_bench.runner.compute import final_artifact, make_sets
         from ssliqa_bench.runner.learners import make_learner, model_of
         from ssliqa_bench.runner.sources import open_sources
-        from ssliqa_bench.store.records import read_facts, record_folder
+        from ssliqa_bench.store.records import read_record
 
         plan, settings = self._plan(done.variant, done.times, done.store)
         _import_anew(plan.method.class_path)
         learner = make_learner(plan)
         sets = make_sets(plan, learner, open_sources(plan, settings, learner)[0])
-        artifact = final_artifact(read_facts(record_folder(done.store, plan.key)), ArtifactStore(done.store))
+        artifact = final_artifact(read_record(done.store, plan.key), ArtifactStore(done.store))
         return model_of(plan, learner, artifact), sets
 
 

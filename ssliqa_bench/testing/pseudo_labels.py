@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,13 +13,14 @@ from ssliqa_bench.files import digest
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.store.record import Metrics
 from ssliqa_bench.types import Artifact, FloatArray, derive_seed
 
 if TYPE_CHECKING:
     from ssliqa_bench.training.stages import Stage, StageContext
 
 
-def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> dict[str, dict[str, Any]]:
+def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> dict[str, Metrics]:
     """What a learner with pseudo-labels would reach with others: "true" scores of the unlabeled images, or "shuffled"
     ones; of several rounds these are the first one's.
 
@@ -61,7 +62,7 @@ def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> d
     store = ArtifactStore(settings.store)
     reporter = ConsoleReporter(f"{plan.spec} ({labels} pseudo-labels)", quiet=settings.quiet)
     done = StageRunner(plan, learner, sets, store, reporter, use_store=True).run()
-    return Scorer(plan, learner, store, sets.tests, use_store=True).score(done[-1].key, done[-1].load()).metrics
+    return Scorer(plan, learner, store, sets.tests, use_store=True).metrics(done[-1].key, done[-1].load())
 
 
 _TOLD: dict[str, FloatArray] = {}

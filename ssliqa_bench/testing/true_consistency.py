@@ -10,10 +10,11 @@ import numpy as np
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.store.record import Metrics
 from ssliqa_bench.types import FloatArray
 
 
-def metrics_with_true_consistency(plan: Plan, settings: Settings) -> dict[str, dict[str, Any]]:
+def metrics_with_true_consistency(plan: Plan, settings: Settings) -> dict[str, Metrics]:
     """What SSLIQA would reach if the sample-level loss drew the student to the true distributions of all images in
     place of the teacher's; everything else stays.
 
@@ -41,7 +42,7 @@ def metrics_with_true_consistency(plan: Plan, settings: Settings) -> dict[str, d
     reporter = ConsoleReporter(f"{plan.spec} (true distributions)", quiet=settings.quiet)
     sets = make_sets(plan, learner, sources)
     done = StageRunner(plan, learner, sets, store, reporter, use_store=True).run()
-    return Scorer(plan, learner, store, sets.tests, use_store=True).score(done[-1].key, done[-1].load()).metrics
+    return Scorer(plan, learner, store, sets.tests, use_store=True).metrics(done[-1].key, done[-1].load())
 
 
 _TOLD: dict[str, FloatArray] = {}

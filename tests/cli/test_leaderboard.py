@@ -9,10 +9,9 @@ import pytest
 
 from ssliqa_bench.cli.app import main
 from ssliqa_bench.runner.code import package_files
-from ssliqa_bench.store.records import Predictions, write_record
+from tests.leaderboard.typed import write
 
 MADE = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "made_facts.py"))
-NO_PREDICTIONS = Predictions((), (), (), (), ())
 
 Command = Callable[..., int]
 
@@ -20,7 +19,7 @@ Command = Callable[..., int]
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     for facts in MADE["demo_suite"]([0, 1]):
-        write_record(tmp_path / "runs", facts, NO_PREDICTIONS)
+        write(tmp_path / "runs", facts)
     return tmp_path / "runs"
 
 
@@ -90,7 +89,7 @@ def test_stale_lists_records_of_other_code(tmp_path: Path, capsys: pytest.Captur
     for seed, code in enumerate(codes):
         facts: dict[str, Any] = MADE["record"]("ssiqa", seed)
         facts["code"]["files"] = code
-        write_record(tmp_path / "runs", facts, NO_PREDICTIONS)
+        write(tmp_path / "runs", facts)
     assert main(["leaderboard", "--store", str(tmp_path / "runs"), "--stale"]) == 0
     captured = capsys.readouterr()
     key = MADE["record"]("ssiqa", 1)["key"]

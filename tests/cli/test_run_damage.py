@@ -6,11 +6,13 @@ import json
 import os
 import resource
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ssliqa_bench.files import write_sealed
+from ssliqa_bench.store.records import read_predictions, read_record, write_result
+from tests.resealed import reseal
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -66,7 +68,7 @@ def test_a_broken_label_file_stops_the_run(own_bench: Bench, old: str, new: str,
     assert own_bench.files() == {}
 
 
-@pytest.mark.parametrize("file", ["facts.json", "predictions-*.parquet"])
+@pytest.mark.parametrize("file", ["facts.json", "tiny-b/metrics.json", "tiny-a/predictions-*.parquet"])
 def test_a_damaged_record_is_set_aside_and_made_again(finished: Bench, file: str) -> None:
     key = finished.key("ssiqa")
     before, artifacts = finished.facts(key), finished.files("artifacts")
@@ -86,23 +88,40 @@ def test_a_damaged_record_is_set_aside_and_made_again(finished: Bench, file: str
 
 def test_a_record_of_another_schema_stops_the_run_and_stays(finished: Bench) -> None:
     path = finished.record(finished.key("ssiqa")) / "facts.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 2}))
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema": 1}))
     before = finished.files()
     code, err = finished.fails("ssiqa")
-    assert code == 2 and "schema 2; this version reads schema 1" in err
+    assert code == 2 and "schema 1; this version reads schema 2" in err and "make the run again" in err
     assert finished.files() == before
 
 
 def test_metrics_of_an_older_evaluation_are_computed_again_without_training(finished: Bench) -> None:
     key = finished.key("ssiqa")
     before, artifacts = finished.facts(key), finished.files("artifacts")
-    older = {name: value for name, value in before.items() if name not in ("kind", "schema", "checksum")}
-    write_sealed(finished.record(key) / "facts.json", {**older, "evaluation_version": 0}, kind="record")
+    shutil.rmtree(finished.store / "predictions")  # those of the record are enough
+    for dataset in ("tiny-a", "tiny-b"):
+        file = finished.record(key) / dataset / "metrics.json"
+        reseal(file, lambda result: result.update(evaluation_version=0))
+        reseal(file, lambda result: result["metrics"].update(srcc=0.0, extra={}))
+        reseal(file, lambda result: result["stages"]["initial"].update(krcc=0.0))
     entry = finished.run("ssiqa")
-    assert entry["status"] == "done" and same(entry, before)
-    assert finished.facts(key)["evaluation_version"] == before["evaluation_version"]
-    assert finished.files("artifacts") == artifacts
-    assert finished.run("ssiqa")["status"] == "cached"
+    assert entry["status"] == "cached" and same(entry, before)
+    after = finished.facts(key)
+    assert after["created"] == before["created"] and after["stages"] == before["stages"]
+    assert after["results"] == before["results"]
+    assert finished.files("artifacts") == artifacts and not (finished.store / "predictions").exists()
+
+
+def test_what_another_version_evaluated_is_not_evaluated_again_from_forged_rows(finished: Bench) -> None:
+    key = finished.key("ssiqa")
+    record = read_record(finished.store, key)
+    rows = read_predictions(finished.store, key, "tiny-a")
+    forged = replace(rows, prediction=tuple(score or 0.0 for score in rows.score))
+    older = record.results["tiny-a"].model_copy(update={"evaluation_version": 0})
+    write_result(finished.store, "tiny-a", older, forged)
+    code, out, err = finished("run", "--method", "ssiqa", "--pair", "tiny-a:tiny-b", "--json")
+    assert code == 0 and "not those its metrics were computed from" in err and f"{key}.corrupt-1" in err
+    assert json.loads(out)["runs"][0]["metrics"]["tiny-a"]["srcc"] == record.metrics["tiny-a"].srcc
 
 
 def test_a_damaged_artifact_is_set_aside_and_computed_again(finished: Bench) -> None:

@@ -7,25 +7,19 @@ import math
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
-from ssliqa_bench.files import write_sealed
-from ssliqa_bench.store.records import read_facts, read_predictions, write_record
+from ssliqa_bench.store.records import read_predictions, read_record, write_result
 from ssliqa_bench.store.store import Store
+from tests.resealed import reseal
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
-
-
-def reseal(bench: Bench, key: str, change: Any) -> None:
-    """Change the facts of a record and seal them again, as somebody would who wants to deceive."""
-    facts = read_facts(bench.record(key))
-    change(facts)
-    write_sealed(bench.record(key) / "facts.json", facts, kind="record")
 
 
 def test_ls_lists_every_record_newest_last(finished: Bench) -> None:
@@ -115,7 +109,7 @@ def test_verify_finds_nothing_wrong_with_a_good_store(finished: Bench) -> None:
     code, out, _ = finished("store", "verify")
     assert code == 0 and "2 records checked, 0 problems" in out
     assert json.loads(finished("store", "verify", "--json")[1]) == {
-        "records": 2, "problems": [], "not_recomputable_here": []
+        "records": 2, "problems": [], "not_recomputable_here": [], "stages_without_predictions": []
     }
     assert finished.files() == before
 
@@ -123,39 +117,61 @@ def test_verify_finds_nothing_wrong_with_a_good_store(finished: Bench) -> None:
 def test_verify_finds_an_edited_metric_that_was_sealed_again(finished: Bench) -> None:
     key = finished.key("ssiqa")
 
-    def better(facts: dict[str, Any]) -> None:
-        facts["metrics"]["tiny-b"]["srcc"] += 0.01
+    def better(result: dict[str, Any]) -> None:
+        result["metrics"]["srcc"] += 0.01
 
-    reseal(finished, key, better)
+    reseal(finished.record(key) / "tiny-b" / "metrics.json", better)
     code, out, _ = finished("store", "verify")
     assert code == 1 and f"{key[:12]}: tiny-b: srcc is stated as" in out and "1 problems" in out
 
 
 def test_verify_finds_edited_predictions_that_were_sealed_again(finished: Bench) -> None:
     key = finished.key("ssiqa")
-    rows = read_predictions(finished.record(key))
-    first = rows.prediction[0]
-    edited = type(rows)(rows.image, rows.role, rows.dataset, rows.score, (first + 1e-6, *rows.prediction[1:]))
-    write_record(finished.store, read_facts(finished.record(key)), edited)
+    rows = read_predictions(finished.store, key, "tiny-a")
+    edited = replace(rows, prediction=(rows.prediction[0] + 1e-6, *rows.prediction[1:]))
+    write_result(finished.store, "tiny-a", read_record(finished.store, key).results["tiny-a"], edited)
     code, out, _ = finished("store", "verify")
     assert code == 1 and f"{key[:12]}: tiny-a: scores and predictions are not those" in out
 
 
 def test_verify_finds_a_dataset_whose_predictions_were_taken_out(finished: Bench) -> None:
     key = finished.key("ssiqa")
-    write_record(finished.store, read_facts(finished.record(key)), read_predictions(finished.record(key)).of("tiny-a"))
+    shutil.rmtree(finished.record(key) / "tiny-b")
     code, out, _ = finished("store", "verify")
-    assert code == 1 and "tiny-b: scores and predictions are not those" in out
+    assert code == 1 and "tiny-b/metrics.json: is missing" in out
 
 
 def test_verify_says_where_metrics_are_of_another_version(finished: Bench) -> None:
     key = finished.key("ssiqa")
-    reseal(finished, key, lambda facts: facts.update(evaluation_version=0))
+    reseal(finished.record(key) / "tiny-a" / "metrics.json", lambda result: result.update(evaluation_version=0))
     code, out, _ = finished("store", "verify")
-    assert code == 1 and f"{key[:12]}: evaluated by version 0" in out and "1 problems" in out
+    assert code == 1 and f"{key[:12]}: tiny-a: evaluated by version 0" in out and "1 problems" in out
+    assert f"store evaluate {key[:12]}" in out
+    code, _, err = finished("store", "evaluate", key[:12])
+    assert code == 0 and "1 results evaluated again." in err
+    assert finished("store", "verify")[0] == 0
+    assert "0 results evaluated again." in finished("store", "evaluate")[2]
 
 
-@pytest.mark.parametrize("where", ["records/*/predictions-*", "artifacts/*/tensors*", "predictions/*/tensors*"])
+def test_verify_finds_a_key_that_its_parts_do_not_give(finished: Bench) -> None:
+    key = finished.key("ssiqa")
+    reseal(finished.record(key) / "facts.json", lambda facts: facts["key_parts"].update(seed=7))
+    code, out, _ = finished("store", "verify")
+    assert code == 1 and f"{key[:12]}: key {key[:12]} does not follow from key_parts" in out
+
+
+def test_verify_finds_an_edited_metric_of_a_stage(finished: Bench) -> None:
+    key = finished.key("ssiqa")
+
+    def better(result: dict[str, Any]) -> None:
+        result["stages"]["initial"]["srcc"] -= 0.01
+
+    reseal(finished.record(key) / "tiny-a" / "metrics.json", better)
+    code, out, _ = finished("store", "verify")
+    assert code == 1 and f"{key[:12]}: tiny-a: initial: srcc is stated as" in out
+
+
+@pytest.mark.parametrize("where", ["records/*/*/predictions-*", "artifacts/*/tensors*", "predictions/*/tensors*"])
 def test_verify_finds_a_flipped_byte_anywhere(finished: Bench, where: str) -> None:
     path = sorted(finished.store.glob(where))[0]
     content = bytearray(path.read_bytes())
@@ -191,13 +207,16 @@ def test_an_exported_record_holds_no_name_and_no_score_that_may_not_be_passed_on
     assert code == 0 and "tiny-a, tiny-b" in err and "stayed behind" in err
     from pyarrow import parquet
 
-    (file,) = (out / "records" / key).glob("*.parquet")
-    rows = parquet.read_table(file).to_pylist()
+    files = (out / "records" / key).glob("*/*.parquet")
+    tables = [parquet.read_table(file) for file in files]
+    rows = [row for table in tables for row in table.to_pylist()]
+    for table in tables:
+        assert not {"group", "distortion", "level"} & set(table.schema.names)
     ours = finished.predictions(key)
     assert {row["image"] for row in rows} == {""} and all(math.isnan(row["score"]) for row in rows)
     assert sorted(row["prediction"] for row in rows) == sorted(ours.values())
-    facts = json.loads((out / "records" / key / "facts.json").read_text())
-    assert facts["withheld"] == ["tiny-a", "tiny-b"] and facts["metrics"] == finished.facts(key)["metrics"]
+    record, own = read_record(out, key), read_record(finished.store, key)
+    assert record.withheld == ("tiny-a", "tiny-b") and record.metrics == own.metrics
     from ssliqa_bench.cli.app import main
 
     boards = ["leaderboard", "--out", str(tmp_path / "boards"), "--store"]
@@ -209,9 +228,7 @@ def test_an_exported_record_holds_no_name_and_no_score_that_may_not_be_passed_on
     with_data = ["store", "verify", "--registry", str(finished.data / "registry.yaml"), "--store", str(out)]
     assert main(with_data) == 0
     assert finished.capture.readouterr().out == "1 records checked, 0 problems.\n"
-    edited = {**facts, "metrics": {**facts["metrics"], "tiny-a": {**facts["metrics"]["tiny-a"], "srcc": 0.123}}}
-    del edited["kind"], edited["schema"], edited["checksum"]
-    write_sealed(out / "records" / key / "facts.json", edited, kind="record")
+    reseal(out / "records" / key / "tiny-a" / "metrics.json", lambda result: result["metrics"].update(srcc=0.123))
     assert main(with_data) == 1
     assert "srcc is stated as 0.123" in finished.capture.readouterr().out
 
@@ -219,6 +236,29 @@ def test_an_exported_record_holds_no_name_and_no_score_that_may_not_be_passed_on
 def test_export_refuses_the_store_itself(finished: Bench) -> None:
     code, _, err = finished("store", "export", str(finished.store))
     assert code == 2 and "the store itself" in err
+
+
+def test_withheld_results_of_an_older_version_are_evaluated_again_where_the_dataset_is(
+    finished: Bench, tmp_path: Path
+) -> None:
+    from ssliqa_bench.cli.app import main
+
+    out, key = tmp_path / "passed-on", finished.key("ssiqa")
+    assert finished("store", "export", str(out), key)[0] == 0
+    for dataset in ("tiny-a", "tiny-b"):
+        file = out / "records" / key / dataset / "metrics.json"
+        reseal(file, lambda result: result.update(evaluation_version=0))
+        reseal(file, lambda result: result["metrics"].update(srcc=0.0))
+    evaluate = ["store", "evaluate", "--store", str(out)]
+    assert main(evaluate) == 0
+    said = finished.capture.readouterr().err
+    assert "0 results evaluated again; 2 stay as they are." in said
+    assert {own.evaluation_version for own in read_record(out, key).results.values()} == {0}
+    assert main([*evaluate, "--registry", str(finished.data / "registry.yaml")]) == 0
+    assert "2 results evaluated again." in finished.capture.readouterr().err
+    assert read_record(out, key).metrics == read_record(finished.store, key).metrics
+    assert read_record(out, key).withheld == ("tiny-a", "tiny-b")
+    assert set(read_predictions(out, key, "tiny-a").image) == {""}
 
 
 def age(bench: Bench, days: float = 2.0) -> None:

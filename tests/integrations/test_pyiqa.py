@@ -19,7 +19,7 @@ from ssliqa_bench.runner.execute import run
 from ssliqa_bench.runner.plan import make_plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import Pair, RunSpec
-from ssliqa_bench.store.records import read_predictions, record_folder
+from ssliqa_bench.store.records import read_predictions
 from ssliqa_bench.training.images import ImageSet
 
 CPU = torch.device("cpu")
@@ -235,10 +235,10 @@ def test_a_run_by_the_name_of_a_metric(tmp_path: Path) -> None:
 
     settings = Settings.from_environment(store=tmp_path / "runs", device="cpu", quiet=True)
     plan = make_plan(RunSpec("pyiqa:psnr", Pair("demo-syn")), load_registry(), settings)
-    facts = run(plan, settings).facts
-    assert facts["cell"]["method"] == "pyiqa:psnr" and facts["method"]["trained_on"] == "unknown"
-    assert facts["key_parts"]["rows"]["demo-syn"]["references"]
-    held = read_predictions(record_folder(settings.store, facts["key"])).of("demo-syn")
+    record = run(plan, settings).record
+    assert record.cell.method == "pyiqa:psnr" and record.facts.method.trained_on == "unknown"
+    assert record.key_part("rows")["demo-syn"]["references"]
+    held = read_predictions(settings.store, record.key, "demo-syn")
     ours = dict(zip(held.image, held.prediction, strict=True))
     table = plan.tables["demo-syn"]
     for row in [row for row, role in enumerate(plan.roles["demo-syn"]) if role == "test"][::30]:
@@ -312,8 +312,8 @@ def test_metrics_are_pyiqas_own_on_the_same_files(
     registry = load_registry([tmp_path / "own.yaml"])
     spec = RunSpec(metric, Pair("demo-syn"), tests=("calibration",), budget=None)
     plan = make_plan(spec, registry, settings)
-    facts = run(plan, settings).facts
-    held = read_predictions(record_folder(settings.store, facts["key"])).of("calibration")
+    record = run(plan, settings).record
+    held = read_predictions(settings.store, record.key, "calibration")
     ours = dict(zip(held.image, held.prediction, strict=True))
     file = PARAMETERS[metric]
     given = {} if file is None else {"pretrained_model_path": str(parameter_files / file)}

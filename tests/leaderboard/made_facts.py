@@ -62,8 +62,9 @@ def record(
     side = {a: "labeled", b: "unlabeled"}
     tested = {name: metrics(side.get(name, "external"), value) for name, value in srcc.items()}
     roles = {a: {"labeled": 375, "test": 150}, b: {("labeled" if oracle else "unlabeled"): 640, "test": 160}}
-    last = {"name": "last", "key": "k2", "steps": 246, "seconds": 18.9, "cached": False, "metrics": tested}
-    early = {"name": "initial", "key": "k1", "steps": 675, "seconds": 31.2, "cached": True}
+    last = {"name": "last", "key": "2" * 64, "steps": 246, "seconds": 18.9, "cached": False, "log": [],
+            "metrics": tested}
+    early = {"name": "initial", "key": "1" * 64, "steps": 675, "seconds": 31.2, "cached": True, "log": []}
     stages = [{**early, "metrics": {a: metrics("labeled", first)}}, last] if first is not None else [last]
     made: dict[str, Any] = {
         "created": created,
@@ -84,13 +85,16 @@ def record(
             for name in {**dict.fromkeys(n for n in (a, b) if n), **dict.fromkeys(srcc)}
         },
         "protocol": {
-            "aggregate": "mean", "mapping": "logistic4", "transductive": False, "stratified": False, "tests": [],
+            "name": protocol, "split": {"by": "group", "train": 0.8}, "validation": 0.0, "budget": None,
+            "unlabeled_budget": None, "stratified": False, "transductive": False, "repeats": 5, "aggregate": "mean",
+            "score_scale": "registry", "mapping": "logistic4", "subset": None, "metrics": ["srcc"], "tests": [],
             **(protocol_fields or {}),
         },
         "metrics": tested, "stages": stages if steps else [],
-        "seconds": {"train": 50.1, "predict": 2.0}, "steps": steps,
+        "seconds": {"train": 50.1, "predict": 2.0, "total": 53.0}, "steps": steps,
+        "model_steps": changes.get("steps", steps),
         "n_parameters": 200000, "peak_memory_bytes": 812 * 2**20, "device": "cpu", "threads": 1, "precision": "float32",
-        "evaluation_version": 1, "evaluation_inputs": {},
+        "evaluation_version": 1, "evaluation_inputs": {}, "model_key": "3" * 64, "leak": None,
         "key_parts": {
             "params": {"lr": 0.001}, "code": {"entry": {"tree": "t", "definition": method}, "modules": ["m"]},
             "rows": {}, "seed": seed, "versions": {"torch": "2.15.0"}, "weights": {},

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import canonical_json
-from ssliqa_bench.leaderboard.boards import build_boards, check_boards, parse_formats, write_boards
+from ssliqa_bench.leaderboard.boards import check_boards, parse_formats, write_boards
+from tests.leaderboard.typed import build_boards, write
 
 
 def many(made: ModuleType) -> list[dict[str, object]]:
@@ -76,12 +77,14 @@ def test_formats_are_read_and_unknown_ones_refused() -> None:
 
 
 def test_a_board_needs_none_of_the_heavy_packages(made: ModuleType, tmp_path: Path) -> None:
-    (tmp_path / "facts.json").write_text(canonical_json(many(made)))
+    for record in many(made):
+        write(tmp_path, record)
     program = (
-        "import json, pathlib, sys\n"
+        "import pathlib, sys\n"
         "from ssliqa_bench.leaderboard.boards import build_boards, write_boards\n"
+        "from ssliqa_bench.store.records import iter_records\n"
         "out = pathlib.Path(sys.argv[1])\n"
-        "write_boards(out, build_boards(json.loads((out / 'facts.json').read_text())))\n"
+        "write_boards(out, build_boards(iter_records(out)))\n"
         "heavy = {'torch', 'torchvision', 'timm', 'pyiqa', 'scipy', 'pandas', 'sklearn', 'skimage'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
     )

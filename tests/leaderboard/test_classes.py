@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ssliqa_bench.evaluation.names import OF_CLASSES
-from ssliqa_bench.leaderboard.boards import build_boards
+from tests.leaderboard.typed import build_boards
 
 # Test images per class, Table 1 of Dang et al.
 COUNTS = [23, 139, 515, 347, 23]

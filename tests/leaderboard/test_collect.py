@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from ssliqa_bench.errors import CorruptFileError
-from ssliqa_bench.leaderboard.collect import Board, Row, collect
+from ssliqa_bench.leaderboard.collect import Board, Row
+from tests.leaderboard.typed import collect
 
 
 def only_row(boards: list[Board]) -> Row:
@@ -29,8 +29,8 @@ def test_the_newest_record_of_a_cell_wins_and_older_ones_are_counted(made: Modul
 
 def test_a_tie_in_time_goes_to_the_greater_key(made: ModuleType) -> None:
     one, two = ({**made.record(srcc={"demo-wild": 0.5}), "key": letter * 64} for letter in "ba")
-    assert only_row(collect([one, two])).newest["key"] == "b" * 64
-    assert only_row(collect([two, one])).newest["key"] == "b" * 64
+    assert only_row(collect([one, two])).newest.key == "b" * 64
+    assert only_row(collect([two, one])).newest.key == "b" * 64
 
 
 def test_what_only_an_older_record_was_tested_on_makes_no_column(made: ModuleType) -> None:
@@ -75,30 +75,3 @@ def test_columns_stand_labeled_unlabeled_external_and_the_unlabeled_side_ranks(m
     assert section.ranking_dataset == "demo-wild"
     alone = collect([made.record(pair="demo-syn", srcc={"aaa": 0.1, "demo-syn": 0.9})])[0].sections[0]
     assert alone.ranking_dataset == "demo-syn"
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "said"),
-    [
-        (("cell", "budget"), None, "no cell.budget"),
-        (("metrics", "demo-wild", "srcc"), None, "no metrics.demo-wild.srcc"),
-        (("protocol", "aggregate"), "best", "protocol.aggregate is 'best'"),
-        (("metrics", "demo-wild", "side"), "left", "metrics.demo-wild.side is 'left'"),
-        (("cell", "protocol"), "../../etc/board", "is not a name"),
-        (("created",), "yesterday", "no readable key and date"),
-        (("metrics",), {}, "metrics on no dataset"),
-        (("datasets", "demo-wild"), None, "no datasets.demo-wild"),
-    ],
-)
-def test_a_record_that_cannot_be_read_is_named(made: ModuleType, path: tuple[str, ...], value: Any, said: str) -> None:
-    broken: Any = made.record()
-    part = broken
-    for name in path[:-1]:
-        part = part[name]
-    if value is None:
-        del part[path[-1]]
-    else:
-        part[path[-1]] = value
-    with pytest.raises(CorruptFileError, match=broken["key"][:12]) as caught:
-        collect([made.record(seed=1), broken])
-    assert said in str(caught.value)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.leaderboard.boards import build_boards
+from tests.leaderboard.typed import build_boards
 
 
 def lines(records: list[dict[str, Any]], *, cost: bool = True) -> list[dict[str, str]]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ssliqa_bench.leaderboard.boards import build_boards
 from ssliqa_bench.leaderboard.columns import count, decimals, mebibytes, signed
+from tests.leaderboard.typed import build_boards
 
 EXAMPLE = Path(__file__).with_name("example_board.md")
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from ssliqa_bench.leaderboard.collect import collect
 from ssliqa_bench.leaderboard.ranking import rank_rows, remarks, run_notes, span
+from tests.leaderboard.typed import collect
 
 
 def test_reference_rows_stand_by_their_value_without_a_rank(made: ModuleType) -> None:

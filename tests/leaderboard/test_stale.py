@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from ssliqa_bench.leaderboard.stale import stale_records
+from tests.leaderboard.typed import stale_records
 
 
 def test_records_of_other_code_are_named_with_the_files(made: ModuleType) -> None:

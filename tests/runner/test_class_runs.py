@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from ssliqa_bench.cli.app import main
 from ssliqa_bench.datasets.classes import classes_of
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.names import OF_CLASSES
-from ssliqa_bench.files import write_sealed
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.suite import load_suite
-from ssliqa_bench.store.records import read_facts, read_predictions, write_record
+from ssliqa_bench.store.record import Record
+from ssliqa_bench.store.records import iter_records, read_predictions, read_record, write_record
 from tests.datasets.miniatures import Miniature, changed
 from tests.datasets.miniatures.koka10k import LAYOUTS
 from tests.datasets.reading import read
+from tests.resealed import reseal
 
 Command = Callable[..., tuple[int, str, str]]
 ON_CLASSES = ("--pair", "koka10k:koka10k", "--protocol", "koka10k", "--recipe", "check")
@@ -59,9 +61,9 @@ def command(made: Miniature, store: Path, capsys: pytest.CaptureFixture[str]) ->
     return call
 
 
-def record(store: Path, method: str) -> Path:
-    (folder,) = [f for f in (store / "records").iterdir() if read_facts(f)["cell"]["method"] == method]
-    return folder
+def record(store: Path, method: str) -> Record:
+    (found,) = [own for own in iter_records(store) if own.cell.method == method]
+    return found
 
 
 def test_metrics_of_classes_are_those_of_the_rows_of_the_record(made: Miniature, store: Path, command: Command) -> None:
@@ -71,8 +73,8 @@ def test_metrics_of_classes_are_those_of_the_rows_of_the_record(made: Miniature,
     metrics = entry["metrics"]["koka10k"]
     extra = metrics["extra"]
     assert set(extra) == set(OF_CLASSES)
-    folder = record(store, "simmatch")
-    (file,) = folder.glob("*.parquet")
+    own_record = record(store, "simmatch")
+    (file,) = (store / "records" / own_record.key / "koka10k").glob("*.parquet")
     rows = parquet.read_table(file).to_pydict()
     true, said = np.array(rows["true_class"]), np.array(rows["predicted_class"])
     own = dict(zip(made.names, classes_of(read(made), load_registry().protocol("koka10k").classes), strict=True))  # type: ignore[arg-type]
@@ -83,11 +85,11 @@ def test_metrics_of_classes_are_those_of_the_rows_of_the_record(made: Miniature,
     assert extra["mae_cont"] == pytest.approx(np.mean(np.abs(expected - score / 25)))
     assert extra["mae_mos"] == pytest.approx(np.mean(np.abs(25 * expected - score)))
     assert (expected >= 0).all() and (expected <= 4).all() and (np.abs(expected - said) < 3).all()
-    told = read_facts(folder)["classes"]["koka10k"]
-    assert told["images"] == np.bincount(true, minlength=5).tolist()
-    assert np.array(told["confusion"])[true[0], said[0]] > 0 and np.sum(told["confusion"]) == len(true)
+    told = own_record.results["koka10k"].classes
+    assert told is not None and list(told.images) == np.bincount(true, minlength=5).tolist()
+    assert np.array(told.confusion)[true[0], said[0]] > 0 and np.sum(told.confusion) == len(true)
     by_class = [float(np.mean(np.abs(true - said)[true == k])) if (true == k).any() else None for k in range(5)]
-    assert told["error"] == by_class
+    assert list(told.error or ()) == by_class
 
 
 def test_a_method_that_predicts_no_classes_has_null_there(store: Path, command: Command) -> None:
@@ -95,46 +97,46 @@ def test_a_method_that_predicts_no_classes_has_null_there(store: Path, command: 
     (entry,) = json.loads(out)["runs"]
     metrics = entry["metrics"]["koka10k"]
     assert code == 0 and metrics["srcc"] is not None and set(metrics["extra"].values()) == {None}
-    rows = read_predictions(record(store, "supervised"))
-    assert None not in rows.true_class and set(rows.predicted_class) == {None}
+    rows = read_predictions(store, record(store, "supervised").key, "koka10k")
+    assert rows.true_class is not None and None not in rows.true_class and rows.predicted_class is None
 
 
 def test_the_stage_before_the_student_is_judged_by_classes_too(tmp_path: Path, command: Command) -> None:
     code, _, err = command("run", "--method", "fixmatch", *ON_CLASSES, *MODE, "--set", "stage2=true", own=tmp_path)
     assert code == 0, err
-    facts = read_facts(record(tmp_path, "fixmatch"))
-    assert [stage["name"] for stage in facts["stages"]] == ["matching", "student"]
-    for stage in facts["stages"]:
-        assert stage["metrics"]["koka10k"]["extra"]["mae_argmax"] >= 0
-    assert facts["protocol"]["classes"] == {"levels": 5, "rule": "modal"}
-    assert facts["key_parts"]["classes"] == {"levels": 5, "rule": "modal"}
+    found = record(tmp_path, "fixmatch")
+    assert [stage.name for stage in found.facts.stages] == ["matching", "student"]
+    for metrics in found.stage_metrics("koka10k"):
+        assert metrics.extra["mae_argmax"] >= 0
+    assert len(found.stage_metrics("koka10k")) == 2
+    assert found.facts.protocol.classes == {"levels": 5, "rule": "modal"}
+    assert found.key_part("classes") == {"levels": 5, "rule": "modal"}
+    code, out, err = command("store", "verify", own=tmp_path)
+    assert code == 0, out + err
 
 
 def test_verify_computes_class_metrics_again(store: Path, tmp_path: Path, command: Command) -> None:
     code, _, err = command("store", "verify")
     assert code == 0, err
-    facts, rows = read_facts(record(store, "simmatch")), read_predictions(record(store, "simmatch"))
-    del facts["predictions_sha256"]
+    found = record(store, "simmatch")
+    rows = read_predictions(store, found.key, "koka10k")
 
     def problems(change: Callable[[dict[str, Any]], None], own: Any = rows) -> str:
-        write_record(tmp_path, facts, own)
-        changed = read_facts(tmp_path / "records" / facts["key"])
-        change(changed)
-        write_sealed(tmp_path / "records" / facts["key"] / "facts.json", changed, kind="record")
+        write_record(tmp_path, found, {"koka10k": own})
+        reseal(tmp_path / "records" / found.key / "koka10k" / "metrics.json", change)
         code, out, err = command("store", "verify", own=tmp_path)
         assert code == 1
         return out + err
 
     def metric(changed: dict[str, Any]) -> None:
-        changed["metrics"]["koka10k"]["extra"]["mae_argmax"] += 0.1
+        changed["metrics"]["extra"]["mae_argmax"] += 0.1
 
     def counts(changed: dict[str, Any]) -> None:
-        changed["classes"]["koka10k"]["images"][0] += 1
+        changed["classes"]["images"][0] += 1
 
     assert "extra is stated as" in problems(metric)
     assert "classes.images is stated as" in problems(counts)
-    said = tuple((value or 0) ^ 1 for value in rows.predicted_class)
-    edited = type(rows)(rows.image, rows.role, rows.dataset, rows.score, rows.prediction, rows.true_class, said)
+    edited = replace(rows, predicted_class=tuple((value or 0) ^ 1 for value in rows.predicted_class or ()))
     assert "not those its metrics were computed from" in problems(lambda changed: None, edited)
 
 
@@ -142,8 +144,8 @@ def test_true_classes_are_not_passed_on_and_verified_where_the_dataset_is(
     made: Miniature, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["store", "export", str(tmp_path / "out"), "--store", str(store)]) == 0
-    rows = read_predictions(record(tmp_path / "out", "simmatch"))
-    assert set(rows.true_class) == {None} and None not in rows.predicted_class and set(rows.image) == {""}
+    rows = read_predictions(tmp_path / "out", record(tmp_path / "out", "simmatch").key, "koka10k")
+    assert rows.true_class is None and rows.predicted_class is not None and set(rows.image) == {""}
     where = ["--registry", str(made.registry_file()), "--data-root", str(made.root)]
     capsys.readouterr()
     assert main(["store", "verify", "--store", str(tmp_path / "out"), *where]) == 0
@@ -155,17 +157,18 @@ def test_the_board_has_a_table_of_classes(store: Path, tmp_path: Path, command: 
     assert code == 0, err
     board = (tmp_path / "koka10k.md").read_text()
     table = board.partition("### Classes on koka10k (labeled)")[2].partition("### Cost")[0]
-    facts = read_facts(record(store, "simmatch"))
-    extra, told = facts["metrics"]["koka10k"]["extra"], facts["classes"]["koka10k"]
+    result = record(store, "simmatch").results["koka10k"]
+    extra, told = result.metrics.extra, result.classes
+    assert told is not None and told.error is not None
     (header,) = [line for line in table.splitlines() if line.startswith("| Method")]
     (line,) = [line for line in table.splitlines() if line.startswith("| `simmatch`")]
     cells = dict(zip(map(str.strip, header.split("|")), (cell.strip(" *") for cell in line.split("|")), strict=True))
     assert cells["Accuracy"] == f"{extra['accuracy']:.3f}" and cells["MAE"] == f"{extra['mae_argmax']:.3f}"
     for k in range(5):
-        assert cells[f"Class {k}"] == ("–" if told["error"][k] is None else f"{told['error'][k]:.3f}")
+        assert cells[f"Class {k}"] == ("–" if told.error[k] is None else f"{told.error[k]:.3f}")
     words = " ".join(table.split())
-    top = int(np.argmax(told["images"]))
-    gap = np.dot(told["images"], np.abs(np.arange(5) - top)) / sum(told["images"])
+    top = int(np.argmax(told.images))
+    gap = np.dot(told.images, np.abs(np.arange(5) - top)) / sum(told.images)
     assert f"Always predicting the most frequent class ({top}) gives" in words and f"an MAE of {gap:.3f}" in words
     lines = list(csv.DictReader(io.StringIO((tmp_path / "koka10k.csv").read_text())))
     values = {line["method"]: line for line in lines}
@@ -254,21 +257,22 @@ def test_other_metrics_and_other_classes_are_asked_for_alike(
     store = tmp_path / "store"
     files = ["--registry", str(tiny_pair / "registry.yaml"), "--registry", str(registry), "--store", str(store)]
 
-    def run(protocol: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    def run(protocol: str) -> tuple[dict[str, Any], Record]:
         capsys.readouterr()
         words = ["--method", "supervised-levels", "--pair", "tiny-a", "--protocol", protocol, "--json"]
         assert main(["run", *words, "--set", "batch_size=8", *files]) == 0
         (entry,) = json.loads(capsys.readouterr().out)["runs"]
-        return entry["metrics"]["tiny-a"]["extra"], read_facts(store / "records" / entry["key"])
+        return entry["metrics"]["tiny-a"]["extra"], read_record(store, entry["key"])
 
-    extra, facts = run("own-5")
+    extra, found = run("own-5")
     assert extra["rmse_raw"] > 0 and extra["mae_argmax"] is not None
-    assert facts["classes"]["tiny-a"]["scale"] == [1, 5] and sum(facts["classes"]["tiny-a"]["images"]) == 8
-    extra, facts = run("own-4")
+    classes = found.results["tiny-a"].classes
+    assert classes is not None and classes.scale == (1, 5) and sum(classes.images) == 8
+    extra, found = run("own-4")
     assert extra["rmse_raw"] > 0 and extra["mae_argmax"] is None
-    assert any("predicts 5 classes where the protocol sees 4" in note for note in facts["notes"])
-    extra, facts = run("own-modal")
-    assert extra["mae_argmax"] is None and facts["classes"]["tiny-a"]["unknown"] == 8
+    assert any("predicts 5 classes where the protocol sees 4" in note for note in found.notes)
+    extra, found = run("own-modal")
+    assert extra["mae_argmax"] is None and found.results["tiny-a"].classes.unknown == 8  # type: ignore[union-attr]
     assert main(["leaderboard", "--store", str(store), "--out", str(tmp_path / "boards")]) == 0
     assert "RMSE raw" in (tmp_path / "boards" / "demo" / "own-5.md").read_text()
     with pytest.raises(InputError):

@@ -64,7 +64,7 @@ def test_extra_unlabeled_images_run_and_are_recorded(own_bench: Bench) -> None:
         assert facts["datasets"]["tiny-c"]["roles"] == roles and facts["protocol"]["extra_unlabeled"] == recorded
         assert entry["metrics"]["tiny-c"]["side"] == "external" and entry["metrics"]["tiny-c"]["n"] == roles["test"]
         assert own_bench.run("ssiqa", *words, protocol)["status"] == "cached"
-    assert "extra_unlabeled" not in own_bench.facts(own_bench.run("supervised")["key"])["protocol"]
+    assert own_bench.facts(own_bench.run("supervised")["key"])["protocol"]["extra_unlabeled"] is None
     code, out, err = own_bench("store", "verify", "--registry", str(own_bench.data / "registry.yaml"),
                                "--registry", str(file))  # fmt: skip
     assert code == 0, (out, err)

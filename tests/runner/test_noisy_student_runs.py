@@ -15,7 +15,9 @@ from safetensors.numpy import load_file
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.leaderboard.collect import collect
 from ssliqa_bench.leaderboard.compare import paired_gain
+from ssliqa_bench.store.records import iter_records
 from ssliqa_bench.testing import metrics_with_pseudo_labels
+from tests.resealed import reseal
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -76,12 +78,9 @@ def test_the_teacher_is_that_of_the_full_reference_learner(paired: Bench) -> Non
 def test_gains_are_measured_against_as_many_steps_of_the_student(paired: Bench) -> None:
     for method in ("noisy-student", "bns-supervised", "bns-oracle"):
         paired.run(method, *BUDGET, *(SET if method == "noisy-student" else ()), pair=PAIR)
-    facts = [
-        json.loads(path.read_text()) for path in sorted((paired.store / "records").glob("*/facts.json"))
-    ]
-    for record in facts:
-        record["cell"]["overrides"] = {}
-    (board,) = collect(facts)
+    for path in (paired.store / "records").glob("*/facts.json"):
+        reseal(path, lambda facts: facts["cell"].update(overrides={}))
+    (board,) = collect(iter_records(paired.store))
     (section,) = board.sections
     rows = {row.method: row for row in section.rows}
     gain = paired_gain(rows["noisy-student"], section.rows, "tiny-a", "comparator")

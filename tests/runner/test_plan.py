@@ -12,7 +12,7 @@ import yaml
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.runner.keys import differences
 from ssliqa_bench.runner.settings import Settings
-from ssliqa_bench.specs import spec_of
+from ssliqa_bench.store.records import read_record
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -188,7 +188,7 @@ def test_a_weights_file_is_keyed_by_what_it_holds(bench: Bench, tmp_path: Path) 
 
 def test_a_record_says_which_run_it_answers(finished: Bench) -> None:
     plan = finished.plan("ssiqa")[0]
-    assert spec_of(finished.facts(plan.key)) == plan.spec
+    assert read_record(finished.store, plan.key).spec == plan.spec
 
 
 def test_settings_come_from_the_environment_where_nothing_is_given(monkeypatch: pytest.MonkeyPatch) -> None:

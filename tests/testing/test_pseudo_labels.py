@@ -38,7 +38,7 @@ def test_phases_are_told_the_scores_of_their_blocks(finished: Bench, labels: str
     plan, settings = finished.plan("ssiqa")
     before, records = told_in(finished.store), finished.files("records")
     metrics = metrics_with_pseudo_labels(plan, settings, labels)
-    assert set(metrics) == {"tiny-a", "tiny-b"} and metrics["tiny-b"]["n"] == 8
+    assert set(metrics) == {"tiny-a", "tiny-b"} and metrics["tiny-b"].n == 8
     assert finished.files("records") == records  # no record is written, and Θ_0 is found
     ((_, told),) = [item for item in told_in(finished.store).items() if item[0] not in before]
 

@@ -19,7 +19,7 @@ def test_the_student_is_drawn_to_the_distributions_of_the_unlabeled_images(bench
 
     plan, settings = bench.plan("ssliqa-small")
     metrics = metrics_with_true_consistency(plan, settings)
-    assert set(metrics) == {"tiny-a", "tiny-b"} and metrics["tiny-b"]["n"] == 8
+    assert set(metrics) == {"tiny-a", "tiny-b"} and metrics["tiny-b"].n == 8
     assert not (bench.store / "records").exists()  # no record is written
     source = open_sources(plan, settings, make_learner(plan))[0]["tiny-b"]
     by_content = sorted((source.pixels.hashes[row], source.table.score01[row]) for row in source.rows("unlabeled"))
@@ -34,6 +34,6 @@ def test_it_is_another_model_than_the_ordinary_one_and_found_again(bench: Bench)
     metrics = metrics_with_true_consistency(plan, settings)
     told = set(bench.files("artifacts"))
     assert len(told - before) == 2  # the tensors and the facts of one stage
-    assert metrics["tiny-b"]["plcc_raw"] != ordinary["metrics"]["tiny-b"]["plcc_raw"]
+    assert metrics["tiny-b"].plcc_raw != ordinary["metrics"]["tiny-b"]["plcc_raw"]
     assert metrics_with_true_consistency(plan, settings) == metrics
     assert set(bench.files("artifacts")) == told
