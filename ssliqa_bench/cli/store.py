@@ -105,7 +105,7 @@ def verify(
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.verify import verify_store
 
-    found = verify_store(Path(store), load_registry(registry or ()), settings_of(store=store, data_root=data_root))
+    found = verify_store(store, load_registry(registry or ()), settings_of(store=store, data_root=data_root))
     if json:
         print_json(
             {

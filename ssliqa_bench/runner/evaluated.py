@@ -14,13 +14,16 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.table import Table
+from ssliqa_bench.evaluation.breakdown import breakdown
 from ssliqa_bench.evaluation.classes import ClassInputs, class_facts
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
+from ssliqa_bench.evaluation.uncertainty import intervals
 from ssliqa_bench.runner.classes import ClassRule
 from ssliqa_bench.store.predictions import Classes, Predictions
 from ssliqa_bench.store.record import ClassFacts, DatasetResult, Metrics, Record
 from ssliqa_bench.types import FloatArray
 
+_PARTS = ("distortion", "level", "part")  # columns that images are told apart by
 _log = logging.getLogger("ssliqa_bench")
 
 
@@ -40,7 +43,8 @@ class Evaluation:
 
 
 def evaluate_rows(rows: Predictions, *, mapping: str, extra: Sequence[str], rule: ClassRule | None) -> Evaluation:
-    """Metrics of the final model and of those before it, from the columns of a record.
+    """Metrics of the final model and of those before it, from the columns of a record; intervals and breakdowns of the
+    final model alone.
 
     Args:
         mapping, extra: as the protocol states them.
@@ -58,8 +62,14 @@ def evaluate_rows(rows: Predictions, *, mapping: str, extra: Sequence[str], rule
         return None if rule is None else rule.inputs(rows.true_class, predicted, len(rows))
 
     final = classes_of(rows.predicted_class)
+    labels = {name: own for name in _PARTS if (own := getattr(rows, name)) is not None}
     return Evaluation(
-        metrics=Metrics(**judged(rows.prediction, final)),
+        metrics=Metrics(
+            **judged(rows.prediction, final),
+            # Without groups it is not known what may be drawn.
+            intervals=None if rows.group is None else intervals(rows.prediction, scores, rows.group, mapping=mapping),
+            by=breakdown(rows.prediction, scores, labels) if labels else None,
+        ),
         stages={
             name: Metrics(**judged(stage.prediction, classes_of(stage.predicted_class)))
             for name, stage in rows.stages.items()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.errors import CorruptFileError, InputError
@@ -17,7 +16,8 @@ from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Part, Record
-from ssliqa_bench.store.records import read_predictions, read_record, record_keys
+from ssliqa_bench.store.records import Address, as_store, read_predictions, read_record, record_keys
+from ssliqa_bench.store.store import Store
 
 _TOLERANCE = 1e-9
 
@@ -40,10 +40,11 @@ class Verification:
     without_predictions: list[str] = field(default_factory=list)
 
 
-def verify_store(store: Path, registry: Registry, settings: Settings) -> Verification:
+def verify_store(address: Address, registry: Registry, settings: Settings) -> Verification:
     """Check all checksums of a store and compute all its metrics again."""
-    if not store.is_dir():
-        raise InputError(f"{store}: there is no such store. Name its folder with --store.")
+    store = as_store(address)
+    if not store.list():
+        raise InputError(f"{store}: there is no such store, or it is empty. Name its folder with --store.")
     found = Verification()
     for key in record_keys(store):
         found.records += 1
@@ -55,7 +56,7 @@ def verify_store(store: Path, registry: Registry, settings: Settings) -> Verific
     return found
 
 
-def _look(found: Verification, record: Record, store: Path, registry: Registry, settings: Settings) -> None:
+def _look(found: Verification, record: Record, store: Store, registry: Registry, settings: Settings) -> None:
     short = record.key[:12]
     # A converted record keeps what its key of schema 1 was made of.
     stated = record.facts.converted_from or record.key

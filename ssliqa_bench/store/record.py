@@ -191,14 +191,40 @@ class RunFacts(Part):
         return value
 
 
+class Interval(Part):
+    """How sure a figure is: its ends, how they were found, over how many groups and draws of these."""
+
+    lo: float
+    hi: float
+    method: str
+    units: Count
+    resamples: Count
+
+
+class PartMetrics(Part):
+    """The images of one label of a breakdown."""
+
+    n: Count
+    srcc: float | None
+
+
+class Breakdown(Part):
+    """SRCC by distortion, level or part: by label, and the mean over `n` images of what is defined."""
+
+    values: dict[str, PartMetrics]
+    within: float | None
+    n: Count
+    unlabeled: Count
+
+
 class Metrics(Part):
     """Metrics of predictions, None where undefined.
 
     Attributes:
         mapping: status of the fitted mapping.
         extra: further metrics that the protocol asks for.
-        intervals: how sure the values are, of the final model where enough groups are known.
-        by: the same by distortion, level and part, where the dataset states them.
+        intervals: of the final model, where the groups are known; None for a figure that has none.
+        by: SRCC of the final model by `distortion`, `level` and `part`, those that the dataset states.
     """
 
     n: Count
@@ -209,8 +235,8 @@ class Metrics(Part):
     rmse_mapped: float | None
     mapping: MappingStatus
     extra: dict[str, float | None]
-    intervals: dict[str, Any] | None = None
-    by: dict[str, Any] | None = None
+    intervals: dict[str, Interval | None] | None = None
+    by: dict[Literal["distortion", "level", "part"], Breakdown] | None = None
 
 
 class ClassFacts(Part):

@@ -41,7 +41,7 @@ def write_record(address: Address, record: Record, predictions: Mapping[str, Pre
     Args:
         predictions: of every dataset with a result.
     """
-    store = _store(address)
+    store = as_store(address)
     path = record_path(record.key)
     for dataset in sorted(record.results):
         write_result(store, dataset, record.results[dataset], predictions[dataset])
@@ -53,7 +53,7 @@ def write_record(address: Address, record: Record, predictions: Mapping[str, Pre
 
 def write_result(address: Address, dataset: str, result: DatasetResult, rows: Predictions) -> None:
     """Add a dataset to a record, or replace its result; the rest of the record is neither read nor written."""
-    _store(address).put_entry(
+    as_store(address).put_entry(
         f"{record_path(result.run)}/{dataset}",
         {_PREDICTIONS: to_parquet(rows, dataset)},
         result.model_dump(mode="json"),
@@ -73,7 +73,7 @@ def read_record(address: Address, key: str, *, with_predictions: bool = False) -
         SchemaError: another version wrote it.
         CorruptFileError: a file is damaged or missing, or a field is not what it should be.
     """
-    store = _store(address)
+    store = as_store(address)
     path = record_path(key)
     return _read(store, key, _tested(store.list(f"{path}/"), path), None if with_predictions else ())
 
@@ -85,7 +85,7 @@ def read_predictions(address: Address, key: str, dataset: str) -> Predictions:
         FileNotFoundError: the record has no result on the dataset.
         CorruptFileError: a file is damaged or missing.
     """
-    store, folder = _store(address), f"{record_path(key)}/{dataset}"
+    store, folder = as_store(address), f"{record_path(key)}/{dataset}"
     entry = _entry(store, folder, kind=_RESULT, mark=METRICS, only=None)
     if _PREDICTIONS not in entry.files:
         raise CorruptFileError(f"{store.where(folder)}/{METRICS}: names no {_PREDICTIONS}.")
@@ -94,7 +94,7 @@ def read_predictions(address: Address, key: str, dataset: str) -> Predictions:
 
 def record_keys(address: Address) -> list[str]:
     """Keys of all records of a store, sorted; those set aside are left out."""
-    return sorted(_results_by_key(_store(address)))
+    return sorted(_results_by_key(as_store(address)))
 
 
 def iter_records(address: Address) -> Iterator[Record]:
@@ -103,7 +103,7 @@ def iter_records(address: Address) -> Iterator[Record]:
     Raises:
         CorruptFileError: a record is damaged; the message names the way out.
     """
-    store = _store(address)
+    store = as_store(address)
     for key, datasets in sorted(_results_by_key(store).items()):
         try:
             yield _read(store, key, datasets, ())
@@ -123,7 +123,7 @@ def find_record(address: Address, run: str) -> str:
     Raises:
         InputError: none does, or several do.
     """
-    store = _store(address)
+    store = as_store(address)
     found = [key for key in record_keys(store) if key.startswith(run)]
     if len(found) == 1 and len(run) >= _SHORTEST:
         return found[0]
@@ -136,7 +136,7 @@ def find_record(address: Address, run: str) -> str:
 
 def set_record_aside(address: Address, key: str) -> str:
     """Move a damaged record to a free `KEY.corrupt-K`; returns that name."""
-    return _store(address).set_aside(record_path(key), mark=FACTS).rpartition("/")[2]
+    return as_store(address).set_aside(record_path(key), mark=FACTS).rpartition("/")[2]
 
 
 def export_record(address: Address, key: str, target: Address) -> tuple[str, ...]:
@@ -149,7 +149,7 @@ def export_record(address: Address, key: str, target: Address) -> tuple[str, ...
     Returns:
         The datasets whose names and scores were left out.
     """
-    store = _store(address)
+    store = as_store(address)
     record = read_record(store, key)
     rows = {name: read_predictions(store, key, name) for name in record.results}
     withheld = [name for name, own in record.results.items() if own.withheld or not own.dataset.labels_redistributable]
@@ -171,7 +171,8 @@ def _nameless(leak: Any) -> Any:
     return leak.model_copy(update={"found": (f"{len(leak.found)} findings, not passed on",)})
 
 
-def _store(address: Address) -> Store:
+def as_store(address: Address) -> Store:
+    """The store at an address, or the store itself."""
     return address if isinstance(address, Store) else Store(address)
 
 
