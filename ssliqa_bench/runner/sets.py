@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.runner.rows import Place, Told, set_rows, told_of
 from ssliqa_bench.training.images import ImageSet, Item, LabeledSet, PixelSource

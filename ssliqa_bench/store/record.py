@@ -242,7 +242,7 @@ class Metrics(Part):
 class ClassFacts(Part):
     """Classes of test images: how many are of each, how many are predicted so, and how far off predictions are."""
 
-    levels: int
+    levels: Annotated[int, Field(ge=2, le=1000)]
     rule: Literal["modal", "equal_width"]
     scale: Annotated[tuple[float, float], Field(strict=False)]
     images: Counts

@@ -30,6 +30,11 @@ _ASIDE = ".corrupt-"
 _SHORTEST = 4  # digits of a key that a command line must give
 
 
+def as_store(address: Address) -> Store:
+    """The store at an address, or the store itself."""
+    return address if isinstance(address, Store) else Store(address)
+
+
 def record_path(key: str) -> str:
     """Where the record of a run key is kept."""
     return f"records/{key}"
@@ -169,11 +174,6 @@ def _nameless(leak: Any) -> Any:
     if leak is None:
         return None
     return leak.model_copy(update={"found": (f"{len(leak.found)} findings, not passed on",)})
-
-
-def as_store(address: Address) -> Store:
-    """The store at an address, or the store itself."""
-    return address if isinstance(address, Store) else Store(address)
 
 
 def _results_by_key(store: Store) -> dict[str, list[str]]:

@@ -194,3 +194,29 @@ def test_debug_shows_the_traceback(bench: Bench) -> None:
 
     with pytest.raises(InputError, match="ssiqa"):
         bench("run", "--method", "ssiqua", "--pair", "tiny-a", "--debug")
+
+
+def test_a_run_in_a_store_that_is_no_folder(bench: Bench) -> None:
+    """Computed, answered, tested further, verified and shown from memory."""
+    from dataclasses import replace
+
+    from ssliqa_bench.leaderboard.boards import build_boards
+    from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.runner.execute import run
+    from ssliqa_bench.runner.verify import verify_store
+    from ssliqa_bench.store.records import iter_records
+
+    address = "memory://test-run"
+    plan, settings = bench.plan("supervised")
+    settings = replace(settings, store=Path(address))
+    first = run(plan, settings)
+    assert not first.cached and list(iter_records(address)) == [first.record]
+    again = run(plan, settings)
+    assert again.cached and again.record == first.record
+    further, _ = bench.plan("supervised", tests=("tiny-c",))
+    added = run(further, settings)
+    assert added.cached and set(added.record.results) == {"tiny-a", "tiny-b", "tiny-c"}
+    found = verify_store(address, load_registry([bench.data / "registry.yaml"]), settings)
+    assert (found.records, found.problems) == (1, [])
+    assert any("tiny-c" in text for text in build_boards(iter_records(address)).values())
+    assert not Path("memory:").exists()
