@@ -63,13 +63,11 @@ def evaluate_rows(rows: Predictions, *, mapping: str, extra: Sequence[str], rule
 
     final = classes_of(rows.predicted_class)
     labels = {name: own for name in _PARTS if (own := getattr(rows, name)) is not None}
+    # Without groups it is not known what may be drawn.
+    ends = None if rows.group is None else intervals(rows.prediction, scores, rows.group, mapping=mapping)
+    by = breakdown(rows.prediction, scores, labels) if labels else None
     return Evaluation(
-        metrics=Metrics(
-            **judged(rows.prediction, final),
-            # Without groups it is not known what may be drawn.
-            intervals=None if rows.group is None else intervals(rows.prediction, scores, rows.group, mapping=mapping),
-            by=breakdown(rows.prediction, scores, labels) if labels else None,
-        ),
+        metrics=Metrics.model_validate({**judged(rows.prediction, final), "intervals": ends, "by": by}),
         stages={
             name: Metrics(**judged(stage.prediction, classes_of(stage.predicted_class)))
             for name, stage in rows.stages.items()
