@@ -18,6 +18,7 @@ _HOME = {
     "Settings": "ssliqa_bench.runner.settings",
     "make_plan": "ssliqa_bench.runner.plan",
     "run": "ssliqa_bench.runner.execute",
+    "load_model": "ssliqa_bench.models.load",
     "evaluate": "ssliqa_bench.evaluation.metrics",
     "fit_mapping": "ssliqa_bench.evaluation.mapping",
     "build_boards": "ssliqa_bench.leaderboard.boards",

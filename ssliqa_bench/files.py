@@ -239,6 +239,12 @@ def take_lock(path: Path | str, *, shared: bool = False, wait: bool = True) -> I
         handle.close()
 
 
+def cache_folder() -> Path:
+    """The user's folder of what can be made again: $SSLIQA_CACHE, else `ssliqa-bench` in the cache folder."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return Path(os.environ.get("SSLIQA_CACHE") or os.path.join(home, "ssliqa-bench"))
+
+
 def finite_or_none(value: float | None) -> float | None:
     """A finite float as it is; NaN and infinities, which JSON does not have, as None."""
     return None if value is None or not math.isfinite(value) else float(value)

@@ -21,10 +21,36 @@ Side = Literal["labeled", "unlabeled", "external"]
 Params = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Scale:
+    """Where the native scores of a dataset lie: their nominal ends, and which of the two is the better one.
 
+    The only place where a direction is turned. Learners see scores on [0, 1], 1 the better end; metrics are computed
+    on native scores of which higher is better.
+    """
 
+    low: float
+    high: float
+    higher_is_better: bool = True
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The worse and the better end, of scores that are `turned`."""
+        return (self.low, self.high) if self.higher_is_better else (0.0 - self.high, 0.0 - self.low)
 
+    def turned(self, native: FloatArray) -> FloatArray:
+        """Native scores such that higher is better, negated where it is not."""
+        return native if self.higher_is_better else 0.0 - native  # not -x: no score becomes -0.0
+
+    def to01(self, native: FloatArray) -> FloatArray:
+        """Native scores on [0, 1], higher is better; scores beyond the ends leave it."""
+        width = self.high - self.low
+        return (native - self.low) / width if self.higher_is_better else (self.high - native) / width
+
+    def from01(self, values: FloatArray) -> FloatArray:
+        """The inverse of `to01`: values on [0, 1] in the units and the direction of native scores."""
+        offset = values * (self.high - self.low)
+        return self.low + offset if self.higher_is_better else self.high - offset
 
 
 @dataclass(frozen=True)

@@ -66,20 +66,17 @@ def load_table(
     raw = read_raw(entry, dataset_folder(entry, data_root, cache_root, load=load), cache_root, load=load)
     for problem in row_problems(entry, raw):
         raise DataError(problem.message)
-    low, high = entry.scale
-    # The one place where a direction is turned; 0 - x, so that no score becomes -0.0.
-    score = raw.score if entry.higher_is_better else 0.0 - raw.score
-    score01 = (raw.score - low) / (high - low) if entry.higher_is_better else (high - raw.score) / (high - low)
+    scale = entry.native_scale
     copies = find_copies(entry, raw, cache_root)
     group, copied = join_groups(groups_of(entry, raw), copies.sets)
     return Table(
         dataset=entry.name,
         name=raw.name,
         path=tuple(os.path.abspath(path) for path in raw.path),
-        score=score,
-        score01=score01,
+        score=scale.turned(raw.score),
+        score01=scale.to01(raw.score),
         group=group,
-        scale_width=high - low,
+        scale_width=scale.high - scale.low,
         split_as=entry.split_as or "",
         rating_std=raw.rating_std if entry.rating_statistics else None,
         distribution=_shares(entry, raw),

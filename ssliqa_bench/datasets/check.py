@@ -314,7 +314,7 @@ def _direction(entry: DatasetEntry, raw: RawTable) -> Iterator[DatasetCheck]:
     if raw.level is None or raw.distortion is None:
         return
     series: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    quality = raw.score if entry.higher_is_better else -raw.score
+    quality = entry.native_scale.turned(raw.score)
     columns = zip(groups_of(entry, raw), raw.distortion, raw.level, quality.tolist(), strict=True)
     for group, distortion, level, score in columns:
         if _is_number(level) and np.isfinite(score):

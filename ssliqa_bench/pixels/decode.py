@@ -63,14 +63,25 @@ def open_picture(path: Path | str) -> Picture:
         # A process-wide switch that other libraries turn on; with it a truncated file gives grey pixels, unsaid.
         ImageFile.LOAD_TRUNCATED_IMAGES = False
         with Image.open(path) as opened:
-            mode = opened.mode
-            picture = _eight_bit(ImageOps.exif_transpose(opened), opened.info.get("icc_profile"))
+            return picture_of(opened, str(path))
     except (DataError, MemoryError):
         raise
     except Exception as error:  # decoders raise errors of every kind on damaged files
         raise DataError(f"{path}: not readable as an image: {_reason(error)}.") from error
+
+
+def picture_of(image: Image.Image, where: str) -> Picture:
+    """The picture in an open image of Pillow, as in its file.
+
+    Args:
+        where: names it in the message.
+
+    Raises:
+        DataError: its pixels have no known range.
+    """
+    picture = _eight_bit(ImageOps.exif_transpose(image), image.info.get("icc_profile"))
     if picture is None:
-        raise DataError(f"{path}: pixels of mode {mode} have no known range; expected 8 or 16 bits per sample.")
+        raise DataError(f"{where}: pixels of mode {image.mode} have no known range; expected 8 or 16 bits per sample.")
     return picture
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,6 +20,9 @@ from pydantic import (
 
 from ssliqa_bench.registry.parameters import Parameter, is_class_path
 from ssliqa_bench.registry.problems import wrong
+
+if TYPE_CHECKING:
+    from ssliqa_bench.types import Scale
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 _PARAM = re.compile(r"^[a-z][a-z0-9_]*$")
@@ -288,6 +291,13 @@ class DatasetEntry(_Entry):
     def higher_is_better(self) -> bool:
         """Whether a larger native score means better quality."""
         return self.direction == "higher_is_better"
+
+    @property
+    def native_scale(self) -> Scale:
+        """Ends and direction of the native scores."""
+        from ssliqa_bench.types import Scale  # brings numpy, which the registry does without
+
+        return Scale(*self.scale, self.higher_is_better)
 
     @property
     def short_side(self) -> int | None:

@@ -33,8 +33,7 @@ class ClassRule:
         """The rule of a protocol for a dataset; None where the protocol sees no classes."""
         if fields is None:
             return None
-        low, high = entry.scale
-        return cls(fields.levels, fields.rule, (low, high) if entry.higher_is_better else (0.0 - high, 0.0 - low))
+        return cls(fields.levels, fields.rule, entry.native_scale.ends)
 
     @classmethod
     def recorded(cls, facts: ClassFacts | None) -> ClassRule | None:

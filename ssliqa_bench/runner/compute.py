@@ -16,7 +16,7 @@ from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.runner.artifact_keys import untrained_key
 from ssliqa_bench.runner.devices import prepare_process, reset_peak_memory
 from ssliqa_bench.runner.facts import dataset_facts, leak_facts, run_facts
-from ssliqa_bench.runner.learners import ready_learner
+from ssliqa_bench.runner.learners import describe_model, ready_learner
 from ssliqa_bench.runner.near_duplicates import look_alike_notes
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.progress import ConsoleReporter
@@ -99,6 +99,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> Recor
         ),
         n_parameters=final.n_parameters,
         model_key=final.model_key,
+        model=describe_model(plan, learner).to_json(),
         leak=leak_facts(leaks, settings),
         notes=[
             *final.notes,

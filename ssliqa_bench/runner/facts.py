@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from ssliqa_bench.datasets.splits import split_hash
 from ssliqa_bench.runner.devices import peak_memory_bytes
@@ -36,6 +37,7 @@ def run_facts(
     seconds: Seconds,
     n_parameters: int,
     model_key: str,
+    model: dict[str, Any],
     leak: Leak | None,
     notes: Sequence[str],
 ) -> RunFacts:
@@ -43,6 +45,7 @@ def run_facts(
 
     Args:
         stages: all of them, in order.
+        model: how the final model is built.
         datasets: all of the run; those that were `tested` are stated in their results.
         notes: sentences beside those of the stages.
     """
@@ -66,6 +69,7 @@ def run_facts(
         threads=settings.threads,
         precision=plan.precision,
         model_key=model_key,
+        model=model,
         key_parts=dict(plan.key_parts),
         code=CodeFacts(**plan.method_code.told(plan.code)),
         versions={

@@ -64,6 +64,6 @@ def feature_network(backbone: ResolvedBackbone, weights: WeightsFile, features: 
 
 
 def _extractor(spec: dict[str, Any], weights: WeightsFile) -> Extract:
-    from ssliqa_bench.runner.feature_views import extractor
+    from ssliqa_bench.models.feature_views import extractor
 
     return extractor(spec, usable_file(weights))

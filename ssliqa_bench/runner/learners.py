@@ -8,6 +8,8 @@ import torch
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.base import Learner, Model, Predictor
+from ssliqa_bench.models.description import Description
+from ssliqa_bench.models.origins import described, network_of
 from ssliqa_bench.models.weights import usable_file
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.runner.plan import Plan
@@ -72,3 +74,29 @@ def model_of(plan: Plan, learner: Learner, artifact: Artifact | None) -> Predict
         declared = ("method", *learner.model.params)
         weights = {name: usable_file(own) for name, own in plan.weights.items() if name in declared}
     return learner.model.made(plan.params, artifact, torch.device(plan.device), weights)
+
+
+def describe_model(plan: Plan, learner: Learner) -> Description:
+    """How the model of a plan is built and what its values mean, as its record states it."""
+    model, weights, features = learner.model, {}, None
+    if not learner.stages():
+        for name, own in plan.weights.items():
+            if name == "method":
+                weights[name] = described(own.sha256, plan.method.weights)
+            elif name in model.params:
+                network = plan.backbones[name]
+                weights[name] = described(own.sha256, network.weights, network)
+    frozen = next((own.features_of for own in plan.backbones.values() if own.features_of is not None), None)
+    if plan.features is not None and frozen is not None:
+        features = network_of(frozen)
+        weights["features"] = described(plan.features.identity["weights"]["sha256"], frozen.weights, frozen)
+    labeled = plan.entries[plan.spec.pair.labeled]
+    return Description(
+        builder=model.path,
+        params=dict(model.declared(plan.params)),
+        scale=labeled.native_scale if learner.needs.labels else None,
+        short_side=labeled.short_side,
+        references=learner.needs.references is True,
+        weights=weights,
+        features=features,
+    )

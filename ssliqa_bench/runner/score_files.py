@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.errors import StorageError
@@ -75,12 +77,9 @@ def judge_unscored(
     return Judged(tests[dataset].names, values, learned)
 
 
-def in_native_units(values: Sequence[float] | FloatArray, entry: DatasetEntry) -> list[float]:
+def in_native_units(values: Sequence[float] | FloatArray, entry: DatasetEntry) -> FloatArray:
     """Predictions of a learner, on its scale, in the units and the direction of the dataset that it learned from."""
-    low, high = entry.scale
-    if entry.higher_is_better:
-        return [low + float(value) * (high - low) for value in values]
-    return [high - float(value) * (high - low) for value in values]
+    return entry.native_scale.from01(np.asarray(values, dtype=np.float64))
 
 
 def write_scores(file: Path, names: Sequence[str], scores: Sequence[float]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.errors import InputError, LeakError
+from ssliqa_bench.files import cache_folder
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,7 @@ class Settings:
     @classmethod
     def from_environment(cls, **given: Any) -> Settings:
         """Settings with the defaults of the environment ($SSLIQA_DATA, $SSLIQA_CACHE) for what is not given."""
-        cache = os.environ.get("SSLIQA_CACHE") or os.path.join(
-            os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "ssliqa-bench"
-        )
-        defaults = {"data_root": Path(os.environ.get("SSLIQA_DATA") or "data"), "cache_root": Path(cache)}
+        defaults = {"data_root": Path(os.environ.get("SSLIQA_DATA") or "data"), "cache_root": cache_folder()}
         settings = cls(**{**defaults, **{name: value for name, value in given.items() if value is not None}})
         if settings.keep not in ("phases", "final", "none"):
             raise InputError(f'--keep: got "{settings.keep}"; expected phases, final or none.')
