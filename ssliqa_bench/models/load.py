@@ -148,7 +148,8 @@ def load_model(
     try:
         return LoadedModel(finished, model.made(told.params, finished.artifact, chosen, files), extract)
     except (CorruptFileError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        raise CorruptFileError(f"{finished.where}: its weights do not fit {told.builder}: {error}") from error
+        reason = " ".join(str(error).split())
+        raise CorruptFileError(f"{finished.where}: {told.builder} cannot build its model: {reason}") from error
 
 
 def find_model(where: str | os.PathLike[str], store: str | os.PathLike[str] | None = None) -> Finished:
