@@ -22,7 +22,7 @@ from ssliqa_bench.runner.code import Code
 # Code behind every result beside its own: how pixels are read, and how image sets are made of them.
 SETS_CODE = ("ssliqa_bench.pixels.decode", "ssliqa_bench.runner.sets")
 # How features of a frozen network are made, for a learner that is handed these in place of pixels.
-FEATURES_CODE = ("ssliqa_bench.runner.feature_views",)
+FEATURES_CODE = ("ssliqa_bench.models.feature_views",)
 # How the runner answers a stage that asks about its validation images.
 VALIDATION_CODE = ("ssliqa_bench.evaluation.correlations",)
 # How a model is asked, and what it sees of an image.
