@@ -20,7 +20,7 @@ from ssliqa_bench.methods.full_reference.networks import make_model
 from ssliqa_bench.methods.full_reference.prediction import FullReferencePredictor
 from ssliqa_bench.models.predict import Pictures
 from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.runner.plan import learner_params
+from ssliqa_bench.runner.resolve import learner_params
 from ssliqa_bench.training.images import ImageSet
 
 FASTER, DIFFERENCE = 1.5, 1e-5

@@ -6,7 +6,7 @@ import torch
 
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.registry.lookup import Registry, load_object
-from ssliqa_bench.runner.plan import learner_params
+from ssliqa_bench.runner.resolve import learner_params
 
 
 def parameter_counts(name: str, recipe: str, registry: Registry) -> dict[str, int]:

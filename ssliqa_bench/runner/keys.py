@@ -185,7 +185,7 @@ def run_parts(
         cell: what a board calls one cell: two cells keep records of their own, also where they share a model.
         params: all parameters of the method, as `key_params` gives them.
         code: `Behind.part` of the method's class and of what its parameters name.
-        rows: by dataset that is learned from: fingerprint, images by role, scores, working size, references.
+        rows: `dataset_part` of every dataset that is learned from.
         protocol: fields of the protocol that decide what is learned from or what is computed of predictions.
         unlabeled_role: "labeled" for the oracle.
     """
@@ -201,6 +201,35 @@ def run_parts(
         "seed": seed,
         **_numerics(machine),
     }
+
+
+def dataset_part(
+    *,
+    fingerprint: str,
+    names: Sequence[str],
+    roles: Sequence[str],
+    told: Sequence[Sequence[float]],
+    working_size: int | None,
+    references: str | None,
+) -> dict[str, Any]:
+    """One dataset of a run as run keys hold it: what it is, and which of its images has which role.
+
+    Args:
+        fingerprint: of file bytes, names and scores.
+        told: scores on the learner's scale and statistics of ratings of every image.
+        working_size: short side, pixels, that images are resized to; None as they are.
+        references: identity of the pristine images, for a method that is handed them.
+    """
+    members: dict[str, list[str]] = {}
+    for name, role in zip(names, roles, strict=True):
+        members.setdefault(role, []).append(name)
+    part = {
+        "fingerprint": fingerprint,
+        "roles": {role: digest(sorted(own)) for role, own in sorted(members.items()) if role != "unused"},
+        "scores": digest(sorted([name, *_finite(list(own))] for name, own in zip(names, told, strict=True))),
+        "working_size": working_size,
+    }
+    return part if references is None else {**part, "references": references}
 
 
 def image_part(

@@ -7,7 +7,7 @@ answered from the store by the key alone.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,39 +20,19 @@ from ssliqa_bench.datasets.leaks import check_files, check_roles
 from ssliqa_bench.datasets.splits import assign_roles, extra_rows
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.evaluation.names import extra_metrics
-from ssliqa_bench.files import digest, finite_or_none
-from ssliqa_bench.models.weights import WeightsFile, backbone_weights, own_weights
 from ssliqa_bench.pixels import cache, features
-from ssliqa_bench.pixels.features import Network
-from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod, locate_module
-from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
+from ssliqa_bench.registry.lookup import Registry, locate_module
+from ssliqa_bench.registry.schema import ProtocolEntry
 from ssliqa_bench.runner import keys
 from ssliqa_bench.runner.code import Code
 from ssliqa_bench.runner.devices import device_kind
-from ssliqa_bench.runner.features import frozen_network
 from ssliqa_bench.runner.keys import Behind, Machine
+from ssliqa_bench.runner.resolve import Resolved, extra_of, learner_params, resolve
 from ssliqa_bench.runner.settings import Settings, tolerated
 from ssliqa_bench.runner.tree import is_ours
 from ssliqa_bench.specs import RunSpec, cell_of
 from ssliqa_bench.store.provenance import library_versions
 from ssliqa_bench.types import Role
-
-
-@dataclass(frozen=True)
-class Resolved:
-    """A run with every name resolved, no image looked at: canonical names, entries, and files of weights.
-
-    `features` is the frozen network whose features the learner is handed in place of pixels, None for pixels.
-    """
-
-    spec: RunSpec
-    method: ResolvedMethod
-    protocol: ProtocolEntry
-    entries: Mapping[str, DatasetEntry]
-    backbones: Mapping[str, ResolvedBackbone]
-    weights: Mapping[str, WeightsFile]
-    features: Network | None
 
 
 @dataclass(frozen=True)
@@ -100,13 +80,14 @@ class Plan(Resolved):
             code=self.method_code.part(self.code),
             versions=self.versions(self.method_code),
             rows={
-                name: {
-                    "fingerprint": self.fingerprints[name],
-                    "roles": _rows_digest(self.data[name].table, own),
-                    "scores": _scores_digest(self.data[name].table),
-                    "working_size": self.entries[name].short_side,
-                    **_reference_part(self.method, self.data[name]),
-                }
+                name: keys.dataset_part(
+                    fingerprint=self.fingerprints[name],
+                    names=self.data[name].table.name,
+                    roles=own,
+                    told=_told(self.data[name].table),
+                    working_size=self.entries[name].short_side,
+                    references=self.data[name].reference_fingerprint if self.method.references else None,
+                )
                 for name, own in _learned_roles(self.spec, self.protocol, self.tables, self.roles).items()
             },
             protocol=_asked(self.protocol),
@@ -128,7 +109,7 @@ class Plan(Resolved):
     @property
     def extra_metrics(self) -> tuple[str, ...]:
         """What the protocol asks for beyond the metrics that are always computed."""
-        return _extra(self.protocol)
+        return extra_of(self.protocol)
 
     @property
     def device(self) -> str:
@@ -224,7 +205,7 @@ def make_plan(
         InputError: an unknown name or parameter, a budget that does not fit, missing data or weights.
     """
     known = {} if known is None else known
-    asked = _resolve(spec, registry, settings)
+    asked = resolve(spec, registry, settings)
     data = _read(asked, registry, settings, known)
     tables = {name: own.table for name, own in data.items()}
     _check_references(asked, tables, registry)
@@ -248,56 +229,6 @@ def make_plan(
     return plan
 
 
-def learner_params(method: ResolvedMethod, backbones: Mapping[str, ResolvedBackbone]) -> dict[str, Any]:
-    """Parameters as a learner gets them: names of backbones replaced by what they stand for."""
-    resolved = {
-        name: {"class": backbone.class_path, "arguments": dict(backbone.arguments)}
-        for name, backbone in backbones.items()
-    }
-    return {**method.params, **resolved}
-
-
-def _resolve(spec: RunSpec, registry: Registry, settings: Settings) -> Resolved:
-    """Every name resolved, and weights looked for."""
-    pair = registry.pair(str(spec.pair))
-    protocol = registry.protocol(spec.protocol)
-    _extra(protocol)
-    tests = tuple(dict.fromkeys(registry.dataset(name).name for name in (*protocol.tests, *spec.tests)))
-    tests = tuple(name for name in tests if name not in pair.datasets)
-    method = registry.resolve_method(
-        spec.method, spec.recipe, dict(spec.overrides), registry.dataset(pair.labeled).recipe
-    )
-    backbones = registry.backbones_of(method)
-    weights = _weights(method, backbones, settings)
-    method = _canonical(method, backbones, weights)
-    spec = replace(
-        spec,
-        method=method.name,
-        pair=pair,
-        protocol=protocol.name,
-        recipe=method.recipe,
-        tests=tests,
-        overrides=tuple(sorted(method.overrides.items())),
-    )
-    entries, features = registry.datasets_of(pair, protocol, tests), frozen_network(method.name, backbones, settings)
-    return Resolved(spec, method, protocol, entries, backbones, weights, features)
-
-
-def _weights(
-    method: ResolvedMethod, backbones: Mapping[str, ResolvedBackbone], settings: Settings
-) -> dict[str, WeightsFile]:
-    """The files of weights that a method starts from, by parameter."""
-    weights = {
-        name: found
-        for name, backbone in backbones.items()
-        if (found := backbone_weights(method, name, backbone, settings.cache_root, download=settings.download))
-        is not None
-    }
-    if (own := own_weights(method, settings.cache_root, download=settings.download)) is not None:
-        weights["method"] = own
-    return weights
-
-
 def _read(
     asked: Resolved, registry: Registry, settings: Settings, known: dict[str, ReadDataset]
 ) -> dict[str, ReadDataset]:
@@ -319,39 +250,14 @@ def _check_references(asked: Resolved, tables: Mapping[str, Table], registry: Re
             )
 
 
-def _extra(protocol: ProtocolEntry) -> tuple[str, ...]:
-    return extra_metrics(protocol.metrics, protocol=protocol.name, classes=protocol.classes is not None)
-
-
 def _asked(protocol: ProtocolEntry) -> dict[str, Any]:
     """What of a protocol decides a result, beside who has which role."""
     asked: dict[str, Any] = {"transductive": protocol.transductive, "mapping": protocol.mapping}
-    if _extra(protocol):
-        asked["extra"] = sorted(_extra(protocol))
+    if extra_of(protocol):
+        asked["extra"] = sorted(extra_of(protocol))
     if protocol.classes is not None:
         asked["classes"] = protocol.classes.model_dump()
     return asked
-
-
-def _canonical(
-    method: ResolvedMethod, backbones: Mapping[str, ResolvedBackbone], weights: Mapping[str, WeightsFile]
-) -> ResolvedMethod:
-    """One value for what is the same: a backbone's canonical name, and a weights file by what it holds."""
-    told: dict[str, Any] = {name: backbone.name for name, backbone in backbones.items()}
-    files = {name: chosen.file for name, chosen in method.weights_params.items()}
-    if method.own_file is not None:
-        files["method"] = method.own_file
-    for name, option in files.items():
-        if method.params.get(option) is not None:
-            told[option] = f"sha256:{weights[name].sha256}"
-    overrides = {name: told.get(name, value) for name, value in method.overrides.items()}
-    return replace(method, params={**method.params, **told}, overrides=overrides)
-
-
-def _reference_part(method: ResolvedMethod, data: ReadDataset) -> dict[str, str]:
-    """What a key says of the reference images, where the method is handed any."""
-    mark = data.reference_fingerprint if method.references else None
-    return {} if mark is None else {"references": mark}
 
 
 def _learned_roles(
@@ -367,15 +273,8 @@ def _learned_roles(
     return found
 
 
-def _rows_digest(table: Table, roles: tuple[Role, ...]) -> dict[str, str]:
-    names: dict[str, list[str]] = {}
-    for name, role in zip(table.name, roles, strict=True):
-        names.setdefault(role, []).append(name)
-    return {role: digest(sorted(members)) for role, members in sorted(names.items()) if role != "unused"}
-
-
-def _scores_digest(table: Table) -> str:
+def _told(table: Table) -> list[list[float]]:
     """What learners may be told of images that the fingerprint does not hold: scores on the [0, 1] scale, ratings."""
     ratings = [column for column in (table.rating_std, table.distribution) if column is not None]
-    values = np.column_stack([table.score01, *ratings]).tolist()
-    return digest(sorted([name, *map(finite_or_none, own)] for name, own in zip(table.name, values, strict=True)))
+    found: list[list[float]] = np.column_stack([table.score01, *ratings]).tolist()
+    return found

@@ -8,7 +8,7 @@ import pytest
 
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import load_object
-from ssliqa_bench.runner.plan import learner_params
+from ssliqa_bench.runner.resolve import learner_params
 
 REGISTRY = load_registry()
 

@@ -48,7 +48,7 @@ def test_layers_of_the_student(hidden: list[int], parameters: int) -> None:
     import torch
 
     from ssliqa_bench.methods.ssliqa.ssliqa import SupervisedBranch
-    from ssliqa_bench.runner.plan import learner_params
+    from ssliqa_bench.runner.resolve import learner_params
 
     method = REGISTRY.resolve_method("ssliqa-baseline-alexnet", "paper", {"student_hidden": hidden})
     with torch.device("meta"):

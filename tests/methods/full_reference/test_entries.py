@@ -11,7 +11,7 @@ from ssliqa_bench.methods.full_reference.base import FullReferenceLearner
 from ssliqa_bench.methods.full_reference.networks import make_model
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import load_object
-from ssliqa_bench.runner.plan import learner_params
+from ssliqa_bench.runner.resolve import learner_params
 
 REGISTRY = load_registry()
 # Conde et al., section 4, and the published code; docs/methods/conformer.md lists what comes from where.

@@ -21,7 +21,7 @@ from ssliqa_bench.methods.full_reference.networks import (
     make_model,
 )
 from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.runner.plan import learner_params
+from ssliqa_bench.runner.resolve import learner_params
 from ssliqa_bench.testing.random_weights import random_weights
 
 SMALL = Sizes(channels=6, width=16, heads=4, hidden=24, head=8, dropout=0.1, grid=5)
