@@ -16,14 +16,14 @@ from ssliqa_bench.errors import RunError
 from ssliqa_bench.methods.base import Needs, Work
 from ssliqa_bench.methods.supervised import Supervised
 from ssliqa_bench.training.checkpoint import module_tensors
-from ssliqa_bench.training.quality import build_model, read_views
+from ssliqa_bench.training.quality import build_model, read_test_crops
 from ssliqa_bench.training.stages import Stage, StageContext
-from ssliqa_bench.training.views import View, test_crops
+from ssliqa_bench.training.standardised import FeatureScale
+from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact, FloatArray
 
 # Penalties that are tried, on standardised features; the loss is summed over images, not averaged.
 STRENGTHS = tuple(10.0 ** (k / 4) for k in range(-12, 25))
-_ROUNDING = 1e-6  # relative deviation of a feature below which it counts as constant: features are float32
 
 
 def run_probe(context: StageContext) -> Artifact:
@@ -34,10 +34,7 @@ def run_probe(context: StageContext) -> Artifact:
         raise RunError(f"{context.name}: {len(labeled)} labeled image; leave-one-out needs two or more.")
     model = build_model(context)
     view = View(int(p["crop"]), int(p["test_crops"]))
-    images = labeled.images
-    _, features = read_views(
-        model, images, lambda rows: test_crops(images, rows, view), context.device, context.precision
-    )
+    _, features = read_test_crops(model, labeled.images, view, context.device, context.precision)
     weight, bias, strength, error = fit_ridge(features, labeled.score01)
     with torch.no_grad():
         model.head.weight.copy_(torch.from_numpy(weight[None]))
@@ -53,12 +50,11 @@ def fit_ridge(features: FloatArray, scores: FloatArray) -> tuple[FloatArray, flo
         Weights (d,) and bias on the features as they are, the strength chosen, and the root mean square error that
         leave-one-out finds for it, on the scale of the scores.
     """
-    mean, deviation = features.mean(0), features.std(0)
-    deviation[deviation <= _ROUNDING * np.sqrt(np.square(features).mean(0))] = np.inf  # says nothing: weight 0
+    scale = FeatureScale.of(features)
     regression = RidgeCV(alphas=STRENGTHS, scoring="neg_mean_squared_error")
-    regression.fit((features - mean) / deviation, scores)
-    weight: FloatArray = regression.coef_ / deviation
-    bias = float(regression.intercept_ - weight @ mean)
+    regression.fit(scale.standardise(features), scores)
+    weight: FloatArray = regression.coef_ / scale.deviation
+    bias = float(regression.intercept_ - weight @ scale.mean)
     return weight, bias, float(regression.alpha_), float(np.sqrt(-regression.best_score_))
 
 

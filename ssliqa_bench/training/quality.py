@@ -11,9 +11,10 @@ from torch import nn
 
 from ssliqa_bench.training.backbones.base import Backbone, QualityModel, check_crop
 from ssliqa_bench.training.backbones.weights import load_weights
+from ssliqa_bench.training.batches import in_batches
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.loop import Plan, Schedule, earlier_visits, split_batches, train
+from ssliqa_bench.training.loop import Plan, Schedule, split_batches, train
 from ssliqa_bench.training.losses import smooth_l1
 from ssliqa_bench.training.named import named
 from ssliqa_bench.training.stages import StageContext
@@ -96,11 +97,8 @@ def train_on_scores(
     beta = float(context.params["smooth_l1_beta"])
 
     def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        order = rows(epoch)
-        visits = earlier_visits(order)
-        for part in split_batches(np.arange(len(order)), plan.batch_size):
-            positions = order[part]
-            crops = draw(images, positions, view, context.seed, context.name, "strong", epoch, visits=visits[part])
+        for positions, visits in in_batches(rows(epoch), plan.batch_size):
+            crops = draw(images, positions, view, context.seed, context.name, "strong", epoch, visits=visits)
             target = targets[positions].repeat_interleave(view.crops)
             yield crops.to(context.device, non_blocking=True), target.to(context.device, non_blocking=True)
 
@@ -133,6 +131,13 @@ def read_views(
     return np.concatenate(quality), np.concatenate(features)
 
 
+def read_test_crops(
+    model: QualityModel, images: ImageSet, view: View, device: torch.device, precision: str = "float32"
+) -> tuple[FloatArray, FloatArray]:
+    """Quality (n,) and features (n, d) of images, each the mean over an image's fixed test crops, float64."""
+    return read_views(model, images, lambda rows: test_crops(images, rows, view), device, precision)
+
+
 class QualityPredictor:
     """Judges images by the mean quality over their fixed test crops."""
 
@@ -144,4 +149,4 @@ class QualityPredictor:
 
     def predict(self, images: ImageSet) -> FloatArray:
         """Quality (n,), float64, on the learner's scale, higher is better."""
-        return read_views(self._model, images, lambda p: test_crops(images, p, self._view), self._device)[0]
+        return read_test_crops(self._model, images, self._view, self._device)[0]

@@ -1,4 +1,5 @@
-"""Regression of standardised scores: their scale, and the loss that adds Pearson's correlation to the squared error."""
+"""Regression of standardised scores: their scale, that of features, and the loss that adds Pearson's correlation to the
+squared error."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.types import FloatArray
 
 _TINY = 1e-8
+_ROUNDING = 1e-6  # relative deviation of a feature below which it counts as constant: features are float32
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,26 @@ class LabelScale:
     def restore(self, standardised: FloatArray) -> FloatArray:
         """y of z."""
         return standardised * self.std + self.mean
+
+
+@dataclass(frozen=True)
+class FeatureScale:
+    """Mean (d,) and deviation (d,) by which features are standardised; the deviation of a feature that never varies is
+    infinite, so that the feature becomes 0."""
+
+    mean: FloatArray
+    deviation: FloatArray
+
+    @classmethod
+    def of(cls, features: FloatArray) -> FeatureScale:
+        """Those of features (n, d), float64, with divisor n."""
+        deviation = features.std(0)
+        deviation[deviation <= _ROUNDING * np.sqrt(np.square(features).mean(0))] = np.inf
+        return cls(features.mean(0), deviation)
+
+    def standardise(self, features: FloatArray) -> FloatArray:
+        """Features (n, d) less the mean, over the deviation."""
+        return (features - self.mean) / self.deviation
 
 
 def pearson_distance(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:

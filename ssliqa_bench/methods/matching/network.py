@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 from ssliqa_bench.methods.matching.parts import Rule, State
+from ssliqa_bench.training.averages import follow
 from ssliqa_bench.training.backbones.base import Backbone
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.quality import build_backbone, check_start
@@ -133,16 +134,10 @@ class Trainee(nn.Module):
         self.ever: torch.Tensor
         self.register_buffer("ever", torch.zeros(unlabeled, dtype=torch.bool))
 
-    @torch.no_grad()
     def follow(self) -> None:
-        """Move the average towards the weights after an optimiser step; buffers are copied."""
-        if self.averaged is None:
-            return
-        average, current = list(self.averaged.parameters()), list(self.network.parameters())
-        torch._foreach_mul_(average, self.decay)
-        torch._foreach_add_(average, current, alpha=1 - self.decay)
-        for old, new in zip(self.averaged.buffers(), self.network.buffers(), strict=True):
-            old.copy_(new)
+        """Move the average towards the weights after an optimiser step."""
+        if self.averaged is not None:
+            follow(self.averaged, self.network, self.decay)
 
     @property
     def judge(self) -> HeadedModel:

@@ -7,7 +7,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from ssliqa_bench.errors import InputError
@@ -24,9 +23,10 @@ from ssliqa_bench.methods.matching.parts import Batch, Rule, Sizes, Terms, super
 from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.methods.matching.reports import note_missing, note_result, step_report
 from ssliqa_bench.methods.matching.schedule import CosineSchedule
+from ssliqa_bench.training.batches import step_batches, unlabeled_images
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet, LabeledSet
-from ssliqa_bench.training.loop import Plan, drawn_rows, earlier_visits, split_batches, train
+from ssliqa_bench.training.loop import Plan, train
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact, IntArray, derive_seed
 
@@ -104,15 +104,6 @@ def run_matching(context: StageContext, rule: Rule) -> Artifact:
     return Artifact(module_tensors(trainee.judge.model), facts)
 
 
-def unlabeled_images(context: StageContext, labeled: LabeledSet) -> ImageSet:
-    """The unlabeled images, and labeled ones without their scores where `include_labelled` says so."""
-    assert context.unlabeled is not None
-    include = context.params["include_labelled"]
-    if include == "always" or (include == "auto" and context.counts["sides"] == 1):
-        return context.unlabeled + labeled.images
-    return context.unlabeled
-
-
 def check_sizes(labeled: int, unlabeled: int | None, sizes: Sizes) -> None:
     """Each step takes whole batches of different images.
 
@@ -153,12 +144,9 @@ def labeled_batches(
     context: StageContext, images: ImageSet, policy: Policy, size: int, epoch: int
 ) -> Iterator[tuple[IntArray, torch.Tensor]]:
     """Positions and weak views of the labeled images of each step, whole batches from endless permutations."""
-    count = size * int(context.params["epoch_steps"])
-    rows = drawn_rows(len(images), count, epoch, context.seed, context.name, "labeled")
-    visits = earlier_visits(rows)
-    for part in split_batches(np.arange(count), size):
-        purpose = (context.seed, context.name, "labeled", epoch)
-        yield rows[part], policy.weak(images, rows[part], *purpose, visits=visits[part])
+    purpose, steps = (context.seed, context.name, "labeled"), int(context.params["epoch_steps"])
+    for rows, visits in step_batches(len(images), size, steps, epoch, *purpose):
+        yield rows, policy.weak(images, rows, *purpose, epoch, visits=visits)
 
 
 def _batches(
@@ -167,26 +155,21 @@ def _batches(
     p, seed, name, device = context.params, context.seed, context.name, context.device
     policy = Policy(p["policy"], int(p["crop"]), p["min_overlap"], p["d4"])
     steps = int(p["epoch_steps"])
-    rows = drawn_rows(len(unlabeled), steps * sizes.unlabeled, epoch, seed, name, "unlabeled")
-    turned = drawn_rows(len(unlabeled), steps * sizes.batch, epoch, seed, name, "turned")
-    visits, turned_visits = earlier_visits(rows), earlier_visits(turned)
-    parts = split_batches(np.arange(len(rows)), sizes.unlabeled)
-    turned_parts = split_batches(np.arange(len(turned)), sizes.batch)
-    sources = labeled_batches(context, labeled, policy, sizes.batch, epoch)
-    for step, (own, weak) in enumerate(sources):
-        part, more = parts[step], turned_parts[step]
+    own_batches = labeled_batches(context, labeled, policy, sizes.batch, epoch)
+    other_batches = step_batches(len(unlabeled), sizes.unlabeled, steps, epoch, seed, name, "unlabeled")
+    turned_batches = step_batches(len(unlabeled), sizes.batch, steps, epoch, seed, name, "turned")
+    for step, ((own, weak), (rows, visits), turned) in enumerate(zip(own_batches, other_batches, turned_batches)):
         purpose = (seed, name, "unlabeled", epoch)
-        views = policy.pairs(unlabeled, rows[part], rule.strong_views, *purpose, visits=visits[part])
+        views = policy.pairs(unlabeled, rows, rule.strong_views, *purpose, visits=visits)
         others = None
         if rule.rotates:
-            purpose = (seed, name, "turned", epoch)
-            others = policy.weak(unlabeled, turned[more], *purpose, visits=turned_visits[more]).to(device)
+            others = policy.weak(unlabeled, turned[0], seed, name, "turned", epoch, visits=turned[1]).to(device)
         crops = [view.to(device, non_blocking=True) for view in (weak, *views)]
         yield Drawn(
             epoch * steps + step,
             torch.from_numpy(own).to(device),
             crops[0],
-            torch.from_numpy(rows[part]).to(device),
+            torch.from_numpy(rows).to(device),
             crops[1],
             tuple(crops[2:]),
             others,

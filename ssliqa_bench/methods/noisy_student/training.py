@@ -19,8 +19,9 @@ from ssliqa_bench.methods.noisy_student.plateau import (
     Trainee,
     best_epoch,
 )
+from ssliqa_bench.training.batches import in_batches
 from ssliqa_bench.training.checkpoint import module_tensors
-from ssliqa_bench.training.loop import Plan, drawn_rows, earlier_visits, split_batches, train
+from ssliqa_bench.training.loop import Plan, drawn_rows, train
 from ssliqa_bench.training.stages import StageContext, Validation
 from ssliqa_bench.training.standardised import LabelScale, squared_and_pearson
 from ssliqa_bench.types import Artifact
@@ -79,11 +80,10 @@ def run_student(context: StageContext) -> Artifact:
 
     def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         drawn = drawn_rows(pool, rows, epoch, context.seed, context.name, "rows")[: plan.items]
-        visits = earlier_visits(drawn)
-        for part in split_batches(np.arange(len(drawn)), batch):
-            purpose = (context.seed, context.name, "noise", epoch)
-            crops = noisy_crops(images, drawn[part], noise, *purpose, visits=visits[part])
-            target = targets[torch.from_numpy(drawn[part])]
+        purpose = (context.seed, context.name, "noise", epoch)
+        for positions, visits in in_batches(drawn, batch):
+            crops = noisy_crops(images, positions, noise, *purpose, visits=visits)
+            target = targets[torch.from_numpy(positions)]
             yield crops.to(context.device, non_blocking=True), target.to(context.device, non_blocking=True)
 
     def loss(batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -22,9 +22,10 @@ from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs, Work
 from ssliqa_bench.methods.ssliqa.batch_consistency import LEAST_SAMPLES, batch_consistency
 from ssliqa_bench.methods.ssliqa.branches import DualBranch, build_branch, make_branch, stored_branch
 from ssliqa_bench.methods.ssliqa.distributions import target_distributions
+from ssliqa_bench.training.batches import step_batches
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.loop import Plan, Schedule, drawn_rows, earlier_visits, split_batches, train
+from ssliqa_bench.training.loop import Plan, Schedule, train
 from ssliqa_bench.training.losses import squared_distance
 from ssliqa_bench.training.quality import QualityPredictor
 from ssliqa_bench.training.stages import Stage, StageContext
@@ -256,11 +257,9 @@ def _drawn(
     """Positions and crops of one side of every batch of an epoch; all images come equally often over the epochs."""
     p = context.params
     view = View(int(p["crop"]), flip=True, size=_size(p))
-    rows = drawn_rows(len(images), steps * size, epoch, context.seed, context.name, side)
-    visits = earlier_visits(rows)
-    for part in split_batches(np.arange(len(rows)), size):
-        purpose = (context.seed, context.name, "strong", epoch)
-        yield rows[part], draw(images, rows[part], view, *purpose, visits=visits[part])
+    purpose = (context.seed, context.name, "strong", epoch)
+    for rows, visits in step_batches(len(images), size, steps, epoch, context.seed, context.name, side):
+        yield rows, draw(images, rows, view, *purpose, visits=visits)
 
 
 def _targets(context: StageContext) -> torch.Tensor:

@@ -1,0 +1,30 @@
+"""Batches of an epoch, against a plain loop."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from ssliqa_bench.training.batches import in_batches, step_batches
+
+
+@pytest.mark.parametrize(("pool", "size", "steps"), [(5, 3, 4), (7, 7, 2), (3, 8, 2), (1, 2, 3)])
+def test_rows_come_equally_often_and_visits_count_them(pool: int, size: int, steps: int) -> None:
+    seen: Counter[int] = Counter()
+    for epoch in range(pool):
+        earlier: Counter[int] = Counter()
+        batches = list(step_batches(pool, size, steps, epoch, 7, "rows"))
+        assert [len(rows) for rows, _ in batches] == [size] * steps
+        for rows, visits in batches:
+            for row, visit in zip(rows.tolist(), visits.tolist(), strict=True):
+                assert visit == earlier[row]
+                earlier[row] += 1
+        seen += earlier
+    assert set(seen.values()) == {size * steps}
+
+
+def test_the_last_batch_may_be_smaller() -> None:
+    found = [(rows.tolist(), visits.tolist()) for rows, visits in in_batches(np.array([4, 4, 2, 4, 0]), 2)]
+    assert found == [([4, 4], [0, 1]), ([2, 4], [0, 2]), ([0], [0])]
