@@ -1,0 +1,157 @@
+"""The learners for regression on features in memory: averages, comparators, resumption and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.methods.regression import training
+from ssliqa_bench.methods.regression.training import Trainee
+from ssliqa_bench.training.backbones.base import QualityModel
+from ssliqa_bench.training.quality import build_model, read_test_crops, stored_model
+from ssliqa_bench.training.views import View
+from ssliqa_bench.types import Artifact
+from tests.methods.regression.frozen import HEAD, frozen_images, frozen_labeled, make_learner, run
+from tests.training import made_images
+
+CPU = torch.device("cpu")
+COMPARATORS = {
+    "pi-model": "pi-model-supervised",
+    "mean-teacher": "mean-teacher-supervised",
+    "pseudo-label": "pseudo-label-supervised",
+    "rankup": "rankup-supervised",
+    "rankup-rda": "rankup-supervised",
+    "ucvme": "ucvme-supervised",
+}
+NOTHING = {"unlabeled_weight": 0.0, "alignment_weight": 0.0, "mc_dropout": 0.0}
+
+
+def final(artifacts: dict[str, Artifact]) -> Artifact:
+    return list(artifacts.values())[-1]
+
+
+def initial() -> QualityModel:
+    """The network that all learners start from."""
+    return build_model(made_images.context(params={"backbone": HEAD, "crop": 16}, labeled=frozen_labeled(9)))
+
+
+@pytest.mark.parametrize("name", COMPARATORS)
+def test_unlabeled_weight_zero_is_the_comparator(name: str) -> None:
+    """To the last bit: same batches, rates and average; nothing here draws random numbers in training."""
+    weightless, comparator = (final(run(make_learner(each, **NOTHING))) for each in (name, COMPARATORS[name]))
+    trained = final(run(make_learner(name, unlabeled_weight=5.0, alignment_weight=1.0, mc_dropout=0.0)))
+    differing = 0
+    for key, value in comparator.tensors.items():
+        np.testing.assert_array_equal(weightless.tensors[key], value, err_msg=key)
+        differing += int(not np.array_equal(trained.tensors[key], value))
+    assert differing, "unlabeled images change nothing"
+    assert weightless.meta["steps"] == comparator.meta["steps"] == 12
+
+
+@pytest.mark.parametrize("name", [*COMPARATORS, *sorted(set(COMPARATORS.values()))])
+def test_a_killed_training_resumes_to_the_last_bit(name: str) -> None:
+    """On pixels with dropout: random numbers, averages and tables are in the checkpoint."""
+    labeled, unlabeled = (made_images.noise(n, seed=n) for n in (9, 14))
+    sets = {"labeled": made_images.labeled_set(labeled), "unlabeled": made_images.image_set(unlabeled)}
+    learner = make_learner(name, backbone=made_images.BACKBONE, crop=13, align_steps=3)
+    whole = final(run(learner, **sets))
+    last = learner.stages()[-1].name
+    stopped = made_images.Checkpoints(stop=2)
+    with pytest.raises(made_images.Stopped):
+        run(learner, checkpoints={last: stopped}, **sets)
+    torch.manual_seed(99)
+    resumed = final(run(learner, checkpoints={last: made_images.Checkpoints(state=stopped.state)}, **sets))
+    assert whole.tensors.keys() == resumed.tensors.keys()
+    for key, value in whole.tensors.items():
+        np.testing.assert_array_equal(value, resumed.tensors[key], err_msg=key)
+
+
+@pytest.mark.parametrize("name", ["pi-model", "mean-teacher", "rankup", "pseudo-label"])
+def test_all_start_from_the_network_of_the_supervised_baseline(name: str) -> None:
+    start = initial()
+    artifact = final(run(make_learner(name, lr=1e-30, ema_decay=0.5, optimizer="sgd")))
+    model = stored_model(artifact, HEAD, CPU)
+    for key, value in start.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[key], value)
+
+
+def test_the_average_follows_and_is_what_is_left() -> None:
+    """By a plain loop over the weights after every step."""
+    seen: list[np.ndarray] = []
+    plain = make_learner("mean-teacher-supervised", ema_decay=0.0)
+    follow = Trainee.follow
+
+    def watched(self: Trainee) -> None:
+        follow(self)
+        seen.append(self.network.head.weight.detach().numpy().copy())  # type: ignore[union-attr, operator]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training.Trainee, "follow", watched)
+        first = final(run(plain)).tensors["model.head.weight"]
+        np.testing.assert_array_equal(first, seen[-1])
+        weights = list(seen)
+        seen.clear()
+        averaged = final(run(make_learner("mean-teacher-supervised", ema_decay=0.8))).tensors["model.head.weight"]
+    expected = initial().head.weight.detach().numpy().copy()
+    for t, weight in enumerate(weights, start=1):
+        decay = min(1 - 1 / (t + 1), 0.8)
+        expected = decay * expected + (1 - decay) * weight
+    np.testing.assert_allclose(averaged, expected, rtol=1e-5, atol=1e-7)
+
+
+def test_no_gradient_reaches_the_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    teachers = []
+    follow = Trainee.follow
+
+    def watched(self: Trainee) -> None:
+        assert self.averaged is not None
+        teachers.extend(parameter.grad for parameter in self.averaged.parameters())
+        follow(self)
+
+    monkeypatch.setattr(training.Trainee, "follow", watched)
+    run(make_learner("mean-teacher"))
+    assert teachers and all(gradient is None for gradient in teachers)
+
+
+def test_mean_teacher_without_a_teacher_is_refused() -> None:
+    with pytest.raises(InputError, match="ema_decay: got 0"):
+        make_learner("mean-teacher", ema_decay=0.0).check()
+
+
+def test_pseudo_labels_are_the_teachers_predictions_by_test_crops() -> None:
+    unlabeled = frozen_images(14, 5)
+    artifacts = run(make_learner("pseudo-label"), unlabeled=unlabeled)
+    teacher = stored_model(artifacts["teacher"], HEAD, CPU)
+    expected = read_test_crops(teacher, unlabeled, View(16, 2), CPU)[0]
+    np.testing.assert_allclose(artifacts["student"].tensors["labels"], expected)
+
+
+@pytest.mark.parametrize(("sides", "said"), [(1, 0), (2, 1)])
+def test_alignment_across_datasets_is_marked(sides: int, said: int) -> None:
+    report = made_images.Report()
+    run(make_learner("rankup-rda"), sides=sides, report=report)
+    assert sum("assumption not met" in line for line in report.lines) == said
+
+
+def test_terms_are_logged() -> None:
+    for name, terms in {
+        "pi-model": {"supervised_loss", "consistency_loss"},
+        "rankup-rda": {"supervised_loss", "ranking_loss", "unlabeled_ranking_loss", "alignment_loss", "mask"},
+        "ucvme": {"supervised_loss", "uncertainty_loss", "unlabeled_loss", "unlabeled_uncertainty_loss"},
+    }.items():
+        assert terms <= set(final(run(make_learner(name))).meta["log"][-1])
+
+
+@pytest.mark.parametrize("name", [*COMPARATORS, *sorted(set(COMPARATORS.values()))])
+def test_the_model_is_built_of_its_artifact_and_learns(name: str) -> None:
+    learner = make_learner(name, epochs=30, ema_decay=0.9, unlabeled_weight=0.5)
+    labeled = frozen_labeled(40, seed=3)
+    artifact = final(run(learner, labeled=labeled))
+    predictor = learner.model.made(learner.params, artifact, CPU)
+    found = predictor.predict(labeled.images)
+    assert np.corrcoef(found, labeled.score01)[0, 1] > 0.6
+    alone = [predictor.predict(labeled.images.subset([k]))[0] for k in range(3)]
+    np.testing.assert_allclose(alone, found[:3], atol=1e-6)
+    assert predictor.n_parameters > 0
