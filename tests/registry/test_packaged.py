@@ -177,7 +177,19 @@ def test_comparators() -> None:
         "bns-supervised-resnet50": "noisy-student-resnet50",
         "bns-supervised-ta": "noisy-student-ta",
         "bns-oracle": "noisy-student",
+        "pi-model-supervised": "pi-model",
+        "pi-model-oracle": "pi-model",
+        "mean-teacher-supervised": "mean-teacher",
+        "mean-teacher-oracle": "mean-teacher",
+        "pseudo-label-supervised": "pseudo-label",
+        "rankup-supervised": "rankup",
+        "rankup-oracle": "rankup",
+        "ucvme-supervised": "ucvme",
+        "ucvme-oracle": "ucvme",
     }
     roles = {name: REGISTRY.resolve_method(name).unlabeled_role for name in METHODS}
     told = [name for name, role in roles.items() if role == "labeled"]
-    assert set(told) == {"oracle", "ssliqa-oracle", "ssliqa-small-oracle", "oracle-levels", "bns-oracle"}
+    assert set(told) == {
+        "oracle", "ssliqa-oracle", "ssliqa-small-oracle", "oracle-levels", "bns-oracle", "pi-model-oracle",
+        "mean-teacher-oracle", "rankup-oracle", "ucvme-oracle",
+    }  # fmt: skip
