@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.leaderboard.collect import Row, Section
 from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, over_seeds
 
@@ -73,6 +74,10 @@ def remarks(row: Row) -> list[Remark]:
         found.append(Remark(f"*leak*: images stand in two roles, allowed because: {reason}", "leak"))
     if withheld := sorted({name for run in runs for name in run.withheld}):
         found.append(Remark(f"names and scores of {', '.join(withheld)} are not passed on: not recomputable here"))
+    older = {own.evaluation_version for run in runs for own in run.results.values()} - {EVALUATION_VERSION}
+    if older:
+        versions = ", ".join(map(str, sorted(older)))
+        found.append(Remark(f"evaluated by version {versions}, not by version {EVALUATION_VERSION} of today"))
     found += [Remark(sentence) for sentence in _skipped(row)]
     if row.about.trained_on == "unknown":
         found.append(Remark("which datasets its weights were trained on is unknown"))

@@ -73,6 +73,14 @@ def test_notes_of_runs_stand_once_with_their_seeds(made: ModuleType) -> None:
     assert run_notes(row) == ["3 images were converted from 16 bits (seed 0)", "collapsed (seeds 1, 2)"]
 
 
+def test_an_evaluation_of_another_version_is_named(made: ModuleType) -> None:
+    runs = [made.record(seed=seed, evaluation_version=0) for seed in range(2)]
+    (remark,) = remarks(collect(runs)[0].sections[0].rows[0])
+    assert "evaluated by version 0, not by version" in remark.sentence and not remark.mark
+    mixed = remarks(collect([made.record(seed=0, evaluation_version=0), made.record(seed=1)])[0].sections[0].rows[0])
+    assert [own.mark for own in mixed] == ["mixed", ""]
+
+
 def test_a_plain_row_has_no_remarks(made: ModuleType) -> None:
     assert remarks(collect([made.record(seed=seed) for seed in range(3)])[0].sections[0].rows[0]) == []
 

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from ssliqa_bench.errors import CorruptFileError, InputError, SchemaError
-from ssliqa_bench.store.record import Record
+from ssliqa_bench.store.record import Record, RunFacts, parse
 from ssliqa_bench.store.records import (
     export_record,
     find_record,
@@ -58,6 +60,32 @@ def test_a_record_comes_back_as_it_was(store: Store) -> None:
         read_record(store, KEYS[0])
     with pytest.raises(FileNotFoundError):
         read_predictions(store, KEY, "c")
+
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(TEXT, VALUES, max_size=4), st.lists(TEXT, max_size=3), st.dictionaries(TEXT, VALUES, max_size=4),
+    st.floats(allow_nan=False, allow_infinity=False) | st.none(),
+)  # fmt: skip
+def test_awkward_values_come_back(
+    overrides: dict[str, Any], notes: list[str], parts: dict[str, Any], value: float | None
+) -> None:
+    store = Store("memory://awkward")
+    content = facts(notes=notes, key_parts=parts)
+    content["cell"]["overrides"] = overrides
+    own = Record(
+        parse(RunFacts, content, "facts"),
+        {name: typed(result(metrics=metrics(srcc=value, extra={"x": value}))) for name in ("a", "b")},
+    )
+    write_record(store, own, both())
+    assert read_record(store, KEY) == own and list(iter_records(store)) == [own]
 
 
 def test_another_dataset_is_added_without_touching_the_rest(store: Store) -> None:
