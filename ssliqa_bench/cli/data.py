@@ -23,7 +23,12 @@ _KADIS = ("kadis", "kadis-distorted")
 
 
 def register(app: typer.Typer) -> None:
-    """Attach the commands of this file."""
+    """Attach the commands of this file, `data twins` and `data ratings`."""
+    from ssliqa_bench.cli.ratings import ratings
+    from ssliqa_bench.cli.twins import twins
+
+    data_app.command("twins")(twins)
+    data_app.command("ratings")(ratings)
     app.add_typer(data_app, name="data")
 
 
@@ -162,8 +167,8 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What your dataset is to be called.")],
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", help="Table with the columns image and score, or image and ratings c1 to cP: CSV, "
-                                      "Excel workbook or JSON."),
+        typer.Option("--labels", help="Table with the columns image and score, image and ratings c1 to cP, or image, "
+                                      "rater and rating: CSV, Excel workbook or JSON."),
     ] = None,
     images: Annotated[
         Path | None, typer.Option("--images", help="Folder that the names in it are relative to.")
@@ -185,6 +190,11 @@ def add(
     separator: Annotated[
         str, typer.Option("--separator", help="Character between the cells of the label file [recognised].")
     ] = "",
+    ratings: Annotated[
+        str,
+        typer.Option("--ratings", help="How scores follow from a table with the columns image, rater and rating: mean, "
+                                       "bias-and-inconsistency or bt500 [the mean where all rated all]."),
+    ] = "",
     registry_file: Annotated[
         Path | None, typer.Option("--registry-file", help="The file to write [NAME.yaml].")
     ] = None,
@@ -201,7 +211,8 @@ def add(
         raise InputError(f'--direction: got "{direction}"; expected higher_is_better or lower_is_better.')
     file = registry_file or Path(f"{name}.yaml")
     between = options.read_separator(separator)
-    own = OwnPhotographs(name, labels, images, unlabeled, _ends(scale), direction, _pairs(columns), between)
+    theirs = options.read_pairs(columns)
+    own = OwnPhotographs(name, labels, images, unlabeled, _ends(scale), direction, theirs, between, ratings)
     with counted_each("decoding") as progress:
         added = add_dataset(own, file, settings_of().cache_root, force=force, processes=options.processes(jobs, 1),
                             progress=progress)  # fmt: skip
@@ -234,13 +245,6 @@ def _ends(text: str | None) -> tuple[float, float] | None:
     if not -math.inf < low < high < math.inf:
         raise InputError(f"--scale: got {text}; expected two numbers, the low end first, for example 1,5.")
     return low, high
-
-
-def _pairs(text: str | None) -> dict[str, str]:
-    pairs = [part.partition("=") for part in (text or "").split(",") if part]
-    if not all(equals and key and value for key, equals, value in pairs):
-        raise InputError(f"--columns: got {text}; expected ours=theirs, for example image=filename,score=mos.")
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 def _decode(entry: Any, known: Any, settings: Any, processes: int) -> int:

@@ -72,6 +72,18 @@ def read_separator(text: str) -> str:
     return separator
 
 
+def read_pairs(text: str | None) -> dict[str, str]:
+    """Our names of columns -> those of a file.
+
+    Raises:
+        InputError: not of the form ours=theirs.
+    """
+    pairs = [part.partition("=") for part in (text or "").split(",") if part]
+    if not all(equals and key and value for key, equals, value in pairs):
+        raise InputError(f"--columns: got {text}; expected ours=theirs, for example image=filename,score=mos.")
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
 def processes(jobs: int | None, threads: int) -> int:
     """Processes for a slow metric: as asked for, else as many as the cores of this process allow."""
     return max(1, len(os.sched_getaffinity(0)) // max(1, threads)) if jobs is None else jobs

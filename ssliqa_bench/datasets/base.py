@@ -55,7 +55,8 @@ def load_table(
 
     A generated dataset is made below `cache_root` on first use. `rating_std` is passed on only where the
     registry says that it is the spread of the ratings. `facts` holds the named subsets, name -> distortions, the
-    dataset after whose groups its own are named, the groups that have copies in them, and how many copies there are.
+    dataset after whose groups its own are named, the groups that have copies in them, how many copies there are, and
+    the model by which scores follow from individual ratings.
 
     Args:
         load: imports what "module:name" names; `Registry.load` also finds modules beside users' files.
@@ -92,6 +93,7 @@ def load_table(
             "groups_as": entry.groups_as or entry.name,
             "copies": copied,
             "copies_counted": copies.counts(),
+            "ratings_model": raw.ratings_model,
         },
     )
 

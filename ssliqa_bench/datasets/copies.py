@@ -1,43 +1,57 @@
 """Images of one dataset that show the same picture under several names: they become one group, which no split tears.
 
 Files with equal bytes are found here, whatever the dataset. Copies with other bytes are facts of the registry entry:
-its `twins` name them.
+its `twins` name them, or its `copies` say how many there are and what the digest of their names is. Those are looked
+for once by their content (`near_copies.py`) and kept beside the decoded images.
 """
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ssliqa_bench.checksums import file_hashes
 from ssliqa_bench.datasets.table import RawTable
-from ssliqa_bench.errors import DataError
+from ssliqa_bench.errors import CorruptFileError, DataError, SchemaError
+from ssliqa_bench.files import digest, read_sealed, set_aside, write_sealed
 
 if TYPE_CHECKING:
+    from ssliqa_bench.datasets.near_copies import NearCopies
     from ssliqa_bench.registry.schema import DatasetEntry
 
+LOG = logging.getLogger("ssliqa_bench")
 Rows = tuple[tuple[int, ...], ...]
+# Called with the number of images done and the number of all.
+Progress = Callable[[int, int], None]
 _FIRST = 3
+_KIND = "copies"
 
 
 @dataclass(frozen=True)
 class Copies:
-    """Sets of rows that show one picture, by how that is known: equal bytes, or stated in the registry entry."""
+    """Sets of rows that show one picture, by how that is known: equal bytes, stated in the registry entry, or found by
+    their content."""
 
     equal_files: Rows = ()
     stated: Rows = ()
+    found: Rows = ()
 
     @property
     def sets(self) -> Rows:
         """All of them; a row may stand in several."""
-        return self.equal_files + self.stated
+        return self.equal_files + self.stated + self.found
 
     def counts(self) -> str:
         """How many there are, for people: "2 images in 1 set with equal bytes"; "" for none."""
-        kinds = (("with equal bytes", self.equal_files), ("stated as copies in the registry", self.stated))
+        kinds = (
+            ("with equal bytes", self.equal_files),
+            ("stated as copies in the registry", self.stated),
+            ("found to be copies by their content", self.found),
+        )
         return ", ".join(
             f"{sum(map(len, sets)):,} images in {len(sets):,} {'set' if len(sets) == 1 else 'sets'} {what}"
             for what, sets in kinds
@@ -48,13 +62,74 @@ class Copies:
 def find_copies(entry: DatasetEntry, raw: RawTable, cache_root: Path) -> Copies:
     """The copies in a dataset; hashes of files are kept below `cache_root`, and files that are not there left out.
 
+    Where the entry has `copies`, all images are decoded for it the first time, which takes minutes.
+
     Raises:
-        DataError: the entry states an image as a twin that the dataset does not have.
+        DataError: the entry states an image as a twin that the dataset does not have, or other copies are found than
+            it says, or an image that the search needs cannot be decoded.
     """
     equal = _equal_files(raw, Path(cache_root) / "hashes" / f"{entry.name}.json")
     known = [set(rows) for rows in equal]
     stated = tuple(rows for rows in _stated(entry, raw) if not any(same.issuperset(rows) for same in known))
-    return Copies(equal, stated)
+    if entry.copies is None:
+        return Copies(equal, stated)
+    found = search_copies(entry.name, raw, cache_root)
+    if problem := differs(entry, raw, found):
+        raise DataError(problem)
+    return Copies(equal, stated, found.sets)
+
+
+def search_copies(
+    dataset: str, raw: RawTable, cache_root: Path, *, processes: int = 1, progress: Progress | None = None
+) -> NearCopies:
+    """Copies by content among the images of a dataset, as `near_copies` finds them, kept until a file changes.
+
+    Raises:
+        DataError: an image is missing or cannot be decoded.
+    """
+    from ssliqa_bench.datasets.near_copies import VERSION, NearCopies, near_copies
+    from ssliqa_bench.pixels.decode import PIXELS_VERSION
+
+    hashes = file_hashes(raw.path, cache=Path(cache_root) / "hashes" / f"{dataset}.json")
+    files = sorted((name, hashes[path]) for name, path in zip(raw.name, raw.path, strict=True))
+    kept = Path(cache_root) / "copies" / f"{dataset}-{digest([VERSION, PIXELS_VERSION, files])[:32]}.json"
+    row_of = {name: row for row, name in enumerate(raw.name)}
+    try:
+        told = read_sealed(kept, kind=_KIND)
+        return NearCopies(tuple(tuple(row_of[n] for n in names) for names in told["sets"]), told["equal_pixels"],
+                          told["near"])  # fmt: skip
+    except FileNotFoundError:
+        pass
+    except (CorruptFileError, SchemaError) as error:
+        LOG.warning("%s Set aside as %s; copies are looked for again.", error, set_aside(kept))
+    if progress is None:
+        LOG.warning("%s: looking for copies among %d images, once; this takes minutes.", dataset, len(raw.path))
+    found = near_copies(raw.path, processes=processes, progress=progress)
+    sets = [[raw.name[row] for row in rows] for rows in found.sets]
+    write_sealed(kept, {**asdict(found), "sets": sets}, kind=_KIND)
+    return found
+
+
+def differs(entry: DatasetEntry, raw: RawTable, found: NearCopies) -> str:
+    """How the copies that were found differ from those that the entry states; "" where they do not."""
+    from ssliqa_bench.datasets.near_copies import VERSION, copies_digest
+
+    stated = entry.copies
+    if stated is None:
+        return ""
+    images = sum(map(len, found.sets))
+    if stated.version != VERSION:
+        return (
+            f"{entry.name}: its registry entry states the copies of version {stated.version} of the search, this is "
+            f'version {VERSION}. "ssliqa-bench data twins {entry.name}" shows what is to be stated.'
+        )
+    if stated.digest == copies_digest([[raw.name[row] for row in rows] for rows in found.sets]):
+        return ""
+    return (
+        f"{entry.name}: {len(found.sets):,} sets of copies with {images:,} images were found; its registry entry "
+        f"states {stated.groups:,} with {stated.images:,}, or others. The images are not those of the release that it "
+        f'describes, or this machine decodes them in another way. "ssliqa-bench data twins {entry.name}" lists them.'
+    )
 
 
 def join_groups(groups: Sequence[str], sets: Rows) -> tuple[tuple[str, ...], frozenset[str]]:

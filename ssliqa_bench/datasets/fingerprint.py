@@ -64,7 +64,8 @@ class ReadDataset:
 
 
 def fingerprint(table: Table, cache_root: Path) -> str:
-    """64 hexadecimal digits over (name, SHA-256 of the file, score) of every image, whatever the reader's order.
+    """64 hexadecimal digits over (name, SHA-256 of the file, score) of every image, whatever the reader's order, and
+    over the model by which scores follow from individual ratings, where they do.
 
     Scores are taken as the table has them, higher is better. File hashes are cached by path, size and time.
     """
@@ -73,6 +74,8 @@ def fingerprint(table: Table, cache_root: Path) -> str:
 
 def _fingerprint(table: Table, hashes: Mapping[str, str]) -> str:
     hasher = hashlib.sha256()
+    if model := table.facts.get("ratings_model"):
+        hasher.update(canonical_json(["ratings", model]).encode() + b"\n")
     for name, path, score in sorted(zip(table.name, table.path, table.score.tolist(), strict=True)):
         hasher.update(canonical_json([name, hashes[path], finite_or_none(score)]).encode() + b"\n")
     return hasher.hexdigest()

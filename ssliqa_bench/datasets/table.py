@@ -90,7 +90,8 @@ class RawTable:
             column. Without `n_ratings`, a distribution of counts gives them.
         reads: every file that the reader opened, where opening them is slow or needs a heavy library; what was
             read is then kept beside the image cache until one of them changes.
-        scores_from: "ratings" where the scores are the means of `distribution`; "" where they are stated.
+        scores_from: "ratings" where the scores follow from ratings; "" where they are stated.
+        ratings_model: of `opinion.MODELS`, by which scores follow from individual ratings; "" without any.
     """
 
     name: tuple[str, ...]
@@ -111,6 +112,7 @@ class RawTable:
     reads: tuple[str, ...] = ()
     files: tuple[str, ...] | None = None
     scores_from: str = ""
+    ratings_model: str = ""
 
     @property
     def extent(self) -> str:

@@ -13,6 +13,7 @@ import yaml
 
 from ssliqa_bench.datasets.base import read_raw
 from ssliqa_bench.datasets.check import DatasetCheck, Progress, check_dataset
+from ssliqa_bench.datasets.ratings import COLUMNS
 from ssliqa_bench.datasets.readers.table import read_csv
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError, InputError
@@ -20,6 +21,7 @@ from ssliqa_bench.files import atomic_path
 from ssliqa_bench.paths import folder_to_read
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import NAME_RULE, is_name
+from ssliqa_bench.tabular import read_rows
 
 _FIRST = 10
 _UNLABELED = "-unlabeled"
@@ -38,6 +40,7 @@ class OwnPhotographs:
             the scores are means of ratings c1 to cP.
         columns: our column name -> that of the label file.
         separator: one character between the cells of the label file; "" recognises it.
+        ratings: how scores follow from a table of individual ratings, as the option of `read_csv`; "" leaves it to it.
     """
 
     name: str
@@ -48,6 +51,7 @@ class OwnPhotographs:
     direction: str = "higher_is_better"
     columns: Mapping[str, str] = field(default_factory=dict)
     separator: str = ""
+    ratings: str = ""
 
     @property
     def scored(self) -> bool:
@@ -159,7 +163,19 @@ def _options(own: OwnPhotographs, spelled: Callable[[Path], str]) -> dict[str, A
         return {}
     options: dict[str, Any] = {"labels": spelled(own.labels), "images": spelled(own.images)}
     options |= {"columns": dict(own.columns)} if own.columns else {}
-    return {**options, "separator": own.separator} if own.separator else options
+    options |= {"separator": own.separator} if own.separator else {}
+    options |= {"ratings": own.ratings} if own.ratings else {}
+    return options | _rating_levels(own)
+
+
+def _rating_levels(own: OwnPhotographs) -> dict[str, int]:
+    """How many levels individual ratings have, where the scale says so."""
+    low, high = own.scale or (0.0, 0.0)
+    if low != 1 or not high.is_integer() or own.labels is None:
+        return {}
+    header = read_rows(own.labels, own.separator).header
+    long = all(own.columns.get(name, name) in header for name in COLUMNS)
+    return {"levels": int(high)} if long and own.columns.get("score", "score") not in header else {}
 
 
 def _spelling(file: Path) -> Callable[[Path], str]:
@@ -175,6 +191,11 @@ def _spelling(file: Path) -> Callable[[Path], str]:
 
 def _labeled_entry(own: OwnPhotographs, raw: RawTable, scale: tuple[float, float], file: Path) -> dict[str, Any]:
     spelled = _spelling(file)
+    reach = {}
+    if raw.ratings_model:  # scores free of the raters' biases may leave the scale by a little
+        low, high = float(np.floor(raw.score.min())), float(np.ceil(raw.score.max()))
+        if low < scale[0] or high > scale[1]:
+            reach = {"valid_range": [min(low, scale[0]), max(high, scale[1])]}
     return {
         "about": {"title": f"{own.name}, own photographs", "family": "own"},
         "kind": "authentic" if raw.distortion is None else "synthetic",
@@ -182,6 +203,7 @@ def _labeled_entry(own: OwnPhotographs, raw: RawTable, scale: tuple[float, float
         "options": _options(own, spelled),
         "images": len(raw.name),
         "scale": list(scale),
+        **reach,
         "direction": own.direction,
         "rating_statistics": raw.rating_std is not None,
     }
@@ -217,6 +239,6 @@ _HINTS = {
     "ratings": "Columns c1 to cP are the ratings per level: counts or shares, at least one of them above 0.",
     "split": "A column group needs at least two values; a column split has train, test and validation.",
     "readable": "Repair these files or take them out of the label file.",
-    "duplicates": "Take the copies out, or give them the same value in a column group.",
+    "duplicates": "Delete the copies, or give them the same value in a column group.",
 }
 _UNLABELED_HINTS = {"readable": "Repair these files or take them out of the folder."}

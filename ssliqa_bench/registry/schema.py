@@ -219,6 +219,25 @@ class MadeFrom(_Model):
     seed: Count = 0
 
 
+class CopiesFacts(_Model):
+    """What is known of the copies in a dataset whose image names may not be passed on.
+
+    The copies themselves are found anew on every machine and compared with these facts; `data twins` prints them.
+
+    Attributes:
+        version: of the search, `datasets.near_copies.VERSION`.
+        groups, images: how many sets of copies there are, and how many images in them.
+        torn_pairs: pairs of copies of which the dataset's own split tests one and not the other.
+        digest: of the sets of names.
+    """
+
+    version: Annotated[StrictInt, Field(ge=1)]
+    groups: Count
+    images: Count
+    torn_pairs: Count = 0
+    digest: Sha256
+
+
 class DatasetEntry(_Entry):
     """A dataset: where its reader is, and the facts that turn its files into a table.
 
@@ -236,6 +255,8 @@ class DatasetEntry(_Entry):
         split_by: what a split by group keeps together.
         twins: images, by name, that show one picture in files with other bytes; they are one group, as files with
             equal bytes are without being stated.
+        copies: of a dataset whose names may not stand here: its copies are found by their content when it is first
+            read, compared with these facts, and are one group each.
         split_as: the dataset whose random splits it shares, having the same images under the same names.
         groups_as: the dataset after whose groups its own are named: equal names mean the same picture, so that
             leaks are found across the two and splits by group fall alike; `split_as` unless given.
@@ -274,6 +295,7 @@ class DatasetEntry(_Entry):
     rating_statistics: StrictBool = False
     split_by: Literal["group", "image"] = "group"
     twins: Twins = ()
+    copies: CopiesFacts | None = None
     split_as: Name | None = None
     groups_as: Name | None = None
     working_size: WorkingSize | None = None

@@ -193,7 +193,8 @@ def rename_columns(path: Path) -> None:
         if any(cell.replace(".", "", 1).isdigit() for cell in first.split(separator)):  # no heading
             path.write_text("\n".join(f"{line}{separator}more" for line in (first, *lines)))
         else:
-            path.write_text("\n".join([separator.join(f"x_{cell}" for cell in first.split(separator)), *lines]))
+            renamed = separator.join(cell and f"x_{cell}" for cell in first.split(separator))
+            path.write_text("\n".join([renamed, *lines]))
 
 
 def test_a_label_file_that_is_renamed(made: Miniature) -> None:

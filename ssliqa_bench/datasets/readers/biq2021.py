@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.readers.layout import Images, first_file, first_folder
-from ssliqa_bench.datasets.readers.rows import read_rows
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.tabular import read_rows
 
 _LISTS = {"train": "Train (Images and MOS).csv", "test": "Test (Images and MOS).csv"}
 _PART = re.compile(r"(ss0[123]) \(\d+\)\.jpg")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ssliqa_bench.datasets.ratings import AUTO, COLUMNS, one_row_each, rated_images
 from ssliqa_bench.datasets.readers.names import images_below
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
@@ -20,7 +21,7 @@ LOG = logging.getLogger("ssliqa_bench")
 
 TEXT_COLUMNS = ("reference", "group", "distortion", "level", "split", "role", "part")
 _NUMBER_COLUMNS = ("rating_std", "n_ratings")
-_OPTIONS = ("labels", "images", "references", "columns", "separator", "decimal", "unlabeled")
+_OPTIONS = ("labels", "images", "references", "columns", "separator", "decimal", "unlabeled", "ratings", "levels")
 _LEVEL = re.compile(r"c([1-9]\d*)")
 # Columns with a number in their names that may be ratings per level.
 _FEWEST_LEVELS = 3
@@ -31,7 +32,9 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
 
     Columns: `image` and `score`, and where present `rating_std`, `n_ratings`, `c1` … `cP` (ratings per
     level, lowest level first), `reference`, `group`, `distortion`, `level`, `split`, `role`, `part`. Others are
-    ignored. Without a column of scores the mean rating is the score, on 1 to P.
+    ignored. Without a column of scores the mean rating is the score, on 1 to P. A table with columns `image`, `rater`
+    and `rating` and none of scores has one row per image and rater: score, spread, count and distribution of the
+    ratings follow from it.
 
     Args:
         folder: the dataset's folder; the paths below are relative to it.
@@ -41,6 +44,9 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
             separator: one character; recognised and logged where it is not given.
             decimal: "." or "," in numbers; recognised and logged where it is not given.
             unlabeled: true allows empty score cells, and a file without score column: images without score.
+            ratings: how scores follow from individual ratings: auto (the mean where every rater rated every image,
+                else the model of bias and inconsistency), mean, bias-and-inconsistency or bt500.
+            levels: P where individual ratings are whole numbers from 1 to P; the highest that occurs unless given.
 
     Raises:
         DataError: with file and line: a column is missing, a number is none, a name leaves the image folder.
@@ -49,7 +55,7 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     if unknown:
         raise DataError(f"Reader read_csv: unknown option {', '.join(unknown)}; expected {', '.join(_OPTIONS)}.")
     mapping = dict(options.get("columns") or {})
-    known = ("image", "score", *_NUMBER_COLUMNS, *TEXT_COLUMNS)
+    known = ("image", "score", "rater", "rating", *_NUMBER_COLUMNS, *TEXT_COLUMNS)
     strange = sorted(name for name in mapping if name not in known and not _LEVEL.fullmatch(name))
     if strange:
         raise DataError(f"Reader read_csv: option columns names {', '.join(strange)}; expected "
@@ -67,9 +73,16 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     unlabeled = options.get("unlabeled", False)
     if not isinstance(unlabeled, bool):
         raise DataError(f'Reader read_csv: option unlabeled is "{unlabeled}"; expected true or false.')
+    rated = None
+    if there("rater") and there("rating") and not there("score"):
+        columns = {name: in_file(name) for name in COLUMNS}
+        rated = rated_images(rows, columns, str(options.get("ratings", AUTO)), _levels(options))
+        rows = one_row_each(rows, rated, [in_file(name) for name in TEXT_COLUMNS if there(name)], columns["image"])
     names = tuple(rows.column(in_file("image")))
-    distribution = _distribution(rows, mapping, in_file, unlabeled)
-    if there("score"):
+    distribution = _distribution(rows, mapping, in_file, unlabeled) if rated is None else rated.distribution
+    if rated is not None:
+        score = rated.score
+    elif there("score"):
         score = rows.numbers(in_file("score"), empty_allowed=unlabeled)
     elif distribution is not None:
         score = _mean_rating(rows, distribution)
@@ -82,9 +95,12 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     if "reference" in text:
         references = folder / str(options.get("references", "refs"))
         _, text["reference"] = images_below(rows, references, text["reference"], empty_allowed=True)
-    numbers = {
-        name: rows.numbers(in_file(name), empty_allowed=unlabeled) for name in _NUMBER_COLUMNS if there(name)
-    }
+    if rated is None:
+        numbers: dict[str, FloatArray | None] = {
+            name: rows.numbers(in_file(name), empty_allowed=unlabeled) for name in _NUMBER_COLUMNS if there(name)
+        }
+    else:
+        numbers = {"rating_std": rated.rating_std, "n_ratings": rated.n_ratings}
     return RawTable(
         name=names,
         path=paths,
@@ -92,10 +108,18 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
         source=rows.source,
         lines=rows.lines,
         distribution=distribution,
-        scores_from="" if there("score") or distribution is None else "ratings",
+        scores_from="" if there("score") or (distribution is None and rated is None) else "ratings",
+        ratings_model="" if rated is None else rated.model,
         **numbers,
         **text,
     )
+
+
+def _levels(options: Mapping[str, Any]) -> int | None:
+    levels = options.get("levels")
+    if levels is not None and (type(levels) is not int or levels < 2):
+        raise DataError(f"Reader read_csv: option levels is {levels}; expected a whole number from 2.")
+    return levels
 
 
 def _distribution(

@@ -1,0 +1,49 @@
+"""`data ratings`: from individual ratings to a label file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ssliqa_bench.cli import options
+from ssliqa_bench.cli.options import read_pairs
+from ssliqa_bench.errors import InputError
+
+
+def ratings(
+    table: Annotated[Path, typer.Argument(help="Table with the columns image, rater and rating.")],
+    write: Annotated[Path, typer.Option("--write", help="Label file to write.")],
+    model: Annotated[
+        str,
+        typer.Option("--model", help="auto (the mean where every rater rated every image), mean, "
+                                     "bias-and-inconsistency or bt500."),
+    ] = "auto",
+    levels: Annotated[
+        int | None, typer.Option("--levels", min=2, help="P where ratings are 1 to P [the highest that occurs].")
+    ] = None,
+    columns: Annotated[
+        str | None, typer.Option("--columns", help="The file's names of columns: image=file,rater=worker.")
+    ] = None,
+    separator: Annotated[
+        str, typer.Option("--separator", help="Character between the cells of the table [recognised].")
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace the label file.")] = False,
+) -> int:
+    """Make a label file of individual ratings: score, spread, number and distribution of the ratings of each image."""
+    from ssliqa_bench.datasets.ratings import COLUMNS, labels_csv, rated_images
+    from ssliqa_bench.files import write_text
+    from ssliqa_bench.tabular import read_rows
+
+    if write.exists() and not force:
+        raise InputError(f"{write}: is there already. Name another file, or replace it with --force.")
+    named = {**{name: name for name in COLUMNS}, **read_pairs(columns)}
+    strange = sorted(set(named) - set(COLUMNS))
+    if strange:
+        raise InputError(f"--columns: got {', '.join(strange)}; expected {', '.join(COLUMNS)}.")
+    rows = read_rows(table, options.read_separator(separator))
+    rated = rated_images(rows, named, model, levels)
+    write_text(write, labels_csv(rated))
+    print(f"{write}: {len(rated.image):,} images, scores {rated.score.min():.3f} to {rated.score.max():.3f}.")
+    return 0
