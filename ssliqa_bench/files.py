@@ -11,18 +11,25 @@ import contextlib
 import errno
 import hashlib
 import json
+import logging
 import math
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 from ssliqa_bench.errors import CorruptFileError, SchemaError, StorageError
 
+LOG = logging.getLogger("ssliqa_bench")
+
 SCHEMA = 1
 _BLOCK = 1 << 20
 _ATTEMPTS = 5  # at making a file in a folder that another process removes because it is empty
+_NOT_OF_STORAGE = (FileExistsError, InterruptedError, ConnectionError, TimeoutError)
+_PATIENCE, _REMIND, _POLL = 2.0, 30.0, 0.25  # seconds
+_SHOWN = 100
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV)
 
 
@@ -50,7 +57,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it replaces `path`, on failure it is removed.
 
     Raises:
-        StorageError: the disk is full or the folder cannot be written; `path` keeps its old content.
+        StorageError: the system cannot write, for whatever reason; `path` keeps its old content.
     """
     with _staged(Path(path), os.replace) as temporary:
         yield temporary
@@ -93,12 +100,15 @@ def _staged(path: Path, commit: Callable[[Path, Path], None]) -> Iterator[Path]:
             os.fsync(written.fileno())
         temporary.chmod(0o666 & ~_umask())
         commit(temporary, path)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
-            raise _storage_error(path, error) from error
+    except _NOT_OF_STORAGE:
         raise
+    except OSError as error:
+        if error.errno is None:  # an error of a library that is no error of the system
+            raise
+        raise _storage_error(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _temporary_beside(path: Path) -> Path:
@@ -199,6 +209,8 @@ def set_aside(path: Path | str) -> Path:
 def exclusive_lock(path: Path | str) -> Iterator[None]:
     """Hold a lock shared by all processes that name the same file; the system frees it on death.
 
+    Waiting for another process is logged, as by `take_lock`.
+
     Raises:
         StorageError: the lock file cannot be made.
     """
@@ -214,13 +226,16 @@ def exclusive_lock(path: Path | str) -> Iterator[None]:
 def take_lock(path: Path | str, *, shared: bool = False, wait: bool = True) -> IO[str] | None:
     """The open file that holds a lock until it is closed; None where `wait` is false and another one holds it.
 
+    After two seconds of waiting, and every thirty from then on, a line in the log names the process that holds it.
+
     Raises:
         OSError: the file cannot be made, or its file system has no locks.
     """
     import fcntl
 
     path = Path(path)
-    how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB)
+    how = (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB
+    began, said = time.monotonic(), 0.0
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = open(path, "a")  # noqa: SIM115 - the caller closes it
@@ -229,8 +244,15 @@ def take_lock(path: Path | str, *, shared: bool = False, wait: bool = True) -> I
             if os.path.samestat(os.fstat(handle.fileno()), os.stat(path)):
                 return handle
         except BlockingIOError:
-            handle.close()
-            return None
+            if not wait:
+                handle.close()
+                return None
+            waited = time.monotonic() - began
+            if waited >= (said + _REMIND if said else _PATIENCE):
+                LOG.warning("Waiting for %s, which computes the same (lock %s, %.0f s so far).", _holder(handle), path,
+                            waited)  # fmt: skip
+                said = waited
+            time.sleep(min(_POLL, 0.01 + waited / 10))
         except FileNotFoundError:
             pass  # the file was removed while this process waited for it: nobody else would see this lock
         except BaseException:
@@ -256,8 +278,24 @@ def _umask() -> int:
     return current
 
 
+def _holder(handle: IO[str]) -> str:
+    """The process that holds the lock of an open file, as the system lists it; "another process" where it does not."""
+    status = os.fstat(handle.fileno())
+    place = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    try:
+        locks = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        number = next(words[4] for words in locks if len(words) > 5 and words[1] == "FLOCK" and words[5] == place)
+        command = Path(f"/proc/{number}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except (OSError, StopIteration):
+        return "another process"
+    return f"process {number} ({command[:_SHOWN]}{'…' if len(command) > _SHOWN else ''})"
+
+
 def _storage_error(path: Path, error: OSError) -> StorageError:
     reason = "the disk is full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else (error.strerror or str(error))
+    named = error.filename
+    if named is not None and Path(os.fsdecode(named)).parent != path.parent:
+        reason += f" ({os.fsdecode(named)})"
     return StorageError(
         f"Could not write {path}: {reason}. What was stored before is untouched; make room or name another folder, "
         f"then run the same command again."

@@ -55,8 +55,12 @@ def test_a_failing_writer_leaves_the_old_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+NAMES = ("ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE", "ENOENT", "EISDIR", "EPERM")
+REFUSALS = [getattr(errno, name) for name in NAMES]
+
+
 @pytest.mark.parametrize("call", ["fsync", "replace"])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+@pytest.mark.parametrize("number", REFUSALS)
 def test_a_full_or_read_only_disk_is_said_and_the_old_file_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
@@ -81,6 +85,14 @@ def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None
         files.write_text(tmp_path / "file" / "below", "x")
     with pytest.raises(StorageError), files.exclusive_lock(tmp_path / "file" / "lock"):
         pass
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for path in (tmp_path / ("n" * 300), tmp_path / "folder", Path("/dev/null/below")):
+        with pytest.raises(StorageError, match="Could not write"):
+            files.write_text(path, "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
 def test_other_failures_of_the_system_are_not_renamed(tmp_path: Path) -> None:
@@ -183,6 +195,21 @@ def test_a_lock_lets_one_process_in_at_a_time(tmp_path: Path) -> None:
     lines = (tmp_path / "log").read_text().split()
     assert lines[1::2] == ["in", "out"] * 3
     assert lines[0::4] == lines[2::4], "whoever came in left before the next"
+
+
+def test_waiting_for_a_lock_names_the_process_that_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(files, "_PATIENCE", 0.05)
+    holder = multiprocessing.get_context("fork").Process(target=_hold, args=(tmp_path, "a", 0.6))
+    holder.start()
+    while not (tmp_path / "log").exists():
+        time.sleep(0.01)
+    with files.exclusive_lock(tmp_path / "lock"):
+        pass
+    holder.join(30)
+    (line,) = caplog.messages
+    assert f"Waiting for process {holder.pid} (" in line and str(tmp_path / "lock") in line
 
 
 def test_a_lock_is_free_when_its_holder_was_killed(tmp_path: Path) -> None:

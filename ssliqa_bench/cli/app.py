@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import signal
 import sys
+import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from ssliqa_bench.errors import SsliqaError
+from ssliqa_bench.cli.process import flushed, log_on_stderr, output_lost, text_streams, what_is_kept
+from ssliqa_bench.errors import SsliqaError, printable
+from ssliqa_bench.stop import Stopped, stopping_on_signals
 
 app = typer.Typer(
     name="ssliqa-bench",
@@ -18,6 +24,9 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+# Errors of the system that a path on the command line causes; others are failures of the machine.
+_OF_PATHS = (errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
 
 
 def _print_version(wanted: bool) -> None:
@@ -49,36 +58,102 @@ _register()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 done, 1 a run or check failed, 2 wrong usage or bad input.
+    """Run one command and return its exit code.
 
-    `--debug`, anywhere on the line, lets errors through with their traceback.
+    0 done, 1 a run or check failed, 2 wrong usage or bad input, 130, 143 or 129 stopped by Ctrl-C, SIGTERM or SIGHUP.
+    Whatever goes wrong is one message on stderr; `--debug`, anywhere on the line, lets it through with its traceback.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words
     if debug:
         words.remove("--debug")
         words.insert(0, "--debug")
+    without_stdout = sys.stdout is None
+    with text_streams(), log_on_stderr():
+        try:
+            with stopping_on_signals():
+                code = flushed(_called(words, debug))
+        except Stopped as stop:
+            return _stopped(stop, words)
+        if without_stdout and code == 0:
+            _say("Error: standard output is closed; what was to be printed is lost.")
+            return 1
+        return code
+
+
+def _called(words: Sequence[str], debug: bool) -> int:
+    """The exit code of a command; errors are told."""
     try:
-        result = app(args=words, prog_name="ssliqa-bench", standalone_mode=False)
+        result = _command()(args=list(words), prog_name="ssliqa-bench", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except SsliqaError as error:
         if debug:
             raise
-        print(f"Error: {error}", file=sys.stderr)
+        _say(f"Error: {error}")
         return error.exit_code
     except typer.Abort:
-        print("Stopped.", file=sys.stderr)
+        _say("Stopped.")
         return 1
     except KeyboardInterrupt:
-        print("Stopped. The same command continues from the last finished epoch.", file=sys.stderr)
-        return 1
-    except Exception as error:  # wrong usage: typer's exceptions know how to show themselves
-        if debug or not hasattr(error, "show"):
+        raise Stopped(signal.SIGINT) from None
+    except SystemExit as end:  # typer's end after a reader of the output left
+        return end.code if isinstance(end.code, int) else 1
+    except Exception as error:
+        if debug:
             raise
-        error.show()
+        return _failed(error)
+
+
+def _failed(error: Exception) -> int:
+    """Tell an error that is none of the package's own, and give its exit code."""
+    if hasattr(error, "format_message"):  # wrong usage, as typer reports it
+        context, message = getattr(error, "ctx", None), error.format_message()
+        if message and context is not None:
+            _say(f"{context.get_usage()}\n'{context.command_path} --help' shows all options.")
+        if message:  # none where the help was printed because nothing was given
+            _say(f"Error: {message}")
         return int(getattr(error, "exit_code", 2))
+    if isinstance(error, OSError) and error.filename is None and error.errno in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+        return output_lost(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        _say(f"Error: {error.filename}: {error.strerror}.")
+        return 2 if error.errno in _OF_PATHS else 1
+    if isinstance(error, MemoryError):
+        _say("Error: not enough memory. Fewer --jobs need less.")
+        return 1
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    _say(
+        f"Error: unexpected {type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno}). This is a "
+        f"fault of a method or of ssliqa-bench; --debug shows where."
+    )
+    return 1
 
 
-def entry_point() -> None:
-    """What the console script `ssliqa-bench` calls."""
-    sys.exit(main())
+def _stopped(stop: Stopped, words: Sequence[str]) -> int:
+    _say(f"Stopped ({stop}). {what_is_kept(words)}")
+    return stop.exit_code
+
+
+def _command() -> Any:
+    """The commands as click knows them, in whose help texts brackets are printed as written."""
+    from typer.main import get_command
+
+    command = get_command(app)
+    _escape_markup(command)
+    return command
+
+
+def _escape_markup(command: Any) -> None:
+    from rich.markup import escape
+
+    for thing in (command, *command.params):
+        for name in ("help", "short_help", "epilog"):
+            text = getattr(thing, name, None)
+            if text:
+                setattr(thing, name, escape(text))
+    for below in getattr(command, "commands", {}).values():
+        _escape_markup(below)
+
+
+def _say(text: str) -> None:
+    print(printable(text), file=sys.stderr)

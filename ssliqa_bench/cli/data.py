@@ -167,16 +167,31 @@ def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="What your dataset is to be called.")],
     labels: Annotated[
         Path | None,
-        typer.Option("--labels", help="Table with the columns image and score, image and ratings c1 to cP, or image, "
-                                      "rater and rating: CSV, Excel workbook or JSON."),
+        typer.Option(
+            "--labels",
+            parser=options.input_file("--labels", "a table of images and scores"),
+            metavar="FILE",
+            help="Table with the columns image and score, image and ratings c1 to cP, or image, rater and rating: CSV, "
+            "Excel workbook or JSON.",
+        ),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", help="Folder that the names in it are relative to.")
+        Path | None,
+        typer.Option(
+            "--images",
+            parser=options.input_folder("--images", "a folder of photographs"),
+            metavar="DIR",
+            help="Folder that the names in it are relative to.",
+        ),
     ] = None,
     unlabeled: Annotated[
         Path | None,
-        typer.Option("--unlabeled", help="Folder of photographs without scores; beside --labels they become "
-                                         "NAME-unlabeled."),
+        typer.Option(
+            "--unlabeled",
+            parser=options.input_folder("--unlabeled", "a folder of photographs"),
+            metavar="DIR",
+            help="Folder of photographs without scores; beside --labels they become NAME-unlabeled.",
+        ),
     ] = None,
     scale: Annotated[
         str | None, typer.Option("--scale", help="Nominal ends of the scores: LO,HI [those that occur].")
@@ -187,16 +202,20 @@ def add(
     columns: Annotated[
         str | None, typer.Option("--columns", help="The file's names of columns: image=filename,score=mos.")
     ] = None,
-    separator: Annotated[
-        str, typer.Option("--separator", help="Character between the cells of the label file [recognised].")
-    ] = "",
+    separator: options.Separator = "",
     ratings: Annotated[
         str,
         typer.Option("--ratings", help="How scores follow from a table with the columns image, rater and rating: mean, "
                                        "bias-and-inconsistency or bt500 [the mean where all rated all]."),
     ] = "",
     registry_file: Annotated[
-        Path | None, typer.Option("--registry-file", help="The file to write [NAME.yaml].")
+        Path | None,
+        typer.Option(
+            "--registry-file",
+            parser=options.output_file("--registry-file"),
+            metavar="FILE",
+            help="The file to write [NAME.yaml].",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace that file.")] = False,
     jobs: options.ImageJobs = None,

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ssliqa_bench.cli import options
+from ssliqa_bench.errors import printable
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS, MOST_RESAMPLES, RESAMPLES
 
 _ABOUT_STATUS = {
@@ -24,7 +26,14 @@ _ABOUT_METRIC = (
 
 
 def evaluate(
-    file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="CSV with the columns score and prediction.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            parser=options.input_file("FILE", "a table with the columns score and prediction"),
+            metavar="FILE",
+            help="Table with the columns score and prediction: CSV, Excel workbook, JSON or Parquet.",
+        ),
+    ],
     mapping: Annotated[
         str, typer.Option(help="Fitted before PLCC and RMSE: logistic4, logistic5, linear or none.")
     ] = "logistic4",
@@ -33,7 +42,8 @@ def evaluate(
         int,
         typer.Option(min=0, max=MOST_RESAMPLES, help="Draws behind the 95 % intervals; 0 leaves the intervals out."),
     ] = RESAMPLES,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Seed of the draws.")] = 0,
+    separator: options.Separator = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compute SRCC, KRCC, PLCC and RMSE with the mapping's status, and intervals.
@@ -44,7 +54,7 @@ def evaluate(
     from ssliqa_bench.evaluation.metrics import evaluate as compute
     from ssliqa_bench.evaluation.uncertainty import intervals
 
-    predictions, scores = read_score_file(file)
+    predictions, scores = read_score_file(file, options.read_separator(separator))
     metrics = compute(predictions, scores, mapping=mapping, extra=tuple(metric or ()))
     if bootstrap:
         metrics["intervals"] = intervals(predictions, scores, mapping=mapping, resamples=bootstrap, seed=seed)
@@ -62,9 +72,10 @@ def evaluate(
 def _print_table(file: Path, metrics: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     extra = dict(metrics["extra"])
-    table = Table(title=f"{file.name}: {metrics['n']} images", title_justify="left")
+    table = Table(title=Text(printable(f"{file.name}: {metrics['n']} images")), title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("95 % interval")

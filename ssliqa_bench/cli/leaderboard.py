@@ -21,8 +21,13 @@ def register(app: typer.Typer) -> None:
 
 
 def leaderboard(
-    store: options.Store = options.DEFAULT_STORE,
-    out: Annotated[Path, typer.Option(help="Folder the boards are written to.")] = Path("leaderboards"),
+    store: options.StoreToRead = options.DEFAULT_STORE,
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", parser=options.output_folder("--out"), metavar="DIR", help="Folder the boards are written to."
+        ),
+    ] = Path("leaderboards"),
     formats: Annotated[str, typer.Option("--format", help="md, csv or both, with a comma.")] = "md,csv",
     no_cost: Annotated[bool, typer.Option("--no-cost", help="Leave out parameters, steps, time and memory.")] = False,
     print_boards: Annotated[bool, typer.Option("--print", help="Print the boards as Markdown as well.")] = False,

@@ -3,31 +3,110 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.paths import file_to_read, file_to_write, folder_to_read, folder_to_write
+
+# Bounds of numbers on the command line: beyond them a slip of the finger is likelier than a wish.
+MOST_PROCESSES = 1024
+MOST_SEEDS = 10_000
+LARGEST_SEED = 2**63 - 1
+
+_Check = Callable[[Path, str, str], Path]
+# What begins like this is the address of a store elsewhere: `s3://bucket/runs`; pathlib folds its slashes.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")
+
+
+def _checked(check: _Check, expected: str, option: str) -> Callable[[Any], Path]:
+    """What turns the text of a path option into a path, looked at before anything is computed."""
+
+    def parse(text: Any) -> Path:
+        path = Path(text)
+        return path if _ADDRESS.match(str(text)) else check(path, expected, option)
+
+    return parse
+
+
+def input_file(option: str, expected: str) -> Callable[[Any], Path]:
+    """Parser of an option that names a file to read."""
+    return _checked(file_to_read, expected, option)
+
+
+def input_folder(option: str, expected: str = "a folder") -> Callable[[Any], Path]:
+    """Parser of an option that names a folder to read."""
+    return _checked(folder_to_read, expected, option)
+
+
+def output_file(option: str, expected: str = "a file to write") -> Callable[[Any], Path]:
+    """Parser of an option that names a file to write."""
+    return _checked(file_to_write, expected, option)
+
+
+def output_folder(option: str, expected: str = "a folder, made where there is none") -> Callable[[Any], Path]:
+    """Parser of an option that names a folder to write to."""
+    return _checked(folder_to_write, expected, option)
+
 
 DataRoot = Annotated[
-    Path | None, typer.Option("--data-root", help="Folder of the datasets' folders [$SSLIQA_DATA or data].")
+    Path | None,
+    typer.Option(
+        "--data-root",
+        parser=output_folder("--data-root"),
+        metavar="DIR",
+        help="Folder of the datasets' folders [$SSLIQA_DATA or data].",
+    ),
 ]
-Store = Annotated[Path, typer.Option("--store", help="Folder of records and artifacts.")]
+Store = Annotated[
+    Path,
+    typer.Option("--store", parser=output_folder("--store"), metavar="DIR", help="Folder of records and artifacts."),
+]
+StoreToRead = Annotated[
+    Path,
+    typer.Option(
+        "--store",
+        parser=input_folder("--store", "a folder of records and artifacts"),
+        metavar="DIR",
+        help="Folder of records and artifacts.",
+    ),
+]
 Registries = Annotated[
-    list[Path] | None, typer.Option("--registry", help="Registry file of your own, merged over the packaged one.")
+    list[Path] | None,
+    typer.Option(
+        "--registry",
+        parser=input_file("--registry", "a YAML file"),
+        metavar="FILE",
+        help="Registry file of your own, merged over the packaged one.",
+    ),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-Threads = Annotated[int, typer.Option("--threads", help="CPU threads per run; they change results, so they are keyed.")]
+Threads = Annotated[
+    int,
+    typer.Option(
+        "--threads", min=1, max=MOST_PROCESSES, help="CPU threads per run; they change results, so they are keyed."
+    ),
+]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", help="Processes that share the images of a slow metric [all cores].")
+    int | None,
+    typer.Option(
+        "--jobs", min=1, max=MOST_PROCESSES, help="Processes that share the images of a slow metric [all cores]."
+    ),
 ]
 ImageJobs = Annotated[
-    int | None, typer.Option("--jobs", min=1, help="Processes that share the images [all cores].")
+    int | None,
+    typer.Option("--jobs", min=1, max=MOST_PROCESSES, help="Processes that share the images [all cores]."),
 ]
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a dataset.")]
 Against = Annotated[
     str | None, typer.Option("--against", help="Datasets on disk none of whose images may be in this one: E,…")
+]
+Separator = Annotated[
+    str, typer.Option("--separator", help="Character between the cells of the table [recognised].")
 ]
 Keep = Annotated[str, typer.Option("--keep", help="Weights kept after the run: phases, final or none.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without unreadable images and count them.")]

@@ -26,8 +26,12 @@ def run(
     pair: Annotated[str, typer.Option("--pair", help="A:B (A labeled, B unlabeled), or A alone.")],
     test: Annotated[str | None, typer.Option("--test", help="Further whole datasets to evaluate on: D,…")] = None,
     protocol: options.Protocol = "standard",
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of split and training [0].")] = None,
-    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Run seeds 0 … N-1.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Seed of split and training [0].")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option("--seeds", min=1, max=options.MOST_SEEDS, help="Run seeds 0 … N-1.")
+    ] = None,
     budget: Annotated[
         str | None, typer.Option("--budget", help="Images of A that keep their score: 200 or 0.25.")
     ] = None,
@@ -128,11 +132,15 @@ def test(
     on: Annotated[str, typer.Option("--on", help="Datasets to evaluate the stored model on: D,…")],
     write: Annotated[
         Path | None,
-        typer.Option("--write", help="Write the predictions for one dataset as lines name,score in the units of A; it "
-                                     "may have no scores."),
+        typer.Option(
+            "--write",
+            parser=options.output_file("--write"),
+            metavar="FILE",
+            help="Write the predictions for one dataset as lines name,score in the units of A; it may have no scores.",
+        ),
     ] = None,
     data_root: options.DataRoot = None,
-    store: options.Store = DEFAULT_STORE,
+    store: options.StoreToRead = DEFAULT_STORE,
     jobs: options.Jobs = None,
     registry: options.Registries = None,
     skip_bad: options.SkipBad = False,
@@ -210,8 +218,14 @@ def _write(file: Path, judged: Any, record: Any, names: Any) -> None:
 
 def sweep(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a packaged suite.")],
-    seeds: Annotated[int | None, typer.Option("--seeds", min=1, help="Seeds 0 … N-1 in place of the suite's.")] = None,
-    jobs: Annotated[int, typer.Option("--jobs", help="Runs at a time, each in a process of its own.")] = 1,
+    seeds: Annotated[
+        int | None,
+        typer.Option("--seeds", min=1, max=options.MOST_SEEDS, help="Seeds 0 … N-1 in place of the suite's."),
+    ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option("--jobs", max=options.MOST_PROCESSES, help="Runs at a time, each in a process of its own."),
+    ] = 1,
     engine: Annotated[str, typer.Option("--engine", help="Where runs happen: local.")] = "local",
     force: Annotated[bool, typer.Option("--force", help="Allow more threads than cores.")] = False,
     data_root: options.DataRoot = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,11 +11,33 @@ import typer
 from ssliqa_bench.cli import options
 
 
+def _name_list(part: str, word: str) -> Any:
+    return typer.Option(
+        f"--{part}",
+        parser=options.input_file(f"--{part}", "a text file with one name per line"),
+        metavar="FILE",
+        help=f"Names of {word} images, one per line.",
+    )
+
+
+_Train = Annotated[Path | None, _name_list("train", "training")]
+_Test = Annotated[Path | None, _name_list("test", "test")]
+_Validation = Annotated[Path | None, _name_list("validation", "validation")]
+
+
 def export(
     protocol: Annotated[str, typer.Argument(help="Name of a protocol, for example standard.")],
     pair: Annotated[str, typer.Argument(help="A:B or A, for example demo-syn:demo-wild.")],
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the run.")] = 0,
-    out: Annotated[Path | None, typer.Option("--out", help="Write to this file instead of standard output.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Seed of the run.")] = 0,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=options.output_file("--out"),
+            metavar="FILE",
+            help="Write to this file instead of standard output.",
+        ),
+    ] = None,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
 ) -> None:
@@ -28,7 +51,7 @@ def export(
     check_roles(tables, roles)
     text = roles_csv(tables, roles)
     if out is None:
-        typer.echo(text, nl=False)
+        sys.stdout.write(text)
     else:
         write_text(out, text)
     for name, table in tables.items():
@@ -41,7 +64,7 @@ def export(
 def hash_(
     protocol: Annotated[str, typer.Argument(help="Name of a protocol, for example ssiqa.")],
     pair: Annotated[str, typer.Argument(help="A:B or A, for example koniq:livec.")],
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds 0 … N-1.")] = 10,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=options.MOST_SEEDS, help="Seeds 0 … N-1.")] = 10,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
 ) -> None:
@@ -60,14 +83,25 @@ def import_(
     protocol: Annotated[str, typer.Argument(help="Name of the new protocol.")],
     pair: Annotated[str, typer.Argument(help="A:B or A, whose images the lists name.")],
     file: Annotated[
-        Path | None, typer.Argument(help="CSV with columns image and split or role, and perhaps dataset.")
+        Path | None,
+        typer.Argument(
+            parser=options.input_file("FILE", "a CSV file"),
+            metavar="[FILE]",
+            help="CSV with columns image and split or role, and perhaps dataset.",
+        ),
     ] = None,
-    train: Annotated[Path | None, typer.Option("--train", help="Names of training images, one per line.")] = None,
-    test: Annotated[Path | None, typer.Option("--test", help="Names of test images, one per line.")] = None,
-    validation: Annotated[
-        Path | None, typer.Option("--validation", help="Names of validation images, one per line.")
+    train: _Train = None,
+    test: _Test = None,
+    validation: _Validation = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            parser=options.output_file("--out"),
+            metavar="FILE",
+            help="Registry file to write [PROTOCOL.yaml].",
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Registry file to write [PROTOCOL.yaml].")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,

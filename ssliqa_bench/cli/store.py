@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 @store_app.command("ls")
-def ls(store: options.Store = DEFAULT_STORE, json: options.Json = False) -> int:
+def ls(store: options.StoreToRead = DEFAULT_STORE, json: options.Json = False) -> int:
     """List the records of a store, newest last, and how much it holds of each kind."""
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry, size_text
     from ssliqa_bench.store.records import iter_records
@@ -56,7 +56,7 @@ def ls(store: options.Store = DEFAULT_STORE, json: options.Json = False) -> int:
 def why(
     run: Annotated[str, typer.Argument(metavar="RUN", help="First digits of a record's key.")],
     data_root: options.DataRoot = None,
-    store: options.Store = DEFAULT_STORE,
+    store: options.StoreToRead = DEFAULT_STORE,
     registry: options.Registries = None,
     full: Annotated[bool, typer.Option("--full", help="Print everything the key is made of.")] = False,
 ) -> int:
@@ -95,7 +95,7 @@ def why(
 
 @store_app.command("verify")
 def verify(
-    store: options.Store = DEFAULT_STORE,
+    store: options.StoreToRead = DEFAULT_STORE,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
     json: options.Json = False,
@@ -153,7 +153,7 @@ def evaluate(
 
 @store_app.command("gc")
 def gc(
-    store: options.Store = DEFAULT_STORE,
+    store: options.StoreToRead = DEFAULT_STORE,
     keep: Annotated[str, typer.Option("--keep", help="Weights of recorded runs that stay: phases, final or none.")] = (
         "phases"
     ),
@@ -209,9 +209,14 @@ def _print_removed(found: Sequence[Unneeded], spared: int, dry_run: bool, json: 
 
 @store_app.command("export")
 def export(
-    out: Annotated[Path, typer.Argument(metavar="DIR", help="The store to write to, for example results.")],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DIR", parser=options.output_folder("DIR"), help="The store to write to, for example results."
+        ),
+    ],
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
-    store: options.Store = DEFAULT_STORE,
+    store: options.StoreToRead = DEFAULT_STORE,
 ) -> int:
     """Copy records to another folder so that they can be passed on: without names and scores that may not be."""
     from ssliqa_bench.errors import InputError

@@ -22,6 +22,7 @@ from ssliqa_bench.datasets.distort.drawn import distort_by_chance
 from ssliqa_bench.errors import DataError, RunError
 from ssliqa_bench.files import atomic_path, read_sealed, write_sealed
 from ssliqa_bench.pixels.decode import content_hash, decode
+from ssliqa_bench.stop import without_interrupts
 from ssliqa_bench.types import derive_seed
 
 _SHARE = 4  # references that a process gets at a time
@@ -116,7 +117,9 @@ def make_images(tasks: Sequence[Task], processes: int, what: str) -> Generator[s
         min(processes, len(tasks)), mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker
     )
     try:
-        yield from pool.map(_make, tasks, chunksize=min(_SHARE, -(-len(tasks) // processes)))
+        with without_interrupts():  # Ctrl-C reaches the whole group of processes; the parent ends its own
+            made = pool.map(_make, tasks, chunksize=min(_SHARE, -(-len(tasks) // processes)))
+        yield from made
     except BrokenProcessPool as error:
         raise RunError(
             f"{what}: a process that made images died (killed, or out of memory). Start again, with fewer processes "

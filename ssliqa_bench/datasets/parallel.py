@@ -16,6 +16,7 @@ from typing import TypeVar
 
 from ssliqa_bench.errors import DataError, RunError
 from ssliqa_bench.pixels.decode import content_hash, decode
+from ssliqa_bench.stop import without_interrupts
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -46,7 +47,8 @@ def in_order(
     try:
         while first or running:
             while first and len(running) < _AHEAD * processes:
-                running.append(pool.submit(partial(_each, function), first))
+                with without_interrupts():  # Ctrl-C reaches the whole group of processes; the parent ends its own
+                    running.append(pool.submit(partial(_each, function), first))
                 first = list(islice(waiting, share))
             yield from running.popleft().result()
     except BrokenProcessPool as error:

@@ -20,6 +20,7 @@ from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.files import atomic_path, digest, read_sealed, sha256_file, write_sealed
 from ssliqa_bench.models.packages import packaged_file
 from ssliqa_bench.net import probe
+from ssliqa_bench.paths import file_to_read
 from ssliqa_bench.registry.lookup import ResolvedBackbone, ResolvedMethod, load_object, locate_module
 
 if TYPE_CHECKING:
@@ -288,9 +289,7 @@ def given_weights(params: Mapping[str, Any], cache_root: Path, option: str = "we
         return None
     if str(given).startswith("sha256:"):
         return WeightsFile(None, str(given).removeprefix("sha256:"))
-    path = Path(str(given)).expanduser().absolute()
-    if not path.is_file():
-        raise InputError(f"--set {option}={given}: there is no such file.")
+    path = file_to_read(Path(str(given)).expanduser().absolute(), "a file of weights", f"--set {option}")
     _check_kind(path, option)
     return WeightsFile(str(path), _sha256(path, cache_root))
 

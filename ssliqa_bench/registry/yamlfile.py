@@ -17,6 +17,7 @@ from typing import Any
 import yaml
 
 from ssliqa_bench.errors import InputError, RegistryError
+from ssliqa_bench.paths import file_to_read
 from ssliqa_bench.registry.problems import KeyPath, Place, Problem
 
 _TAG = "tag:yaml.org,2002:"
@@ -50,7 +51,9 @@ def read_yaml(path: Path, shown_as: str | None = None) -> Document:
     """
     name = shown_as or str(path)
     try:
-        data = path.read_bytes()
+        data = file_to_read(path, "a YAML file").read_bytes()
+    except InputError as error:
+        raise RegistryError(str(error)) from error
     except OSError as error:
         raise RegistryError(f"{name}: {error.strerror or error}; expected a YAML file.") from error
     try:

@@ -6,18 +6,20 @@ its key; whoever comes first computes it, the others wait.
 
 from __future__ import annotations
 
-import multiprocessing
+import logging
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ssliqa_bench.errors import InputError, SsliqaError, StorageError
 from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.runner.workers import Died, in_processes
 from ssliqa_bench.specs import RunSpec
 from ssliqa_bench.store.record import Record
+
+LOG = logging.getLogger("ssliqa_bench")
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
@@ -88,26 +90,18 @@ def _in_processes(
     report: Callable[[RunResult, int, int], None],
 ) -> list[RunResult]:
     results: dict[int, RunResult] = {}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=jobs, mp_context=context) as pool:
-        waiting: dict[Future[RunResult], int] = {
-            pool.submit(_guarded, spec, registries, settings): i for i, spec in enumerate(specs)
-        }
-        for future in as_completed(waiting):
-            index = waiting[future]
-            try:
-                results[index] = future.result()
-            except BrokenProcessPool:
-                results[index] = RunResult(
-                    specs[index],
-                    "failed",
-                    error="its worker process died (killed, or out of "
-                    "memory). The same sweep continues where it stopped.",
-                )
-            except StorageError:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            report(results[index], len(results), len(specs))
+
+    def pulse(running: Mapping[int, float]) -> None:
+        told = ", ".join(f"{specs[index]} ({seconds:.0f} s)" for index, seconds in running.items())
+        LOG.warning("[%d/%d] running: %s", len(results), len(specs), told)
+
+    work = partial(_guarded, registries=registries, settings=settings)
+    for index, result in in_processes(work, specs, jobs, pulse):
+        if isinstance(result, Died):
+            told = f"its worker process died ({result}). The same sweep runs it again."
+            result = RunResult(specs[index], "failed", error=told)
+        results[index] = result
+        report(result, len(results), len(specs))
     return [results[i] for i in range(len(specs))]
 
 

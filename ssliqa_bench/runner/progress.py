@@ -1,6 +1,7 @@
 """What the person who waits sees: one line per training phase with loss, images per second and time left.
 
-Everything goes to stderr. On a terminal it is a live bar; elsewhere one line when a phase begins.
+Everything goes to stderr. On a terminal it is a live bar; elsewhere one line when a phase begins and one every thirty
+seconds while it lasts.
 """
 
 from __future__ import annotations
@@ -11,6 +12,29 @@ from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
+
+PULSE = 30.0  # seconds between lines where there is no terminal
+
+
+class _Pulse:
+    """Lines at least `PULSE` seconds apart on how far something is, for files and pipes."""
+
+    def __init__(self, done: int = 0) -> None:
+        self._first = done
+        self._began = self._last = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether it is time for a line; asking starts the time to the next."""
+        now = time.monotonic()
+        if now - self._last < PULSE:
+            return False
+        self._last = now
+        return True
+
+    def left(self, done: int, total: int) -> str:
+        """The time that is left at the rate so far."""
+        seconds = (time.monotonic() - self._began) / max(done - self._first, 1) * max(total - done, 0)
+        return f"about {_time(seconds)} left"
 
 
 class ConsoleReporter:
@@ -24,11 +48,18 @@ class ConsoleReporter:
         self._task = TaskID(0)
         self._images = 0
         self._since = 0.0
+        self._stage = ""
+        self._done = self._steps_per_epoch = self._epochs = 0
+        self._loss: float | None = None
+        self._pulse = _Pulse()
 
     def start(self, stage: str, epochs: int, steps_per_epoch: int, done: int) -> None:
         """A phase of training begins, `done` epochs of it already behind."""
         self.stop()
         self._images, self._since = 0, time.perf_counter()
+        self._stage, self._epochs, self._steps_per_epoch = stage, epochs, steps_per_epoch
+        self._done, self._loss = done * steps_per_epoch, None
+        self._pulse = _Pulse(self._done)
         text = f"{self._label}{stage}, {epochs} epochs of {steps_per_epoch} steps"
         if not self._console.is_terminal:
             self._console.print(text, highlight=False, soft_wrap=True)
@@ -48,12 +79,27 @@ class ConsoleReporter:
 
     def step(self, images: int, loss: float | None) -> None:
         """One optimiser step over so many images; the loss where it was looked at."""
-        if self._bar is None:
-            return
         self._images += images
-        rate = self._images / max(time.perf_counter() - self._since, 1e-9)
+        self._done += 1
+        self._loss = self._loss if loss is None else loss
+        if self._bar is None:
+            if self._pulse.due():
+                self._say_how_far()
+            return
+        rate = self._rate
         fields = {"rate": rate} if loss is None else {"rate": rate, "loss": f"{loss:.4f}"}
         self._bar.update(self._task, advance=1, **fields)
+
+    @property
+    def _rate(self) -> float:
+        return self._images / max(time.perf_counter() - self._since, 1e-9)
+
+    def _say_how_far(self) -> None:
+        total = self._epochs * self._steps_per_epoch
+        epoch = min(self._done // max(self._steps_per_epoch, 1) + 1, self._epochs)
+        loss = "" if self._loss is None else f", loss {self._loss:.4f}"
+        self.say(f"{self._stage}, epoch {epoch} of {self._epochs}, {self._done / max(total, 1):.0%}{loss}, "
+                 f"{self._rate:.0f} images/s, {self._pulse.left(self._done, total)}")  # fmt: skip
 
     def say(self, text: str) -> None:
         """One line."""
@@ -72,24 +118,26 @@ class ConsoleReporter:
 def counted(what: str, unit: str = "images", *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
     """A function to be told how many of how many are done; nothing is shown before it is called.
 
-    On a terminal a live bar, taken away at the end; elsewhere one line at the beginning. With `unit` "bytes" numbers
-    are shown as sizes.
+    On a terminal a live bar, taken away at the end; elsewhere one line at the beginning and one every thirty seconds.
+    With `unit` "bytes" numbers are shown as sizes.
     """
     console = Console(stderr=True, quiet=quiet, emoji=False, markup=False)
     bar: Progress | None = None
-    begun = False
+    pulse: _Pulse | None = None
 
     def tell(done: int, total: int) -> None:
-        nonlocal bar, begun
-        if not begun:
-            begun = True
+        nonlocal bar, pulse
+        if pulse is None:
+            pulse = _Pulse(done)
             if console.is_terminal and not quiet:
                 bar = Progress(*_counting_columns(unit), console=console, transient=True)
                 bar.add_task(what, total=total)
                 bar.start()
             else:
-                size = f"{total / 1e6:,.1f} MB" if unit == "bytes" else f"{total:,} {unit}"
-                console.print(f"{what}: {size}" if total else what, highlight=False, soft_wrap=True)
+                console.print(f"{what}: {_amount(total, unit)}" if total else what, highlight=False, soft_wrap=True)
+        elif bar is None and pulse.due():
+            of = f" of {_amount(total, unit)}, {done / total:.0%}, {pulse.left(done, total)}" if total else ""
+            console.print(f"{what}: {_amount(done, unit)}{of}", highlight=False, soft_wrap=True)
         if bar is not None:
             bar.update(TaskID(0), completed=done, total=total or None)
 
@@ -115,6 +163,17 @@ def counted_each(doing: str, *, quiet: bool = False) -> Iterator[Callable[[str, 
             tell(done, total)
 
         yield tell_of
+
+
+def _amount(number: int, unit: str) -> str:
+    return f"{number / 1e6:,.1f} MB" if unit == "bytes" else f"{number:,} {unit}"
+
+
+def _time(seconds: float) -> str:
+    for unit, length in (("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _counting_columns(unit: str) -> list[ProgressColumn]:

@@ -13,8 +13,7 @@ import numpy as np
 
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
-from ssliqa_bench.errors import StorageError
-from ssliqa_bench.files import atomic_path
+from ssliqa_bench.files import write_text
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry
 from ssliqa_bench.runner.compute import final_artifact
@@ -89,8 +88,4 @@ def write_scores(file: Path, names: Sequence[str], scores: Sequence[float]) -> N
         StorageError: it cannot be written.
     """
     rows = ((name, f"{score:.6f}") for name, score in sorted(zip(names, scores, strict=True)))
-    try:
-        with atomic_path(file) as part:
-            part.write_bytes(csv_text(rows).encode())
-    except OSError as error:
-        raise StorageError(f"--write: {file} could not be written: {error.strerror or error}.") from error
+    write_text(file, csv_text(rows))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,11 @@ from typing import Any
 
 from ssliqa_bench.errors import InputError, LeakError
 from ssliqa_bench.files import cache_folder
+from ssliqa_bench.paths import folder_to_write
+
+# A store may be an address elsewhere, `s3://bucket/runs`, whose slashes pathlib folds.
+_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")
+_MOST = 1024
 
 
 @dataclass(frozen=True)
@@ -53,13 +59,13 @@ class Settings:
             raise InputError(f'--keep: got "{settings.keep}"; expected phases, final or none.')
         if settings.allow_leak is not None and not settings.allow_leak.strip():
             raise InputError("--allow-leak: got nothing; expected the reason, which every board shows.")
-        for option, folder in (("--store", settings.store), ("$SSLIQA_CACHE", settings.cache_root)):
-            for place in (folder, *folder.absolute().parents):
-                if place.is_file():
-                    raise InputError(f"{option}: {place} is a file; expected a folder, made where there is none.")
+        folders = {"--store": settings.store, "$SSLIQA_CACHE": settings.cache_root, "--data-root": settings.data_root}
+        for option, folder in folders.items():
+            if not _ADDRESS.match(str(folder)):
+                folder_to_write(folder, option=option)
         for option, number in (("--threads", settings.threads), ("--jobs", settings.processes)):
-            if number < 1:
-                raise InputError(f"{option}: got {number}; expected 1 or more.")
+            if not 1 <= number <= _MOST:
+                raise InputError(f"{option}: got {number}; expected 1 to {_MOST}.")
         return settings
 
 

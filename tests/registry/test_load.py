@@ -310,7 +310,7 @@ def test_aliases_lead_to_canonical_names(tmp_path: Path) -> None:
 
 
 def test_a_missing_file_and_a_second_copy(tmp_path: Path) -> None:
-    with pytest.raises(RegistryError, match=r"absent\.yaml: No such file"):
+    with pytest.raises(RegistryError, match=r"absent\.yaml: no such file"):
         load_registry([tmp_path / "absent.yaml"])
     file = write(tmp_path, DATASET)
     assert load_registry([file, file]).dataset("mine").name == "mine"

@@ -148,5 +148,5 @@ def test_packaged_suites_go_by_their_bare_name(
     assert load_suite("demo", registry).file == "benchmarks/demo.yaml"
     with pytest.raises(InputError, match=r'Unknown suite "dmo"\. Did you mean \'demo\'\? "ssliqa-bench list suites"'):
         load_suite("dmo", registry)
-    with pytest.raises(RegistryError, match=r"demo\.yaml: No such file"):
+    with pytest.raises(RegistryError, match=r"demo\.yaml: no such file"):
         load_suite("demo.yaml", registry)

@@ -128,7 +128,7 @@ def test_files_of_every_kind(tmp_path: Path) -> None:
     file.write_bytes(b"a: 1\nb: \xff\n")
     with pytest.raises(RegistryError, match=r"mine\.yaml:2: got a byte that is not UTF-8"):
         read_yaml(file)
-    with pytest.raises(RegistryError, match=r"absent\.yaml: No such file"):
+    with pytest.raises(RegistryError, match=r"absent\.yaml: no such file"):
         read_yaml(tmp_path / "absent.yaml")
     with pytest.raises(RegistryError, match="expected a YAML file"):
         read_yaml(tmp_path)

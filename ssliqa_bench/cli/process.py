@@ -1,0 +1,112 @@
+"""What surrounds a command: streams that take any text, a log on stderr, one line for whatever ends it."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import logging
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+from ssliqa_bench.errors import printable
+
+_PLAIN = {"…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "≥": ">=", "≤": "<=", "±": "+-", "·": ".", "→": "->",
+          "“": '"', "”": '"', "’": "'", "Δ": "delta", "τ": "tau", "κ": "kappa", "β": "beta"}  # fmt: skip
+_KEPT = {
+    ("run",): "Records, stages and epochs that were finished are kept; the same command resumes from them.",
+    ("test",): "The record is unchanged; the same command starts the scoring again.",
+    ("sweep",): "Records, stages and epochs that were finished are kept; the same command resumes from them.",
+    ("data", "download"): "What was downloaded is kept; the same command resumes there.",
+    ("data", "prepare"): "Images that were made are kept; the same command makes the rest.",
+}
+
+
+def what_is_kept(words: Sequence[str]) -> str:
+    """What a command leaves when it is stopped, and how to resume, as a sentence."""
+    named = tuple(word for word in words if not word.startswith("-"))
+    kept = next((text for command, text in _KEPT.items() if named[: len(command)] == command), None)
+    return kept or "Files that were written are complete; run the same command again."
+
+
+def _plain(error: UnicodeError) -> tuple[str, int]:
+    """Characters that an encoding lacks, in ASCII."""
+    assert isinstance(error, UnicodeEncodeError)
+    missing = error.object[error.start : error.end]
+    return "".join(_PLAIN.get(c) or c.encode("ascii", "backslashreplace").decode() for c in missing), error.end
+
+
+codecs.register_error("ssliqa-plain", _plain)
+
+
+@contextlib.contextmanager
+def text_streams() -> Iterator[None]:
+    """Let stdout and stderr take any text: what their encoding lacks is written in ASCII; a closed one takes none."""
+    closed = [name for name in ("stdout", "stderr") if getattr(sys, name) is None]
+    changed = []
+    with contextlib.ExitStack() as opened:
+        for name in closed:
+            setattr(sys, name, opened.enter_context(open(os.devnull, "w")))
+        for stream in (sys.stdout, sys.stderr):
+            handling = getattr(stream, "errors", None)
+            if hasattr(stream, "reconfigure") and handling in ("strict", "surrogateescape", "backslashreplace"):
+                stream.reconfigure(errors="ssliqa-plain")
+                changed.append((stream, handling))
+        try:
+            yield
+        finally:
+            for stream, handling in changed:
+                with contextlib.suppress(ValueError, OSError):
+                    stream.reconfigure(errors=handling)
+            for name in closed:
+                setattr(sys, name, None)
+
+
+class _Lines(logging.Handler):
+    """Writes each message once per command on whatever stderr is at that moment."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a message that was not written before."""
+        text = printable(record.getMessage())
+        if text not in self._said:
+            self._said.add(text)
+            print(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def log_on_stderr() -> Iterator[None]:
+    """Show warnings of this package on stderr, each once, with control characters of names escaped."""
+    log = logging.getLogger("ssliqa_bench")
+    handler = _Lines()
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+def flushed(code: int) -> int:
+    """The exit code once everything is written: 1 where stdout is full or nobody reads it."""
+    try:
+        sys.stdout.flush()
+    except (OSError, ValueError) as error:
+        return output_lost(error)
+    return code
+
+
+def output_lost(error: OSError | ValueError) -> int:
+    """Say why stdout could not be written, but for a reader who left early, and give the exit code 1."""
+    # What is still buffered cannot be written either: the interpreter must not try it again at its end.
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+    if getattr(error, "errno", None) != errno.EPIPE:
+        print(f"Error: standard output could not be written: {getattr(error, 'strerror', None) or error}.",
+              file=sys.stderr)  # fmt: skip
+    return 1
