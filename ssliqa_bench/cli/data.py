@@ -12,7 +12,7 @@ import typer
 
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import settings_of
-from ssliqa_bench.errors import InputError
+from ssliqa_bench.errors import InputError, printable
 
 if TYPE_CHECKING:
     from ssliqa_bench.datasets.check import DatasetCheck, DatasetStatus
@@ -350,16 +350,16 @@ def _print_status(found: Sequence[DatasetStatus]) -> None:
         table.add_column(title, justify=justify, no_wrap=title not in ("folder", "note"))  # type: ignore[arg-type]
     for one in found:
         table.add_row(one.dataset, one.state, _count(one.found), _count(one.expected), _size(one.bytes),
-                      one.folder or "", one.note)  # fmt: skip
+                      printable(one.folder or ""), printable(one.note))  # fmt: skip
     width = None if sys.stdout.isatty() else 240
     Console(width=width, highlight=False, emoji=False, markup=False).print(table)
 
 
 def _print_checks(checks: Sequence[DatasetCheck]) -> None:
     for one in checks:
-        print(f"{'holds' if one.holds else 'FAILS'}  {one.name}: {one.seen}")
+        print(printable(f"{'holds' if one.holds else 'FAILS'}  {one.name}: {one.seen}"))
         for place in one.listed:
-            print(f"       {place}")
+            print(printable(f"       {place}"))
 
 
 def _count(number: int | None) -> str:
@@ -374,4 +374,4 @@ def _size(count: int | None) -> str:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)

@@ -29,7 +29,7 @@ def evaluate(
     file: Annotated[
         Path,
         typer.Argument(
-            parser=options.input_file("FILE", "a table with the columns score and prediction"),
+            parser=options.input_file("", "a table with the columns score and prediction"),
             metavar="FILE",
             help="Table with the columns score and prediction: CSV, Excel workbook, JSON or Parquet.",
         ),

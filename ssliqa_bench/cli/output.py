@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table as RichTable
+from rich.cells import cell_len
+
+from ssliqa_bench.errors import printable
 
 from ssliqa_bench.specs import RunSpec, cell_of
 
@@ -24,6 +26,9 @@ _TITLES = {
     "plcc_mapped": "PLCC mapped",
     "rmse_mapped": "RMSE mapped",
 }
+# Columns of figures in the table of runs, and the longest line of overrides below one.
+_RIGHT = (1, *range(4, 10), 11)
+_LONGEST_LINE = 118
 
 
 def run_entry(status: str, record: Record) -> dict[str, Any]:
@@ -66,48 +71,88 @@ def print_json(document: Any) -> None:
     sys.stdout.write("\n")
 
 
-def print_runs(entries: Sequence[Mapping[str, Any]]) -> None:
-    """Print runs as a table on stdout: one row per run and dataset."""
-    table = RichTable(box=None, pad_edge=False, header_style="bold")
-    for title, justify in (
-        ("run", "left"),
-        ("seed", "right"),
-        ("dataset", "left"),
-        ("side", "left"),
-        ("n", "right"),
-        *((t, "right") for t in _TITLES.values()),
-        ("mapping", "left"),
-        ("seconds", "right"),
-        ("status", "left"),
-        ("key", "left"),
-    ):
-        table.add_column(title, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    for entry in entries:
-        first = [_name(entry), str(entry["seed"])]
-        last = [_number(entry["seconds"], 1), entry["status"], (entry["key"] or "")[:12]]
-        for dataset, metrics in entry["metrics"].items() or [("", None)]:
-            values = (
-                [""] * 8
-                if metrics is None
-                else [
-                    metrics["side"],
-                    str(metrics["n"]),
-                    *(_number(metrics[m], 4) for m in _METRICS),
-                    metrics["mapping"],
-                ]
-            )
-            table.add_row(*first, dataset, *values, *last)
-            first, last = ["", ""], ["", "", ""]
-    width = None if sys.stdout.isatty() else 200
-    Console(width=width, highlight=False, emoji=False, markup=False).print(table)
+def print_runs(entries: Sequence[Mapping[str, Any]], width: int | None = None) -> None:
+    """Print runs on stdout: a table with a row per run and dataset, overrides below the run that has them.
+
+    No figure is ever cut: where the terminal is too narrow for the table, every run is a block of lines.
+
+    Args:
+        width: columns of the screen; None asks the terminal, and a pipe or a file has no limit.
+    """
+    if width is None and sys.stdout.isatty():
+        width = shutil.get_terminal_size().columns
+    lines = _table(entries)
+    if width is not None and any(cell_len(line) > width for line in lines):
+        lines = [line for entry in entries for line in _block(entry, width)]
+    print("\n".join(lines))
     for entry in entries:
         if entry["error"]:
-            print(f"{_name(entry)} seed {entry['seed']}: {entry['error']}", file=sys.stderr)
+            print(printable(f"{_name(entry)} seed {entry['seed']}: {entry['error']}"), file=sys.stderr)
+
+
+def _table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Lines of equal columns, as wide as they need to be; overrides stand below the run and widen no column."""
+    rows = [["run", "seed", "dataset", "side", "n", *_TITLES.values(), "mapping", "seconds", "status", "key"]]
+    below: dict[int, list[str]] = {}
+    for entry in entries:
+        first, last = [_name(entry), str(entry["seed"])], _ends(entry)
+        for dataset, metrics in entry["metrics"].items() or [("", None)]:
+            rows.append([printable(cell) for cell in (*first, dataset, *_figures(metrics), *last)])
+            first, last = ["", ""], [""] * len(last)
+        below[len(rows) - 1] = _overrides(entry, _LONGEST_LINE)
+    widths = [max(cell_len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    lines = []
+    for number, row in enumerate(rows):
+        cells = (_padded(cell, widths[k], right=k in _RIGHT) for k, cell in enumerate(row))
+        lines += ["  ".join(cells).rstrip(), *below.get(number, ())]
+    return lines
+
+
+def _block(entry: Mapping[str, Any], width: int) -> list[str]:
+    """A run as lines of at most `width` columns, but where one word alone is longer."""
+    seconds, status, key = _ends(entry)
+    head = [_name(entry), f"seed {entry['seed']}", status, f"{seconds} s", f"key {key}" if key else ""]
+    lines = [*_wrapped(head, width), *_overrides(entry, width)]
+    for dataset, metrics in entry["metrics"].items():
+        side, number, *figures, mapping = _figures(metrics)
+        pairs = [f"{title} {figure}" for title, figure in zip(_TITLES.values(), figures, strict=True)]
+        lines += _wrapped([f"{dataset} ({side})", f"n {number}", *pairs, f"mapping {mapping}"], width, "  ")
+    return lines
+
+
+def _figures(metrics: Mapping[str, Any] | None) -> list[str]:
+    """Cells of a dataset: side, n, the metrics, the status of the mapping."""
+    if metrics is None:
+        return [""] * (len(_METRICS) + 3)
+    return [metrics["side"], str(metrics["n"]), *(_number(metrics[m], 4) for m in _METRICS), metrics["mapping"]]
+
+
+def _ends(entry: Mapping[str, Any]) -> list[str]:
+    return [_number(entry["seconds"], 1), entry["status"], (entry["key"] or "")[:12]]
+
+
+def _overrides(entry: Mapping[str, Any], width: int) -> list[str]:
+    return _wrapped([f"{name}={value}" for name, value in entry["overrides"].items()], width, "  ")
+
+
+def _wrapped(parts: Sequence[str], width: int, indent: str = "") -> list[str]:
+    """Parts side by side, in as many lines as they need; continued lines are indented further."""
+    lines: list[str] = []
+    for part in filter(None, map(printable, parts)):
+        if lines and cell_len(lines[-1]) + 2 + cell_len(part) <= width:
+            lines[-1] += f"  {part}"
+        else:
+            lines.append(indent + ("  " if lines else "") + part)
+    return lines
+
+
+def _padded(cell: str, width: int, *, right: bool) -> str:
+    blanks = " " * (width - cell_len(cell))
+    return blanks + cell if right else cell + blanks
 
 
 def _name(entry: Mapping[str, Any]) -> str:
-    changed = "".join(f" {k}={v}" for k, v in entry["overrides"].items())
-    return f"{entry['method']}{changed} {entry['pair']}"
+    return f"{entry['method']} {entry['pair']}"
 
 
 def _number(value: float | None, digits: int) -> str:

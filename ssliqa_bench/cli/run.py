@@ -11,7 +11,7 @@ import typer
 
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import DEFAULT_STORE, read_budget, settings_of
-from ssliqa_bench.errors import InputError, SsliqaError, StorageError
+from ssliqa_bench.errors import InputError, SsliqaError, StorageError, printable
 
 
 def register(app: typer.Typer) -> None:
@@ -339,4 +339,4 @@ def _unreadable(plan: Any, settings: Any) -> dict[str, int | str]:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    print(printable(text), file=sys.stderr)

@@ -85,7 +85,7 @@ def import_(
     file: Annotated[
         Path | None,
         typer.Argument(
-            parser=options.input_file("FILE", "a CSV file"),
+            parser=options.input_file("", "a CSV file"),
             metavar="[FILE]",
             help="CSV with columns image and split or role, and perhaps dataset.",
         ),

@@ -212,7 +212,7 @@ def export(
     out: Annotated[
         Path,
         typer.Argument(
-            metavar="DIR", parser=options.output_folder("DIR"), help="The store to write to, for example results."
+            metavar="DIR", parser=options.output_folder(""), help="The store to write to, for example results."
         ),
     ],
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
