@@ -7,11 +7,7 @@ Every message says what happened, where, what was expected and, where there is o
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable
-
-# Control characters, marks that turn the direction of text, and bytes of names that are no UTF-8.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class SsliqaError(Exception):
@@ -73,11 +69,6 @@ class StorageError(SsliqaError):
 
 class CheckError(SsliqaError):
     """A conformance check, a verification or a committed board did not hold."""
-
-
-def printable(text: str) -> str:
-    """Text for a terminal: control characters are escaped (`\\x1b`), so that a name of a file cannot steer it."""
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def near_names(name: str, known: Iterable[str], *, limit: int = 3) -> list[str]:

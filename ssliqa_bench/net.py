@@ -22,6 +22,7 @@ from ssliqa_bench.files import sha256_file
 PROBE_SECONDS = 4.0
 _ANSWER_SECONDS = 8.0  # without a byte, after which a connection counts as broken
 _BLOCK = 1 << 20
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _PORTS = {"http": 80, "https": 443}
 
 # Called with the number of bytes that are here and that of the whole file (0 where the server does not say).
@@ -59,6 +60,12 @@ def probe(address: str) -> None:
         raise failed[0]
 
 
+def is_safe(address: str) -> bool:
+    """Whether what comes from an address cannot be changed on its way: https, or this machine itself."""
+    parts = urlparse(address)
+    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+
+
 def fetch(address: str, target: Path, *, sha256: str | None = None, progress: Progress | None = None) -> None:
     """Download a file to `target`, which is whole or absent; a part that an earlier call left is gone on with.
 
@@ -68,9 +75,11 @@ def fetch(address: str, target: Path, *, sha256: str | None = None, progress: Pr
 
     Raises:
         OSError: the host does not answer, or the connection broke; what has come stays for the next call.
-        DataError: the server refuses, or the checksum differs (the part is removed).
+        DataError: the server refuses, the address or one that it points to is not https, or the checksum differs
+            (the part is removed).
         StorageError: there is no room for the file.
     """
+    _refuse_unsafe(address)
     probe(address)
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f"{target.name}.part")
@@ -97,7 +106,8 @@ def _fetch_on(address: str, part: Path, progress: Progress | None) -> bool:
     if here:
         headers |= {"Range": f"bytes={here}-", "If-Range": mark}
     try:
-        answer = urllib.request.urlopen(urllib.request.Request(address, headers=headers), timeout=_ANSWER_SECONDS)
+        request = urllib.request.Request(address, headers=headers)
+        answer = urllib.request.build_opener(_SafeRedirects).open(request, timeout=_ANSWER_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code == 416 and here:  # the part is as long as the file, or longer: ask for all of it
             _remove(part)
@@ -125,6 +135,21 @@ def _fetch_on(address: str, part: Path, progress: Progress | None) -> bool:
                 if progress is not None:
                     progress(here, total)
     return here == total if total else True
+
+
+class _SafeRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows a server to another address only where that is as safe as the first."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """The request for the next address."""
+        _refuse_unsafe(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _refuse_unsafe(address: str) -> None:
+    if not is_safe(address):
+        raise DataError(f"{address}: is not an https address; what comes from there could be changed on its way. "
+                        f"Nothing was downloaded.")  # fmt: skip
 
 
 def _read(answer: Any) -> bytes:

@@ -12,9 +12,10 @@ from typing import Annotated, Any
 
 import typer
 
-from ssliqa_bench.cli.process import flushed, log_on_stderr, output_lost, text_streams, what_is_kept
-from ssliqa_bench.errors import SsliqaError, printable
+from ssliqa_bench.cli.process import flushed, log_on_stderr, output_lost, same_environment, text_streams, what_is_kept
+from ssliqa_bench.errors import SsliqaError
 from ssliqa_bench.stop import Stopped, stopping_on_signals
+from ssliqa_bench.text import printable
 
 app = typer.Typer(
     name="ssliqa-bench",
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words.remove("--debug")
         words.insert(0, "--debug")
     without_stdout = sys.stdout is None
-    with text_streams(), log_on_stderr():
+    with text_streams(), log_on_stderr(), same_environment():
         try:
             with stopping_on_signals():
                 code = flushed(_called(words, debug))
@@ -96,7 +97,10 @@ def _called(words: Sequence[str], debug: bool) -> int:
         return 1
     except KeyboardInterrupt:
         raise Stopped(signal.SIGINT) from None
-    except SystemExit as end:  # typer's end after a reader of the output left
+    except SystemExit as end:
+        if end.code in (0, None):  # nothing of ours ends so: a method or a library did, before its work was done
+            _say(f"Error: sys.exit({end.code}) was called by {_place(end)} before the command was finished.")
+            return 1
         return end.code if isinstance(end.code, int) else 1
     except Exception as error:
         if debug:
@@ -121,12 +125,17 @@ def _failed(error: Exception) -> int:
     if isinstance(error, MemoryError):
         _say("Error: not enough memory. Fewer --jobs need less.")
         return 1
-    place = traceback.extract_tb(error.__traceback__)[-1]
     _say(
-        f"Error: unexpected {type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno}). This is a "
-        f"fault of a method or of ssliqa-bench; --debug shows where."
+        f"Error: unexpected {type(error).__name__}: {error} ({_place(error)}). This is a fault of a method or of "
+        f"ssliqa-bench; --debug shows where."
     )
     return 1
+
+
+def _place(error: BaseException) -> str:
+    """File and line at which an error was raised."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{Path(place.filename).name}:{place.lineno}"
 
 
 def _stopped(stop: Stopped, words: Sequence[str]) -> int:

@@ -52,6 +52,7 @@ def dataset(
     name: options.Dataset,
     against: options.Against = None,
     jobs: options.ImageJobs = None,
+    max_pixels: options.MaxPixels = None,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
     json: options.Json = False,
@@ -59,4 +60,4 @@ def dataset(
     """Check a dataset on disk against its registry entry, as `data check`. Exit code 1 where a check fails."""
     from ssliqa_bench.cli.data import check as check_data
 
-    return check_data(name, against, jobs, data_root, registry, json)
+    return check_data(name, against, jobs, max_pixels, data_root, registry, json)

@@ -12,7 +12,8 @@ import typer
 
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import settings_of
-from ssliqa_bench.errors import InputError, printable
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.text import printable
 
 if TYPE_CHECKING:
     from ssliqa_bench.datasets.check import DatasetCheck, DatasetStatus
@@ -64,6 +65,7 @@ def check(
     name: options.Dataset,
     against: options.Against = None,
     jobs: options.ImageJobs = None,
+    max_pixels: options.MaxPixels = None,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
     json: options.Json = False,
@@ -145,6 +147,7 @@ def prepare(
     ] = False,
     jobs: options.ImageJobs = None,
     skip_bad: options.SkipBad = False,
+    max_pixels: options.MaxPixels = None,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
 ) -> int:
@@ -219,6 +222,7 @@ def add(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace that file.")] = False,
     jobs: options.ImageJobs = None,
+    max_pixels: options.MaxPixels = None,
 ) -> int:
     """Check photographs of your own and write a registry file, with which runs can use them."""
     import shlex

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ssliqa_bench.cli import options
-from ssliqa_bench.errors import printable
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS, MOST_RESAMPLES, RESAMPLES
+from ssliqa_bench.text import printable
 
 _ABOUT_STATUS = {
     "ok": "the curve asked for",

@@ -15,8 +15,19 @@ from ssliqa_bench.paths import file_to_read, file_to_write, folder_to_read, fold
 
 # Bounds of numbers on the command line: beyond them a slip of the finger is likelier than a wish.
 MOST_PROCESSES = 1024
+MOST_PIXELS = 10**11
 MOST_SEEDS = 10_000
 LARGEST_SEED = 2**63 - 1
+
+def _limit_pixels(value: int | None) -> int | None:
+    """Set the limit for this process and those that it starts; the caller of the command line restores it."""
+    from ssliqa_bench.pixels.formats import MAX_PIXELS, max_pixels
+
+    if value is not None:
+        os.environ[MAX_PIXELS] = str(value)
+    max_pixels()  # what the environment says is checked before anything is computed
+    return value
+
 
 _Check = Callable[[Path, str, str], Path]
 # What begins like this is the address of a store elsewhere: `s3://bucket/runs`; pathlib folds its slashes.
@@ -110,6 +121,16 @@ Separator = Annotated[
 ]
 Keep = Annotated[str, typer.Option("--keep", help="Weights kept after the run: phases, final or none.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without unreadable images and count them.")]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels",
+        min=1,
+        max=MOST_PIXELS,
+        callback=_limit_pixels,
+        help="Largest image that is decoded [$SSLIQA_MAX_PIXELS or 250000000].",
+    ),
+]
 AllowLeak = Annotated[
     str | None, typer.Option("--allow-leak", help="Go on although images stand in two roles, for this reason.")
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
-from ssliqa_bench.errors import printable
+from ssliqa_bench.text import printable
 
 from ssliqa_bench.specs import RunSpec, cell_of
 

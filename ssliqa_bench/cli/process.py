@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 
-from ssliqa_bench.errors import printable
+from ssliqa_bench.text import printable
 
 _PLAIN = {"…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "≥": ">=", "≤": "<=", "±": "+-", "·": ".", "→": "->",
           "“": '"', "”": '"', "’": "'", "Δ": "delta", "τ": "tau", "κ": "kappa", "β": "beta"}  # fmt: skip
@@ -61,6 +61,18 @@ def text_streams() -> Iterator[None]:
                     stream.reconfigure(errors=handling)
             for name in closed:
                 setattr(sys, name, None)
+
+
+@contextlib.contextmanager
+def same_environment() -> Iterator[None]:
+    """Restore the variables of the environment that a command sets for itself and the processes that it starts."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        for name in set(os.environ) - set(before):
+            del os.environ[name]
+        os.environ.update(before)
 
 
 class _Lines(logging.Handler):

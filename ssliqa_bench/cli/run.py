@@ -11,7 +11,8 @@ import typer
 
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import DEFAULT_STORE, read_budget, settings_of
-from ssliqa_bench.errors import InputError, SsliqaError, StorageError, printable
+from ssliqa_bench.errors import InputError, SsliqaError, StorageError
+from ssliqa_bench.text import printable
 
 
 def register(app: typer.Typer) -> None:
@@ -51,6 +52,7 @@ def run(
     dry_run: options.DryRun = False,
     no_cache: options.NoCache = False,
     skip_bad: options.SkipBad = False,
+    max_pixels: options.MaxPixels = None,
     allow_leak: options.AllowLeak = None,
 ) -> int:
     """Train and evaluate one method on a pair, or answer it from the store."""
@@ -96,7 +98,7 @@ def run(
             entries.append(_run(plan, settings))
         except StorageError:
             raise
-        except Exception as error:  # a defect at one seed must not take the others with it
+        except (Exception, SystemExit) as error:  # a defect at one seed must not take the others with it
             if len(specs) == 1 or (isinstance(error, InputError) and not entries):
                 raise  # bad input stops every seed alike
             told = str(error) if isinstance(error, SsliqaError) else f"{type(error).__name__}: {error}"
@@ -144,6 +146,7 @@ def test(
     jobs: options.Jobs = None,
     registry: options.Registries = None,
     skip_bad: options.SkipBad = False,
+    max_pixels: options.MaxPixels = None,
     allow_leak: options.AllowLeak = None,
     json: options.Json = False,
 ) -> int:
@@ -238,6 +241,7 @@ def sweep(
     dry_run: options.DryRun = False,
     no_cache: options.NoCache = False,
     skip_bad: options.SkipBad = False,
+    max_pixels: options.MaxPixels = None,
     allow_leak: options.AllowLeak = None,
 ) -> int:
     """Run a suite; what is finished already is answered from the store. Exit code 1 where a run failed."""

@@ -6,6 +6,7 @@ by one renaming; what a killed process left is swept away by the next one.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 from collections.abc import Callable
@@ -16,9 +17,11 @@ from urllib.parse import unquote, urlparse
 from ssliqa_bench.datasets.archives import unpack
 from ssliqa_bench.datasets.base import find_folder
 from ssliqa_bench.errors import DataError, InputError, StorageError
-from ssliqa_bench.files import exclusive_lock
+from ssliqa_bench.files import exclusive_lock, sha256_file
 from ssliqa_bench.net import fetch
 from ssliqa_bench.registry.schema import DatasetEntry, DownloadFacts
+
+LOG = logging.getLogger("ssliqa_bench")
 
 _HOME = ".downloads"
 
@@ -76,7 +79,11 @@ def _fetch(
 ) -> None:
     try:
         with counter(f"{entry.name}: fetching {target.name}") as progress:
-            fetch(address, target, sha256=facts.sha256 if address == facts.url else None, progress=progress)
+            stated = facts.sha256 if address == facts.url and facts.sha256 != "unknown" else None
+            fetch(address, target, sha256=stated, progress=progress)
+        if stated is None:
+            LOG.warning("%s: no source states the SHA-256 of %s, so that only https vouches for it; it has %s.",
+                        entry.name, address, sha256_file(target))  # fmt: skip
     except OSError as error:
         reason = getattr(error, "reason", None) or error
         names = ", ".join(dict.fromkeys((entry.folder, *entry.other_folders)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import urllib.request
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,8 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.net import probe
 
 _HUB = "https://huggingface.co"
+# torch reads them at every load.
+_FORCE, _FORCE_NOT = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
 
 class _Unreachable(Exception):
@@ -57,6 +60,23 @@ def probed_downloads(what: str, *modules: Any) -> Iterator[None]:
                 f"Weights of {what} are not on this machine, and {cause}. Run it once where there is a network and "
                 f"copy the caches of torch and Hugging Face from there{put}."
             ) from error
+
+
+@contextlib.contextmanager
+def tensors_only() -> Iterator[None]:
+    """While it holds, `torch.load` takes tensors, numbers, text and containers of these, whatever its caller asks for.
+
+    A pickle can run code when it is opened, and libraries open the files of weights that they are given.
+    """
+    before = {name: os.environ.pop(name, None) for name in (_FORCE, _FORCE_NOT)}
+    os.environ[_FORCE] = "1"
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _to_file(download: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import io
 import logging
+import pickle
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -16,8 +17,9 @@ from numpy.typing import NDArray
 from pyiqa.utils import download_util
 
 from ssliqa_bench.errors import InputError, unknown_name
-from ssliqa_bench.integrations.downloads import probed_downloads
+from ssliqa_bench.integrations.downloads import probed_downloads, tensors_only
 from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs
+from ssliqa_bench.training.backbones.weights import NOT_TENSORS
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.stages import Stage
 from ssliqa_bench.types import FloatArray
@@ -34,10 +36,13 @@ class MetricPredictor:
         with (
             contextlib.redirect_stdout(io.StringIO()),  # pyiqa prints where it loads weights from
             probed_downloads(f"pyiqa's metric {name}", download_util),
+            tensors_only(),
         ):
             try:
                 self._metric: Any = pyiqa.create_metric(name, device=device, **given)
             except Exception as error:  # pyiqa reads what it is given and raises whatever that leads to
+                if isinstance(error, pickle.UnpicklingError):
+                    raise InputError(f"{_file_of(name, weights_file)} {NOT_TENSORS}") from error
                 if weights_file is None:
                     raise
                 raise InputError(
@@ -110,6 +115,10 @@ class Metric(Learner):
     def stages(self) -> list[Stage]:
         """None."""
         return []
+
+
+def _file_of(name: str, weights_file: str | None) -> str:
+    return f"The weights that pyiqa has for {name}:" if weights_file is None else f"Weights file {weights_file}:"
 
 
 def _needs_reference(name: str) -> bool:

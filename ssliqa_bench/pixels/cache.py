@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ssliqa_bench.errors import CorruptFileError, DataError, StorageError
 from ssliqa_bench.files import atomic_path, digest, exclusive_lock, read_sealed, set_aside, write_sealed
 from ssliqa_bench.pixels.decode import PIXELS_VERSION, Picture, content_hash, open_picture, resize_short
+from ssliqa_bench.pixels.formats import decoders
 
 LOG = logging.getLogger("ssliqa_bench")
 
@@ -122,6 +123,8 @@ def open_pixels(
     folder = _folder(fingerprint, short_side, cache_root)
     with exclusive_lock(folder.with_name(f"{folder.name}.lock")):
         index = _verified(folder, table)
+        if index is not None and index["bad"] and index.get("decoders") != decoders():
+            index = None  # what could not be decoded then may be decoded now
         if index is None:
             _build(folder, table, short_side, progress, over)
             index = _verified(folder, table)
@@ -131,7 +134,7 @@ def open_pixels(
     if pixels.bad and not skip_bad:
         first = pixels.bad[min(pixels.bad)]
         raise DataError(f"{table.dataset}: {len(pixels.bad)} of {len(table)} images are unreadable. First: {first} "
-                        f"Mend the files, or go on without them with --skip-bad; the record counts them.")
+                        f"Repair the files, or leave them out with --skip-bad; the record counts them.")
     return pixels
 
 
@@ -183,7 +186,7 @@ def _build(folder: Path, table: ImageFiles, short_side: int | None, progress: Pr
             if progress is not None:
                 progress(done, len(names))
     index = {"dataset": table.dataset, "names": names, "sizes": sizes, "hashes": hashes, "bad": bad,
-             "blended": blended, "converted": converted}
+             "blended": blended, "converted": converted, "decoders": decoders()}
     write_sealed(folder / _INDEX, index, kind="pixel-cache")
 
 

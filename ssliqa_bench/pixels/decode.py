@@ -7,9 +7,11 @@ than sRGB are converted to sRGB (relative colorimetric intent); of 16-bit sample
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.pixels.formats import HEIF_ADVICE, HEIF_ENDINGS, MAX_PIXELS, heif_available, max_pixels
 
 # Raised by one when the pixels that this module gives for the same file change: cached pixels follow it.
 PIXELS_VERSION = 2
@@ -62,7 +65,10 @@ def open_picture(path: Path | str) -> Picture:
             raise DataError(f"{path}: is empty (0 bytes); expected an image.")
         # A process-wide switch that other libraries turn on; with it a truncated file gives grey pixels, unsaid.
         ImageFile.LOAD_TRUNCATED_IMAGES = False
-        with Image.open(path) as opened:
+        if str(path).lower().endswith(HEIF_ENDINGS):
+            _register_heif(path)
+        with _opened(path) as opened:
+            _check_size(path, opened)
             return picture_of(opened, str(path))
     except (DataError, MemoryError):
         raise
@@ -83,6 +89,34 @@ def picture_of(image: Image.Image, where: str) -> Picture:
     if picture is None:
         raise DataError(f"{where}: pixels of mode {image.mode} have no known range; expected 8 or 16 bits per sample.")
     return picture
+
+
+@contextlib.contextmanager
+def _opened(path: Path | str) -> Iterator[Image.Image]:
+    """An image file without Pillow's own limit of pixels, whose warning does not name the file."""
+    known, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with Image.open(path) as opened:
+            yield opened
+    finally:
+        Image.MAX_IMAGE_PIXELS = known
+
+
+def _check_size(path: Path | str, image: Image.Image) -> None:
+    width, height = image.size
+    limit = max_pixels()
+    if width * height > limit:
+        raise DataError(f"{path}: has {width}×{height} pixels, {width * height / 1e6:.0f} megapixels; the limit is "
+                        f"{limit / 1e6:.0f}. Raise it with --max-pixels {width * height} (${MAX_PIXELS}), "
+                        f"which takes about {width * height * 9 / 1e9:.1f} GB of memory, or make the image smaller.")
+
+
+def _register_heif(path: Path | str) -> None:
+    if not heif_available():
+        raise DataError(f"{path}: is a HEIC file, which needs a decoder of its own: {HEIF_ADVICE}.")
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
 
 
 def resize_short(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

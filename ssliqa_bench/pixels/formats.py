@@ -1,9 +1,12 @@
-"""Which files are photographs, by the ending of their names: one list for every reader."""
+"""Which files are photographs, by the ending of their names, and how large they may be: the same for every reader."""
 
 from __future__ import annotations
 
+import os
 from functools import cache
 from importlib.util import find_spec
+
+from ssliqa_bench.errors import InputError
 
 # What Pillow decodes to one picture and what people keep photographs in.
 _PILLOW = (
@@ -17,6 +20,30 @@ _SYSTEM_FOLDERS = frozenset(
     ("@eadir", "@recycle", "#recycle", "#snapshot", "$recycle.bin", "__macosx", "lost+found",
      "system volume information")
 )  # fmt: skip
+
+
+# The limit of pixels: phones take pictures of 200 megapixels; beyond it a file may be made to exhaust the memory.
+MAX_PIXELS = "SSLIQA_MAX_PIXELS"
+_DEFAULT_LIMIT = 250_000_000
+
+
+def max_pixels() -> int:
+    """How many pixels an image may have: $SSLIQA_MAX_PIXELS, else 250 million.
+
+    Raises:
+        InputError: the variable is no whole number from 1.
+    """
+    text = os.environ.get(MAX_PIXELS, "").strip()
+    if not text:
+        return _DEFAULT_LIMIT
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise InputError(f'${MAX_PIXELS}: got "{text}"; expected a number of pixels, for example 250000000.')
+    return int(text)
+
+
+def decoders() -> dict[str, object]:
+    """What decides, beside the files themselves, which of them can be decoded."""
+    return {"max_pixels": max_pixels(), "heif": heif_available()}
 
 
 @cache

@@ -6,6 +6,7 @@ import copy
 import importlib
 import importlib.machinery
 import importlib.util
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ from ssliqa_bench.registry.schema import (
 
 if TYPE_CHECKING:
     from ssliqa_bench.specs import Pair
+
+LOG = logging.getLogger("ssliqa_bench")
 
 _E = TypeVar("_E", DatasetEntry, MethodEntry, ProtocolEntry, BackboneEntry)
 
@@ -405,10 +408,12 @@ def load_object(class_path: str, folders: Sequence[Path] = ()) -> Any:
         # Another file of that name, from beside another registry file.
         for known in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
             del sys.modules[known]
+    if loaded is None and module.partition(".")[0] != "ssliqa_bench" and not _in_worker():
+        LOG.warning("%s: its code is run, because a registry file names %s.", file, class_path)
     sys.path[:0] = beside
     try:
         found = importlib.import_module(module)
-    except Exception as error:  # whatever a user's module raises is bad input, told with its own words
+    except (Exception, SystemExit) as error:  # whatever a user's module raises is bad input, told with its own words
         raise InputError(f'"{class_path}": importing {file} failed: {type(error).__name__}: {error}.') from error
     finally:
         for folder in beside:
@@ -419,6 +424,12 @@ def load_object(class_path: str, folders: Sequence[Path] = ()) -> Any:
         hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
         raise InputError(f'"{class_path}": {file} has no {name}.{hint}')
     return getattr(found, name)
+
+
+def _in_worker() -> bool:
+    """Whether another process of the package started this one, and has named the code already."""
+    processes = sys.modules.get("multiprocessing.process")
+    return processes is not None and processes.parent_process() is not None
 
 
 def _find_spec(name: str, path: list[str] | None) -> importlib.machinery.ModuleSpec | None:

@@ -28,7 +28,8 @@ _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 _PARAM = re.compile(r"^[a-z][a-z0-9_]*$")
 # What may stand after the colon of a prefix: names that another library gave, such as clipiqa+_vitL14_512.
 _FOREIGN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
-_ADDRESS = re.compile(r"^https?://[^\s/]+/\S+$")
+# https, or a server on this machine.
+_ADDRESS = re.compile(r"^(https://[^\s/]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)/\S+$")
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
 
 NAME_RULE = "a name of small letters, digits, dot, dash and underscore"
@@ -92,7 +93,7 @@ def _twins(value: Any) -> Any:
 
 def _address(text: str) -> str:
     if not _ADDRESS.match(text):
-        raise ValueError("an address, http://… or https://…")
+        raise ValueError("an address, https://…: what comes from any other could be changed on its way")
     return text
 
 
@@ -184,14 +185,14 @@ class DownloadFacts(_Model):
     Attributes:
         url: of an archive that holds the dataset's folder; none where the files cannot be had without asking.
         archive: its format; `tar` with whatever compression.
-        sha256: of the archive, where it is known.
+        sha256: of the archive, where a source states it.
         labels: of a label file that comes beside the archive; it goes to `meta_info` below the data root.
         note: what to do by hand, and what to put where, as whole sentences.
     """
 
     url: Address | None = None
     archive: Literal["tar", "zip"] = Field("tar", description='"tar" or "zip"')
-    sha256: Sha256 | None = None
+    sha256: Sha256 | Literal["unknown"] = "unknown"
     labels: Address | None = None
     note: str = ""
 
@@ -199,7 +200,7 @@ class DownloadFacts(_Model):
     def _check(self) -> DownloadFacts:
         if self.url is None and not self.note:
             raise wrong("neither url nor note", "the address of an archive, or what to do by hand", "url")
-        if self.url is None and (self.labels or self.sha256):
+        if self.url is None and (self.labels or self.sha256 != "unknown"):
             raise wrong("labels or sha256 without url", "them beside the address of an archive", "url")
         return self
 

@@ -117,5 +117,5 @@ def _guarded(spec: RunSpec, registries: Sequence[Path], settings: Settings) -> R
         raise
     except SsliqaError as error:
         return RunResult(spec, "failed", error=str(error))
-    except Exception as error:  # a defect in one learner must not take the other runs with it
+    except (Exception, SystemExit) as error:  # a defect in one learner must not take the other runs with it
         return RunResult(spec, "failed", error=f"{type(error).__name__}: {error}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import warnings
 from pathlib import Path
 
 import torch
@@ -10,6 +12,13 @@ from torch import nn
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.training.backbones.base import Backbone
 
+# A pickle can run code when it is opened, so that none is.
+NOT_TENSORS = (
+    "is a pickle of more than tensors, and is not opened, because a pickle can run code. If you trust where it comes "
+    "from, write its tensors to a new file: python -c \"import torch; c = torch.load('OLD', map_location='cpu', "
+    "weights_only=False); c = c.state_dict() if hasattr(c, 'state_dict') else c.get('state_dict', c); "
+    "torch.save({k: v for k, v in c.items() if torch.is_tensor(v)}, 'NEW.pth')\""
+)
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
 
 
@@ -53,7 +62,11 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
 
             content = load_file(path)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about pickles that are refused below
+                content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise InputError(f"Weights file {path}: {NOT_TENSORS}") from error
     except Exception as error:  # pickle, zip and safetensors each raise their own kinds
         raise InputError(
             f"Weights file {path}: not readable as safetensors or a PyTorch state dict ({error})."

@@ -1,0 +1,13 @@
+"""Text as people see it."""
+
+from __future__ import annotations
+
+import re
+
+# Control characters, marks that turn the direction of text, and bytes of names that are no UTF-8.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text for a terminal: control characters are escaped (`\\x1b`), so that a name of a file cannot steer it."""
+    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
