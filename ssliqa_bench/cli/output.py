@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
-from ssliqa_bench.text import printable
-
 from ssliqa_bench.specs import RunSpec, cell_of
+from ssliqa_bench.text import printable
 
 if TYPE_CHECKING:
     from ssliqa_bench.runner.forecast import Forecast
