@@ -59,7 +59,7 @@ def check_start(network: nn.Module, backbone: Backbone, context: StageContext, w
     Raises:
         InputError: it does not take crops of the size that the parameters state.
     """
-    check_crop(network, backbone, int(context.params["crop"]))
+    check_crop(network, backbone, int(context.params["crop"]), whose)
     labeled = context.labeled
     if labeled is not None and labeled.images.frozen:
         kind = "weak" if context.params["crop"] else "whole"
