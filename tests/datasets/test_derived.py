@@ -160,8 +160,8 @@ def test_pairs_of_ones_own_as_the_docs_describe_them(tmp_path: Path) -> None:
     home = tmp_path / "my-pairs"
     for folder, names in (("images", ("one_srgan", "two_srgan")), ("refs", ("one", "two"))):
         (home / folder).mkdir(parents=True)
-        for name in names:
-            Image.new("RGB", (16, 16), (len(name), 0, 0)).save(home / folder / f"{name}.png")
+        for number, name in enumerate(names):  # equal pictures would be one group
+            Image.new("RGB", (16, 16), (len(name), number, 0)).save(home / folder / f"{name}.png")
     (home / "labels.csv").write_text(found[2])
     registry = load_registry([tmp_path / "mine.yaml"])
     table = load_table(registry.dataset("my-pairs"), tmp_path, tmp_path / "cache")

@@ -181,7 +181,7 @@ def test_each_backbone_of_a_method_may_have_a_file_of_its_own(tmp_path: Path) ->
     for role in ("student", "teacher"):
         found = backbone_weights(resolved("ssliqa", **params), f"{role}_backbone", backbone, tmp_path)
         assert found is not None and found.sha256 == hashlib.sha256(b"PK" + role.encode()).hexdigest()
-    with pytest.raises(InputError, match="--set teacher_weights_file=.*no such file"):
+    with pytest.raises(InputError, match="--set teacher_weights_file: .*no such file"):
         absent = {**params, "teacher_weights_file": str(tmp_path / "none")}
         backbone_weights(resolved("ssliqa", **absent), "teacher_backbone", backbone, tmp_path)
     with pytest.raises(InputError, match="--set student_weights_file=FILE"):
@@ -203,7 +203,7 @@ def test_a_file_that_would_not_be_read_is_refused(tmp_path: Path) -> None:
     backbone = load_registry().resolve_backbone("cnniqa")
     (tmp_path / "w.pth").write_bytes(b"PK")
     for file, said in (("w.pth", "would not be read, since pretrained is false.*--set pretrained=true"),
-                       ("none.pth", "there is no such file")):  # fmt: skip
+                       ("none.pth", "no such file")):  # fmt: skip
         given = resolved("supervised", pretrained=False, weights_file=str(tmp_path / file))
         with pytest.raises(InputError, match=said):
             backbone_weights(given, "backbone", backbone, tmp_path)

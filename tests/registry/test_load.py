@@ -261,6 +261,7 @@ def test_paths_of_a_users_file_are_relative_to_it(tmp_path: Path, monkeypatch: p
                 "    options: {images: 512x384}\n"
                 "protocols:\n  fixed: {split: {rule: file, file: split.csv}}\n"
                 "  night: {extra_unlabeled: {dataset: nnid, names: night.csv}}\n")
+    (home / "split.csv").write_text("image,role\n")
     monkeypatch.chdir(home)
     registry = load_registry([Path("mine.yaml")])
     monkeypatch.chdir(tmp_path / "elsewhere")

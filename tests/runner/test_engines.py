@@ -85,11 +85,13 @@ def test_a_plan_says_what_is_stored_what_would_run_and_what_is_missing(finished:
 
 def test_a_failing_run_stops_no_other_and_gives_exit_code_1(bench: Bench) -> None:
     entry = {"about": {"title": "Own"}, "class": "failing:Own", "extends": "supervised"}
-    file = bench.registry({"methods": {"own": entry, "wrong": {"about": {"title": "Wrong"}, "extends": "supervised",
-                                                               "params": {"optimizer": "guess"}}}})
+    wrong = {"about": {"title": "Wrong"}, "class": "failing:Wrong", "extends": "supervised"}
+    file = bench.registry({"methods": {"own": entry, "wrong": wrong}})
     (file.parent / "failing.py").write_text(
+        "from ssliqa_bench.errors import InputError\n"
         "from ssliqa_bench.methods.supervised import Supervised\n"
         "class Own(Supervised):\n    def stages(self):\n        raise ZeroDivisionError('planted')\n"
+        "class Wrong(Supervised):\n    def stages(self):\n        raise InputError('expected adam')\n"
     )
     path = suite(bench, ["own", "wrong", "supervised"])
     code, entries, err = swept(bench, path, "--registry", str(file))

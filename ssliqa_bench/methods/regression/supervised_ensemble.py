@@ -4,6 +4,7 @@ gives without one unlabeled image."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from torch import nn
@@ -53,10 +54,11 @@ class SupervisedEnsemble(Supervised):
     def stages(self) -> list[Stage]:
         """`initial`, `member-1` …, and `ensemble`."""
         further = [
-            Stage(f"member-{k}", run_member, sets=("labeled",), params=INITIAL_PARAMS, settings={"member": k})
+            Stage(f"member-{k}", run_member, sets=("labeled",), params=INITIAL_PARAMS, settings={"member": k},
+                  predicts=False)
             for k in range(1, int(self.params["members"]))
         ]
-        members = [initial_stage(), *further]
+        members = [replace(initial_stage(), predicts=False), *further]  # a member alone is not the model
         return [*members, Stage("ensemble", run_ensemble, inputs=tuple(stage.name for stage in members))]
 
     def work(self, labeled: int, unlabeled: int) -> Work | None:

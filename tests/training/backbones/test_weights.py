@@ -119,7 +119,7 @@ def test_tensors_that_lack_are_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"not weights at all"])
 def test_a_file_that_is_no_weights_file_is_said(tmp_path: Path, file: str, content: bytes) -> None:
     (tmp_path / file).write_bytes(content)
-    with pytest.raises(InputError, match=f"{file}: not readable as safetensors or a PyTorch state dict"):
+    with pytest.raises(InputError, match=f"{file}: (not readable as safetensors|is a pickle of more than tensors)"):
         load_weights(CNNIQA(), str(tmp_path / file))
 
 
@@ -132,7 +132,7 @@ def test_something_else_than_named_tensors_is_said(tmp_path: Path, content: Any)
 
 def test_a_file_cannot_run_code(tmp_path: Path) -> None:
     torch.save({"weight": _Payload(tmp_path / "ran")}, tmp_path / "w.pth")
-    with pytest.raises(InputError, match="not readable"):
+    with pytest.raises(InputError, match="a pickle can run code"):
         load_weights(CNNIQA(), str(tmp_path / "w.pth"))
     assert not (tmp_path / "ran").exists()
 
