@@ -28,8 +28,11 @@ def found(monkeypatch: pytest.MonkeyPatch, checks: list[Check]) -> list[tuple[ob
     return asked
 
 
-def test_all_hold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_hold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     asked = found(monkeypatch, [HOLDS, HOLDS])
+    monkeypatch.chdir(tmp_path)
+    for name in ("a.yaml", "b.yaml"):
+        Path(name).write_text("methods: {}\n")
     words = ["--registry", "a.yaml", "--registry", "b.yaml", "--device", "cpu", "--threads", "2"]
     assert main(["check", "method", "ssiqa", *words]) == 0
     out = capsys.readouterr().out

@@ -48,7 +48,7 @@ def test_name_score_and_bytes_matter(table: Table, tmp_path: Path) -> None:
 
 def test_known_files_are_not_read_again(table: Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = fingerprint(table, tmp_path)
-    monkeypatch.setattr("ssliqa_bench.datasets.fingerprint.sha256_file", lambda path: pytest.fail(f"read {path}"))
+    monkeypatch.setattr("ssliqa_bench.checksums.sha256_file", lambda path: pytest.fail(f"read {path}"))
     assert fingerprint(table, tmp_path) == before
 
 

@@ -22,7 +22,7 @@ def root(tmp_path: Path) -> Path:
     """A data root with miniatures of both datasets, and a registry file that states their numbers of images."""
     folder = tmp_path / "data"
     made = [koniq.LAYOUTS["official"](folder), livec.LAYOUTS["official"](folder)]
-    counts = {m.dataset: {"images": len(m.names)} for m in made}
+    counts = {m.dataset: {"images": len(m.names), "twins": []} for m in made}
     (tmp_path / "own.yaml").write_text(yaml.safe_dump({"datasets": counts}))
     return tmp_path
 
