@@ -79,7 +79,10 @@ def test_a_corrupt_record_stops_the_board_with_one_message(
 def test_no_records_and_unknown_formats_are_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["leaderboard", "--store", str(tmp_path / "none")]) == 2
     assert "nothing of that name" in capsys.readouterr().err
-    assert main(["leaderboard", "--store", str(tmp_path / "none"), "--format", "pdf"]) == 2
+    (tmp_path / "empty").mkdir()
+    assert main(["leaderboard", "--store", str(tmp_path / "empty")]) == 2
+    assert "No records under" in capsys.readouterr().err
+    assert main(["leaderboard", "--store", str(tmp_path / "empty"), "--format", "pdf"]) == 2
     assert "md, csv" in capsys.readouterr().err
 
 

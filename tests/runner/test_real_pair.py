@@ -56,7 +56,7 @@ def test_ssiqa_from_folders_to_board(root: Path, capsys: pytest.CaptureFixture[s
     assert len(facts["key_parts"]["weights"]["backbone"]) == 64
     for dataset in ("koniq", "livec"):
         result = json.loads((root / "runs" / "records" / runs[0]["key"] / dataset / "metrics.json").read_text())
-        assert result["dataset"]["labels_redistributable"] is False
+        assert result["dataset"]["labels_redistributable"] is (dataset == "livec")
     assert main(["leaderboard", "--store", str(root / "runs"), "--out", str(root / "boards")]) == 0
     board = next((root / "boards").rglob("standard.md")).read_text()
     assert "koniq" in board and "livec" in board and "`ssiqa`" in board and "`supervised-long`" in board
