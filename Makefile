@@ -66,7 +66,7 @@ test: $(INSTALLED_TEST) ## run the default tests (ARGS='-k mapping' adds options
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
 test-slow: $(INSTALLED_TEST) ## run the slow tests and those that kill processes
-	@$(BIN)/python -m pytest $(PARALLEL) -m '(slow or faults) and not gpu and not browser' --ignore=tests/test_packaging.py $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m '(slow or faults) and not gpu and not browser' --ignore=tests/test_packaging.py $(ARGS)
 
 test-wheel: $(INSTALLED_TEST) ## build wheel and sdist, install each and use it from an empty folder
 	@$(BIN)/python -m pytest -m slow tests/test_packaging.py $(ARGS)
