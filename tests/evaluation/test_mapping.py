@@ -191,6 +191,7 @@ def test_every_case_is_mapped_upwards(block: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # minutes of computing; the usual limit is for tests that hang
 def test_ten_thousand_cases_are_mapped_upwards() -> None:
     said = []
     for seed in range(10_000):
