@@ -85,10 +85,16 @@ class PseudoLabel(RegressionLearner):
 
 
 class PseudoLabelSupervised(LabelsOnly):
-    """The comparator: the student on labels alone."""
+    """The comparator: as many steps in the same two stages, both on labels alone."""
 
     needs: ClassVar[Needs] = Needs()
 
     def stages(self) -> list[Stage]:
-        """The student, under its name; nobody needs a teacher."""
-        return [Stage("student", run_scores, sets=("labeled",), params=(*LABEL_PARAMS, *SCORE_PARAMS))]
+        """`teacher` and `student`, which learns nothing from it: the steps are those of the learner."""
+        params = (*LABEL_PARAMS, *SCORE_PARAMS)
+        return [Stage(name, run_scores, sets=("labeled",), params=params) for name in ("teacher", "student")]
+
+    def work(self, labeled: int, unlabeled: int) -> Work | None:
+        """The labeled crops of both trainings."""
+        p = self.params
+        return Work(2 * int(p["epochs"]) * int(p["epoch_steps"]) * int(p["batch_size"]))
