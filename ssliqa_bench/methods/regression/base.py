@@ -13,11 +13,11 @@ from ssliqa_bench.methods.regression.training import (
     Step,
     Terms,
     Trainee,
+    build_start,
     run_training,
     score_loss,
 )
 from ssliqa_bench.methods.supervised import Supervised
-from ssliqa_bench.training.quality import build_model
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.types import Artifact
 
@@ -69,7 +69,7 @@ def run_scores(context: StageContext) -> Artifact:
     def loss(trainee: Trainee, step: Step) -> Terms:
         return {"loss": score_loss(context, trainee.network, step)}
 
-    return run_training(context, build_model(context), loss)
+    return run_training(context, build_start(context), loss)
 
 
 class SupervisedScores(LabelsOnly):

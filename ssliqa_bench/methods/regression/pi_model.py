@@ -17,6 +17,7 @@ from ssliqa_bench.methods.regression.training import (
     Step,
     Terms,
     Trainee,
+    build_start,
     predictions,
     rising_weight,
     run_training,
@@ -24,7 +25,6 @@ from ssliqa_bench.methods.regression.training import (
     squared_difference,
     weak_views,
 )
-from ssliqa_bench.training.quality import build_model
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
@@ -45,7 +45,7 @@ def run_pi_model(context: StageContext) -> Artifact:
         total = supervised + weight(step.number) * apart
         return {"loss": total, "supervised_loss": supervised, "consistency_loss": apart}
 
-    return run_training(context, build_model(context), loss, weak_views(context, 2))
+    return run_training(context, build_start(context), loss, weak_views(context, 2))
 
 
 class PiModel(RegressionLearner):

@@ -20,6 +20,7 @@ from ssliqa_bench.methods.regression.training import (
     Step,
     Terms,
     Trainee,
+    build_start,
     predictions,
     run_training,
     score_loss,
@@ -27,7 +28,7 @@ from ssliqa_bench.methods.regression.training import (
 )
 from ssliqa_bench.training.batches import unlabeled_images
 from ssliqa_bench.training.losses import smooth_l1
-from ssliqa_bench.training.quality import build_model, read_test_crops, stored_model
+from ssliqa_bench.training.quality import read_test_crops, stored_model
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact
@@ -55,7 +56,7 @@ def run_student(context: StageContext) -> Artifact:
         followed = smooth_l1(predictions(trainee.network, *step.views)[0], targets[step.rows], beta)
         return {"loss": supervised + weight * followed, "supervised_loss": supervised, "unlabeled_loss": followed}
 
-    student = run_training(context, build_model(context), loss, weak_views(context, 1))
+    student = run_training(context, build_start(context), loss, weak_views(context, 1))
     own = made[: len(context.unlabeled or ())]
     return Artifact({**student.tensors, LABELS: np.asarray(own)}, student.meta)
 

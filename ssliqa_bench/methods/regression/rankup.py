@@ -21,13 +21,13 @@ from ssliqa_bench.methods.regression.training import (
     Step,
     Terms,
     Trainee,
+    build_start,
     run_training,
     without_statistics,
 )
 from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.losses import smooth_l1
-from ssliqa_bench.training.quality import build_model
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact, IntArray
 
@@ -95,7 +95,7 @@ def labeled_terms(context: StageContext, network: nn.Module, step: Step) -> tupl
 
 def build_ranking(context: StageContext) -> RankingModel:
     """The network before training; all but the ranking outputs start where those of other learners do."""
-    return RankingModel(build_model(context)).train().to(context.device)
+    return RankingModel(build_start(context)).train().to(context.device)
 
 
 def pair_views(context: StageContext) -> DrawViews:

@@ -15,11 +15,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ssliqa_bench.methods.matching.schedule import CosineSchedule
 from ssliqa_bench.training.averages import follow, rising_decay
+from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.batches import step_batches, unlabeled_images
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.loop import Plan, Schedule, train
 from ssliqa_bench.training.losses import smooth_l1
+from ssliqa_bench.training.quality import build_model
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.training.views import View, draw
 from ssliqa_bench.types import Artifact, FloatArray, IntArray
@@ -126,6 +128,17 @@ def run_training(
     plan = Plan(int(p["epoch_steps"]) * images, images)
     facts = train(trainee, make_schedule(context), plan, batches, terms, context, trainee.follow)
     return Artifact(module_tensors(trainee.judge), facts)
+
+
+def build_start(context: StageContext) -> QualityModel:
+    """The network before training, its output at the mean of the labels.
+
+    An average of weights would lag for long behind an output that has to rise to there first.
+    """
+    assert context.labeled is not None  # declared by every stage that runs this
+    model = build_model(context)
+    nn.init.constant_(model.head.bias, float(context.labeled.score01.mean()))
+    return model
 
 
 def make_schedule(context: StageContext) -> Schedule:

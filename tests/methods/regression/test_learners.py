@@ -8,7 +8,7 @@ import torch
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.regression import training
-from ssliqa_bench.methods.regression.training import Trainee
+from ssliqa_bench.methods.regression.training import Trainee, build_start
 from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.quality import build_model, read_test_crops, stored_model
 from ssliqa_bench.training.views import View
@@ -33,8 +33,15 @@ def final(artifacts: dict[str, Artifact]) -> Artifact:
 
 
 def initial() -> QualityModel:
-    """The network that all learners start from."""
-    return build_model(made_images.context(params={"backbone": HEAD, "crop": 16}, labeled=frozen_labeled(9)))
+    """The network that all learners of scores start from."""
+    return build_start(made_images.context(params={"backbone": HEAD, "crop": 16}, labeled=frozen_labeled(9)))
+
+
+def test_the_first_predictions_lie_about_the_mean_of_the_labels() -> None:
+    context = made_images.context(params={"backbone": HEAD, "crop": 16}, labeled=frozen_labeled(9))
+    start, plain = build_start(context), build_model(context)
+    assert start.head.bias.item() == pytest.approx(frozen_labeled(9).score01.mean())
+    torch.testing.assert_close(start.head.weight, plain.head.weight)
 
 
 @pytest.mark.parametrize("name", COMPARATORS)
@@ -70,7 +77,7 @@ def test_a_killed_training_resumes_to_the_last_bit(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["pi-model", "mean-teacher", "rankup", "pseudo-label"])
-def test_all_start_from_the_network_of_the_supervised_baseline(name: str) -> None:
+def test_all_start_from_the_network_of_their_comparators(name: str) -> None:
     start = initial()
     artifact = final(run(make_learner(name, lr=1e-30, ema_decay=0.5, optimizer="sgd")))
     model = stored_model(artifact, HEAD, CPU)
