@@ -6,8 +6,8 @@ Quality q of an image is normal; its prediction is q + 0.6·error, its score 100
 with groups, q and the error share 40 % of their variance within a group. The true values are those of two million
 images. In every case four methods are given the same sample (and the same draws):
 
-    bootstrap    Fisher's z of a correlation, logarithm of RMSE, ± t · standard deviation over the draws
-    influence    the same with the standard error from influence values, without draws
+    bootstrap    Fisher's z of a correlation, logarithm of RMSE less its shift in draws, ± t · their spread
+    influence    the same without the shift, the standard error from influence values, without draws
     BCa          bias-corrected and accelerated percentiles of the draws (Efron 1987)
     percentile   percentiles of the draws
 
@@ -29,7 +29,13 @@ from scipy.stats import t as student
 from ssliqa_bench.evaluation.constants import CONFIDENCE, RESAMPLES
 from ssliqa_bench.evaluation.metrics import evaluate
 from ssliqa_bench.evaluation.resampling import Grouped
-from ssliqa_bench.evaluation.uncertainty import NAMES, draw_figures, influence_values, to_scale
+from ssliqa_bench.evaluation.uncertainty import (
+    NAMES,
+    draw_figures,
+    ends_of_draws,
+    ends_of_influence,
+    influence_values,
+)
 from ssliqa_bench.types import FloatArray
 
 WITHIN = 0.4
@@ -67,21 +73,21 @@ def sample(rng: np.random.Generator, groups: int, images: int) -> tuple[FloatArr
 
 
 def ends_of(data: Grouped, resamples: int, seed: int) -> dict[str, dict[str, Ends]]:
-    """By method and figure, the two ends on the scale of `to_scale`."""
+    """By method and figure, the two ends."""
     figures = evaluate(data.x, data.y)
-    slopes, draws = influence_values(data, "logistic4"), draw_figures(data, "logistic4", resamples, seed)
+    moves, draws = influence_values(data, "logistic4"), draw_figures(data, "logistic4", resamples, seed)
     reach = float(student.ppf((1 + CONFIDENCE) / 2, data.count - 1))
     found: dict[str, dict[str, Ends]] = {method: {} for method in METHODS}
     for name in NAMES:
         if figures[name] is None:
             continue
-        value = float(to_scale(name, np.asarray(figures[name])))
-        drawn = to_scale(name, draws[name])
+        value, drawn = figures[name], draws[name]
+        for method, ends in (("bootstrap", ends_of_draws(name, value, drawn, reach)),
+                             ("influence", ends_of_influence(name, value, data, moves.get(name), reach))):
+            if ends is not None:
+                found[method][name] = ends
         drawn = drawn[np.isfinite(drawn)]
-        sums = data.sums(slopes[name])
-        error = float(np.sqrt(data.count / (data.count - 1) * (sums @ sums))) / len(data)
-        for method, size in (("bootstrap", float(np.std(drawn, ddof=1))), ("influence", error)):
-            found[method][name] = (value - reach * size, value + reach * size)
+        sums = data.sums(moves[name])
         tails = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
         found["percentile"][name] = tuple(np.quantile(drawn, tails))
         bias = norm.ppf(np.clip(np.mean(drawn < value), 1 / len(drawn), 1 - 1 / len(drawn)))
@@ -113,8 +119,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     figures = evaluate(*sample(np.random.default_rng(0), TRUE_IMAGES, 1)[:2])
-    truth = {name: float(to_scale(name, np.asarray(figures[name]))) for name in NAMES}
-    print("true values: " + ", ".join(f"{name} {figures[name]:.4f}" for name in NAMES))
+    truth = {name: float(figures[name]) for name in NAMES}
+    print("true values: " + ", ".join(f"{name} {value:.4f}" for name, value in truth.items()))
     rows, good = [], True
     for design in DESIGNS if options.only is None else [DESIGNS[k] for k in options.only]:
         name, groups, images = design

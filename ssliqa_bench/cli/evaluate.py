@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,9 @@ from ssliqa_bench.cli import options
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS, MOST_RESAMPLES, RESAMPLES
 from ssliqa_bench.text import printable
 
+# A file of more bytes, and draws of more seconds, are announced on standard error.
+_LARGE = 1_000_000
+_PATIENCE = 2.0
 _ABOUT_STATUS = {
     "ok": "the curve asked for",
     "linear": "a straight line fits as well or better",
@@ -44,20 +48,36 @@ def evaluate(
     ] = RESAMPLES,
     seed: Annotated[int, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Seed of the draws.")] = 0,
     separator: options.Separator = "",
+    group: Annotated[
+        str,
+        typer.Option(metavar="COLUMN", help="Column with what belongs together, such as the photograph: intervals draw "
+                     "whole groups. Without, the column group if there is one, else every image is its own."),
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Compute SRCC, KRCC, PLCC and RMSE with the mapping's status, and intervals.
 
     Higher must mean better in both columns. Other columns are ignored.
     """
-    from ssliqa_bench.evaluation.inputs import read_score_file
+    from ssliqa_bench.evaluation.inputs import read_score_table
     from ssliqa_bench.evaluation.metrics import evaluate as compute
     from ssliqa_bench.evaluation.uncertainty import intervals
+    from ssliqa_bench.runner.progress import counted
 
-    predictions, scores = read_score_file(file, options.read_separator(separator))
-    metrics = compute(predictions, scores, mapping=mapping, extra=tuple(metric or ()))
+    if file.is_file() and (size := file.stat().st_size) > _LARGE:
+        typer.echo(f"{file.name}: reading {size / 1e6:,.1f} MB", err=True)
+    table = read_score_table(file, options.read_separator(separator), group=group)
+    metrics = compute(table.predictions, table.scores, mapping=mapping, extra=tuple(metric or ()))
     if bootstrap:
-        metrics["intervals"] = intervals(predictions, scores, mapping=mapping, resamples=bootstrap, seed=seed)
+        with counted(f"{file.name}: intervals", "draws") as tell:
+            started = time.monotonic()
+
+            def progress(share: float) -> None:
+                if time.monotonic() - started > _PATIENCE:
+                    tell(round(share * bootstrap), bootstrap)
+
+            metrics["intervals"] = intervals(table.predictions, table.scores, table.groups, mapping=mapping, seed=seed,
+                                             resamples=bootstrap, progress=progress)  # fmt: skip
         for name, interval in metrics["intervals"].items():
             for end in ("lo", "hi"):
                 metrics["extra"][f"{name}_{end}"] = None if interval is None else interval[end]
@@ -66,10 +86,11 @@ def evaluate(
 
         typer.echo(json.dumps(metrics, indent=1, allow_nan=False))
     else:
-        _print_table(file, metrics)
+        groups = metrics["n"] if table.groups is None else len(set(table.groups))
+        _print_table(file, metrics, groups)
 
 
-def _print_table(file: Path, metrics: dict[str, Any]) -> None:
+def _print_table(file: Path, metrics: dict[str, Any], groups: int) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -89,20 +110,21 @@ def _print_table(file: Path, metrics: dict[str, Any]) -> None:
     console.print(table)
     console.print(f"mapping: {status} ({_ABOUT_STATUS[status]})", highlight=False)
     if "intervals" in metrics:
-        console.print(_about_intervals(metrics), highlight=False)
+        console.print(_about_intervals(metrics, groups), highlight=False)
     if metrics["srcc"] is not None and metrics["srcc"] < 0:
         console.print("The relation is negative: higher must mean better in both columns.", highlight=False)
 
 
-def _about_intervals(metrics: dict[str, Any]) -> str:
-    if metrics["n"] < MINIMUM_GROUPS:
-        return f"intervals: none with fewer than {MINIMUM_GROUPS} images"
+def _about_intervals(metrics: dict[str, Any], groups: int) -> str:
+    units = f"{groups:,} images" if groups == metrics["n"] else f"{groups:,} groups"
+    if groups < MINIMUM_GROUPS:
+        return f"intervals: none of {units}; {MINIMUM_GROUPS} are needed"
     given = next((interval for interval in metrics["intervals"].values() if interval is not None), None)
     if given is None:
         return "intervals: none, no value varies from draw to draw"
     if given["method"] == "influence":
-        return f"intervals: from influence values of {given['units']} images, without draws"
-    return f"intervals: {given['resamples']} draws of {given['units']} images"
+        return f"intervals: from influence values of {units}, without draws"
+    return f"intervals: {given['resamples']:,} draws of {units}"
 
 
 def _number(value: float | None) -> str:

@@ -16,7 +16,6 @@ from scipy.stats import t as student
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation import influence
 from ssliqa_bench.evaluation.constants import (
-    ANALYTIC_ABOVE,
     CONFIDENCE,
     DEFINED_SHARE,
     EQUIVALENCE_MARGIN,
@@ -171,7 +170,7 @@ def compare_fixed(
         scores: native opinion scores, shape (n,), higher is better.
         groups: as in `intervals`.
         seed: of the draws.
-        resamples: how many draws.
+        resamples: how many draws, as in `intervals`.
         margin, confidence: as in `compare_splits`.
 
     Returns:
@@ -192,11 +191,11 @@ def compare_fixed(
     seeds = len(ours)
     gaps = np.array([_srcc(a, given) - _srcc(b, given) for a, b in zip(ours, theirs)])
     order, found = arrange([given, *ours, *theirs], groups)
-    drawn = len(given) <= ANALYTIC_ABOVE
+    draws = found.affordable(resamples)
     error, degrees = None, None
     if found.count >= MINIMUM_GROUPS:
         columns = given[order], ours[:, order], theirs[:, order]
-        sampling = _sampling_error(found, *columns, resamples, seed) if drawn else _analytic_error(found, *columns)
+        sampling = _sampling_error(found, *columns, draws, seed) if draws else _analytic_error(found, *columns)
         error, degrees = sampling, float(found.count - 1)
         training = float(np.std(gaps, ddof=1) / np.sqrt(seeds)) if seeds > 1 else 0.0
         if sampling is not None and training > 0:
@@ -204,7 +203,7 @@ def compare_fixed(
             degrees = error**4 / (sampling**4 / (found.count - 1) + training**4 / (seeds - 1))
     return _judged(FixedComparison(float(np.mean(gaps)), None, None, None, found.count, "not distinguished", error,
                                    degrees, margin, confidence, seeds,
-                                   float(np.std(gaps, ddof=1)) if seeds > 1 else None, resamples if drawn else 0))
+                                   float(np.std(gaps, ddof=1)) if seeds > 1 else None, draws))
 
 
 def _sampling_error(groups: Groups, scores: FloatArray, ours: FloatArray, theirs: FloatArray, resamples: int,

@@ -89,10 +89,7 @@ class PairCounts:
                                  at.high[upper] if tied else None))
 
     def difference(self, weights: Counts) -> FloatArray:
-        """For every draw, weights (draws, n), the pairs ordered alike less those ordered the other way round.
-
-        Exact as long as a draw holds fewer than 46,000 images.
-        """
+        """For every draw, weights (draws, n), the pairs ordered alike less those ordered the other way round."""
         total = np.zeros(len(weights))
         below, before = np.zeros((2, len(weights), self._size + 1), dtype=np.int32)
         np.cumsum(weights, axis=1, out=before[:, 1:])

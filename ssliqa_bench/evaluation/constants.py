@@ -15,8 +15,11 @@ MOST_RESAMPLES = 100_000
 MINIMUM_GROUPS = 20
 # Share of the draws in which a value must be defined for an interval to be given.
 DEFINED_SHARE = 0.95
-# With more images, intervals come from influence values in place of draws: both agree there, and draws take minutes.
+# With more groups, standard errors come from influence values in place of draws: both agree there, and draws take long.
 ANALYTIC_ABOVE = 5000
+# The most images of all draws together: of more images there are fewer draws, but no fewer than so many.
+DRAWN_IMAGES = 5_000_000
+FEWEST_RESAMPLES = 200
 # With fewer images no mapping is fitted.
 MINIMUM_MAPPING = 5
 # With fewer images a part of a data set (a distortion, a level) has no SRCC of its own.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,20 +45,33 @@ def paired(pred: Any, scores: Any, *, minimum: int = 2) -> tuple[FloatArray, Flo
     return predicted, given
 
 
+@dataclass(frozen=True)
+class ScoreTable:
+    """Predictions and scores (n,) in the order of a file, and the group of each image where it names them."""
+
+    predictions: FloatArray
+    scores: FloatArray
+    groups: list[str] | None = None
+
+
 def read_score_file(path: Path | str, separator: str = "") -> tuple[FloatArray, FloatArray]:
-    """Read the columns `score` and `prediction` of a table with a header; other columns are ignored.
+    """Predictions and scores of a table, as `read_score_table`."""
+    table = read_score_table(path, separator)
+    return table.predictions, table.scores
+
+
+def read_score_table(path: Path | str, separator: str = "", *, group: str = "") -> ScoreTable:
+    """Read the columns `score` and `prediction` of a table with a header, and `group`; other columns are ignored.
 
     Formats as `tabular.read_rows`. Nothing is dropped: one bad cell and the file is refused, with the line numbers.
 
     Args:
         separator: one character between cells; "" recognises and logs it.
-
-    Returns:
-        (predictions, scores), both float64 of shape (n,), in the order of the file.
+        group: the column that names what belongs together; "" takes `group` if the file has it.
 
     Raises:
         InputError: no such file, not a table, a column that is missing or occurs twice, a row with too few or too
-            many cells, a cell that is not a finite number, fewer than two rows.
+            many cells, a cell that is not a finite number, an empty group, fewer than two rows.
     """
     rows = read_rows(Path(path), separator, expected="a table with the columns score and prediction")
     for column in _COLUMNS:
@@ -80,4 +94,8 @@ def read_score_file(path: Path | str, separator: str = "") -> tuple[FloatArray, 
     if len(rows) < 2:
         raise InputError(f"{rows.source}: has {len(rows)} rows below its header; expected one per image, at least 2, "
                          f"the cells separated by commas, semicolons or tabs.")  # fmt: skip
-    return np.asarray(values["prediction"]), np.asarray(values["score"])
+    groups = rows.column(group or "group") if group or "group" in rows.header else None
+    if groups is not None and "" in groups:
+        raise InputError(f"{rows.place(groups.index(''))}: {group or 'group'}: the cell is empty; expected a name for "
+                         f"the group of every image.")
+    return ScoreTable(np.asarray(values["prediction"]), np.asarray(values["score"]), groups)

@@ -27,12 +27,22 @@ def sloped_curves(sample: Sample) -> list[Logistic]:
     """The best increasing five-parameter curves that several starts lead to, on standardised predictions."""
     coarse = sample.pooled(_POOLED)
     z = coarse.z
-    extent = float(z[-1] - z[0])
-    narrow = max(float(np.median(np.diff(z))) / 2, 1e-9 * extent)
+    narrow, extent = _box(z)
     centres = np.unique(z[np.linspace(0, len(z) - 1, _CENTRES).astype(np.int64)])
     starts = sorted((_error(coarse, float(centre), float(width))[0], float(centre), float(width))
                     for centre in centres for width in np.geomspace(narrow, 2 * extent, _WIDTHS))
     return [_descend(sample, centre, width, narrow, extent) for _, centre, width in starts[:_STARTS]]
+
+
+def refined(sample: Sample, curve: Logistic) -> Logistic:
+    """The best increasing five-parameter curve near another one, on standardised predictions."""
+    return _descend(sample, curve.centre, curve.width, *_box(sample.z))
+
+
+def _box(z: FloatArray) -> tuple[float, float]:
+    """The width of a narrow curve, and the extent of the predictions."""
+    extent = float(z[-1] - z[0])
+    return max(float(np.median(np.diff(z))) / 2, 1e-9 * extent), extent
 
 
 def _descend(sample: Sample, centre: float, width: float, narrow: float, extent: float) -> Logistic:

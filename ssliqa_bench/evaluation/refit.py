@@ -19,9 +19,11 @@ from ssliqa_bench.evaluation.correlations import plcc, rmse
 from ssliqa_bench.evaluation.curves import STEEPEST, Exponential, Logistic, Step
 from ssliqa_bench.evaluation.mapping import NO_CORRELATION, Candidate, candidates_of, fit_mapping
 from ssliqa_bench.evaluation.resampling import Grouped
-from ssliqa_bench.evaluation.search import NARROWEST, OUTSIDE, PIN, TINY, WIDEST
+from ssliqa_bench.evaluation.search import NARROWEST, OUTSIDE, PIN, TINY, WIDEST, Sample, pool_starts
 from ssliqa_bench.types import FloatArray
 
+# More distinct predictions are pooled to about so many for the climbs: a curve loses less than 1e-4 of itself.
+_POINTS = 512
 # A curve is started from where its squared error is no further above the least, in units of that over the number of
 # groups: a draw then prefers it in less than one case of a hundred.
 _RIVAL = 25.0
@@ -59,7 +61,7 @@ class BatchMapping:
     """PLCC and RMSE after mapping of draws; what does not depend on the draw is prepared once.
 
     Attributes:
-        kind: `logistic4` or `linear`.
+        kind: `logistic4`, `logistic5` or `linear`.
     """
 
     def __init__(self, data: Grouped, kind: str) -> None:
@@ -70,11 +72,17 @@ class BatchMapping:
         self._y = (data.y / 2 - self._units.mean / 2) / ((self._units.spread or 1.0) / 2)
         starts = data.ties[0].starts
         self._z = self._all_z if starts is None else self._all_z[starts]
-        rivals = _rivals(candidates, data.count)
-        self._steps = any(isinstance(c.curve, Step) for c in rivals) or not candidates
-        self._starts = _distinct(start for c in rivals if (start := _start(c, self._z)) is not None)
         gap = max(float(np.diff(self._z).min(initial=np.inf)) * NARROWEST, TINY)
         self._box = (math.log(gap), math.log(WIDEST))
+        self._runs = starts
+        if len(self._z) > _POINTS:
+            runs = pool_starts(self._z, _POINTS)
+            self._z = np.add.reduceat(self._z, runs) / np.diff(np.append(runs, len(self._z)))
+            self._runs = runs if starts is None else starts[runs]
+        rivals = _rivals(candidates, data.count)
+        self._steps = any(isinstance(c.curve, Step) for c in rivals) or not candidates
+        self._sloped = next((c.curve for c in rivals if isinstance(c.curve, Logistic) and c.curve.slope), None)
+        self._starts = _distinct(start for c in rivals if (start := _start(c, self._z)) is not None)
 
     def __call__(self, weights: Counts) -> tuple[FloatArray, FloatArray]:
         """PLCC and RMSE after mapping of every draw, weights (draws, n).
@@ -89,14 +97,15 @@ class BatchMapping:
         with np.errstate(invalid="ignore", divide="ignore"):
             best = np.where((zy > 0) & (zz > 0), zy / np.sqrt(zz), 0.0)
         pull = own * self._y - own * mean_y[:, None]
-        starts = self._data.ties[0].starts
-        if starts is not None:
-            own, pull = (np.add.reduceat(values, starts, axis=1) for values in (own, pull))
+        if self._runs is not None:
+            own, pull = (np.add.reduceat(values, self._runs, axis=1) for values in (own, pull))
         if self.kind != "linear" and len(self._z) > 1:
             if self._steps:
                 best = np.maximum(best, _best_steps(own, pull))
             with np.errstate(divide="ignore", invalid="ignore"):
                 best = np.exp(self._climb_all(own, pull, np.log(best), 0.5 * np.log(yy)))
+            if self._sloped is not None:
+                best = np.maximum(best, self._best_sloped(own, pull, self._sloped))
             if not self._steps:
                 alone |= best <= 0
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -112,6 +121,20 @@ class BatchMapping:
         mapped = fit_mapping(x, y, kind=self.kind).apply(x)
         along, error = plcc(mapped, y), rmse(mapped, y)
         return math.nan if along is None else along, math.nan if error is None else error
+
+    def _best_sloped(self, own: FloatArray, pull: FloatArray, start: Logistic) -> FloatArray:
+        """As `_best_steps`, of the five-parameter curves near the one that fits all images; draw by draw."""
+        # scipy.optimize is needed for this kind alone.
+        from ssliqa_bench.evaluation.logistic5 import refined
+
+        found = np.empty(len(own))
+        for row, (weight, weighted) in enumerate(zip(own, pull)):
+            score = np.divide(weighted, weight, out=np.zeros_like(weight), where=weight > 0)
+            value = refined(Sample(self._z, weight, score), start).value(self._z)
+            value = value - float(weight @ value)
+            spread = float(weight @ (value * value))
+            found[row] = float(weighted @ value) / math.sqrt(spread) if spread > 0 else 0.0
+        return found
 
     def _climb_all(self, own: FloatArray, pull: FloatArray, beaten: FloatArray, limit: FloatArray) -> FloatArray:
         """The highest value that a start leads to, for every draw, or that of curves known already, `beaten`.
@@ -303,12 +326,12 @@ def _distinct(starts: Iterable[_Start]) -> list[_Start]:
 
 
 def _start(candidate: Candidate, z: FloatArray) -> _Start | None:
-    """The place of a curve; None of lines and steps."""
+    """The place of a curve; None of lines, steps and curves of five parameters."""
     curve = candidate.curve
     if isinstance(curve, Exponential):
         end = float(z[-1] if curve.width > 0 else z[0])
         return _Start(end, math.copysign(PIN, curve.width), math.log(abs(curve.width)))
-    if isinstance(curve, Logistic):
+    if isinstance(curve, Logistic) and not curve.slope:
         end = min(max(curve.centre, float(z[0])), float(z[-1]))
         return _Start(end, (curve.centre - end) / curve.width, math.log(max(curve.width, TINY)))
     return None

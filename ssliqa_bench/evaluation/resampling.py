@@ -15,12 +15,13 @@ import numpy as np
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.concordance import Counts, PairCounts
+from ssliqa_bench.evaluation.constants import ANALYTIC_ABOVE, DRAWN_IMAGES, FEWEST_RESAMPLES
 from ssliqa_bench.evaluation.correlations import centred, plcc
 from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.types import FloatArray, IntArray, derive_seed
 
 # Numbers in one batch of weights: small enough for the cache of a core, large enough that numpy's calls do not count.
-_BATCH = 1 << 16
+_BATCH = 1 << 17
 # Below this share of the largest spread, a draw is computed alone: centring on all images has cost it its digits.
 _LOST = 1e-7
 
@@ -82,6 +83,12 @@ class Groups:
     def sums(self, values: FloatArray) -> FloatArray:
         """Sum of values (n,) over the images of each group."""
         return np.bincount(self.group, weights=values, minlength=self.count).astype(np.float64)
+
+    def affordable(self, resamples: int) -> int:
+        """How many draws are made where so many are asked for; 0 where influence values serve as well."""
+        if self.count > ANALYTIC_ABOVE:
+            return 0
+        return min(resamples, max(DRAWN_IMAGES // len(self), FEWEST_RESAMPLES))
 
     def draws(self, resamples: int, seed: int) -> Iterator[Counts]:
         """Batches of draws, as weights (draws, n) of the images: how often each was taken."""

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ssliqa_bench.evaluation.curves import STEEPEST
-from ssliqa_bench.types import FloatArray
+from ssliqa_bench.types import FloatArray, IntArray
 
 # exp(-40) is below the rounding of 1, so a pinned logistic curve is exponential to the last digit.
 PIN = 40.0
@@ -71,23 +71,28 @@ class Sample:
         return math.log(max(float(np.diff(self.z).min()) * NARROWEST, TINY)), math.log(WIDEST)
 
     def pooled(self, size: int) -> Sample:
-        """About `size` points: the ends as they are, neighbours between them averaged in equal numbers.
-
-        Nothing is averaged across a gap that is wide for its surroundings, so clusters stay what they are.
-        """
-        count = len(self)
-        if count <= size:
+        """About `size` points: the ends as they are, neighbours between them averaged in equal numbers."""
+        if len(self) <= size:
             return self
-        place = np.arange(count - 1)
-        around = self.z[np.minimum(place + 1 + _ENDS, count - 1)] - self.z[np.maximum(place - _ENDS, 0)]
-        share = np.diff(self.z) / around
-        wide = np.flatnonzero(share > _WIDE_GAP)
-        wide = wide[np.argsort(-share[wide], kind="stable")[:size // 4]]
-        inner = np.linspace(_ENDS, count - _ENDS, size - 2 * _ENDS + 1).astype(np.int64)
-        starts = np.unique(np.concatenate([place[:_ENDS], inner, place[-_ENDS:] + 1, wide + 1]))
+        starts = pool_starts(self.z, size)
         weight = np.add.reduceat(self.weight, starts)
         return Sample(np.add.reduceat(self.weight * self.z, starts) / weight, weight,
                       np.add.reduceat(self.weight * self.score, starts) / weight)
+
+
+def pool_starts(z: FloatArray, size: int) -> IntArray:
+    """Where about `size` runs of more increasing values (m,) start: single values at the ends, equal numbers between.
+
+    No run spans a gap that is wide for its surroundings, so clusters stay what they are.
+    """
+    count = len(z)
+    place = np.arange(count - 1)
+    around = z[np.minimum(place + 1 + _ENDS, count - 1)] - z[np.maximum(place - _ENDS, 0)]
+    share = np.diff(z) / around
+    wide = np.flatnonzero(share > _WIDE_GAP)
+    wide = wide[np.argsort(-share[wide], kind="stable")[:size // 4]]
+    inner = np.linspace(_ENDS, count - _ENDS, size - 2 * _ENDS + 1).astype(np.int64)
+    return np.unique(np.concatenate([place[:_ENDS], inner, place[-_ENDS:] + 1, wide + 1]))
 
 
 class Place(NamedTuple):

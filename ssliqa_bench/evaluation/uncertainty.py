@@ -16,7 +16,6 @@ from scipy.stats import t as student
 from ssliqa_bench.errors import InputError, unknown_name
 from ssliqa_bench.evaluation import influence
 from ssliqa_bench.evaluation.constants import (
-    ANALYTIC_ABOVE,
     CONFIDENCE,
     DEFINED_SHARE,
     MINIMUM_GROUPS,
@@ -51,8 +50,10 @@ def intervals(
 
     Each is the figure ± t · standard error on a scale on which it is nearly normal: Fisher's z = artanh r of a
     correlation, the logarithm of RMSE; t is Student's quantile with one degree of freedom less than there are groups.
-    The standard error is that over draws of groups with replacement, the mapping fitted again in each. Of more than
-    5,000 images, or with `logistic5`, it follows from influence values, to which the draws then lead as well.
+    The standard error is that over draws of groups with replacement, the mapping fitted again in each. RMSE after a
+    fit is too small on average, more so in draws: their mean shift from the figure is taken off it. Of very many images
+    there are fewer draws (5 million images in all, at least 200 draws), and of more than 5,000 groups none: standard
+    errors follow from influence values, which then agree with those of draws.
 
     The result depends neither on the order of the rows nor on the names of the groups.
 
@@ -68,7 +69,7 @@ def intervals(
 
     Returns:
         For each name, `lo` and `hi`, `method` (`bootstrap` or `influence`), `units`, the number of groups, and
-        `resamples`, the number of draws, 0 for `influence`. None where there are fewer than 20 groups or where the
+        `resamples`, the number of draws made, 0 for `influence`. None where there are fewer than 20 groups or where the
         figure is undefined, or is so in more than 5 % of the draws, or does not vary.
 
     Raises:
@@ -85,22 +86,18 @@ def intervals(
     data = Grouped.of(predictions, scores, groups)
     if data.count < MINIMUM_GROUPS:
         return dict.fromkeys(NAMES)
-    drawn = len(data) <= ANALYTIC_ABOVE and mapping != "logistic5"
-    if drawn:
-        draws = draw_figures(data, mapping, resamples, seed, progress)
-        errors = {name: _spread(to_scale(name, values)) for name, values in draws.items()}
-    else:
-        errors = {name: influence.standard_error(data.sums(values), len(data))
-                  for name, values in influence_values(data, mapping).items()}
-    method, draws_made = ("bootstrap", resamples) if drawn else ("influence", 0)
-    facts = {"method": method, "units": data.count, "resamples": draws_made}
+    figures = evaluate(data.x, data.y, mapping=mapping)
     reach = float(student.ppf((1.0 + confidence) / 2.0, data.count - 1))
-    found: dict[str, Interval | None] = {}
-    for name, value in evaluate(data.x, data.y, mapping=mapping).items():
-        if name in NAMES:
-            ends = _ends(name, value, errors.get(name), reach)
-            found[name] = None if ends is None else {"lo": ends[0], "hi": ends[1], **facts}
-    return found
+    draws = data.affordable(resamples)
+    found: dict[str, tuple[float, float] | None]
+    if draws:
+        drawn = draw_figures(data, mapping, draws, seed, progress)
+        found = {name: ends_of_draws(name, figures[name], drawn[name], reach) for name in NAMES}
+    else:
+        moves = influence_values(data, mapping)
+        found = {name: ends_of_influence(name, figures[name], data, moves.get(name), reach) for name in NAMES}
+    facts = {"method": "bootstrap" if draws else "influence", "units": data.count, "resamples": draws}
+    return {name: None if ends is None else {"lo": ends[0], "hi": ends[1], **facts} for name, ends in found.items()}
 
 
 def draw_figures(data: Grouped, mapping: str, resamples: int, seed: int,
@@ -147,19 +144,31 @@ def to_scale(name: str, values: FloatArray) -> FloatArray:
         return np.log(values) if name == "rmse_mapped" else np.arctanh(values)
 
 
-def _ends(name: str, value: float | None, error: float | None, reach: float) -> tuple[float, float] | None:
-    if value is None or error is None or not error > 0:
+def ends_of_draws(name: str, value: float | None, drawn: FloatArray, reach: float) -> tuple[float, float] | None:
+    """The interval of a figure from its values in draws, `reach` standard errors to either side."""
+    if value is None:
         return None
-    middle = float(to_scale(name, np.asarray(value)))
-    if not math.isfinite(middle):
+    middle, values = float(to_scale(name, np.asarray(value))), to_scale(name, drawn)
+    values = values[np.isfinite(values)]
+    if len(values) < max(DEFINED_SHARE * len(drawn), 2):
+        return None
+    if name == "rmse_mapped":
+        middle -= float(values.mean()) - middle
+    return _ends(name, middle, float(np.std(values, ddof=1)), reach)
+
+
+def ends_of_influence(
+    name: str, value: float | None, data: Grouped, moves: FloatArray | None, reach: float
+) -> tuple[float, float] | None:
+    """The interval of a figure from its influence values (n,), None where they are undefined."""
+    if value is None or moves is None:
+        return None
+    error = influence.standard_error(data.sums(moves), len(data))
+    return _ends(name, float(to_scale(name, np.asarray(value))), error, reach)
+
+
+def _ends(name: str, middle: float, error: float, reach: float) -> tuple[float, float] | None:
+    if not math.isfinite(middle) or not error > 0:
         return None
     low, high = middle - reach * error, middle + reach * error
     return (math.exp(low), math.exp(high)) if name == "rmse_mapped" else (math.tanh(low), math.tanh(high))
-
-
-def _spread(values: FloatArray) -> float | None:
-    """Standard deviation over the draws; None where too many are undefined or perfect."""
-    kept = values[np.isfinite(values)]
-    if len(kept) < max(DEFINED_SHARE * len(values), 2):
-        return None
-    return float(np.std(kept, ddof=1))

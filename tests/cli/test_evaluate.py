@@ -59,9 +59,47 @@ def test_a_handful_of_images_has_no_interval(tmp_path: Path, capsys: pytest.Capt
     path.write_text("score,prediction\n" + "".join(f"{k},{k / 10}\n" for k in range(n)))
     assert main(["evaluate", str(path)]) == 0
     printed = capsys.readouterr().out
-    assert "1.0000" in printed and "…" not in printed and "intervals: none with fewer than" in printed
+    assert "1.0000" in printed and "…" not in printed and f"intervals: none of {n} images" in printed
     assert main(["evaluate", str(path), "--json"]) == 0
     assert set(json.loads(capsys.readouterr().out)["intervals"].values()) == {None}
+
+
+def test_intervals_draw_whole_groups_where_the_file_has_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, pred, scores = _write(tmp_path)
+    lines = path.read_text().splitlines()
+    names = [f"photograph {k // 2}" for k in range(60)]
+    for header, options in (("group", []), ("content", ["--group", "content"])):
+        path.write_text("\n".join([f"{lines[0]},{header}", *map(",".join, zip(lines[1:], names))]) + "\n")
+        assert main(["evaluate", str(path), "--json", "--bootstrap", "50", *options]) == 0
+        given = json.loads(capsys.readouterr().out)["intervals"]
+        assert given == intervals(pred, scores, names, resamples=50)
+        assert given["srcc"]["units"] == 30
+    assert main(["evaluate", str(path), "--bootstrap", "50", "--group", "contents"]) == 2
+    assert "contents" in capsys.readouterr().err
+    path.write_text("\n".join([f"{lines[0]},group", *(f"{line}," for line in lines[1:])]) + "\n")
+    assert main(["evaluate", str(path)]) == 2
+    assert "scores.csv:2: group: the cell is empty" in capsys.readouterr().err
+
+
+def test_many_rows_are_answered_without_draws_and_announced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, pred, scores = _write(tmp_path, n=40_000)
+    assert main(["evaluate", str(path), "--json"]) == 0
+    captured = capsys.readouterr()
+    assert "scores.csv: reading" in captured.err
+    given = json.loads(captured.out)["intervals"]
+    assert given == intervals(pred, scores)
+    assert {(interval["method"], interval["resamples"]) for interval in given.values()} == {("influence", 0)}
+
+
+@pytest.mark.parametrize("draws", ["1e12", "1000000000000", "-1"])
+def test_draws_without_bound_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], draws: str) -> None:
+    path, _, _ = _write(tmp_path)
+    assert main(["evaluate", str(path), "--bootstrap", draws]) == 2
+    assert "--bootstrap" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("content", "said"), [

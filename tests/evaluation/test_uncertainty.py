@@ -10,7 +10,7 @@ import pytest
 import scipy.stats
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.evaluation.constants import ANALYTIC_ABOVE, MINIMUM_GROUPS
+from ssliqa_bench.evaluation.constants import ANALYTIC_ABOVE, FEWEST_RESAMPLES, MINIMUM_GROUPS
 from ssliqa_bench.evaluation.correlations import plcc, rmse
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.evaluation.resampling import Grouped
@@ -48,7 +48,10 @@ def test_every_draw_agrees_with_a_plain_loop_over_scipy(digits: int, sizes: list
         np.testing.assert_allclose(found[name], [plain(*draw) for draw in draws], atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize(("kind", "within"), [("logistic4", 2e-4), ("linear", 1e-10), ("none", 1e-10)])
+_KINDS = [("logistic4", 2e-4), ("logistic5", 2e-3), ("linear", 1e-10), ("none", 1e-10)]
+
+
+@pytest.mark.parametrize(("kind", "within"), _KINDS)
 @pytest.mark.parametrize("digits", [9, 0], ids=["untied", "tied"])
 def test_the_mapping_is_fitted_again_in_every_draw(kind: str, within: float, digits: int) -> None:
     data = Grouped.of(*_related(120, digits=digits), None)
@@ -57,6 +60,13 @@ def test_the_mapping_is_fitted_again_in_every_draw(kind: str, within: float, dig
         mapped = fit_mapping(x, y, kind=kind).apply(x)
         assert found["plcc_mapped"][k] == pytest.approx(plcc(mapped, y), abs=within)
         assert found["rmse_mapped"][k] == pytest.approx(rmse(mapped, y), rel=within)
+
+
+def test_many_images_are_pooled_for_the_fit_without_moving_it() -> None:
+    data = Grouped.of(*_related(1500), None)
+    found = draw_figures(data, "logistic4", 10, 0)
+    for k, (x, y) in enumerate(_draws(data, 10)):
+        assert found["rmse_mapped"][k] == pytest.approx(rmse(fit_mapping(x, y).apply(x), y), rel=1e-4)
 
 
 def _shapes() -> dict[str, Columns]:
@@ -160,6 +170,14 @@ def test_below_the_floor_of_groups_there_is_no_interval(n: int) -> None:
     assert set(intervals(np.arange(float(n)), np.arange(float(n))).values()) == {None}
     many, scores = _related(40 * n)
     assert set(intervals(many, scores, np.arange(40 * n) % n).values()) == {None}
+
+
+def test_of_very_many_images_in_groups_there_are_fewer_draws() -> None:
+    x, y = _related(40_000)
+    found = intervals(x, y, np.arange(40_000) % 30, mapping="linear")
+    assert {(given["method"], given["units"], given["resamples"]) for given in found.values() if given} == {
+        ("bootstrap", 30, FEWEST_RESAMPLES)}
+    assert intervals(x, y, np.arange(40_000) % 30, mapping="linear", resamples=20)["srcc"]["resamples"] == 20  # type: ignore[index]
 
 
 @pytest.mark.parametrize("n", [50, ANALYTIC_ABOVE + 1])
