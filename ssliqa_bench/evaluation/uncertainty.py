@@ -18,6 +18,7 @@ from ssliqa_bench.evaluation import influence
 from ssliqa_bench.evaluation.constants import (
     CONFIDENCE,
     DEFINED_SHARE,
+    FEWEST_RESAMPLES,
     MINIMUM_GROUPS,
     MOST_RESAMPLES,
     RESAMPLES,
@@ -53,7 +54,8 @@ def intervals(
     The standard error is that over draws of groups with replacement, the mapping fitted again in each. RMSE after a
     fit is too small on average, more so in draws: their mean shift from the figure is taken off it. Of very many images
     there are fewer draws (5 million images in all, at least 200 draws), and of more than 5,000 groups none: standard
-    errors follow from influence values, which then agree with those of draws.
+    errors follow from influence values, which then agree with those of draws. `logistic5`, whose fit takes longest, has
+    at most 200 draws.
 
     The result depends neither on the order of the rows nor on the names of the groups.
 
@@ -88,7 +90,7 @@ def intervals(
         return dict.fromkeys(NAMES)
     figures = evaluate(data.x, data.y, mapping=mapping)
     reach = float(student.ppf((1.0 + confidence) / 2.0, data.count - 1))
-    draws = data.affordable(resamples)
+    draws = data.affordable(min(resamples, FEWEST_RESAMPLES) if mapping == "logistic5" else resamples)
     found: dict[str, tuple[float, float] | None]
     if draws:
         drawn = draw_figures(data, mapping, draws, seed, progress)

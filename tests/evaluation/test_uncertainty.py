@@ -48,7 +48,8 @@ def test_every_draw_agrees_with_a_plain_loop_over_scipy(digits: int, sizes: list
         np.testing.assert_allclose(found[name], [plain(*draw) for draw in draws], atol=1e-10, rtol=0)
 
 
-_KINDS = [("logistic4", 2e-4), ("logistic5", 2e-3), ("linear", 1e-10), ("none", 1e-10)]
+# A curve of five parameters has several optima; the nearest to that of all images need not be the best of a draw.
+_KINDS = [("logistic4", 2e-4), ("logistic5", 2e-2), ("linear", 1e-10), ("none", 1e-10)]
 
 
 @pytest.mark.parametrize(("kind", "within"), _KINDS)
@@ -56,17 +57,25 @@ _KINDS = [("logistic4", 2e-4), ("logistic5", 2e-3), ("linear", 1e-10), ("none", 
 def test_the_mapping_is_fitted_again_in_every_draw(kind: str, within: float, digits: int) -> None:
     data = Grouped.of(*_related(120, digits=digits), None)
     found = draw_figures(data, kind, 40, 0)
+    moved = []
     for k, (x, y) in enumerate(_draws(data, 40)):
         mapped = fit_mapping(x, y, kind=kind).apply(x)
         assert found["plcc_mapped"][k] == pytest.approx(plcc(mapped, y), abs=within)
         assert found["rmse_mapped"][k] == pytest.approx(rmse(mapped, y), rel=within)
+        moved.append(abs(found["rmse_mapped"][k] / rmse(mapped, y) - 1))
+    assert np.median(moved) < 1e-4
+
+
+def test_five_parameters_have_fewer_draws() -> None:
+    found = intervals(*_related(60), mapping="logistic5")
+    assert {given["resamples"] for given in found.values() if given} == {FEWEST_RESAMPLES}
 
 
 def test_many_images_are_pooled_for_the_fit_without_moving_it() -> None:
     data = Grouped.of(*_related(1500), None)
     found = draw_figures(data, "logistic4", 10, 0)
     for k, (x, y) in enumerate(_draws(data, 10)):
-        assert found["rmse_mapped"][k] == pytest.approx(rmse(fit_mapping(x, y).apply(x), y), rel=1e-4)
+        assert found["rmse_mapped"][k] == pytest.approx(rmse(fit_mapping(x, y).apply(x), y), rel=5e-4)
 
 
 def _shapes() -> dict[str, Columns]:
