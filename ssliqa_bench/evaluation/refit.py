@@ -22,7 +22,7 @@ from ssliqa_bench.evaluation.resampling import Grouped
 from ssliqa_bench.evaluation.search import NARROWEST, OUTSIDE, PIN, TINY, WIDEST, Sample, pool_starts
 from ssliqa_bench.types import FloatArray
 
-# More distinct predictions are pooled to about so many for the climbs: the error of a curve moves by less than 5e-4 of itself.
+# More distinct predictions are pooled to about so many for the climbs: errors of curves move by a share below 5e-4 .
 _POINTS = 512
 # A curve is started from where its squared error is no further above the least, in units of that over the number of
 # groups: a draw then prefers it in less than one case of a hundred.
