@@ -6,14 +6,15 @@ its key; whoever comes first computes it, the others wait.
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from ssliqa_bench.errors import InputError, SsliqaError, StorageError
+from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.runner.workers import Died, in_processes
 from ssliqa_bench.specs import RunSpec
@@ -64,6 +65,7 @@ def run_all(
     Raises:
         StorageError: the disk is full; what was finished stays finished.
     """
+    _registry.cache_clear()
     if jobs == 1:
         results = []
         for spec in specs:
@@ -95,7 +97,7 @@ def _in_processes(
         told = ", ".join(f"{specs[index]} ({seconds:.0f} s)" for index, seconds in running.items())
         LOG.warning("[%d/%d] running: %s", len(results), len(specs), told)
 
-    work = partial(_guarded, registries=registries, settings=settings)
+    work = functools.partial(_guarded, registries=registries, settings=settings)
     for index, result in in_processes(work, specs, jobs, pulse):
         if isinstance(result, Died):
             told = f"its worker process died ({result}). The same sweep runs it again."
@@ -105,13 +107,20 @@ def _in_processes(
     return [results[i] for i in range(len(specs))]
 
 
-def _guarded(spec: RunSpec, registries: Sequence[Path], settings: Settings) -> RunResult:
+@functools.lru_cache(maxsize=1)
+def _registry(registries: tuple[Path, ...]) -> Registry:
+    """Read once by each process of a sweep, so that all of its runs mean the same."""
     from ssliqa_bench.registry.load import load_registry
+
+    return load_registry(registries)
+
+
+def _guarded(spec: RunSpec, registries: Sequence[Path], settings: Settings) -> RunResult:
     from ssliqa_bench.runner.execute import run
     from ssliqa_bench.runner.plan import make_plan
 
     try:
-        outcome = run(make_plan(spec, load_registry(registries), settings), settings)
+        outcome = run(make_plan(spec, _registry(tuple(registries)), settings), settings)
         return RunResult(spec, "cached" if outcome.cached else "done", outcome.record)
     except StorageError:
         raise

@@ -121,8 +121,12 @@ class ImageSet:
 
     def generator(self, position: int, *purpose: Any) -> np.random.Generator:
         """Random numbers that depend on the purpose and on the image's content, on nothing else."""
+        return np.random.Generator(np.random.Philox(key=self.seed(position, *purpose)))
+
+    def seed(self, position: int, *purpose: Any) -> int:
+        """The 63-bit seed that `generator` starts from."""
         source, row = self._items[position]
-        return np.random.Generator(np.random.Philox(key=derive_seed(*purpose, source.hashes[row])))
+        return derive_seed(*purpose, source.hashes[row])
 
 
 @dataclass(frozen=True)

@@ -94,9 +94,16 @@ def drawn_features(
 
 
 def view_numbers(images: ImageSet, position: int, known: int, count: int, *purpose: Any) -> IntArray:
-    """Which of an image's known views are drawn: different ones as long as there are enough."""
-    random = images.generator(position, *purpose)
-    return np.asarray(random.permuted(np.arange(max(known, count)) % known)[:count], dtype=np.int64)
+    """Which of an image's known views are drawn: different ones as long as there are enough.
+
+    A head's step is so short that building a random generator for every image would take most of it; the digits of
+    the image's seed in mixed base (Fisher and Yates) are a uniform permutation without one.
+    """
+    order, rest = list(range(known)), images.seed(position, *purpose)
+    for last in range(known - 1, 0, -1):
+        rest, pick = divmod(rest, last + 1)
+        order[last], order[pick] = order[pick], order[last]
+    return np.resize(np.asarray(order, dtype=np.int64), count)
 
 
 def fixed_features(
