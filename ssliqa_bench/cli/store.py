@@ -221,8 +221,9 @@ def export(
     """Copy records to another folder so that they can be passed on: without names and scores that may not be."""
     from ssliqa_bench.errors import InputError
     from ssliqa_bench.store.records import export_record, find_record, record_keys
+    from ssliqa_bench.store.store import Store
 
-    if out.resolve() == Path(store).resolve():
+    if Store(out) == Store(store):
         raise InputError(f"{out}: is the store itself; name another folder.")
     keys = [find_record(store, run) for run in runs] if runs else record_keys(store)
     if not keys:

@@ -11,8 +11,8 @@ CONFIDENCE = 0.95
 RESAMPLES = 1000
 # The most draws that anyone may ask for.
 MOST_RESAMPLES = 100_000
-# With fewer groups no interval is given: below, coverage leaves 92 to 98 % (benchmarks/claims/interval_coverage.py).
-MINIMUM_GROUPS = 20
+# With fewer groups no interval is given: below, coverage leaves 92 to 98 % (docs/uncertainty.md).
+MINIMUM_GROUPS = 30
 # Share of the draws in which a value must be defined for an interval to be given.
 DEFINED_SHARE = 0.95
 # With more groups, standard errors come from influence values in place of draws: both agree there, and draws take long.

@@ -71,7 +71,7 @@ def intervals(
 
     Returns:
         For each name, `lo` and `hi`, `method` (`bootstrap` or `influence`), `units`, the number of groups, and
-        `resamples`, the number of draws made, 0 for `influence`. None where there are fewer than 20 groups or where the
+        `resamples`, the number of draws made, 0 for `influence`. None where there are fewer than 30 groups or where the
         figure is undefined, or is so in more than 5 % of the draws, or does not vary.
 
     Raises:

@@ -12,6 +12,7 @@ from typing import Any
 from ssliqa_bench.errors import InputError, LeakError
 from ssliqa_bench.files import cache_folder
 from ssliqa_bench.paths import folder_to_write
+from ssliqa_bench.store.store import Store
 
 # A store may be an address elsewhere, `s3://bucket/runs`, whose slashes pathlib folds.
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]+:/")
@@ -23,7 +24,7 @@ class Settings:
     """Where and how runs happen: none of it names a result, apart from device and threads, which are keyed.
 
     Attributes:
-        store: folder of records and artifacts.
+        store: address of records and artifacts: a folder, or any that fsspec serves.
         data_root: folder that holds the datasets' folders.
         cache_root: folder of generated datasets, decoded images and file hashes.
         device: auto, cpu or cuda.
@@ -63,6 +64,7 @@ class Settings:
         for option, folder in folders.items():
             if not _ADDRESS.match(str(folder)):
                 folder_to_write(folder, option=option)
+        Store(settings.store)  # an address that nothing serves is refused before any work
         for option, number in (("--threads", settings.threads), ("--jobs", settings.processes)):
             if not 1 <= number <= _MOST:
                 raise InputError(f"{option}: got {number}; expected 1 to {_MOST}.")

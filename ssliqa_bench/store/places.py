@@ -19,6 +19,8 @@ from typing import Any, NamedTuple, Protocol
 from ssliqa_bench.errors import InputError, StorageError, near_names
 from ssliqa_bench.files import create_bytes, write_bytes
 
+# Extras of this package that bring a file system, by the protocol of its addresses.
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 LOCKS = "locks"  # files of a folder that are no objects
 _CREATE = threading.Lock()  # most file systems test for presence, then write
 
@@ -269,6 +271,8 @@ def _open_address(address: str) -> tuple[Any, str]:
     except ImportError as error:
         package = str(known_implementations.get(protocol, {}).get("class", "")).partition(".")[0]
         way = f"pip install {package}" if package not in ("", "fsspec") else str(error)
+        if protocol in _EXTRAS:
+            way = f"pip install 'ssliqa-bench[{_EXTRAS[protocol]}]'"
         raise InputError(f'{address}: no installed package serves "{protocol}" addresses; {way}.') from error
     except ValueError as error:
         near = near_names(protocol, known_implementations)

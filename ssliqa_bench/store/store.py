@@ -59,6 +59,12 @@ class Store:
     def __repr__(self) -> str:
         return f"Store({self.address!r})"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Store) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
     def where(self, path: str) -> str:
         """The full name of an object, for messages."""
         return self._place.where(path)
@@ -205,6 +211,9 @@ class Store:
                 self.put(f"{aside}{path[len(folder):]}", self.read(path))
         self.delete_entry(folder, mark=mark)
         return aside
+
+    def _identity(self) -> str:
+        return self.address.rstrip("/") if self.folder is None else str(self.folder.resolve())
 
     def _mark(self, folder: str, *, kind: str, mark: str) -> tuple[dict[str, Any], dict[str, str]]:
         path = f"{folder}/{mark}"

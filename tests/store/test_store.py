@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import contextlib
 import errno
 import multiprocessing
@@ -552,6 +553,20 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(known_implementations, "near", missing)
     with pytest.raises(InputError, match='needs "farlib" to be installed'):
         Store("near://bucket/runs")
+
+
+@pytest.mark.parametrize(("address", "module", "extra"), [("s3://b/runs", "s3fs", "s3"), ("gs://b", "gcsfs", "gcs")])
+def test_an_address_of_an_object_store_names_the_extra(
+    monkeypatch: pytest.MonkeyPatch, address: str, module: str, extra: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    loaded = vars(sys.modules["fsspec.registry"])["_registry"]  # classes that were imported before
+    monkeypatch.delitem(loaded, address.partition("://")[0], raising=False)
+    with pytest.raises(InputError, match=rf"pip install 'ssliqa-bench\[{extra}\]'"):
+        Store(address)
+    declared = configparser.ConfigParser()
+    declared.read(Path(__file__).parents[2] / "setup.cfg")
+    assert declared["options.extras_require"][extra].split() == [module]
 
 
 def test_errors_of_a_file_system_become_ours(monkeypatch: pytest.MonkeyPatch) -> None:
