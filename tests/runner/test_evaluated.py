@@ -58,14 +58,14 @@ def test_metrics_of_the_final_model_and_of_stages_are_those_of_scipy() -> None:
 
 
 def test_intervals_are_over_groups_and_only_where_these_are_known_and_many() -> None:
-    rows = made()
+    rows = made(36)
     found = evaluated(rows).metrics.intervals
     assert found is not None and set(found) == {"srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped"}
     srcc = found["srcc"]
-    assert srcc is not None and srcc.units == 24 and srcc.lo < evaluated(rows).metrics.srcc < srcc.hi
+    assert srcc is not None and srcc.units == 36 and srcc.lo < evaluated(rows).metrics.srcc < srcc.hi
     assert evaluated(rows).metrics == evaluated(rows).metrics, "the same rows give the same interval"
     alone = replace(rows, group=rows.image)
-    assert evaluated(alone).metrics.intervals["srcc"].units == 96
+    assert evaluated(alone).metrics.intervals["srcc"].units == 144
     few = evaluated(made(MINIMUM_GROUPS - 1)).metrics.intervals
     assert set(few.values()) == {None}
     assert evaluated(replace(rows, group=None)).metrics.intervals is None
