@@ -1,6 +1,6 @@
 """How often intervals hold the true value: the simulation that chose their method and their floor of groups.
 
-    python benchmarks/claims/interval_coverage.py [--cases 300] [--out benchmarks/claims/interval_coverage.csv]
+    python benchmarks/claims/interval_coverage.py [--cases 300] [--only 0 1] [--out FILE.csv]
 
 Quality q of an image is normal; its prediction is q + 0.6·error, its score 100/(1 + exp(-1.5 q)) + 5·noise. In designs
 with groups, q and the error share 40 % of their variance within a group. The true values are those of two million
@@ -115,14 +115,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cases", type=int, default=300)
     parser.add_argument("--resamples", type=int, default=RESAMPLES)
-    parser.add_argument("--only", type=int, nargs="*", help="numbers of the designs, from 0")
+    parser.add_argument("--only", type=int, nargs="*", default=[0, 1], help="numbers of the designs, 0 to 9")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     figures = evaluate(*sample(np.random.default_rng(0), TRUE_IMAGES, 1)[:2])
     truth = {name: float(figures[name]) for name in NAMES}
     print("true values: " + ", ".join(f"{name} {value:.4f}" for name, value in truth.items()))
     rows, good = [], True
-    for design in DESIGNS if options.only is None else [DESIGNS[k] for k in options.only]:
+    for design in (DESIGNS[k] for k in options.only):
         name, groups, images = design
         found = coverage(groups, images, truth, options.cases, options.resamples)
         for method, held in found.items():

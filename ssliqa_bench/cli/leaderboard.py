@@ -35,7 +35,8 @@ def leaderboard(
         bool, typer.Option("--check", help="Write nothing; fail where boards in --out do not follow from the records.")
     ] = False,
     stale: Annotated[
-        bool, typer.Option("--stale", help="Write nothing; list the records made by other code than today's.")
+        bool,
+        typer.Option("--stale", help="Write nothing; list the records made by other code than today's, or other data."),
     ] = False,
 ) -> None:
     """Write the leaderboards that follow from the records of a store: same records, same bytes."""
@@ -87,5 +88,7 @@ def _report_stale(records: list[Record]) -> None:
     found = stale_records(records, package_files(), of=ours)
     for line in found:
         typer.echo(str(line))
-    said = f"{len(found)} of {len(records)} records were made by other code than today's."
+    said = f"{sum(bool(one.files) for one in found)} of {len(records)} records were made by other code than today's."
+    if data := sum(bool(one.datasets) for one in found):
+        said += f" {data} were made with other images, scores or splits than the newest record of the same dataset."
     print(said + (f" {outside} use code outside {PACKAGE}, which was not checked." if outside else ""), file=sys.stderr)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
 
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.specs import Pair
+from ssliqa_bench.store.comparable import age, outdated
 from ssliqa_bench.store.record import Budget, MethodFacts, Record
 
 Reference = Literal["comparator", "oracle"]
@@ -25,13 +25,18 @@ _SIDES = ("labeled", "unlabeled", "external")
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a board: the newest record of each seed, and how many older ones it replaces."""
+    """One line of a board: the newest record of each seed, and how many older ones it replaces.
+
+    Attributes:
+        outdated: datasets that a run of the row had with other images, scores or splits than the newest record has.
+    """
 
     method: str
     recipe: str
     overrides: Mapping[str, Any]
     runs: Mapping[int, Record]
     older: int = 0
+    outdated: tuple[str, ...] = ()
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -113,11 +118,13 @@ class Board:
 
 def collect(records: Iterable[Record]) -> list[Board]:
     """Group records into boards; the order in which records come does not matter."""
+    given = list(records)
+    changed = outdated(given)
     boards: dict[tuple[bool, str], list[Record]] = defaultdict(list)
-    for record in records:
+    for record in given:
         for demo, view in _views(record):
             boards[demo, record.cell.protocol].append(view)
-    return [Board(protocol, demo, _sections(boards[demo, protocol])) for demo, protocol in sorted(boards)]
+    return [Board(protocol, demo, _sections(boards[demo, protocol], changed)) for demo, protocol in sorted(boards)]
 
 
 def _views(record: Record) -> Iterable[tuple[bool, Record]]:
@@ -133,7 +140,7 @@ def _views(record: Record) -> Iterable[tuple[bool, Record]]:
             yield demo, view
 
 
-def _sections(records: list[Record]) -> tuple[Section, ...]:
+def _sections(records: list[Record], changed: Mapping[str, tuple[str, ...]]) -> tuple[Section, ...]:
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         cell = record.cell
@@ -141,7 +148,7 @@ def _sections(records: list[Record]) -> tuple[Section, ...]:
     sections = []
     for group in groups.values():
         cell = group[0].cell
-        rows = _rows(group)
+        rows = _rows(group, changed)
         # What older records were tested on no longer counts, so the columns follow from the rows.
         tested = [item for row in rows for run in row.runs.values() for item in run.results.items()]
         sides = {name: str(result.dataset.side) for name, result in tested}
@@ -152,7 +159,7 @@ def _sections(records: list[Record]) -> tuple[Section, ...]:
     )
 
 
-def _rows(records: list[Record]) -> tuple[Row, ...]:
+def _rows(records: list[Record], changed: Mapping[str, tuple[str, ...]]) -> tuple[Row, ...]:
     cells: dict[str, dict[int, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         cell = record.cell
@@ -162,13 +169,14 @@ def _rows(records: list[Record]) -> tuple[Row, ...]:
         newest = {seed: max(versions, key=age) for seed, versions in sorted(by_seed.items())}
         cell = next(iter(newest.values())).cell
         older = sum(len(versions) - 1 for versions in by_seed.values())
-        rows.append(Row(cell.method, cell.recipe, cell.overrides, newest, older))
+        names = sorted({name for run in newest.values() for name in changed.get(run.key, ())} & _held(newest.values()))
+        rows.append(Row(cell.method, cell.recipe, cell.overrides, newest, older, tuple(names)))
     return tuple(rows)
 
 
-def age(record: Record) -> tuple[datetime, str]:
-    """What decides which of two records is newer: the date of creation, at a tie the key."""
-    return record.created, record.key
+def _held(runs: Iterable[Record]) -> set[str]:
+    """The datasets of runs, as far as a board shows them."""
+    return {name for run in runs for name in run.datasets}
 
 
 def _budget_order(budget: Budget) -> tuple[int, float]:

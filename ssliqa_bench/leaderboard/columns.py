@@ -110,7 +110,7 @@ def _metric(name: str, title: str) -> Callable[[Place], Cell]:
             notes.append(f"{title} undefined on {dataset} in {len(undefined)} of {len(tested)} runs")
         if name in ("plcc_mapped", "rmse_mapped"):
             notes += _mapping_notes(row, dataset)
-        return Cell(over_seeds(row, dataset, name), tuple(notes), _seen(row, dataset))
+        return Cell(over_seeds(row, dataset, name), tuple(notes), _mark(row, dataset))
 
     return compute
 
@@ -122,8 +122,11 @@ def _tested_notes(row: Row, dataset: str) -> list[str]:
     return [f"tested on {dataset} in {len(tested)} of {len(row.seeds)} runs ({name_seeds(tested)})"]
 
 
-def _seen(row: Row, dataset: str) -> str:
-    return "seen" if row.tested(dataset) and row.has_seen(dataset) else ""
+def _mark(row: Row, dataset: str) -> str:
+    """Why a value does not compete with the others of its column."""
+    if not row.tested(dataset):
+        return ""
+    return "outdated" if dataset in row.outdated else "seen" if row.has_seen(dataset) else ""
 
 
 def _asked(read: Callable[[Record, str], float | None]) -> Callable[[Place], Cell]:
@@ -132,7 +135,7 @@ def _asked(read: Callable[[Record, str], float | None]) -> Callable[[Place], Cel
     def compute(place: Place) -> Cell:
         row, dataset = place.row, place.dataset
         stat = summarise([read(row.runs[seed], dataset) for seed in row.tested(dataset)], row.aggregate)
-        return Cell(stat, tuple(_tested_notes(row, dataset)), _seen(row, dataset))
+        return Cell(stat, tuple(_tested_notes(row, dataset)), _mark(row, dataset))
 
     return compute
 

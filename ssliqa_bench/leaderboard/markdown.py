@@ -29,7 +29,8 @@ _BANNER = (
     "> **Demo data.** The images and scores of demo datasets are generated: they show that the machinery works and\n"
     "> are no evidence about human opinion."
 )
-_STATUS = {"comparator": "ref", "oracle": "ref", "seen": "seen", "untested": MISSING, "undefined": MISSING}
+_STATUS = {"comparator": "ref", "oracle": "ref", "seen": "seen", "outdated": "old", "untested": MISSING,
+           "undefined": MISSING}  # fmt: skip
 _SPREAD = {
     "mean": "mean ± sample standard deviation over the runs",
     "median": "median over the runs, interquartile range in brackets",
@@ -169,7 +170,7 @@ def _shown(column: Column, cell: Cell, aggregate: str, *, bold: bool) -> str:
 
 
 def _competes(item: Ranked, cell: Cell) -> bool:
-    return item.row.reference is None and not cell.mark and cell.number is not None
+    return item.row.reference is None and item.status != "outdated" and not cell.mark and cell.number is not None
 
 
 def _best(column: Column, cells: Sequence[Cell], ranked: Sequence[Ranked]) -> str | None:
@@ -218,6 +219,8 @@ def _main_legend(section: Section) -> str:
         words.append("*ref*: comparators and oracles, shown where their value puts them, not ranked.")
     if any(row.has_seen(dataset) for row in section.rows for dataset, _ in section.datasets):
         words.append("*seen*: the weights it starts from were trained on that dataset; not ranked on it.")
+    if any(row.outdated for row in section.rows):
+        words.append("*outdated*: images, scores or splits differ from those of the newest record; *old*: not ranked.")
     return _wrapped(words)
 
 

@@ -14,7 +14,8 @@ from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, over_seeds
 class Ranked:
     """A row in its place. `rank` is None for rows that stand outside the ranking; `status` says why.
 
-    Status: ranked, comparator, oracle, seen (weights saw the ranking dataset), untested, undefined.
+    Status: ranked, comparator, oracle, seen (weights saw the ranking dataset), outdated (images, scores or split of the
+    pair or of the ranking dataset differ from those of the newest record), untested, undefined.
     """
 
     row: Row
@@ -33,9 +34,10 @@ class Remark:
 def rank_rows(section: Section) -> list[Ranked]:
     """Rows by SRCC on the section's ranking dataset, best first; equal values share a rank.
 
-    Reference rows and rows with seen data stand where their value puts them, without a rank.
+    Reference rows and rows with seen or outdated data are placed by their value, without a rank.
     """
     dataset = section.ranking_dataset
+    decisive = {dataset, *section.pair.datasets}
     values = {id(row): over_seeds(row, dataset, "srcc").value for row in section.rows}
 
     def order(row: Row) -> tuple[bool, float, str, str]:
@@ -48,6 +50,8 @@ def rank_rows(section: Section) -> list[Ranked]:
         value = values[id(row)]
         if row.reference is not None:
             ranked.append(Ranked(row, None, row.reference))
+        elif decisive.intersection(row.outdated):
+            ranked.append(Ranked(row, None, "outdated"))
         elif row.has_seen(dataset):
             ranked.append(Ranked(row, None, "seen"))
         elif value is None:
@@ -64,6 +68,10 @@ def remarks(row: Row) -> list[Remark]:
     found = []
     if parts := mixed_parts(runs):
         found.append(Remark(f"*mixed*: the runs of this row differ in {', '.join(parts)}", "mixed"))
+    if row.outdated:
+        names = ", ".join(row.outdated)
+        found.append(Remark(f"*outdated*: images, scores or split of {names} differ from those of the newest record; "
+                            f"the same run made again renews it", "outdated"))  # fmt: skip
     for field, sentence in (
         ("transductive", "test images of the unlabeled side stood, unscored, among the training images"),
         ("stratified", "the labeled images were drawn by looking at scores that are withheld"),

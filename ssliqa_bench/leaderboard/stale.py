@@ -1,30 +1,33 @@
-"""Which records were made by other code than the code of today."""
+"""Which records were made by other code than the code of today, or with other data than the newest record."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from ssliqa_bench.store.comparable import outdated
 from ssliqa_bench.store.record import Record
 
 
 @dataclass(frozen=True)
 class Stale:
-    """A record and the files of code that have changed since it was made."""
+    """A record, the files of code that have changed since it was made, and the datasets that have (`outdated`)."""
 
     key: str
     method: str
     seed: int
     files: tuple[str, ...]
+    datasets: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.key[:12]} {self.method} seed {self.seed}: {', '.join(self.files)}"
+        data = [f"images, scores or split of {', '.join(self.datasets)}"] if self.datasets else []
+        return f"{self.key[:12]} {self.method} seed {self.seed}: {', '.join([*self.files, *data])}"
 
 
 def stale_records(
     records: Iterable[Record], today: Mapping[str, str], *, of: Callable[[str], bool] = lambda _: True
 ) -> list[Stale]:
-    """Records with at least one file of code that has changed, by method, seed and key.
+    """Records with at least one file of code or one dataset that has changed, by method, seed and key.
 
     A file that was moved has not changed. Looking at the stored files is enough: code that is new to a run is imported
     by a file that has changed.
@@ -34,10 +37,13 @@ def stale_records(
         of: which files to look at.
     """
     known = set(today.values())
+    given = list(records)
+    data = outdated(given)
     found = []
-    for record in records:
+    for record in given:
         files = record.facts.code.files
         changed = {file for file, stored in files.items() if of(file) and stored not in known}
-        if changed:
-            found.append(Stale(record.key, record.cell.method, record.cell.seed, tuple(sorted(changed))))
+        datasets = data.get(record.key, ())
+        if changed or datasets:
+            found.append(Stale(record.key, record.cell.method, record.cell.seed, tuple(sorted(changed)), datasets))
     return sorted(found, key=lambda stale: (stale.method, stale.seed, stale.key))

@@ -14,6 +14,7 @@ from ssliqa_bench.runner.keys import make_key
 from ssliqa_bench.runner.renewal import find_images
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.store.comparable import outdated
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Part, Record
 from ssliqa_bench.store.records import Address, as_store, read_predictions, read_record, record_keys
@@ -46,12 +47,20 @@ def verify_store(address: Address, registry: Registry, settings: Settings) -> Ve
     if not store.list():
         raise InputError(f"{store}: there is no such store, or it is empty. Name its folder with --store.")
     found = Verification()
+    sound = []
     for key in record_keys(store):
         found.records += 1
         try:
-            _look(found, read_record(store, key), store, registry, settings)
+            sound.append(read_record(store, key))
+            _look(found, sound[-1], store, registry, settings)
         except CorruptFileError as error:
             found.problems.append(str(error))
+    for key, datasets in sorted(outdated(sound).items()):
+        found.problems += [
+            f"{key[:12]}: {dataset}: images, scores or split differ from those of the newest record with it; the same "
+            f"run made again renews it"
+            for dataset in datasets
+        ]
     found.problems += ArtifactStore(store).damaged()
     return found
 

@@ -98,6 +98,23 @@ def test_why_compares_records_of_the_same_cell(own_bench: Bench) -> None:
     assert code == 0 and f"Record {first[:12]} of the same cell" in out and "rows.tiny-a.fingerprint" in out
 
 
+def test_board_stale_and_verify_agree_on_what_was_made_before_a_change(own_bench: Bench, tmp_path: Path) -> None:
+    old = own_bench.run("supervised")["key"]
+    labels = own_bench.data / "tiny-b" / "labels.csv"
+    labels.write_text(labels.read_text().replace("00.png,4", "00.png,3"))
+    own_bench.run("ssiqa")
+    code, out, err = own_bench("leaderboard", "--stale")
+    assert code == 0 and "1 were made with other images" in err
+    assert [line for line in out.splitlines() if "split of tiny-b" in line and line.startswith(old[:12])]
+    code, out, _ = own_bench("store", "verify")
+    assert code == 1 and f"{old[:12]}: tiny-b: images, scores or split differ" in out and "1 problems" in out
+    code, out, _ = own_bench("leaderboard", "--out", str(tmp_path / "boards"), "--print")
+    assert code == 0 and "`supervised` *outdated*" in out and "| old |" in out
+    own_bench.run("supervised")
+    assert own_bench("store", "verify")[0] == 0
+    assert "outdated" not in own_bench("leaderboard", "--out", str(tmp_path / "boards"), "--print")[1]
+
+
 def test_why_of_a_record_whose_method_is_gone(finished: Bench) -> None:
     file = finished.registry({"methods": {"own": {"about": {"title": "Own"}, "extends": "supervised"}}})
     key = finished.run("own", "--registry", str(file))["key"]
