@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -159,16 +161,12 @@ def test(
 
     record = read_record(store, find_record(store, run), with_predictions=True)
     names = load_registry(registry or ())
-    asked = tuple(dict.fromkeys(names.dataset(name).name for name in on.split(",") if name))
+    asked = tuple(dict.fromkeys(_dataset(name, names).name for name in on.split(",") if name))
     if not asked:
         raise InputError('--on: got nothing; expected dataset names, for example --on livec. "ssliqa-bench list '
                          'datasets" shows all.')
     if write is not None and len(asked) != 1:
         raise InputError(f"--write: takes the predictions for one dataset; --on names {len(asked)}.")
-    unscored = [name for name in asked if names.dataset(name).kind == "unlabeled"]
-    if unscored and write is None:
-        raise InputError(f"--on: {unscored[0]} has no scores to evaluate on; --write FILE writes the predictions for "
-                         f"it.")
     settings = settings_of(
         store=store,
         data_root=data_root,
@@ -178,6 +176,10 @@ def test(
         skip_bad=skip_bad,
         allow_leak=allow_leak,
     )
+    unscored = [name for name in asked if _without_scores(names.dataset(name), names, settings)]
+    if unscored and write is None:
+        raise InputError(f"--on: {unscored[0]} has no scores to evaluate on; --write FILE writes the predictions for "
+                         f"it.")
     if unscored and write is not None:
         plan = make_plan(record.spec, names, settings)
         refuse_other_key(plan, record)
@@ -205,6 +207,27 @@ def test(
     else:
         print_runs([entry])
     return 0
+
+
+def _dataset(name: str, names: Any) -> Any:
+    """The dataset of that name; of a folder, the message says how it becomes one."""
+    if name not in names.datasets and Path(name).is_dir():
+        short = re.sub("[^a-z0-9._-]+", "-", Path(name).resolve().name.lower()).strip("-._") or "mine"
+        raise InputError(f"--on: {name} is a folder; expected the name of a dataset. Make one of its photographs: "
+                         f"ssliqa-bench data add {short} --unlabeled {shlex.quote(name)}, then the same command with "
+                         f"--on {short} --registry {short}.yaml --write scores.csv.")
+    return names.dataset(name)
+
+
+def _without_scores(entry: Any, names: Any, settings: Any) -> bool:
+    """Whether a dataset has no scores at all: it says so, or allows images without and has no others."""
+    if entry.kind == "unlabeled" or entry.options.get("unlabeled") is not True:
+        return bool(entry.kind == "unlabeled")
+    import numpy as np
+
+    from ssliqa_bench.datasets.base import load_table
+
+    return not np.isfinite(load_table(entry, settings.data_root, settings.cache_root, load=names.load).score).any()
 
 
 def _write(file: Path, judged: Any, record: Any, names: Any) -> None:

@@ -130,7 +130,7 @@ def verify(
 @store_app.command("evaluate")
 def evaluate(
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
-    store: options.Store = DEFAULT_STORE,
+    store: options.StoreToRead = DEFAULT_STORE,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
 ) -> int:

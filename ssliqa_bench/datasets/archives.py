@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import io
 import lzma
 import os
 import posixpath
@@ -46,7 +47,7 @@ class _Member:
     kind: str
     size: int
     target: str
-    open: Callable[[], IO[bytes] | None]
+    open: Callable[[], IO[bytes]] = io.BytesIO
 
 
 def unpack(archive: Path, folder: Path, kind: str, progress: Progress | None = None) -> None:
@@ -59,29 +60,11 @@ def unpack(archive: Path, folder: Path, kind: str, progress: Progress | None = N
     """
     members = _tar_members if kind == "tar" else _zip_members
     folder.mkdir(parents=True, exist_ok=True)
-    allowed = max(_ALWAYS_FINE, _MOST_TIMES * archive.stat().st_size)
-    declared = written = 0
+    unpacking = _Unpacking(archive, folder, progress)
     try:
         for member in members(archive):
-            path = _inside(archive, folder, member.name)
-            if member.kind == "folder":
-                path.mkdir(parents=True, exist_ok=True)
-                continue
-            if member.kind == "link":
-                _inside(archive, folder, member.target)
-            declared += member.size
-            if declared > allowed:
-                raise _too_much(archive, allowed)
-            _check_room(archive, folder, declared - written)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with _opened(archive, member) as source, open(path, "wb") as target:
-                while block := source.read(_BLOCK):
-                    written += len(block)
-                    if written > allowed:  # links to links declare nothing
-                        raise _too_much(archive, allowed)
-                    target.write(block)
-            if progress is not None:
-                progress(written, 0)
+            unpacking.take(member)
+        unpacking.finish()
     except _DAMAGE as error:
         raise DataError(f"{archive}: not readable as a {kind} archive ({type(error).__name__}: {error}).") from error
     except OSError as error:
@@ -96,14 +79,65 @@ def unpack(archive: Path, folder: Path, kind: str, progress: Progress | None = N
         raise DataError(f"{archive}: is empty.")
 
 
-def _opened(archive: Path, member: _Member) -> IO[bytes]:
-    try:
-        source = member.open()
-    except KeyError:
-        source = None
-    if source is None:
-        raise DataError(f'{archive}: "{member.name}" is a link to "{member.target}", which is no file of the archive.')
-    return source
+class _Unpacking:
+    """What of an archive is written: links are copies of written files, so that none is looked for in the archive."""
+
+    def __init__(self, archive: Path, folder: Path, progress: Progress | None) -> None:
+        self._archive, self._folder, self._progress = archive, folder, progress
+        self._allowed = max(_ALWAYS_FINE, _MOST_TIMES * archive.stat().st_size)
+        self._declared = self._written = 0
+        self._files: dict[str, int] = {}  # bytes of every file that is written, by its name in the archive
+        self._links: dict[str, list[_Member]] = {}  # those whose file is still to come, by its name
+
+    def take(self, member: _Member) -> None:
+        """Write a member, and the links to it that came before it."""
+        path = _inside(self._archive, self._folder, member.name)
+        if member.kind == "folder":
+            path.mkdir(parents=True, exist_ok=True)
+            return
+        if member.kind == "file":
+            with member.open() as source:
+                self._write(member.name, path, source, member.size)
+        else:
+            target = _inside(self._archive, self._folder, member.target)
+            name = posixpath.normpath(member.target)
+            if name not in self._files:
+                self._links.setdefault(name, []).append(member)
+                return
+            with open(target, "rb") as source:
+                self._write(member.name, path, source, self._files[name])
+        waiting = [posixpath.normpath(member.name)]
+        while waiting:  # links to links may be many: no recursion
+            name = waiting.pop()
+            for link in self._links.pop(name, ()):
+                with open(self._folder / name, "rb") as source:
+                    self._write(link.name, _inside(self._archive, self._folder, link.name), source, self._files[name])
+                waiting.append(posixpath.normpath(link.name))
+
+    def finish(self) -> None:
+        """All members are taken: no link may be left without its file."""
+        for link in (link for links in self._links.values() for link in links):
+            raise DataError(f'{self._archive}: "{link.name}" is a link to "{link.target}", which is no file of the '
+                            f"archive.")
+
+    def _write(self, name: str, path: Path, source: IO[bytes], size: int) -> None:
+        self._declared += size
+        if self._declared > self._allowed:
+            raise _too_much(self._archive, self._allowed)
+        _check_room(self._archive, self._folder, self._declared - self._written)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = self._written
+        with open(path, "wb") as target:
+            while block := source.read(_BLOCK):
+                self._written += len(block)
+                if self._written > self._allowed:
+                    raise _too_much(self._archive, self._allowed)
+                target.write(block)
+        if self._written - before != size:
+            raise EOFError(f"{name} has {self._written - before} of {size} bytes")
+        self._files[posixpath.normpath(name)] = size
+        if self._progress is not None:
+            self._progress(self._written, 0)
 
 
 def _too_much(archive: Path, allowed: int) -> DataError:
@@ -114,19 +148,32 @@ def _too_much(archive: Path, allowed: int) -> DataError:
 
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
-    with tarfile.open(archive, "r:*") as tar:
+    ended = False
+
+    class Header(tarfile.TarInfo):
+        """Notes the block of zeros that ends an archive: tarfile takes a damaged header for the end as well."""
+
+        @classmethod
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> tarfile.TarInfo:
+            nonlocal ended
+            ended = len(buf) == tarfile.BLOCKSIZE and not any(buf)
+            return super().frombuf(buf, encoding, errors)
+
+    with tarfile.open(archive, "r:*", tarinfo=Header) as tar:
         for info in tar:
             if info.isdir():
-                kind, target = "folder", ""
+                yield _Member(info.name, "folder", 0, "")
             elif info.isreg():
-                kind, target = "file", ""
+                yield _Member(info.name, "file", info.size, "", partial(_content, tar, info))
             elif info.islnk():
-                kind, target = "link", info.linkname
+                yield _Member(info.name, "link", 0, info.linkname)
             elif info.issym():
-                kind, target = "link", _resolved(info.name, info.linkname)
+                yield _Member(info.name, "link", 0, _resolved(info.name, info.linkname))
             else:
                 raise DataError(f'{archive}: "{info.name}" is a device or a pipe; expected files and folders only.')
-            yield _Member(info.name, kind, _size(tar, info), target, partial(tar.extractfile, info))
+            tar.members.clear()  # nothing is looked up in them
+        if not ended:
+            raise tarfile.ReadError("the mark at its end is missing")
         _read_to_the_end(archive, tar)
 
 
@@ -139,15 +186,11 @@ def _read_to_the_end(archive: Path, tar: tarfile.TarFile) -> None:
             raise _too_much(archive, _ALWAYS_FINE)
 
 
-def _size(tar: tarfile.TarFile, info: tarfile.TarInfo) -> int:
-    """Bytes of a member; of a link those of what it names, since a copy of it is made."""
-    if not (info.islnk() or info.issym()):
-        return info.size
-    named = info.linkname if info.islnk() else _resolved(info.name, info.linkname)
-    try:
-        return tar.getmember(named).size
-    except KeyError:
-        return 0
+def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    content = tar.extractfile(info)
+    if content is None:
+        raise tarfile.ReadError(f"{info.name} has no content")
+    return content
 
 
 def _zip_members(archive: Path) -> Iterator[_Member]:
@@ -155,15 +198,12 @@ def _zip_members(archive: Path) -> Iterator[_Member]:
         for info in packed.infolist():
             mode = info.external_attr >> 16
             if info.is_dir():
-                yield _Member(info.filename, "folder", 0, "", lambda: None)
+                yield _Member(info.filename, "folder", 0, "")
             elif stat.S_ISLNK(mode):
                 if info.file_size > _LONGEST_TARGET:
                     raise DataError(f'{archive}: the link "{info.filename}" has a target of {info.file_size} bytes.')
                 target = _resolved(info.filename, packed.read(info).decode("utf-8", "replace"))
-                there = target in packed.NameToInfo
-                size = packed.getinfo(target).file_size if there else 0
-                # `packed.open` raises a KeyError where there is no such member.
-                yield _Member(info.filename, "link", size, target, partial(packed.open, target))
+                yield _Member(info.filename, "link", 0, target)
             elif mode and not stat.S_ISREG(mode) and stat.S_IFMT(mode):
                 raise DataError(f'{archive}: "{info.filename}" is a device or a pipe; expected files and folders only.')
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +24,10 @@ from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import NAME_RULE, is_name
 from ssliqa_bench.tabular import read_rows
 
+LOG = logging.getLogger("ssliqa_bench")
+
 _FIRST = 10
+_FEWEST = 6  # images of which four fifths leave two for the test
 _UNLABELED = "-unlabeled"
 _HEAD = "# Made by `ssliqa-bench data add`. Paths are relative to this file.\n"
 
@@ -106,6 +110,9 @@ def add_dataset(
                          f"--force.")  # fmt: skip
     raw = _labels(own)
     scale = None if raw is None else own.scale or _scale(own, raw)
+    if raw is not None and raw.split is None and len(raw.name) < _FEWEST:
+        LOG.warning("%s: %d images with a score; a split of 80/20 leaves 1 of them for the test. Runs need 2, so add "
+                    "images: at least %d.", own.name, len(raw.name), _FEWEST)  # fmt: skip
     entries = {} if raw is None or scale is None else {own.name: _labeled_entry(own, raw, scale, file)}
     if own.unlabeled is not None:
         entries[names[-1]] = _unlabeled_entry(own, own.unlabeled, file)

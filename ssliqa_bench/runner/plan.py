@@ -6,7 +6,7 @@ answered from the store by the key alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ from ssliqa_bench.datasets.leaks import check_files, check_roles
 from ssliqa_bench.datasets.splits import assign_roles, extra_rows
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS
 from ssliqa_bench.pixels import cache, features
 from ssliqa_bench.registry.lookup import Registry, locate_module
 from ssliqa_bench.registry.schema import ProtocolEntry
@@ -211,6 +212,7 @@ def make_plan(
     _check_references(asked, tables, registry)
     spec = asked.spec
     roles = assign_roles(spec.pair, tables, asked.protocol, spec.seed, spec.budget, spec.unlabeled_budget)
+    _check_test_parts(roles)
     leaks = tolerated(lambda: check_roles(tables, roles), settings)
     if not leaks:
         files = {name: own.hashes for name, own in data.items()}
@@ -227,6 +229,15 @@ def make_plan(
     )
     _ = plan.key  # a class whose code is not found is said now
     return plan
+
+
+def _check_test_parts(roles: Mapping[str, Sequence[Role]]) -> None:
+    """Refuse before training what cannot be evaluated after it: a test part of one image has no correlation."""
+    for name, own in roles.items():
+        if own.count("test") == 1:
+            raise InputError(f"{name}: the test part has 1 image of {len(own)}; at least 2 are needed, and intervals "
+                             f"need {MINIMUM_GROUPS}. A split of 80/20 takes 6 images with a score for that: add "
+                             f"images, or take a protocol with a larger test part.")
 
 
 def _read(

@@ -180,3 +180,54 @@ def test_an_empty_archive_and_one_whose_members_collide(tmp_path: Path) -> None:
     (tmp_path / "second").mkdir()
     archive = write_tar(tmp_path / "b", {"set": b"a file", "set/a.png": b"in it"})
     assert "stand in each other's way" in refusal(archive, "tar", tmp_path / "second")
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz", "w:bz2"])
+def test_no_archive_that_is_cut_short_is_taken_as_complete(tmp_path: Path, mode: str) -> None:
+    whole = write_tar(tmp_path / "whole", {f"{k}.png": bytes(range(256)) * 5 for k in range(4)}, mode=mode).read_bytes()
+    end = len(whole.rstrip(b"\0")) + 1024 if mode == "w" else len(whole)  # what follows the end mark is padding
+    end -= end % 512 if mode == "w" else 0
+    cuts = {*range(1, end, max(1, end // 60)), *range(512, end, 512)} if mode == "w" else set(range(1, end, 3))
+    for number, cut in enumerate(sorted(cuts)):
+        (tmp_path / "cut").write_bytes(whole[:cut])
+        with pytest.raises(DataError, match="cut"):
+            unpack(tmp_path / "cut", tmp_path / f"new{number}", "tar")
+
+
+@pytest.mark.parametrize("member", range(1, 4))
+def test_a_damaged_header_is_not_the_end_of_an_archive(tmp_path: Path, member: int) -> None:
+    path = write_tar(tmp_path / "a", {f"{k}.png": b"x" * 100 for k in range(4)}, mode="w")
+    data = bytearray(path.read_bytes())
+    data[1024 * member + 10] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="end is missing"):
+        unpack(path, tmp_path / "new", "tar")
+
+
+@pytest.mark.parametrize("count", [500, 4000])
+def test_links_are_copied_from_what_is_written(tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The archive is read once, however many links it has, in whatever order they stand."""
+    chain = [link(f"b{k}", f"b{k + 1}" if k < 9 else "z", tarfile.SYMTYPE) for k in range(10)]
+    links = [link(f"l{k}", "z", tarfile.SYMTYPE if k % 2 else tarfile.LNKTYPE) for k in range(count)]
+    archive = tmp_path / "a"
+    with tarfile.open(archive, "w:gz") as tar:
+        for info in chain:
+            tar.addfile(info)
+        info = tarfile.TarInfo("z")
+        info.size = 1
+        tar.addfile(info, io.BytesIO(b"x"))
+        for info in links:
+            tar.addfile(info)
+    opened: list[str] = []
+    original = tarfile.TarFile.extractfile
+
+    def counted(self: tarfile.TarFile, member: tarfile.TarInfo) -> object:
+        opened.append(member.name)
+        return original(self, member)
+
+    monkeypatch.setattr(tarfile.TarFile, "extractfile", counted)
+    unpack(archive, tmp_path / "new", "tar")
+    assert opened == ["z"]
+    assert {path.name: path.read_bytes() for path in (tmp_path / "new").iterdir()} == {
+        "z": b"x", **{info.name: b"x" for info in (*chain, *links)}
+    }  # fmt: skip
