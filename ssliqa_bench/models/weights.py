@@ -358,10 +358,16 @@ def _of_timm(what: str, model: str, option: str) -> Published:
 def _of_torchvision(what: str, model: str, option: str) -> Published:
     from torchvision import models
 
+    name, _, tag = model.partition(".")
     try:
-        address = models.get_model_weights(model).DEFAULT.url  # type: ignore[attr-defined]
+        published = models.get_model_weights(name)
     except ValueError as error:
         raise InputError(f"torchvision does not know {what}.") from error
+    if tag and tag not in published.__members__:
+        raise InputError(
+            f"torchvision publishes no weights {tag} for {name}; expected one of {', '.join(published.__members__)}."
+        )
+    address = (published[tag] if tag else published.DEFAULT).url  # type: ignore[attr-defined]
     return Published(what, address, str(torch_hub() / "checkpoints"), Path(urlparse(address).path).name, option)
 
 

@@ -14,7 +14,7 @@ REGISTRY = load_registry()
 
 # Yue et al., sections IV-B and IV-D1; optimiser details, sizes and regressors are decisions of docs/methods/ssliqa.md.
 STUDENT: dict[str, Any] = {
-    "student_backbone": "torchvision:alexnet",
+    "student_backbone": "torchvision:alexnet.IMAGENET1K_V1",
     "student_hidden": [],
     "pretrained": True,
     "student_weights_file": None,
@@ -35,7 +35,7 @@ STUDENT: dict[str, Any] = {
 }
 PAIR: dict[str, Any] = {
     **STUDENT,
-    "teacher_backbone": "timm:resnet101",
+    "teacher_backbone": "timm:resnet101.a1h_in1k",
     "teacher_hidden": [1024, 512, 256],
     "teacher_weights_file": None,
     "sample_consistency": True,
@@ -46,13 +46,13 @@ PAIR: dict[str, Any] = {
 }
 TEACHERS: dict[str, dict[str, Any]] = {
     "ssliqa": {},
-    "ssliqa-irv2": {"teacher_backbone": "timm:inception_resnet_v2", "teacher_hidden": [512, 256]},
-    "ssliqa-densenet121": {"teacher_backbone": "timm:densenet121", "teacher_hidden": [512, 256]},
+    "ssliqa-irv2": {"teacher_backbone": "timm:inception_resnet_v2.tf_in1k", "teacher_hidden": [512, 256]},
+    "ssliqa-densenet121": {"teacher_backbone": "timm:densenet121.ra_in1k", "teacher_hidden": [512, 256]},
     "ssliqa-tres": {"teacher_backbone": "tres", "teacher_hidden": []},
 }
 STUDENTS = {
-    "ssliqa-mobilenetv3": {"student_backbone": "torchvision:mobilenet_v3_large"},
-    "ssliqa-efficientnetb0": {"student_backbone": "timm:efficientnet_b0"},
+    "ssliqa-mobilenetv3": {"student_backbone": "torchvision:mobilenet_v3_large.IMAGENET1K_V2"},
+    "ssliqa-efficientnetb0": {"student_backbone": "timm:efficientnet_b0.ra_in1k"},
 }
 VARIANTS = {
     **{f"{name}-1to{r}": {**own, "unlabeled_batch": 16 * r} for name, own in TEACHERS.items() for r in (1, 2)},
@@ -64,12 +64,12 @@ VARIANTS = {
 }
 BASELINES: dict[str, dict[str, Any]] = {
     "alexnet": {},
-    "irv2": {"student_backbone": "timm:inception_resnet_v2", "student_hidden": [512, 256]},
-    "densenet121": {"student_backbone": "timm:densenet121", "student_hidden": [512, 256]},
-    "resnet101": {"student_backbone": "timm:resnet101", "student_hidden": [1024, 512, 256]},
+    "irv2": {"student_backbone": "timm:inception_resnet_v2.tf_in1k", "student_hidden": [512, 256]},
+    "densenet121": {"student_backbone": "timm:densenet121.ra_in1k", "student_hidden": [512, 256]},
+    "resnet101": {"student_backbone": "timm:resnet101.a1h_in1k", "student_hidden": [1024, 512, 256]},
     "tres": {"student_backbone": "tres"},
-    "mobilenetv3": {"student_backbone": "torchvision:mobilenet_v3_large"},
-    "efficientnetb0": {"student_backbone": "timm:efficientnet_b0"},
+    "mobilenetv3": {"student_backbone": "torchvision:mobilenet_v3_large.IMAGENET1K_V2"},
+    "efficientnetb0": {"student_backbone": "timm:efficientnet_b0.ra_in1k"},
 }
 PAPER = {
     **{name: {**PAIR, **own} for name, own in {**TEACHERS, **STUDENTS, **VARIANTS}.items()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import socket
 import subprocess
 import sys
@@ -222,3 +223,22 @@ def test_tres_starts_from_the_weights_of_its_resnet(resolve: Resolve, offline: l
     with pytest.raises(InputError, match=r"torchvision:resnet50 are not on this machine.*resnet50-\w+\.pth"):
         resolve("tres", pretrained=True)
     assert [address for address, _ in offline] == ["download.pytorch.org"]
+
+
+def test_a_tag_names_the_weights_of_a_torchvision_network(resolve: Resolve, offline: list[tuple[str, int]]) -> None:
+    models = importlib.import_module("torchvision.models")
+    for tag in ("IMAGENET1K_V1", "IMAGENET1K_V2"):
+        file = Path(models.ResNet50_Weights[tag].url).name
+        with pytest.raises(InputError, match=rf"torchvision:resnet50\.{tag} are not on this machine.*{file}"):
+            resolve("supervised", backbone=f"torchvision:resnet50.{tag}", pretrained=True)
+    with pytest.raises(InputError, match="no weights IMAGENET1K_V9 for resnet50; expected one of IMAGENET1K_V1, "):
+        resolve("supervised", backbone="torchvision:resnet50.IMAGENET1K_V9", pretrained=True)
+
+
+def test_all_pretrained_weights_of_the_registry_are_pinned_by_tag() -> None:
+    registry = load_registry()
+    for name in registry.methods:
+        for recipe in registry.recipes(name):
+            for parameter, value in registry.resolve_method(name, recipe).params.items():
+                if parameter.endswith("backbone") and str(value).startswith(("timm:", "torchvision:")):
+                    assert "." in str(value), f"{name}, recipe {recipe}: {parameter} {value}"

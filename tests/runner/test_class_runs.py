@@ -183,7 +183,8 @@ def test_matching_learners_learn_the_most_frequent_rating_there(made: Miniature)
                    "fixmatch"):  # fmt: skip
         found = registry.resolve_method(method, None, {}, names)
         paper = registry.resolve_method(method, "paper")
-        assert found.recipe == "koka10k" and found.params == {**paper.params, "label_rule": "mode"}
+        own = {"label_rule": "mode", "batch_size": 8, "unlabeled_ratio": 1}
+        assert found.recipe == "koka10k" and found.params == {**paper.params, **own}
     for method in ("ssiqa", "ssliqa", "ridge-probe"):
         assert registry.resolve_method(method, None, {}, names).recipe == "paper"
     assert registry.resolve_method("piqe", None, {}, names).recipe == "default"

@@ -55,15 +55,19 @@ class Trainee(nn.Module):
         self.model = model
         self.mean = copy.deepcopy(model.network).requires_grad_(False)
         self._first, self._steps_per_epoch = epochs - average, steps_per_epoch
+        self._taken = 0
         self.steps: torch.Tensor
-        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))  # of the epochs that are complete
 
     @torch.no_grad()
     def follow(self) -> None:
         """Count an optimiser step, and take the weights into the mean where an epoch of those ends."""
-        self.steps += 1
-        epoch, left = divmod(int(self.steps), self._steps_per_epoch)
-        if left == 0 and epoch > self._first:
+        self._taken += 1  # training starts, and resumes, with a whole epoch
+        if self._taken % self._steps_per_epoch:
+            return
+        self.steps += self._steps_per_epoch
+        epoch = int(self.steps) // self._steps_per_epoch
+        if epoch > self._first:
             add_to_mean(self.mean, self.model.network, epoch - self._first)
 
 

@@ -40,7 +40,8 @@ class AdaMatchRule(PlainRule):
     Args:
         variant: `common`, the usual implementation: the marginal starts at the first batch's mean, the weight of the
             unlabeled term is constant. `paper`: the marginal is the mean over the last 128 batches, all of which
-            start uniform, and the weight rises as 1/2 − cos(min(π, 2πt/T))/2 over the T steps of the training.
+            start uniform, the weight rises as 1/2 − cos(min(π, 2πt/T))/2 over the T steps of the training, and the
+            labeled term is the mean over a weak and a strong view of the labeled images.
         total_steps: T.
     """
 
@@ -56,6 +57,11 @@ class AdaMatchRule(PlainRule):
         labeled = MovingMean(self.align_decay, first=1 / levels)
         marginal = Window(_WINDOW, first=1 / levels) if self.variant == "paper" else MovingMean(self.align_decay)
         return Alignment("model", marginal, labeled)
+
+    @property
+    def strong_labeled(self) -> bool:
+        """In the paper's variant."""
+        return self.variant == "paper"
 
     def weight(self, it: int) -> float:
         """λ_u at a step."""

@@ -139,6 +139,11 @@ class Trainee(nn.Module):
         if self.averaged is not None:
             follow(self.averaged, self.network, self.decay)
 
+    def select(self, rows: torch.Tensor, mask: torch.Tensor) -> None:
+        """Remember which of some unlabeled images a step selected; no value is fetched from the device."""
+        hits = torch.zeros(len(self.ever), device=self.ever.device).index_add(0, rows, (mask > 0).float())
+        self.ever |= hits > 0
+
     @property
     def judge(self) -> HeadedModel:
         """The network that is evaluated."""

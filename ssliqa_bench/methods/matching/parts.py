@@ -43,6 +43,7 @@ class Batch:
         rotation_logits: (4R, 4), the R images turned by 0°, then all by 90°, 180° and 270°.
         label_shares: (B, C) what the labeled images teach in place of their one level.
         label_shift: (C,) added to the labeled logits in the supervised term alone.
+        strong_labeled_logits: (B, C) of strong views of the labeled images.
     """
 
     it: int
@@ -60,6 +61,7 @@ class Batch:
     rotation_logits: torch.Tensor | None = None
     label_shares: torch.Tensor | None = None
     label_shift: torch.Tensor | None = None
+    strong_labeled_logits: torch.Tensor | None = None
 
 
 class Rule(Protocol):
@@ -70,6 +72,7 @@ class Rule(Protocol):
         strong_views: how many strong views of an unlabeled image it asks for.
         distances, rotates: whether it asks for the outputs of these heads.
         averaged_teacher: whether weak outputs and labeled embeddings come from the averaged network.
+        strong_labeled: whether a step includes strong views of the labeled images.
     """
 
     embeds: ClassVar[bool]
@@ -83,6 +86,10 @@ class Rule(Protocol):
     @property
     def averaged_teacher(self) -> bool:
         """Whether the averaged network teaches."""
+
+    @property
+    def strong_labeled(self) -> bool:
+        """Whether labeled images are also shown in strong views."""
 
     def start(self, sizes: Sizes, random: torch.Generator) -> State:
         """The state before the first step."""
@@ -106,6 +113,11 @@ class PlainRule:
     @property
     def averaged_teacher(self) -> bool:
         """The network in training teaches itself."""
+        return False
+
+    @property
+    def strong_labeled(self) -> bool:
+        """Labeled images are shown in weak views alone."""
         return False
 
     def start(self, sizes: Sizes, random: torch.Generator) -> State:
@@ -132,9 +144,12 @@ def cross_entropy(target: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
 
 
 def supervised_loss(batch: Batch) -> torch.Tensor:
-    """L_x: mean cross-entropy of the labeled images, of which only weak views are shown."""
-    logits = batch.labeled_logits if batch.label_shift is None else wide(batch.labeled_logits) + batch.label_shift
-    return cross_entropy(batch.labels if batch.label_shares is None else batch.label_shares, logits).mean()
+    """L_x: mean cross-entropy of the labeled images, over their weak views and, where there are any, strong ones."""
+    views = [logits for logits in (batch.labeled_logits, batch.strong_labeled_logits) if logits is not None]
+    target = batch.labels if batch.label_shares is None else batch.label_shares
+    shifted = views if batch.label_shift is None else [wide(logits) + batch.label_shift for logits in views]
+    losses = [cross_entropy(target, logits).mean() for logits in shifted]
+    return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
 
 def at_least(values: torch.Tensor, threshold: torch.Tensor | float) -> torch.Tensor:

@@ -118,16 +118,16 @@ class SimMatchRule(PlainRule):
     def _written(self, state: State, batch: Batch) -> State:
         """The bank with this batch's labeled images; of an image that comes twice the last one counts."""
         assert batch.rows is not None and batch.labeled_embeddings is not None
-        later = (batch.rows[:, None] == batch.rows[None, :]).triu(1).any(1)
-        rows = batch.rows[~later]
-        new = wide(batch.labeled_embeddings.detach())[~later]
+        same = batch.rows[:, None] == batch.rows[None, :]
+        last = (same * torch.arange(1, len(batch.rows) + 1, device=same.device)).argmax(1)
+        new, levels = wide(batch.labeled_embeddings.detach())[last], batch.labels[last]
         bank = state["bank_embeddings"].to(new.dtype)
         if self.teacher == "temporal":
-            new = self.bank_momentum * bank[rows] + (1 - self.bank_momentum) * new
+            new = self.bank_momentum * bank[batch.rows] + (1 - self.bank_momentum) * new
         return {
-            "bank_embeddings": bank.index_copy(0, rows, functional.normalize(new)),
-            "bank_levels": state["bank_levels"].index_copy(0, rows, batch.labels[~later]),
-            "bank_written": state["bank_written"].index_fill(0, rows, True),
+            "bank_embeddings": bank.index_copy(0, batch.rows, functional.normalize(new)),
+            "bank_levels": state["bank_levels"].index_copy(0, batch.rows, levels),
+            "bank_written": state["bank_written"].index_fill(0, batch.rows, True),
         }
 
 

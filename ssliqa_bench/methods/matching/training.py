@@ -62,7 +62,7 @@ class Taught:
 @dataclass(frozen=True)
 class Drawn:
     """The crops of one step: positions and weak views of labeled images, positions of unlabeled ones with their
-    weak and strong views, and weak views of others to be turned."""
+    weak and strong views, weak views of others to be turned, and strong views of the labeled images."""
 
     it: int
     rows: torch.Tensor
@@ -71,6 +71,7 @@ class Drawn:
     weak: torch.Tensor | None = None
     strong: tuple[torch.Tensor, ...] = ()
     turned: torch.Tensor | None = None
+    strong_labeled: tuple[torch.Tensor, ...] = ()
 
 
 def run_matching(context: StageContext, rule: Rule) -> Artifact:
@@ -141,12 +142,13 @@ def step_plan(context: StageContext, images: int) -> Plan:
 
 
 def labeled_batches(
-    context: StageContext, images: ImageSet, policy: Policy, size: int, epoch: int
-) -> Iterator[tuple[IntArray, torch.Tensor]]:
-    """Positions and weak views of the labeled images of each step, whole batches from endless permutations."""
+    context: StageContext, images: ImageSet, policy: Policy, size: int, epoch: int, strong: int = 0
+) -> Iterator[tuple[IntArray, list[torch.Tensor]]]:
+    """Positions of the labeled images of each step, with a weak view and so many strong ones; whole batches from
+    endless permutations."""
     purpose, steps = (context.seed, context.name, "labeled"), int(context.params["epoch_steps"])
     for rows, visits in step_batches(len(images), size, steps, epoch, *purpose):
-        yield rows, policy.weak(images, rows, *purpose, epoch, visits=visits)
+        yield rows, policy.pairs(images, rows, strong, *purpose, epoch, visits=visits)
 
 
 def _batches(
@@ -155,24 +157,26 @@ def _batches(
     p, seed, name, device = context.params, context.seed, context.name, context.device
     policy = Policy(p["policy"], int(p["crop"]), p["min_overlap"], p["d4"])
     steps = int(p["epoch_steps"])
-    own_batches = labeled_batches(context, labeled, policy, sizes.batch, epoch)
+    own_batches = labeled_batches(context, labeled, policy, sizes.batch, epoch, int(rule.strong_labeled))
     other_batches = step_batches(len(unlabeled), sizes.unlabeled, steps, epoch, seed, name, "unlabeled")
     turned_batches = step_batches(len(unlabeled), sizes.batch, steps, epoch, seed, name, "turned")
-    for step, ((own, weak), (rows, visits), turned) in enumerate(zip(own_batches, other_batches, turned_batches)):
+    for step, ((own, taught), (rows, visits), turned) in enumerate(zip(own_batches, other_batches, turned_batches)):
         purpose = (seed, name, "unlabeled", epoch)
         views = policy.pairs(unlabeled, rows, rule.strong_views, *purpose, visits=visits)
         others = None
         if rule.rotates:
             others = policy.weak(unlabeled, turned[0], seed, name, "turned", epoch, visits=turned[1]).to(device)
-        crops = [view.to(device, non_blocking=True) for view in (weak, *views)]
+        crops = [view.to(device, non_blocking=True) for view in (*taught, *views)]
+        first = len(taught)
         yield Drawn(
             epoch * steps + step,
             torch.from_numpy(own).to(device),
             crops[0],
             torch.from_numpy(rows).to(device),
-            crops[1],
-            tuple(crops[2:]),
+            crops[first],
+            tuple(crops[first + 1 :]),
             others,
+            tuple(crops[1:first]),
         )
 
 
@@ -198,8 +202,7 @@ class _Stepper:
         trainee.held.put(state)
         report = step_report(batch, terms)
         assert drawn.unlabeled_rows is not None
-        chosen = drawn.unlabeled_rows[terms["mask"] > 0]
-        trainee.ever.index_fill_(0, chosen, True)
+        trainee.select(drawn.unlabeled_rows, terms["mask"])
         losses = {name: value for name, value in terms.items() if name.endswith("_loss") and name != "total_loss"}
         return {"loss": terms["total_loss"], **losses, **report}
 
@@ -208,17 +211,17 @@ class _Stepper:
         passes of their own."""
         network, rule = self._trainee.network, self._rule
         assert drawn.weak is not None
-        plain = [drawn.labeled, drawn.weak]
+        plain, strongest = [drawn.labeled, drawn.weak], [*drawn.strong, *drawn.strong_labeled]
         if rule.averaged_teacher:
             teaching, weak = self._teacher(plain)
             plain = [drawn.labeled]
         if self._drop is None:
-            seen = _forward(network, [*plain, *drawn.strong])
+            seen = _forward(network, [*plain, *strongest])
             strong = seen[len(plain) :]
         else:
             seen = _forward(network, plain)
             self._drop.fraction = self._dropped * float(torch.rand(()))
-            strong = _forward(network, list(drawn.strong))
+            strong = _forward(network, strongest)
             self._drop.fraction = 0.0
         labeled = seen[0]
         if not rule.averaged_teacher:
@@ -236,13 +239,14 @@ class _Stepper:
             labeled_embeddings=teaching.embeddings,
             weak_embeddings=weak.embeddings,
             strong_embeddings=strong[0].embeddings,
-            second_embeddings=strong[1].embeddings if len(strong) > 1 else None,
+            second_embeddings=strong[1].embeddings if len(drawn.strong) > 1 else None,
             rows=drawn.rows,
             weak_distances=weak.distances,
             strong_distances=strong[0].distances,
             rotation_logits=turns,
             label_shares=None if self._shares is None else self._shares[drawn.rows],
             label_shift=self._shift,
+            strong_labeled_logits=strong[-1].logits.float() if drawn.strong_labeled else None,
         )
 
     @torch.no_grad()
@@ -275,7 +279,7 @@ def train_on_levels(
     assert labels is not None
 
     def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        for rows, crops in labeled_batches(context, images, policy, size, epoch):
+        for rows, (crops,) in labeled_batches(context, images, policy, size, epoch):
             yield torch.from_numpy(rows).to(context.device), crops.to(context.device, non_blocking=True)
 
     def loss(batch: tuple[torch.Tensor, torch.Tensor]) -> Terms:

@@ -23,7 +23,8 @@ class TorchvisionBackbone(Backbone):
     """The vector that enters the last linear layer of a torchvision model.
 
     Args:
-        name: a torchvision name such as `resnet18`.
+        name: a torchvision name such as `resnet18`; a tag after it, as in `resnet50.IMAGENET1K_V2`, names pretrained
+            weights and changes nothing about the network.
     """
 
     def __init__(self, name: str) -> None:
@@ -31,6 +32,7 @@ class TorchvisionBackbone(Backbone):
 
         super().__init__()
         self._name = name
+        name = name.partition(".")[0]
         # Networks for detection and the like would fetch weights of their own, whatever is asked for.
         if name not in models.list_models(module=models):
             raise InputError(

@@ -127,7 +127,7 @@ def test_the_comparator_sees_the_same_labeled_batches(made: ModuleType, monkeypa
 
     def noted(*words: Any) -> Any:
         for rows, crops in batches(*words):
-            drawn.append((rows.tolist(), crops.numpy().tobytes()))
+            drawn.append((rows.tolist(), crops[0].numpy().tobytes()))
             yield rows, crops
 
     monkeypatch.setattr(training, "labeled_batches", noted)
@@ -138,6 +138,28 @@ def test_the_comparator_sees_the_same_labeled_batches(made: ModuleType, monkeypa
         seen.append(list(drawn))
         drawn.clear()
     assert seen[0] == seen[1]
+
+
+def test_the_papers_adamatch_sees_labeled_images_twice(made: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The weak views are those of the usual variant; the strong ones are crops that overlap them."""
+    drawn: list[list[Any]] = []
+    batches = training.labeled_batches
+
+    def noted(*words: Any) -> Any:
+        for rows, crops in batches(*words):
+            drawn.append([crop.numpy() for crop in crops])
+            yield rows, crops
+
+    monkeypatch.setattr(training, "labeled_batches", noted)
+    found = {}
+    for variant in ("common", "paper"):
+        trained(made, learner(made, "adamatch", variant=variant))
+        found[variant] = list(drawn)
+        drawn.clear()
+    assert all(len(crops) == 1 for crops in found["common"]) and all(len(crops) == 2 for crops in found["paper"])
+    for (weak,), (same, strong) in zip(found["common"], found["paper"], strict=True):
+        np.testing.assert_array_equal(weak, same)
+        assert strong.shape == weak.shape and not np.array_equal(strong, weak)
 
 
 def test_unlabeled_rows_are_drawn_from_the_unlabeled_side(made: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -276,12 +298,13 @@ def test_entries_have_what_their_stages_read(name: str, recipe: str) -> None:
 
 def test_recipe_paper_holds_the_numbers_of_the_specification() -> None:
     shared = {
-        "backbone": "timm:vit_small_patch16_224", "pretrained": True, "crop": 224, "levels": 5, "threshold": 0.95,
-        "policy": "quality_preserving", "optimizer": "adam", "batch_size": 8, "unlabeled_ratio": 1,
+        "backbone": "timm:vit_small_patch16_224.augreg_in21k_ft_in1k",
+        "pretrained": True, "crop": 224, "levels": 5, "threshold": 0.95,
+        "policy": "quality_preserving", "optimizer": "adam", "batch_size": 64, "unlabeled_ratio": 7,
     }  # fmt: skip
     own: dict[str, dict[str, Any]] = {
         "fixmatch": {},
-        "adamatch": {"threshold": 0.9, "variant": "paper", "align_decay": 0.999},
+        "adamatch": {"threshold": 0.9, "variant": "paper", "align_decay": 0.999, "unlabeled_ratio": 3},
         "freematch": {"fairness_weight": 0.01, "decay": 0.999, "fairness_sign": "published", "clip": "none"},
         "comatch": {"temperature": 0.2, "smoothing": 0.9, "graph_threshold": 0.8, "align_target": "uniform",
                     "align_window": 32, "queue_batches": 32, "dimensions": 64, "projectors": 1},

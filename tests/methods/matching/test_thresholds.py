@@ -82,6 +82,19 @@ def test_adamatch(plain: ModuleType, variant: str, hard: bool) -> None:
     assert 0 < sum(selected) < len(selected)
 
 
+def test_the_papers_adamatch_learns_weak_and_strong_views_of_labeled_images(plain: ModuleType) -> None:
+    rule = AdaMatchRule(0.9, 2.0, True, 0.8, "paper", total_steps=8)
+    assert rule.strong_labeled and not AdaMatchRule().strong_labeled
+    given = plain.numbers(0)
+    strong = plain.numbers(1)["labeled_logits"]
+    terms, _ = rule.step(
+        rule.start(SIZES, RANDOM), replace(plain.batch(given, 0), strong_labeled_logits=torch.tensor(strong).double())
+    )
+    alone = [plain.supervised({**given, "labeled_logits": logits}) for logits in (given["labeled_logits"], strong)]
+    plain.close(terms["sup_loss"], plain.mean(alone))
+    assert abs(alone[0] - alone[1]) > 0.01
+
+
 @pytest.mark.parametrize(
     "options",
     [
