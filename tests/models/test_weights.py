@@ -230,14 +230,14 @@ def test_a_tag_names_the_weights_of_a_torchvision_network(resolve: Resolve, offl
     for tag in ("IMAGENET1K_V1", "IMAGENET1K_V2"):
         file = Path(models.ResNet50_Weights[tag].url).name
         with pytest.raises(InputError, match=rf"torchvision:resnet50\.{tag} are not on this machine.*{file}"):
-            resolve("supervised", backbone=f"torchvision:resnet50.{tag}", pretrained=True)
+            resolve(f"torchvision:resnet50.{tag}", pretrained=True)
     with pytest.raises(InputError, match="no weights IMAGENET1K_V9 for resnet50; expected one of IMAGENET1K_V1, "):
-        resolve("supervised", backbone="torchvision:resnet50.IMAGENET1K_V9", pretrained=True)
+        resolve("torchvision:resnet50.IMAGENET1K_V9", pretrained=True)
 
 
 def test_all_pretrained_weights_of_the_registry_are_pinned_by_tag() -> None:
     registry = load_registry()
-    for name in registry.methods:
+    for name in (name for name, entry in registry.methods.items() if entry.prefix is None):
         for recipe in registry.recipes(name):
             for parameter, value in registry.resolve_method(name, recipe).params.items():
                 if parameter.endswith("backbone") and str(value).startswith(("timm:", "torchvision:")):
