@@ -71,6 +71,8 @@ def _look(found: Verification, record: Record, store: Store, registry: Registry,
     stated = record.facts.converted_from or record.key
     if make_key(record.facts.key_parts) != stated:
         found.problems.append(f"{short}: key {stated[:12]} does not follow from key_parts")
+    if record.facts.key_parts.get("cell") != record.cell.model_dump():
+        found.problems.append(f"{short}: cell is not the one in key_parts")
     for dataset, result in record.results.items():
         rows = read_predictions(store, record.key, dataset)
         if result.evaluation_version != EVALUATION_VERSION:
