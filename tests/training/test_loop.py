@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from types import ModuleType
@@ -244,3 +246,49 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_is_not_kept(made: ModuleTyp
 def test_the_state_of_a_phase_starts_with_a_fresh_optimiser() -> None:
     state = training_state(network(), Schedule(1, 1e-3).make_optimizer(network().parameters()), {"epoch": 0})
     assert not any(name.startswith("optimizer.") for name in state.tensors) and state.meta["optimizer"] == {}
+
+
+# Batches drawn ahead
+
+
+def test_drawing_ahead_leaves_the_random_numbers_of_the_steps_alone(made: ModuleType) -> None:
+    """Dropout and the like draw from the global generator, whenever the next batches are drawn."""
+    plan, seen = Plan(40, 4), []
+
+    def slowly(pause: float) -> Any:
+        def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+            for k in range(plan.steps):
+                time.sleep(pause)
+                yield torch.full((4, 4), float(k)), torch.zeros(4)
+
+        return batches
+
+    for pause in (0.0, 0.005):
+        model, drawn = nn.Linear(4, 1), []
+        with torch.no_grad():
+            model.weight.fill_(0.1)
+            model.bias.zero_()
+
+        def loss(batch: tuple[torch.Tensor, torch.Tensor], model: nn.Module = model, drawn: Any = drawn) -> Any:
+            noise = torch.rand(())
+            drawn.append((float(batch[0][0, 0]), float(noise)))
+            return {"loss": (model(batch[0])[:, 0] * noise - batch[1]).square().mean()}
+
+        train(model, Schedule(2, 1e-3), plan, slowly(pause), loss, made.context())
+        seen.append((drawn, model.weight.detach().clone()))
+    assert seen[0][0] == seen[1][0] and torch.equal(seen[0][1], seen[1][1])
+    assert [k for k, _ in seen[0][0]] == [*range(10), *range(10)]
+
+
+def test_an_error_in_drawing_batches_ends_the_training(made: ModuleType) -> None:
+    def broken(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        yield torch.zeros(4, 4), torch.zeros(4)
+        raise RunError("the third image is gone")
+
+    def loss(batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"loss": model(batch[0]).square().mean()}
+
+    model = nn.Linear(4, 1)
+    with pytest.raises(RunError, match="the third image is gone"):
+        train(model, Schedule(1, 1e-3), Plan(8, 4), broken, loss, made.context())
+    assert all(thread.name != "batches" for thread in threading.enumerate())

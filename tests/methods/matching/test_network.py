@@ -39,6 +39,30 @@ def test_turns_are_recognised_by_a_head_of_their_own() -> None:
     assert torch.equal(parts[1].distances, seen.distances[1:]) and parts[0].embeddings is None
 
 
+@pytest.mark.parametrize("kind", ["vit", "cnniqa"])
+def test_one_pass_equals_a_pass_per_group_without_batch_statistics(kind: str, vit: TimmBackbone) -> None:
+    """Outputs and gradients of labeled, weak and strong crops, that pass together in training."""
+    torch.manual_seed(1)
+    model = HeadedModel(LevelModel(vit if kind == "vit" else CNNIQA(3, 6), 5), CRMatchRule()).train()
+    model.model.dropout.p = 0.0
+    side = 224 if kind == "vit" else 20
+    groups = [torch.rand(n, 3, side, side) for n in (2, 3, 3)]
+    found = []
+    for together in (True, False):
+        model.zero_grad()
+        seen = model(torch.cat(groups)).split(2, 3, 3) if together else [model(group) for group in groups]
+        sum(one.logits.square().sum() for one in seen).backward()
+        outputs = torch.cat([one.logits for one in seen])
+        gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        found.append((outputs.detach(), gradients))
+    (first, gradients), (second, others) = found
+    torch.testing.assert_close(first, second, rtol=1e-6, atol=1e-6)
+    assert gradients.keys() == others.keys() and len(gradients) > 3
+    for name, gradient in gradients.items():
+        scale = float(gradient.abs().max())
+        torch.testing.assert_close(gradient, others[name], rtol=0, atol=1e-5 * max(scale, 1.0), msg=name)
+
+
 def test_dropped_tokens_are_patches_in_their_order() -> None:
     drop = TokenDrop(prefix=1)
     tokens = torch.arange(11.0).repeat(3, 1)[..., None]
