@@ -97,7 +97,7 @@ class Source:
                 found.append(Line(tokens[0][0][0], depth, tuple(kept), names))
         return tuple(found)
 
-    @property
+    @cached_property
     def imports(self) -> tuple[Import, ...]:
         """Every name that is imported, inside functions too."""
         return tuple(name for line in self.lines for name in line.imports)

@@ -262,7 +262,8 @@ def dotted(file: Path, base: Path) -> str:
 def _in_any_order(entries: list[list[str]]) -> list[list[str]]:
     """Imports that stand together, sorted unless one of them takes the name of another."""
     bound = [entry[1] for entry in entries if entry[1]]
-    return sorted(entries) if len(bound) == len(set(bound)) else entries
+    packages = {entry[2].partition(".")[0] for entry in entries if not entry[1]}  # `import a.b` binds `a`
+    return entries if len(bound) > len(set(bound)) or packages & set(bound) else sorted(entries)
 
 
 def _units(start: str, targets: Callable[[str], tuple[str, ...]], known: Collection[str]) -> Iterator[list[str]]:

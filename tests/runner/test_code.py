@@ -133,9 +133,12 @@ def test_another_import_in_the_same_place_changes_the_hash(tmp_path: Path) -> No
 
 
 def test_the_order_of_imports_counts_where_one_hides_another(tmp_path: Path) -> None:
-    lines = ["from ..training.c import four as x\n", "from ..training.d import least as x\n"]
-    one, two = ({"ssliqa_bench/methods/a": "".join(own)} for own in (lines, lines[::-1]))
-    assert tree(tmp_path / "one", one) != tree(tmp_path / "two", two)
+    first = "from ..training.c import four as math\n"
+    for number, second in enumerate(("from ..training.d import least as math\n", "import math\n", "import math.x\n")):
+        one, two = ({"ssliqa_bench/methods/a": text} for text in (first + second, second + first))
+        assert tree(tmp_path / f"one{number}", one) != tree(tmp_path / f"two{number}", two)
+    one, two = ({"ssliqa_bench/methods/a": text} for text in (first + "import x.y\n", "import x.y\n" + first))
+    assert tree(tmp_path / "three", one) == tree(tmp_path / "four", two)
 
 
 def circle(first: str = "one", second: str = "two", least: int = 3) -> dict[str, str | None]:
