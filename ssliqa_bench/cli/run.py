@@ -91,7 +91,7 @@ def run(
     )
     specs = [replace(first, seed=number) for number in (range(seeds) if seeds is not None else (seed or 0,))]
     if dry_run:
-        print_json({"runs": [_planned(make_plan(spec, names, settings), settings) for spec in specs]})
+        print_json({"runs": [_checked(make_plan(spec, names, settings), settings) for spec in specs]})
         return 0
     entries, failed = [], False
     for spec in specs:
@@ -332,6 +332,16 @@ def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
     }
     print_json({"runs": entries, "estimate": totals})
     return 0
+
+
+def _checked(plan: Any, settings: Any) -> dict[str, Any]:
+    """As `_planned`; a run that is not stored makes its learner too, which may refuse what only it knows."""
+    entry = _planned(plan, settings)
+    if entry["status"] != "stored":
+        from ssliqa_bench.runner.learners import make_learner
+
+        make_learner(plan)
+    return entry
 
 
 def _planned(plan: Any, settings: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from ssliqa_bench.runner.execute import stored_record
 from ssliqa_bench.runner.plan import Plan, make_plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
+
+if TYPE_CHECKING:
+    from ssliqa_bench.methods.base import Learner
 
 _BATCH = 8  # crops of a measured step
 _SIZE = (512, 384)  # of an image where neither the registry nor a file tells
@@ -75,19 +78,26 @@ class Forecaster:
         """
         method, protocol, entries, backbones = self._named(spec)
         missing = [*self._missing_weights(method, backbones), *self._missing_data(entries)]
-        plan, status = None, "blocked"
+        plan, status, learner = None, "blocked", None
         if not missing:
             try:
                 plan = make_plan(spec, self._registry, self._settings, self._known)
                 stored = self._settings.use_store and stored_record(plan, self._settings, look_only=True) is not None
                 status = "stored" if stored else "to run"
-                needs = None if stored else getattr(self._registry.load(method.class_path), "needs", None)
-                if needs is not None and needs.unlabeled and not plan.unlabeled and not protocol.transductive:
-                    missing = [plan.why_none_unlabeled()]
-                    plan, status = None, "blocked"
             except InputError as error:
                 missing = [str(error)]
-        seconds, size = (0.0, 0) if status == "stored" else self._estimate(spec, method, protocol, entries, backbones)
+        if status != "stored":
+            try:
+                learner = self._learner(method, backbones)
+                if plan is not None and learner.needs.unlabeled and not (plan.unlabeled or protocol.transductive):
+                    missing = [plan.why_none_unlabeled()]
+            except InputError as error:
+                missing.append(str(error))
+        if missing:
+            plan, status = None, "blocked"
+        seconds, size = (0.0, 0) if status == "stored" else (None, 0)
+        if learner is not None:
+            seconds, size = self._estimate(spec, learner, method, protocol, entries, backbones)
         return Forecast(spec, status, tuple(missing), seconds, size, plan)
 
     def cache_bytes(self, specs: Sequence[RunSpec]) -> int:
@@ -104,6 +114,12 @@ class Forecaster:
         recipe = entries[pair.labeled].recipe
         method = registry.resolve_method(spec.method, spec.recipe, dict(spec.overrides), recipe)
         return method, protocol, entries, registry.backbones_of(method)
+
+    def _learner(self, method: ResolvedMethod, backbones: dict[str, ResolvedBackbone]) -> Learner:
+        """The learner of a run; made here, so that what it refuses is known before anything is computed."""
+        from ssliqa_bench.runner.learners import learner_of
+
+        return learner_of(method, backbones, self._registry.search_folders)
 
     def _missing_weights(self, method: ResolvedMethod, backbones: dict[str, ResolvedBackbone]) -> list[str]:
         cache, missing = self._settings.cache_root, []
@@ -138,19 +154,14 @@ class Forecaster:
     def _estimate(
         self,
         spec: RunSpec,
+        learner: Learner,
         method: ResolvedMethod,
         protocol: ProtocolEntry,
         entries: dict[str, DatasetEntry],
         backbones: dict[str, ResolvedBackbone],
     ) -> tuple[float | None, int]:
         """Seconds and bytes of artifacts."""
-        registry = self._registry
-        built = {name: {"class": b.class_path, "arguments": dict(b.arguments)} for name, b in backbones.items()}
-        try:
-            learner = registry.load(method.class_path)({**method.params, **built})
-        except InputError:
-            return None, 0
-        pair = registry.pair(str(spec.pair))
+        pair = self._registry.pair(str(spec.pair))
         train, test = {}, {}
         for name, entry in entries.items():
             train[name], test[name] = _parts(self._images(entry), protocol, whole=name not in pair.datasets)
@@ -160,9 +171,10 @@ class Forecaster:
         extra = 0 if protocol.extra_unlabeled is None else protocol.extra_unlabeled.count or 0
         work, stages = learner.work(labeled, _taken(rest, budget) + extra), learner.stages()
         if not stages:
-            cost = self._metric_cost(method, entries)
+            cost = self._metric_cost(learner, method, entries)
             return None if cost is None else cost * sum(test.values()), 0
-        costs = [self._backbone_cost(b, int(method.params.get("crop") or 0)) for b in built.values()]
+        crop = int(method.params.get("crop") or 0)
+        costs = [self._backbone_cost(learner.params[name], crop) for name in backbones]
         known = [cost for cost in costs if cost is not None]
         if work is None or not known or len(known) < len(costs):
             return None, 0
@@ -181,7 +193,9 @@ class Forecaster:
                 self._costs[key] = None
         return self._costs[key]
 
-    def _metric_cost(self, method: ResolvedMethod, entries: dict[str, DatasetEntry]) -> float | None:
+    def _metric_cost(
+        self, learner: Learner, method: ResolvedMethod, entries: dict[str, DatasetEntry]
+    ) -> float | None:
         """Seconds per image of a method that learns nothing; None where its parameter file is missing, or where it
         has no value for noise."""
         import torch
@@ -190,13 +204,11 @@ class Forecaster:
         from ssliqa_bench.training.images import ImageSet
 
         width, height = max(_decoded_size(entry) for entry in entries.values())
-        params = dict(method.params)
         try:
             found = own_weights(method, self._settings.cache_root, download=False)
             prepare_process("cpu", self._settings.threads)
-            learner = self._registry.load(method.class_path)(params)
             weights = {} if found is None or found.path is None else {"method": found.path}
-            model = learner.model.made(params, None, torch.device("cpu"), weights)
+            model = learner.model.made(learner.params, None, torch.device("cpu"), weights)
         except InputError:
             return None
         noise = Pictures(list(np.random.default_rng(0).integers(0, 256, (2, height, width, 3), dtype=np.uint8)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 
@@ -11,8 +13,10 @@ from ssliqa_bench.methods.base import Learner, Model, Predictor
 from ssliqa_bench.models.description import Description
 from ssliqa_bench.models.origins import described, network_of
 from ssliqa_bench.models.weights import usable_file
-from ssliqa_bench.registry.lookup import load_object
+from ssliqa_bench.registry.lookup import ResolvedBackbone, ResolvedMethod, load_object
 from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.runner.resolve import learner_params
+from ssliqa_bench.runner.tree import is_ours
 from ssliqa_bench.types import Artifact
 
 
@@ -20,31 +24,9 @@ def make_learner(plan: Plan) -> Learner:
     """The learner of a plan, its class loaded by name.
 
     Raises:
-        InputError: the class is no learner, its parameters do not go together, a stage or the model declares one that
-            there is not, or the pair does not give what it needs.
+        InputError: as `learner_of`, or the pair or the entry does not give what the learner needs.
     """
-    # Classes that lie beside a registry file are found here, later by their name alone.
-    for path in (*(backbone.class_path for backbone in plan.backbones.values()), *plan.own_classes):
-        load_object(path, plan.search_folders)
-    made = load_object(plan.method.class_path, plan.search_folders)
-    if inspect.isabstract(made):
-        lacks = ", ".join(sorted(made.__abstractmethods__))
-        raise InputError(f'Method "{plan.method.name}": {plan.method.class_path} lacks {lacks}.')
-    if not (isinstance(made, type) and issubclass(made, Learner)):
-        raise InputError(
-            f'Method "{plan.method.name}": {plan.method.class_path} is not a subclass of '
-            f"ssliqa_bench.methods.base.Learner."
-        )
-    if not isinstance(getattr(made, "model", None), Model):
-        raise InputError(
-            f'Method "{plan.method.name}": {plan.method.class_path} does not say how its model is built. Add '
-            f'"model = Model(build, params=(…))" to the class, with a function build(context) of its module.'
-        )
-    params = plan.params
-    learner: Learner = made(params)
-    learner.check()
-    for declares in (*learner.stages(), learner.model):
-        declares.declared(params)
+    learner = learner_of(plan.method, plan.backbones, plan.search_folders)
     if learner.needs.references and not plan.method.references:
         raise InputError(
             f'Method "{plan.method.name}": its class needs reference images; write "references: true" in its entry, '
@@ -55,6 +37,44 @@ def make_learner(plan: Plan) -> Learner:
             f'Method "{plan.method.name}" learns from unlabeled images: name a pair A:B, for example '
             f"--pair {plan.spec.pair.labeled}:DATASET."
         )
+    return learner
+
+
+def learner_of(
+    method: ResolvedMethod, backbones: Mapping[str, ResolvedBackbone], folders: Sequence[Path] = ()
+) -> Learner:
+    """The learner of a resolved method, before any data is looked at.
+
+    Args:
+        backbones: those that its parameters name, by parameter.
+        folders: of users' registry files.
+
+    Raises:
+        InputError: the class is no learner, its parameters do not go together, or a stage or the model declares one
+            that there is not.
+    """
+    own = (path for path in method.named("class").values() if not is_ours(path.partition(":")[0]))
+    # Classes beside a registry file are found here, later by their name alone.
+    for path in (*(backbone.class_path for backbone in backbones.values()), *own):
+        load_object(path, folders)
+    made = load_object(method.class_path, folders)
+    if inspect.isabstract(made):
+        lacks = ", ".join(sorted(made.__abstractmethods__))
+        raise InputError(f'Method "{method.name}": {method.class_path} lacks {lacks}.')
+    if not (isinstance(made, type) and issubclass(made, Learner)):
+        raise InputError(
+            f'Method "{method.name}": {method.class_path} is not a subclass of ssliqa_bench.methods.base.Learner.'
+        )
+    if not isinstance(getattr(made, "model", None), Model):
+        raise InputError(
+            f'Method "{method.name}": {method.class_path} does not say how its model is built. Add '
+            f'"model = Model(build, params=(…))" to the class, with a function build(context) of its module.'
+        )
+    params = learner_params(method, backbones)
+    learner: Learner = made(params)
+    learner.check()
+    for declares in (*learner.stages(), learner.model):
+        declares.declared(params)
     return learner
 
 

@@ -30,7 +30,6 @@ from ssliqa_bench.runner.devices import device_kind
 from ssliqa_bench.runner.keys import Behind, Machine
 from ssliqa_bench.runner.resolve import Resolved, extra_of, learner_params, resolve
 from ssliqa_bench.runner.settings import Settings, tolerated
-from ssliqa_bench.runner.tree import is_ours
 from ssliqa_bench.specs import RunSpec, cell_of
 from ssliqa_bench.store.provenance import library_versions
 from ssliqa_bench.types import Role
@@ -152,11 +151,6 @@ class Plan(Resolved):
         frozen = {name: own.features_of for name, own in self.backbones.items()}
         heads = {f"{name}.features": own.class_path for name, own in frozen.items() if own is not None}
         return {**self.named, **converters, **heads}
-
-    @property
-    def own_classes(self) -> tuple[str, ...]:
-        """Class paths outside this package that parameters name."""
-        return tuple(path for path in self.method.named("class").values() if not is_ours(path.partition(":")[0]))
 
     @cached_property
     def code(self) -> Code:

@@ -124,6 +124,19 @@ def test_a_dry_run_touches_nothing(bench: Bench) -> None:
     assert not bench.store.exists()
 
 
+def test_a_dry_run_makes_the_learner(bench: Bench) -> None:
+    """What only the class knows is refused too: a metric that there is not, parameters that do not go together."""
+    for method, words, pair, said in (
+        ("pyiqa:nqm", (), "tiny-a", 'Unknown metric of pyiqa "nqm"'),
+        ("ssiqa", (), "tiny-a", "name a pair A:B"),
+        ("ssliqa-small", ("labeled_batch=1", "unlabeled_batch=1"), "tiny-a:tiny-b", "needs 3 samples or more"),
+    ):
+        settings = [word for assignment in words for word in ("--set", assignment)]
+        code, err = bench.fails(method, "--dry-run", *settings, pair=pair)
+        assert code == 2 and said in err, method
+    assert not bench.store.exists()
+
+
 def test_a_dry_run_says_what_is_stored_and_leaves_damage_alone(finished: Bench) -> None:
     words = ("run", "--method", "supervised", "--pair", "tiny-a:tiny-b", "--dry-run")
     assert json.loads(finished(*words)[1])["runs"][0]["status"] == "stored"

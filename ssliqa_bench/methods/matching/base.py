@@ -90,6 +90,6 @@ class LabelsOnlyLearner(LevelLearner):
     def stages(self) -> list[Stage]:
         """As those of the method it is compared with."""
         first = Stage("matching", type(self).run, sets=("labeled",), params=LEVEL_PARAMS)
-        params = tuple(name for name in STUDENT_PARAMS if name != "stage2_threshold")
+        params = tuple(name for name in STUDENT_PARAMS if name not in ("stage2_threshold", "test_crops"))
         second = Stage("student", run_labels_only_student, sets=("labeled",), params=params)
         return [first, second] if self.params["stage2"] else [first]

@@ -12,7 +12,7 @@ from sklearn.isotonic import IsotonicRegression
 from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.methods.base import Predictor
 from ssliqa_bench.methods.full_reference.conformer import conformer_stage
-from ssliqa_bench.methods.full_reference.prediction import PREDICT_PARAMS, stored_predictor
+from ssliqa_bench.methods.full_reference.prediction import full_reference_model, stored_predictor
 from ssliqa_bench.methods.full_reference.transformer import transformer_stage
 from ssliqa_bench.methods.noisy_student.network import StudentPredictor, stored_network
 from ssliqa_bench.methods.noisy_student.training import PSEUDO_LABELS
@@ -41,7 +41,7 @@ def teacher_stages(teachers: Sequence[str]) -> list[Stage]:
     # Their predictions are no result of the student's run.
     learned = [_unrecorded(LEARNED_TEACHERS[name]()) for name in teachers if name in LEARNED_TEACHERS]
     metrics = len(learned) < len(teachers)
-    read = [name for stage in learned for name in (*stage.params, *PREDICT_PARAMS)]
+    read = [name for stage in learned for name in full_reference_model(stage.name).params]
     asked = Stage(
         "pseudo-labels",
         run_pseudo_labels,

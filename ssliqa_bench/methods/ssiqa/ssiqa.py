@@ -27,17 +27,18 @@ from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.training.views import View, draw
 from ssliqa_bench.types import Artifact, FloatArray, IntArray, derive_seed
 
-_TEACHER_PARAMS = ("weak_views", "k1")
-_PHASE_PARAMS = (
+# What decides the steps and rates of a phase, whoever labels its images.
+_STEP_PARAMS = (
     *TRAINING_PARAMS,
     "blocks",
     "phase_epochs",
     "phase_lr",
     "phase_lr_step",
     "phase_lr_factor",
+    "k1",
     "k2",
-    *_TEACHER_PARAMS,
 )
+_PHASE_PARAMS = (*_STEP_PARAMS, "weak_views")
 _LABEL_PARAMS = ("pseudo_labels", "krr_subset", "krr_rate", "krr_max", "krr_gamma", "krr_lambda")
 
 
@@ -261,7 +262,7 @@ class Oracle(SSIQA):
                 sets=("labeled",),
                 counts=("labeled", "unlabeled"),
                 inputs=(teacher,),
-                params=_PHASE_PARAMS,
+                params=_STEP_PARAMS,
                 settings={"phase": phase, "teacher": teacher},
             )
             for phase, teacher in self._phase_names()
