@@ -18,7 +18,7 @@ DEMO_CLAIMS := demo demo_ssliqa demo_bns
 PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
 
 .PHONY: help install install-test demo test test-slow test-wheel check-board readme check-readme lint types bench \
-  mapping-cases demo-records open-records demo-claims lock clean
+  pins mapping-cases demo-records open-records demo-claims lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -76,6 +76,9 @@ lint: $(INSTALLED_TEST) ## ruff
 
 types: $(INSTALLED_TEST) ## mypy, strict, on the files named in pyproject.toml
 	@$(BIN)/mypy
+
+pins: $(INSTALLED) ## renew the pins of keyed code after an intended change (WHY="what changed, and for which learners")
+	@$(BIN)/python benchmarks/key_pins.py renew "$(WHY)"
 
 bench: $(INSTALLED) ## print the timings of benchmarks/speed/
 	@for script in benchmarks/speed/*.py; do echo "$$script"; $(BIN)/python "$$script"; done

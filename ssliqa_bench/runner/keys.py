@@ -12,7 +12,7 @@ code behind a key (files, names of definitions) is kept beside it, see `told`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ FEATURES_CODE = ("ssliqa_bench.models.feature_views",)
 VALIDATION_CODE = ("ssliqa_bench.evaluation.correlations",)
 # How a model is asked, and what it sees of an image.
 PREDICTION_CODE = ("ssliqa_bench.models.predict", "ssliqa_bench.training.views")
+# All that the runner adds to the code of a method.
+RUN_CODE = (*VALIDATION_CODE, *PREDICTION_CODE)
 
 _ABSENT = object()
 
@@ -65,6 +67,23 @@ class Behind:
     def told(self, code: Code) -> dict[str, Any]:
         """As records hold it beside the key, for a person: names of the definitions, and the hash of every file."""
         return {"definitions": dict(self.definitions), "files": code.files(self.paths)}
+
+
+def behind(entry: str, named: Mapping[str, str], *modules: str, features: bool) -> Behind:
+    """The code behind a result: its entry, what its parameters name, some modules, and how its images come to it.
+
+    Args:
+        entry: what runs, as `module:Name`.
+        named: `module:Name` by parameter.
+        features: whether it is handed features of a frozen network in place of pixels.
+    """
+    images = (*SETS_CODE, *FEATURES_CODE) if features else SETS_CODE
+    return Behind({"entry": entry, **named}, (*images, *modules))
+
+
+def stage_modules(sets: Collection[str]) -> tuple[str, ...]:
+    """What the runner does for a stage that is handed some sets, beside making them."""
+    return VALIDATION_CODE if "validation" in sets else ()
 
 
 def stage_key(

@@ -99,7 +99,7 @@ class Plan(Resolved):
     @property
     def method_code(self) -> Behind:
         """All code behind the run."""
-        return self.behind(self.method.class_path, *keys.VALIDATION_CODE, *keys.PREDICTION_CODE)
+        return self.behind(self.method.class_path, *keys.RUN_CODE)
 
     @property
     def params(self) -> dict[str, Any]:
@@ -169,8 +169,7 @@ class Plan(Resolved):
         """Code behind a definition `module:Name`, some modules, and what parameters name: all of them, or some."""
         named = self.definitions.items()
         taken = {name: path for name, path in named if params is None or name.partition(".")[0] in params}
-        images = keys.SETS_CODE if self.features is None else (*keys.SETS_CODE, *keys.FEATURES_CODE)
-        return Behind({"entry": entry, **taken}, (*images, *modules))
+        return keys.behind(entry, taken, *modules, features=self.features is not None)
 
     def versions(self, behind: Behind) -> dict[str, str]:
         """Versions of the libraries that some code imports."""

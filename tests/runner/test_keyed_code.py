@@ -24,7 +24,7 @@ def reached() -> set[str]:
     names = [name for name, entry in registry.methods.items() if entry.prefix is None]
     paths = {registry.resolve_method(name, None).class_path for name in names}
     paths |= {entry.class_path for entry in registry.backbones.values() if entry.class_path is not None}
-    shared = (*keys.SETS_CODE, *keys.VALIDATION_CODE, *keys.PREDICTION_CODE)
+    shared = (*keys.SETS_CODE, *keys.FEATURES_CODE, *keys.RUN_CODE)
     return set(Code(lambda module: None).files([*sorted(paths), *shared]))
 
 
