@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL
@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from ssliqa_bench.errors import CorruptFileError, DataError
 from ssliqa_bench.files import atomic_path, digest, exclusive_lock, read_sealed, set_aside, sha256_file, write_sealed
-from ssliqa_bench.pixels.cache import ImageFiles, Progress
 from ssliqa_bench.pixels.decode import PIXELS_VERSION, content_hash, open_picture
+
+if TYPE_CHECKING:
+    from ssliqa_bench.pixels.cache import ImageFiles, Progress
 
 LOG = logging.getLogger("ssliqa_bench")
 
