@@ -47,10 +47,15 @@ def reachable(layer: str) -> set[str]:
     return found | FREE | {layer}
 
 
-def imported(path: Path) -> Iterator[tuple[int, str]]:
-    """Line and full dotted name of everything that a file imports."""
+def imported(path: Path, *, type_checking: bool = True) -> Iterator[tuple[int, str]]:
+    """Line and full dotted name of everything that a file imports, also what only type checkers read where asked."""
     package = ("ssliqa_bench", *path.relative_to(ROOT).parts[:-1])
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    blocks = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    left_out = {id(node) for block in blocks for part in block.body for node in ast.walk(part)}
+    for node in ast.walk(tree):
+        if id(node) in left_out and not type_checking:
+            continue
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -82,3 +87,20 @@ def test_the_walk_sees_what_it_should(tmp_path: Path) -> None:
     assert {"torch", "numpy", "ssliqa_bench.errors.SsliqaError"} <= names
     assert "methods" not in reachable("leaderboard") and "training" in reachable("cli")
     assert not any("cli" in reachable(layer) for layer in ARROWS if layer not in ("cli", "__main__"))
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    """Layers may not, and nor may the modules of one layer; imports inside functions count too."""
+    modules = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
+               for path in FILES}  # fmt: skip
+    waiting = {
+        module: {own for _, name in imported(path, type_checking=False)
+                 for own in (name, name.rpartition(".")[0]) if own in modules} - {module}
+        for module, path in modules.items()
+    }  # fmt: skip
+    for package in [module for module, path in modules.items() if path.name == "__init__.py"]:
+        waiting[package] = {own for own in waiting[package] if not own.startswith(f"{package}.")}
+    while free := [module for module, needs in waiting.items() if not needs & waiting.keys()]:
+        for module in free:
+            del waiting[module]
+    assert not waiting, f"in or behind a circle: {', '.join(sorted(waiting))}"

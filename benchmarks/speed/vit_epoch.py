@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.registry.load import load_registry
-from ssliqa_bench.runner.compute import make_sets
 from ssliqa_bench.runner.devices import device_kind, prepare_process
+from ssliqa_bench.runner.learner_sets import make_sets
 from ssliqa_bench.runner.learners import make_learner
 from ssliqa_bench.runner.plan import make_plan
 from ssliqa_bench.runner.progress import ConsoleReporter

@@ -15,7 +15,7 @@ import numpy as np
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.inputs import paired
-from ssliqa_bench.types import FloatArray, IntArray
+from ssliqa_bench.types import FloatArray, IntArray, Scale
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ class ClassInputs:
 
     def place(self, scores: FloatArray) -> FloatArray:
         """Native scores as places on the scale of classes, at whose whole numbers the classes are centred."""
-        low, high = self.scale
-        return self.expected(np.clip((scores - low) / (high - low), 0.0, 1.0))
+        return self.expected(np.clip(Scale(*self.scale).to01(scores), 0.0, 1.0))
 
 
 def class_facts(inputs: ClassInputs) -> dict[str, Any]:

@@ -279,16 +279,20 @@ def make_key(parts: Mapping[str, Any]) -> str:
     return digest(parts)
 
 
-def key_params(params: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, Any]:
+def key_params(
+    params: Mapping[str, Any], named: Mapping[str, str], frozen: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Parameters as keys hold them: what names a class enters by its arguments; the class itself is in `code`.
 
     Args:
         named: the classes that parameters name, `module:Class` by parameter.
+        frozen: by parameter, what identifies the features that a network reads in place of pixels.
     """
-    return {
+    found = {
         name: value if name not in named else dict(value.get("arguments", {})) if isinstance(value, Mapping) else {}
         for name, value in params.items()
     }
+    return found | {name: {**found[name], "features": own} for name, own in (frozen or {}).items() if name in found}
 
 
 @dataclass(frozen=True)
@@ -303,6 +307,8 @@ class Difference:
         if self.path.startswith("code."):
             change = "new" if self.old is None else "gone" if self.new is None else "changed"
             return f"{self.path.replace('code.', 'code ', 1)} ({change})"
+        if self.path.startswith("definition."):
+            return f"{self.path.replace('.', ' ', 1)} ({self.old or 'none'} -> {self.new or 'none'})"
         return f"{self.path} ({_short(self.old)} -> {_short(self.new)})"
 
 

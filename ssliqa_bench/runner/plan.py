@@ -178,11 +178,10 @@ class Plan(Resolved):
     def key_params(self, names: Collection[str] | None = None) -> dict[str, Any]:
         """Parameters as keys hold them, all or some."""
         params = self.params
-        found = keys.key_params({name: params[name] for name in (params if names is None else names)}, self.named)
-        for name, backbone in self.backbones.items():
-            if self.features is not None and backbone.features_of is not None and name in found:
-                found[name] = {**found[name], "features": self.features.part}
-        return found
+        taken = {name: params[name] for name in (params if names is None else names)}
+        heads = [name for name, own in self.backbones.items() if own.features_of is not None]
+        frozen = {} if self.features is None else dict.fromkeys(heads, self.features.part)
+        return keys.key_params(taken, self.named, frozen)
 
 
 def make_plan(

@@ -16,7 +16,6 @@ from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.files import write_text
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry
-from ssliqa_bench.runner.compute import final_artifact
 from ssliqa_bench.runner.devices import prepare_process
 from ssliqa_bench.runner.learners import ready_learner
 from ssliqa_bench.runner.plan import Plan
@@ -24,6 +23,7 @@ from ssliqa_bench.runner.scoring import Scorer
 from ssliqa_bench.runner.sets import test_set
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.runner.sources import open_sources
+from ssliqa_bench.runner.stages import final_artifact
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.record import Record
 from ssliqa_bench.store.records import read_predictions

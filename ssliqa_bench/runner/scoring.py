@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ssliqa_bench.errors import RunError
+from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.methods.base import ClassPredictor, Learner, Predictor
 from ssliqa_bench.models.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.artifact_keys import prediction_key
@@ -18,7 +19,7 @@ from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import TestSet
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.predictions import Classes, Predictions, StagePredictions
-from ssliqa_bench.store.record import Metrics
+from ssliqa_bench.store.record import DatasetFacts, DatasetResult, Leak, Metrics
 from ssliqa_bench.types import Artifact, FloatArray, Judgement
 
 _FIRST = 3
@@ -108,6 +109,38 @@ class Scorer:
         plan = self._plan
         rule = ClassRule.of(plan.entries[dataset], plan.protocol.classes)
         return evaluate_rows(rows, mapping=plan.protocol.mapping, extra=plan.extra_metrics, rule=rule)
+
+    def results(
+        self,
+        final: Judged,
+        earlier: Mapping[str, Judged],
+        datasets: Mapping[str, DatasetFacts],
+        *,
+        leak: Leak | None = None,
+        notes: Sequence[str] = (),
+    ) -> tuple[dict[str, DatasetResult], dict[str, Predictions]]:
+        """The results and the rows of a record by dataset, sorted by name.
+
+        Args:
+            earlier: what the models before the final one say, by stage.
+        """
+        results, rows = {}, {}
+        for name in sorted(final.said):
+            rows[name] = self.rows(name, final, earlier)
+            found = self.evaluate(name, rows[name])
+            results[name] = DatasetResult(
+                run=self._plan.key,
+                dataset=datasets[name],
+                prediction_key=final.keys[name],
+                evaluation_version=EVALUATION_VERSION,
+                inputs=found.inputs,
+                metrics=found.metrics,
+                stages=found.stages,
+                classes=found.classes,
+                leak=leak,
+                notes=tuple(notes),
+            )
+        return results, rows
 
     def _key(self, model_key: str, dataset: str, test: TestSet) -> str:
         return prediction_key(self._plan, self._learner, model_key, dataset, test.rows)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
 
-from ssliqa_bench.errors import RunError
+from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.models.weights import usable_file
 from ssliqa_bench.runner.artifact_keys import stage_keys
@@ -17,6 +17,7 @@ from ssliqa_bench.runner.devices import peak_memory_bytes, reset_peak_memory
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import HeldOut, LearnerSets
 from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.store.record import Record
 from ssliqa_bench.training.images import ImageSet, LabeledSet
 from ssliqa_bench.training.stages import Reporter, SetName, Stage, StageContext
 from ssliqa_bench.types import Artifact, derive_seed
@@ -137,6 +138,31 @@ class StageRunner:
         self._store.save(key, artifact, facts)
         self._store.clear_checkpoints(key)
         return facts
+
+
+def final_artifact(record: Record, store: ArtifactStore) -> Artifact | None:
+    """The artifact of a record's final model; None of a method that learns nothing.
+
+    Raises:
+        InputError: it was not kept or is damaged.
+    """
+    if not record.facts.stages:
+        return None
+    loaded = store.load(record.facts.model_key)
+    if loaded is None:
+        raise InputError(
+            f"Record {record.key[:12]}: its final weights were not kept or are damaged. Run it again "
+            f"with --no-cache --keep final."
+        )
+    return loaded[0]
+
+
+def discard(stages: Sequence[StageResult], keep: str, store: ArtifactStore) -> None:
+    """Remove artifacts that this run made and was not asked to keep; those it found belong to others too."""
+    doomed = {"phases": [], "final": stages[:-1], "none": stages}[keep]
+    for result in doomed:
+        if not result.cached:
+            store.remove(result.key)
 
 
 _Set = TypeVar("_Set", LabeledSet, ImageSet, HeldOut)

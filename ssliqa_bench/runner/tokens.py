@@ -2,7 +2,7 @@
 
 Left out, because no result depends on it: comments, docstrings, layout, quotes, trailing commas, what only type
 checkers read, and message texts. A message text is a string literal inside a `raise` statement or among the arguments
-of a logging call, of `warnings.warn` or of `report.say` (`report.note` counts: the record keeps it).
+of a logging call or of `report.say` (`report.note` counts: the record keeps it).
 
 Positions come from the syntax tree and texts from the tokens, since dumps of syntax trees differ between versions of
 Python. Version 3.12 splits f-strings into tokens and 3.11 does not, so an f-string is one token here.
@@ -23,7 +23,7 @@ _LAYOUT = {tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER}
 _STRING_STARTS = {getattr(tokenize, f"{kind}STRING_START", -1) for kind in "FT"} - {-1}
 _STRING_ENDS = {getattr(tokenize, f"{kind}STRING_END", -1) for kind in "FT"} - {-1}
 _OPENING, _CLOSING = {"(", "[", "{"}, {")", "]", "}"}
-_LOGGERS = {"log", "logger", "logging", "warnings"}
+_LOGGERS = {"log", "logger", "logging"}
 _LOG_CALLS = {"critical", "debug", "error", "exception", "info", "log", "warn", "warning"}
 _BRACKETED = (ast.Call, ast.List, ast.Set, ast.Dict)
 _EFFECTS = (ast.Await, ast.Call, ast.NamedExpr, ast.Yield, ast.YieldFrom)
@@ -281,7 +281,7 @@ def _docstring(node: ast.AST) -> ast.Expr | None:
 
 
 def _is_message_call(node: ast.AST) -> bool:
-    """A logging call, `warnings.warn`, or `report.say`."""
+    """A logging call or `report.say`."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
         return False
     of = node.func.value

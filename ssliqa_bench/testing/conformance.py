@@ -302,9 +302,10 @@ class _Bench:
 
     def _model(self, done: _Done) -> tuple[Predictor, LearnerSets]:
         """The model of a run, as a new learner makes it of the stored artifact, and the sets of the run."""
-        from ssliqa_bench.runner.compute import final_artifact, make_sets
+        from ssliqa_bench.runner.learner_sets import make_sets
         from ssliqa_bench.runner.learners import make_learner, model_of
         from ssliqa_bench.runner.sources import open_sources
+        from ssliqa_bench.runner.stages import final_artifact
         from ssliqa_bench.store.records import read_record
 
         plan, settings = self._plan(done.variant, done.times, done.store)

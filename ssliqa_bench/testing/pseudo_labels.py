@@ -33,8 +33,8 @@ def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> d
     Raises:
         InputError: the learner makes no pseudo-labels that could be replaced.
     """
-    from ssliqa_bench.runner.compute import make_sets
     from ssliqa_bench.runner.devices import prepare_process
+    from ssliqa_bench.runner.learner_sets import make_sets
     from ssliqa_bench.runner.learners import make_learner
     from ssliqa_bench.runner.progress import ConsoleReporter
     from ssliqa_bench.runner.scoring import Scorer

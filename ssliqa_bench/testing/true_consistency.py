@@ -24,8 +24,8 @@ def metrics_with_true_consistency(plan: Plan, settings: Settings) -> dict[str, M
         Metrics by dataset, as in a record.
     """
     from ssliqa_bench.methods.ssliqa.ssliqa import SSLIQA
-    from ssliqa_bench.runner.compute import make_sets
     from ssliqa_bench.runner.devices import prepare_process
+    from ssliqa_bench.runner.learner_sets import make_sets
     from ssliqa_bench.runner.learners import make_learner
     from ssliqa_bench.runner.progress import ConsoleReporter
     from ssliqa_bench.runner.scoring import Scorer

@@ -1,6 +1,6 @@
-"""Changing one executed line of a stage moves its key; comments, docstrings, messages and moved modules do not.
+"""Changing one executed line of a stage or a prediction moves its key; words and moved modules do not.
 
-Lines are drawn from those that a stage executes on the tiny pair; they are changed in a copy of the package.
+Lines are drawn from those that it executes on the tiny pair; they are changed in a copy of the package.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(keys.__file__).parents[2]
 METHODS = ("supervised", "ssiqa", "ridge-probe", "fixmatch", "ssliqa")
-DRAWN = 12  # lines of every stage function
+DRAWN = 12  # lines of every such function
 OPERATORS = {"+": "-", "-": "+", "*": "+", "/": "*", "<": ">", ">": "<", "<=": "<", ">=": ">", "==": "!="}
 OTHER = {"True": "False", "False": "True", "None": "0", "and": "or", "or": "and", "not": "not not", "in": "not in"}
 
@@ -72,13 +72,16 @@ def part(behind: Behind, root: Path) -> dict[str, Any]:
     return behind.part(Code(lambda module: None, root))
 
 
-def stages_of(bench: Bench, method: str) -> dict[CodeType, Behind]:
-    """The functions of a method's stages, and all code behind each."""
-    from ssliqa_bench.runner.artifact_keys import stage_code
+def parts_of(bench: Bench, method: str) -> dict[CodeType, Behind]:
+    """The functions of a method's stages, what builds its model and what asks it, and all code behind each."""
+    from ssliqa_bench.models.predict import predict_set
+    from ssliqa_bench.runner.artifact_keys import model_code, stage_code
     from ssliqa_bench.runner.learners import make_learner
 
     plan, _ = bench.plan(method)
-    return {stage.run.__code__: stage_code(plan, stage) for stage in make_learner(plan).stages()}
+    learner = make_learner(plan)
+    behind = {stage.run.__code__: stage_code(plan, stage) for stage in learner.stages()}
+    return {**behind, **dict.fromkeys((learner.model.build.__code__, predict_set.__code__), model_code(plan, learner))}
 
 
 def mutations(text: str, row: int, rng: random.Random) -> Iterator[str]:
@@ -114,7 +117,7 @@ def replacements(token: tokenize.TokenInfo) -> Iterator[str]:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_changing_an_executed_line_moves_the_key(bench: Bench, copy: Path, method: str) -> None:
-    behind = stages_of(bench, method)
+    behind = parts_of(bench, method)
     tracer, before = Lines(set(behind)), sys.gettrace()
     sys.settrace(tracer)
     try:
@@ -125,7 +128,7 @@ def test_changing_an_executed_line_moves_the_key(bench: Bench, copy: Path, metho
     for code, own in behind.items():
         keyed = keyed_files({file for file, _ in tracer.found[code]}, ())
         lines = sorted((file, line) for file, line in tracer.found[code] if file in keyed)
-        assert len(lines) > 40 and len({file for file, _ in lines}) > 4, "the stage was traced"
+        assert len(lines) > DRAWN and len({file for file, _ in lines}) > 1, "it was traced"
         plain, tried = part(own, copy), 0
         for file, row in rng.sample(lines, len(lines)):
             text = file.read_text(encoding="utf-8")
@@ -182,7 +185,7 @@ def test_words_move_no_key(bench: Bench, copy: Path, tmp_path: Path, method: str
         target.write_text(reworded(text), encoding="utf-8")
         changed += target.read_text(encoding="utf-8") != text
     assert changed > 100
-    for behind in stages_of(bench, method).values():
+    for behind in parts_of(bench, method).values():
         assert part(behind, tmp_path / "words") == part(behind, copy)
 
 
@@ -210,7 +213,7 @@ def test_moving_modules_moves_no_key(bench: Bench, copy: Path, tmp_path: Path, m
         for old, new in MOVED.items():
             text = re.sub(rf"\b{re.escape(old)}\b(?!\.)", new, text)
         path.write_text("\n".join(sorted_imports(text.splitlines())) + "\n", encoding="utf-8")
-    for behind in stages_of(bench, method).values():
+    for behind in parts_of(bench, method).values():
         moved = {name: MOVED.get(path.partition(":")[0], path.partition(":")[0]) + ":" + path.partition(":")[2]
                  for name, path in behind.definitions.items()}  # fmt: skip
         assert part(Behind(moved, behind.modules), root) == part(behind, copy)

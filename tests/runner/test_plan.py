@@ -135,7 +135,7 @@ def test_a_protocol_that_hands_over_test_images_is_another_run(own_bench: Bench)
 
 
 def test_transductive_images_reach_the_learner(own_bench: Bench) -> None:
-    from ssliqa_bench.runner.compute import make_sets
+    from ssliqa_bench.runner.learner_sets import make_sets
     from ssliqa_bench.runner.learners import make_learner
     from ssliqa_bench.runner.sources import open_sources
 
@@ -146,7 +146,7 @@ def test_transductive_images_reach_the_learner(own_bench: Bench) -> None:
 
 
 def test_extra_unlabeled_images_are_keyed_and_reach_the_learner(own_bench: Bench) -> None:
-    from ssliqa_bench.runner.compute import make_sets
+    from ssliqa_bench.runner.learner_sets import make_sets
     from ssliqa_bench.runner.learners import make_learner
     from ssliqa_bench.runner.sources import open_sources
 
@@ -294,6 +294,31 @@ def test_two_classes_of_one_module_have_keys_of_their_own(bench: Bench, tmp_path
     registry = outside(tmp_path / "one", "learners")
     plain, negated = (bench.plan(name, registry=registry)[0] for name in ("own", "own-negated"))
     assert changed(plain, negated) == {"cell.method", "code.entry.definition"}
+
+
+def test_a_class_that_negates_is_not_answered_with_the_predictions_of_its_neighbour(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """They share the artifact of their stage, and no prediction."""
+    words = ("--registry", str(outside(tmp_path / "one", "learners")))
+    plain, negated = (bench.run(name, *words) for name in ("own", "own-negated"))
+    assert negated["status"] == "done"
+    assert [stage["cached"] for stage in bench.facts(negated["key"])["stages"]] == [True]
+    told, turned = bench.predictions(plain["key"]), bench.predictions(negated["key"])
+    assert turned == {image: -value for image, value in told.items()} != told
+    assert negated["metrics"]["tiny-a"]["srcc"] == pytest.approx(-plain["metrics"]["tiny-a"]["srcc"])
+
+
+def test_why_names_file_and_definition(bench: Bench, tmp_path: Path) -> None:
+    registry = outside(tmp_path / "one", "learners")
+    key = bench.run("own", "--registry", str(registry))["key"]
+    registry.write_text(registry.read_text().replace("learners:Plain", "learners:Negated"))
+    code, out, _ = bench("store", "why", key[:8], "--registry", str(registry))
+    assert code == 0 and "definition entry (learners:Plain -> learners:Negated)" in out and ".py (" not in out
+    source = tmp_path / "one" / "learners.py"
+    source.write_text(source.read_text().replace("-self.model", "+self.model"))
+    code, out, _ = bench("store", "why", key[:8], "--registry", str(registry))
+    assert code == 0 and "code learners.py (changed)" in out
 
 
 def test_the_name_of_a_module_is_not_keyed(bench: Bench, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_bits(
 
 def test_labels_and_rating_statistics_are_used_where_a_dataset_has_them(bench: Bench) -> None:
     """The tiny datasets have none; the demo sets have both, and the sixty images of the checks are theirs."""
-    from ssliqa_bench.runner.compute import make_sets
+    from ssliqa_bench.runner.learner_sets import make_sets
     from ssliqa_bench.runner.learners import make_learner
     from ssliqa_bench.runner.sources import open_sources
 

@@ -92,6 +92,8 @@ def test_records_name_the_keys_and_say_what_was_found(finished: Bench) -> None:
 
 
 TWO_RUNS = """
+import functools
+
 import numpy as np
 
 from ssliqa_bench.methods.supervised import INITIAL_PARAMS, Supervised, run_initial
@@ -137,6 +139,10 @@ class Nested(Plain):
     run = [run_nested(2)]
 
 
+class Partial(Plain):
+    run = [functools.partial(run_plain)]
+
+
 class Lambda(Plain):
     run = [lambda context: run_initial(context)]
 
@@ -148,7 +154,7 @@ class Bound(Plain):
     def learn(self, context):
         return run_initial(context)
 """
-MADE = ("Plain", "Zero", "Renamed", "Nested", "Lambda", "Bound")
+MADE = ("Plain", "Zero", "Renamed", "Nested", "Lambda", "Partial", "Bound")
 
 
 @pytest.fixture

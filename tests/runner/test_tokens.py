@@ -95,6 +95,16 @@ def test_a_string_that_is_no_docstring_counts() -> None:
     assert counted("def f():\n    return 'one'\n") != counted("def f():\n    return 'two'\n")
 
 
+@pytest.mark.parametrize("call", ["print", "warnings.warn", "report.start", "report.note", "log", "store.log", "x.say"])
+def test_strings_in_other_calls_count(call: str) -> None:
+    assert counted(f"{call}('one')\n") != counted(f"{call}('two')\n")
+
+
+@pytest.mark.parametrize("call", ["_log.info", "logging.error", "self.logger.debug", "context.report.say"])
+def test_strings_in_messages_do_not(call: str) -> None:
+    assert counted(f"{call}('one', x)\n") == counted(f"{call}('two', x)\n") != counted(f"{call}('one', y)\n")
+
+
 def test_one_comma_makes_a_tuple() -> None:
     assert counted("x = (1,)\n") != counted("x = (1)\n")
     assert counted("x = f((1,))\n") != counted("x = f((1))\n")
