@@ -12,6 +12,7 @@ import random
 import re
 import shutil
 import sys
+import threading
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
@@ -119,11 +120,13 @@ def replacements(token: tokenize.TokenInfo) -> Iterator[str]:
 def test_changing_an_executed_line_moves_the_key(bench: Bench, copy: Path, method: str) -> None:
     behind = parts_of(bench, method)
     tracer, before = Lines(set(behind)), sys.gettrace()
+    threading.settrace(tracer)  # batches are drawn in a thread of their own
     sys.settrace(tracer)
     try:
         bench.run(method)
     finally:
         sys.settrace(before)
+        threading.settrace(None)  # type: ignore[arg-type]
     rng = random.Random(f"{method} 1")
     for code, own in behind.items():
         keyed = keyed_files({file for file, _ in tracer.found[code]}, ())
