@@ -17,8 +17,8 @@ DEMO_SUITES := demo demo_ssliqa demo_matching demo_bns
 DEMO_CLAIMS := demo demo_ssliqa demo_bns
 PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
 
-.PHONY: help install install-test demo test test-slow test-wheel check-board readme check-readme lint types bench \
-  pins mapping-cases demo-records open-records demo-claims lock clean
+.PHONY: help install install-test demo test test-slow faults test-wheel check-board readme check-readme lint types \
+  bench pins mapping-cases demo-records open-records demo-claims lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,8 +65,11 @@ demo: $(INSTALLED) ## run the demo suite with seed 0 and print its board
 test: $(INSTALLED_TEST) ## run the default tests (ARGS='-k mapping' adds options)
 	@$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
 
-test-slow: $(INSTALLED_TEST) ## run the slow tests and those that kill processes
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m '(slow or faults) and not gpu and not browser' --ignore=tests/test_packaging.py $(ARGS)
+test-slow: $(INSTALLED_TEST) ## run the slow tests and those of them that kill processes
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m '(slow or faults) and not gpu and not browser' --ignore=tests/test_packaging.py --ignore=tests/faults $(ARGS)
+
+faults: $(INSTALLED_TEST) ## run tests/faults: bad inputs, flipped bits, kills, planted pickles
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m faults tests/faults $(ARGS)
 
 test-wheel: $(INSTALLED_TEST) ## build wheel and sdist, install each and use it from an empty folder
 	@$(BIN)/python -m pytest -m slow tests/test_packaging.py $(ARGS)

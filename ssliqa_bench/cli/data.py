@@ -227,11 +227,14 @@ def add(
     """Check photographs of your own and write a registry file, with which runs can use them."""
     import shlex
 
+    from ssliqa_bench.datasets.opinion import MODELS
     from ssliqa_bench.datasets.user_datasets import OwnPhotographs, add_dataset
     from ssliqa_bench.runner.progress import counted_each
 
     if direction not in ("higher_is_better", "lower_is_better"):
         raise InputError(f'--direction: got "{direction}"; expected higher_is_better or lower_is_better.')
+    if ratings not in ("", *MODELS):
+        raise InputError(f'--ratings: got "{ratings}"; expected {", ".join(MODELS[:-1])} or {MODELS[-1]}.')
     file = registry_file or Path(f"{name}.yaml")
     between = options.read_separator(separator)
     theirs = options.read_pairs(columns)

@@ -17,6 +17,7 @@ from ssliqa_bench.paths import file_to_read, file_to_write, folder_to_read, fold
 MOST_PROCESSES = 1024
 MOST_PIXELS = 10**11
 MOST_SEEDS = 10_000
+MOST_LEVELS = 1000
 LARGEST_SEED = 2**63 - 1
 
 def _limit_pixels(value: int | None) -> int | None:
@@ -38,6 +39,8 @@ def _checked(check: _Check, expected: str, option: str) -> Callable[[Any], Path]
     """What turns the text of a path option into a path, looked at before anything is computed."""
 
     def parse(text: Any) -> Path:
+        if not str(text).strip():  # as a path it would be the current folder
+            raise InputError(f"{option or 'FILE'}: the path is empty; expected {expected}.")
         path = Path(text)
         return path if _ADDRESS.match(str(text)) else check(path, expected, option)
 

@@ -8,20 +8,35 @@ from typing import Annotated
 import typer
 
 from ssliqa_bench.cli import options
-from ssliqa_bench.cli.options import read_pairs
+from ssliqa_bench.cli.options import MOST_LEVELS, read_pairs
 from ssliqa_bench.errors import InputError
 
 
 def ratings(
-    table: Annotated[Path, typer.Argument(help="Table with the columns image, rater and rating.")],
-    write: Annotated[Path, typer.Option("--write", help="Label file to write.")],
+    table: Annotated[
+        Path,
+        typer.Argument(
+            parser=options.input_file("", "a table with the columns image, rater and rating"),
+            metavar="TABLE",
+            help="Table with the columns image, rater and rating.",
+        ),
+    ],
+    write: Annotated[
+        Path,
+        typer.Option(
+            "--write", parser=options.output_file("--write"), metavar="FILE", help="Label file to write."
+        ),
+    ],
     model: Annotated[
         str,
         typer.Option("--model", help="auto (the mean where every rater rated every image), mean, "
                                      "bias-and-inconsistency or bt500."),
     ] = "auto",
     levels: Annotated[
-        int | None, typer.Option("--levels", min=2, help="P where ratings are 1 to P [the highest that occurs].")
+        int | None,
+        typer.Option(
+            "--levels", min=2, max=MOST_LEVELS, help="P where ratings are 1 to P [the highest that occurs]."
+        ),
     ] = None,
     columns: Annotated[
         str | None, typer.Option("--columns", help="The file's names of columns: image=file,rater=worker.")

@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 def twins(
     name: options.Dataset,
     write: Annotated[
-        Path | None, typer.Option("--write", help="Registry file to write, in which copies are one group.")
+        Path | None,
+        typer.Option(
+            "--write",
+            parser=options.output_file("--write"),
+            metavar="FILE",
+            help="Registry file to write, in which copies are one group.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace that file.")] = False,
     jobs: options.ImageJobs = None,
