@@ -68,6 +68,7 @@ def check(
     max_pixels: options.MaxPixels = None,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
+    deep: options.Deep = False,
     json: options.Json = False,
 ) -> int:
     """Check a dataset against its registry entry: counts, files, scores, duplicates, direction; decodes every image.
@@ -80,11 +81,13 @@ def check(
     from ssliqa_bench.datasets.check import check_dataset
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.progress import counted_each
+    from ssliqa_bench.runner.rereading import reread_caches
 
     settings = settings_of(data_root=data_root)
     known = load_registry(registry or ())
     others = [other for other in (against or "").split(",") if other]
     canonical = known.dataset(name).name
+    changed = reread_caches(settings.cache_root) if deep else []
     with counted_each("decoding") as progress:
         checks = check_dataset(
             canonical,
@@ -97,11 +100,14 @@ def check(
         )
     failed = sum(not one.holds for one in checks)
     if json:
-        print_json({"dataset": canonical, "checks": [asdict(one) for one in checks]})
+        reread = {"reread": changed} if deep else {}
+        print_json({"dataset": canonical, "checks": [asdict(one) for one in checks], **reread})
     else:
         _print_checks(checks)
+        for problem in changed:
+            print(problem)
         print(f"{canonical}: {len(checks) - failed} of {len(checks)} checks hold.")
-    return 1 if failed else 0
+    return 1 if failed or changed else 0
 
 
 @data_app.command("download")

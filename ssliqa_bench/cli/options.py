@@ -89,6 +89,10 @@ StoreToRead = Annotated[
         help="Folder of records and artifacts.",
     ),
 ]
+Deep = Annotated[
+    bool,
+    typer.Option("--deep", help="Also read every image and cache again that is known by size and time alone."),
+]
 Registries = Annotated[
     list[Path] | None,
     typer.Option(

@@ -98,14 +98,19 @@ def verify(
     store: options.StoreToRead = DEFAULT_STORE,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
+    deep: options.Deep = False,
     json: options.Json = False,
 ) -> int:
     """Check every checksum and compute every metric again from its predictions. Exit code 1 where one fails."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.runner.rereading import reread_caches
     from ssliqa_bench.runner.verify import verify_store
 
-    found = verify_store(store, load_registry(registry or ()), settings_of(store=store, data_root=data_root))
+    settings = settings_of(store=store, data_root=data_root)
+    reread = reread_caches(settings.cache_root) if deep else []
+    found = verify_store(store, load_registry(registry or ()), settings)
+    found.problems += reread
     if json:
         print_json(
             {

@@ -153,6 +153,20 @@ def unreadable(
     return frozenset(row for row, name in enumerate(table.name) if name in index["bad"])
 
 
+def reread(folder: Path) -> str | None:
+    """Read a cache again whatever its size and time; why it is damaged, in which case it was set aside, else None."""
+    with exclusive_lock(folder.with_name(f"{folder.name}.lock")):
+        try:
+            index = read_sealed(folder / _INDEX, kind="pixel-cache")
+            (folder / _STAMP).unlink(missing_ok=True)
+            _verify_flat(folder, index)
+        except FileNotFoundError:
+            return None  # never completed
+        except CorruptFileError as error:
+            return f"{error} Set aside as {set_aside(folder).name}; the images are decoded again when needed."
+    return None
+
+
 def _folder(fingerprint: str, short_side: int | None, cache_root: Path) -> Path:
     # Another Pillow may decode the same file to other pixels.
     key = digest({"fingerprint": fingerprint, "working_size": {"short_side": short_side} if short_side else None,

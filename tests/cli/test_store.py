@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from ssliqa_bench.cli.app import main
 from ssliqa_bench.store.records import read_predictions, read_record, write_result
 from ssliqa_bench.store.store import Store
 from tests.resealed import reseal
@@ -113,6 +114,34 @@ def test_board_stale_and_verify_agree_on_what_was_made_before_a_change(own_bench
     own_bench.run("supervised")
     assert own_bench("store", "verify")[0] == 0
     assert "outdated" not in own_bench("leaderboard", "--out", str(tmp_path / "boards"), "--print")[1]
+
+
+@pytest.mark.parametrize("words", [("store", "verify"), ("data", "check", "tiny-a")], ids=" ".join)
+@pytest.mark.parametrize("what", ["image", "pixels"])
+def test_deep_finds_what_changed_without_another_size_or_time(
+    own_bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, words: tuple[str, ...], what: str
+) -> None:
+    monkeypatch.setenv("SSLIQA_CACHE", str(tmp_path / "cache"))
+    own_bench.run("supervised")
+    place = own_bench.data / "tiny-a" if what == "image" else tmp_path / "cache" / "pixels"
+    file = sorted(place.rglob("*.png" if what == "image" else "pixels.u8"))[0]
+    status = file.stat()
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+    def call(*more: str) -> tuple[int, str]:
+        own = ("--registry", str(own_bench.data / "registry.yaml"))
+        where = ("--store", str(own_bench.store)) if words[0] == "store" else ()
+        own_bench.capture.readouterr()
+        code = main([*words, *own, *where, *more])
+        return code, own_bench.capture.readouterr().out
+
+    assert file.name not in call()[1], "size and time are trusted"
+    code, out = call("--deep")
+    assert code == 1 and str(file) in out
+    assert str(file) not in call("--deep")[1], "it was read, and is not used again"
 
 
 def test_why_of_a_record_whose_method_is_gone(finished: Bench) -> None:
