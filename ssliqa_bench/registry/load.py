@@ -13,6 +13,7 @@ from ssliqa_bench.errors import InputError, RegistryError, near_names
 from ssliqa_bench.registry.lookup import Registry, declared_parameters, parameter_steps
 from ssliqa_bench.registry.parameters import Kind, Parameter, guessed, of_type
 from ssliqa_bench.registry.problems import KeyPath, Place, Problem, from_validation, one_of, raise_problems, shown
+from ssliqa_bench.registry.references import KEY, read_references
 from ssliqa_bench.registry.schema import (
     KINDS,
     NAME_RULE,
@@ -32,8 +33,12 @@ from ssliqa_bench.registry.yamlfile import Document, read_yaml
 # readers call by such a name (the folder of one image size, for example) is theirs, and stays as it is written.
 PATH_OPTIONS = ("labels", "images", "references")
 _PATH_READERS = tuple(f"ssliqa_bench.datasets.readers.{name}" for name in ("table:read_csv", "folder:read_folder"))
-# What a variant takes over from the entry that it extends; its title and description are its own.
-_INHERITED_ABOUT = ("family", "citation", "home", "terms", "trained_on")
+# What an entry takes over from the one that it extends. Who wrote it and what its weights have seen are its own: a new
+# method on top of another is not the other's paper.
+_INHERITED_ABOUT = ("family", "home", "terms")
+# A variant is the same method with other parameters, so that it takes over these as well.
+_VARIANT_ABOUT = (*_INHERITED_ABOUT, "citation", "trained_on")
+_VARIANT_KEYS = ("title", "description", "aliases", "like", "unlabeled_role", "set", "recipes", "variants")
 
 _DECLARATIONS = "parameters"  # the section whose entries are no entries of a kind: declarations of parameters
 _SECTIONS = (_DECLARATIONS, *KINDS)
@@ -82,6 +87,8 @@ class _Merged:
         self.places: dict[KeyPath, Place] = {}
         self.sources: dict[str, dict[str, tuple[str, ...]]] = {kind: {} for kind in KINDS}
         self.problems: list[Problem] = []
+        # Methods that were written under `variants` of another.
+        self.variants: set[str] = set()
         # Entries that did not pass their schema; what refers to them is not reported as unknown.
         self.broken: set[tuple[str, str]] = set()
 
@@ -105,9 +112,44 @@ class _Merged:
                 }
         self.places.update({p: (document.file, line) for p, line in document.lines.items() if p[:2] in taken})
 
-    def _add_entry(self, document: Document, kind: str, name: str, entry: Any, folder: Path | None) -> bool:
-        """Whether the entry was merged; if not, why is reported."""
-        path = (kind, name)
+    def _add_variants(self, document: Document, parent: str, variants: Any, written: KeyPath) -> None:
+        """Merge the entries under `variants` of a method; `written` is the path of that key."""
+        if not isinstance(variants, dict):
+            self._report_in(document, written, shown(variants), "a mapping of names to variants")
+            return
+        for name, own in variants.items():
+            at = (*written, name)
+            if not isinstance(own, dict):
+                self._report_in(document, at, shown(own), "a mapping")
+                continue
+            for key in own.keys() - set(_VARIANT_KEYS):
+                self._report_in(document, (*at, key), "an unknown key", one_of(key, _VARIANT_KEYS))
+            below = own.get("variants")
+            entry = {key: own[key] for key in ("aliases", "like", "unlabeled_role", "recipes") if key in own}
+            entry |= {"about": {key: own[key] for key in ("title", "description") if key in own}, "extends": parent}
+            entry |= {"params": own["set"]} if "set" in own else {}
+            if name in self.raw["methods"] and name not in self.variants:
+                self._report_in(document, at, f'"{name}", the name of another method', "a name used nowhere else")
+            elif self._add_entry(document, "methods", name, entry, None, at):
+                self.variants.add(name)
+                self._take_places(document, name, at)
+                if below is not None:
+                    self._add_variants(document, name, below, (*at, "variants"))
+
+    def _take_places(self, document: Document, name: str, written: KeyPath) -> None:
+        """Where the fields of a variant stand: `set` is called params in an entry, and title is part of about."""
+        known = {"set": ("params",), "title": ("about", "title"), "description": ("about", "description")}
+        for path, line in document.lines.items():
+            if path[: len(written)] == written:
+                field = path[len(written) :]
+                moved = (*known.get(str(field[0]), field[:1]), *field[1:]) if field else ()
+                self.places["methods", name, *moved] = (document.file, line)
+
+    def _add_entry(
+        self, document: Document, kind: str, name: str, entry: Any, folder: Path | None, written: KeyPath = ()
+    ) -> bool:
+        """Whether the entry was merged; if not, why is reported. `written`: its path in the file, if another."""
+        path = written or (kind, name)
         if not isinstance(entry, dict):
             self._report_in(document, path, shown(entry), "a mapping")
             return False
@@ -118,12 +160,17 @@ class _Merged:
         if "name" in entry:
             self._report_in(document, (*path, "name"), "an unknown key", "the name as the key of the entry only")
             entry = {key: value for key, value in entry.items() if key != "name"}
+        variants = entry.get("variants") if kind == "methods" else None
+        if variants is not None:
+            entry = {key: value for key, value in entry.items() if key != "variants"}
         if folder is not None:
             entry = _absolute(kind, entry, folder, self.raw[kind].get(name))
         self.raw[kind][name] = _merge(self.raw[kind].get(name, {}), entry)
         source = f"{document.file}:{document.lines[path]}"
         if kind in KINDS:
             self.sources[kind][name] = (*self.sources[kind].get(name, ()), source)
+        if variants is not None:
+            self._add_variants(document, name, variants, (*path, "variants"))
         return True
 
     def build(self, search_folders: tuple[Path, ...]) -> Registry:
@@ -143,7 +190,8 @@ class _Merged:
             self._collect_aliases(kind, registry)
         sound = self._check_extends(registry)
         for name in sound:
-            methods[name] = methods[name].model_copy(update={"about": _inherited_about(name, methods)})
+            about = _inherited_about(name, methods, _VARIANT_ABOUT if name in self.variants else _INHERITED_ABOUT)
+            methods[name] = methods[name].model_copy(update={"about": about})
             self._check_params(name, registry)
         self._check_references(registry)
         raise_problems(self.problems, "the registry")
@@ -156,12 +204,25 @@ class _Merged:
             full = {**raw, "name": name}
             if isinstance(about, dict):
                 full["about"] = {"title": name, **about}
+                self._look_up_citation((kind, name, "about", "citation"), full["about"])
             try:
                 entries[name] = model.model_validate(full)
             except ValidationError as error:
                 self.problems += from_validation(error, model, full, (kind, name), self._place)
                 self.broken.add((kind, name))
         return entries
+
+    def _look_up_citation(self, path: KeyPath, about: dict[str, Any]) -> None:
+        """Put the BibTeX entry in the place of its key."""
+        citation = about.get("citation")
+        if not isinstance(citation, str) or not KEY.fullmatch(citation):
+            return
+        known = read_references(data_folder() / "references.bib")
+        if citation in known:
+            about["citation"] = known[citation]
+        else:
+            expected = f"{one_of(citation, known)}, or the BibTeX entry itself"
+            self._report(path, f'the unknown key "{citation}"', expected)
 
     def _collect_aliases(self, kind: str, registry: Registry) -> None:
         entries: Mapping[str, Entry] = getattr(registry, kind)
@@ -375,12 +436,11 @@ def _unknown_parameter(
     return "a parameter that is not declared", f"{hint}its declaration under parameters: {key}: {guessed(value)}"
 
 
-def _inherited_about(name: str, methods: Mapping[str, MethodEntry]) -> MethodAbout:
-    """What a method says about itself, with the gaps filled by the nearest ancestor that says it."""
+def _inherited_about(name: str, methods: Mapping[str, MethodEntry], fields: Sequence[str]) -> MethodAbout:
+    """What a method says about itself, with gaps in some fields filled by the nearest ancestor that says it."""
     entry = methods[name]
     if entry.extends is None:
         return entry.about
     parent, own = methods[entry.extends].about, entry.about
-    missing = [field for field in _INHERITED_ABOUT if field not in own.model_fields_set]
-    taken = {field: getattr(parent, field) for field in missing}
+    taken = {field: getattr(parent, field) for field in fields if field not in own.model_fields_set}
     return MethodAbout(**{**own.model_dump(), **taken})

@@ -46,6 +46,18 @@ ONE_PROBLEM = {
         '2 methods.a:b: got the name "a:b"; expected a name of small letters, digits, dot, dash and underscore.',
     METHOD + "    name: b\n":
         "4 methods.a.name: got an unknown key; expected the name as the key of the entry only.",
+    METHOD + "    variants: [b]\n": '4 methods.a.variants: got ["b"]; expected a mapping of names to variants.',
+    METHOD + "    variants:\n      b: 1\n": "5 methods.a.variants.b: got 1; expected a mapping.",
+    METHOD + "    variants:\n      b: {params: {lr: 1}}\n":
+        "5 methods.a.variants.b.params: got an unknown key; expected one of aliases, description, like, recipes, set, "
+        "title, unlabeled_role, variants.",
+    METHOD + "    variants:\n      ssiqa: {}\n":
+        '5 methods.a.variants.ssiqa: got "ssiqa", the name of another method; expected a name used nowhere else.',
+    METHOD + "    params: {lr: 1}\n    variants:\n      b:\n        set: {lrr: 1}\n":
+        '7 methods.b.params.lrr: got an unknown parameter; expected "lr".',
+    METHOD + "    about: {citation: pan2024ssiq}\n":
+        '4 methods.a.about.citation: got the unknown key "pan2024ssiq"; expected "pan2024ssiqa" or "fang2020spaq", or '
+        "the BibTeX entry itself.",
     METHOD + "    parms: {x: 1}\n": '4 methods.a.parms: got an unknown key; expected "params" or "parameters".',
     METHOD + "    class_path: m:C\n": '4 methods.a.class_path: got an unknown key; expected "class".',
     METHOD.replace("m:C", "m.C"):
@@ -288,18 +300,59 @@ def test_what_a_dataset_leaves_out(tmp_path: Path) -> None:
     assert (pool.scale, pool.higher_is_better) == ((0.0, 1.0), True)
 
 
-def test_a_variant_takes_over_what_it_does_not_say(tmp_path: Path) -> None:
-    registry = load_registry([write(tmp_path, """\
+FAMILY = """\
 methods:
   leaf: {extends: middle, about: {title: Leaf}}
   middle: {extends: root, about: {family: own, trained_on: [live]}}
-  root: {class: "m:C", about: {title: Root, description: first, citation: "@misc{a}", family: roots, trained_on: []}}
+  root:
+    class: "m:C"
+    about: {title: Root, description: first, citation: "@misc{a}", family: roots, trained_on: []}
+    params: {lr: 0.1, epochs: 3}
+    variants:
+      short:
+        title: Short
+        like: bare
+        set: {epochs: 1}
+        variants:
+          shorter: {title: Shorter, unlabeled_role: labeled, set: {lr: 0.2}, recipes: {demo: {epochs: 2}}}
   bare: {class: "m:C"}
-""")])
+"""
+
+
+def test_who_extends_a_method_is_neither_its_paper_nor_its_weights(tmp_path: Path) -> None:
+    registry = load_registry([write(tmp_path, FAMILY)])
     leaf = registry.method("leaf").about
-    assert (leaf.title, leaf.family, leaf.citation, leaf.description) == ("Leaf", "own", "@misc{a}", "")
-    assert leaf.trained_on == ("live",)
+    assert (leaf.title, leaf.family, leaf.citation, leaf.description) == ("Leaf", "own", "", "")
+    assert leaf.trained_on == "unknown"
+    assert registry.method("middle").about.trained_on == ("live",)
     assert registry.method("bare").about.trained_on == "unknown"
+
+
+def test_a_variant_is_its_parent_with_other_parameters(tmp_path: Path) -> None:
+    registry = load_registry([write(tmp_path, FAMILY)])
+    for name, title in (("short", "Short"), ("shorter", "Shorter")):
+        about = registry.method(name).about
+        assert (about.title, about.description, about.family) == (title, "", "roots")
+        assert (about.citation, about.trained_on) == ("@misc{a}", ())
+    short, shorter = registry.method("short"), registry.method("shorter")
+    assert (short.extends, short.like, shorter.extends, shorter.like) == ("root", "bare", "short", None)
+    assert registry.resolve_method("short", None).params == {"lr": 0.1, "epochs": 1}
+    assert registry.resolve_method("shorter", "demo").params == {"lr": 0.2, "epochs": 2}
+    assert registry.resolve_method("shorter", "demo").unlabeled_role == "labeled"
+    line = FAMILY.splitlines().index("      short:") + 1
+    assert registry.sources["methods"]["short"] == (f"{tmp_path / 'mine.yaml'}:{line}",)
+
+
+def test_a_variant_of_a_packaged_method_has_its_paper(tmp_path: Path) -> None:
+    registry = load_registry([write(tmp_path, "methods: {ssiqa: {variants: {mine: {set: {k1: 3}}}}}\n")])
+    assert registry.method("mine").about.citation == registry.method("ssiqa").about.citation != ""
+    parent, own = (registry.resolve_method(name, "demo").params for name in ("ssiqa", "mine"))
+    assert own == {**parent, "k1": 3}
+
+
+def test_a_citation_may_be_the_key_of_a_packaged_reference(tmp_path: Path) -> None:
+    registry = load_registry([write(tmp_path, 'methods: {a: {class: "m:C", about: {citation: pan2024ssiqa}}}\n')])
+    assert registry.method("a").about.citation == registry.method("ssiqa").about.citation
 
 
 def test_aliases_lead_to_canonical_names(tmp_path: Path) -> None:
