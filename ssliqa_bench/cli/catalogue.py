@@ -29,7 +29,8 @@ class Kind(StrEnum):
 
 # An entry as a JSON object; `entry` says of which kind it is.
 _Facts = dict[str, Any]
-# Columns of `list` besides the name: heading and how to get the cell from the facts of an entry.
+# Columns of `list` besides the name, by kind: heading and how to get the cell from an entry's facts. Methods are listed
+# by family.
 _COLUMNS: dict[Kind, dict[str, Callable[[_Facts], Any]]] = {
     Kind.DATASETS: {
         "kind": lambda f: f["kind"],
@@ -37,12 +38,6 @@ _COLUMNS: dict[Kind, dict[str, Callable[[_Facts], Any]]] = {
         "groups": lambda f: f["groups"],
         "scale": lambda f: "{:g} to {:g}".format(*f["scale"]),
         "scores": lambda f: f["direction"].replace("_", " "),
-        "title": lambda f: f["about"]["title"],
-    },
-    Kind.METHODS: {
-        "family": lambda f: f["about"]["family"],
-        "extends": lambda f: f["extends"],
-        "recipes": lambda f: ", ".join(f["parameters"]),
         "title": lambda f: f["about"]["title"],
     },
     Kind.PROTOCOLS: {
@@ -64,6 +59,7 @@ _COLUMNS: dict[Kind, dict[str, Callable[[_Facts], Any]]] = {
 
 def list_entries(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    every: Annotated[bool, typer.Option("--all", help="Methods: show the variants of each below it.")] = False,
     as_json: options.Json = False,
     registry: options.Registries = None,
 ) -> None:
@@ -74,6 +70,9 @@ def list_entries(
     facts = [_facts(kind, name, loaded) for name in _names(kind, loaded)]
     if as_json:
         _print_json({kind.value: facts})
+        return
+    if kind is Kind.METHODS:
+        _print_methods(facts, loaded, every)
         return
     columns = _COLUMNS[kind]
     rows = [[_display_name(fact), *(cell(fact) for cell in columns.values())] for fact in facts]
@@ -209,6 +208,33 @@ def _unknown(name: str, registry: Registry) -> Exception:
 
 def _display_name(facts: _Facts) -> str:
     return f"{facts['name']}:NAME" if facts.get("prefix") else str(facts["name"])
+
+
+def _print_methods(facts: Sequence[_Facts], registry: Registry, every: bool) -> None:
+    """Methods by family, in the order of the files; variants are counted, or listed below their method."""
+    variants = {fact["name"]: [] for fact in facts}
+    for fact in facts:
+        if fact["name"] in registry.variants:
+            root = next(link for link in reversed(fact["chain"][:-1]) if link not in registry.variants)
+            variants[root].append(fact)
+    families: dict[str, list[_Facts]] = {}
+    for fact in facts:
+        if fact["name"] not in registry.variants:
+            families.setdefault(fact["about"]["family"] or "other", []).append(fact)
+    for position, (family, members) in enumerate(families.items()):
+        typer.echo(("\n" if position else "") + family)
+        for fact in members:
+            below = variants[fact["name"]]
+            note = f" (+{len(below)} variant{'s' * (len(below) > 1)})" if below and not every else ""
+            typer.echo(_method_line("  " + _display_name(fact), fact["about"]["title"] + note))
+            for own in below if every else ():
+                typer.echo(_method_line("    " + own["name"], own["about"]["title"]))
+    if registry.variants and not every:
+        typer.echo(f"\n{len(registry.variants)} variants: ssliqa-bench list methods --all")
+
+
+def _method_line(name: str, title: str) -> str:
+    return textwrap.fill(f"{name:<28}  {title}", 80, subsequent_indent=" " * 30, break_on_hyphens=False)
 
 
 def _print_json(document: Any) -> None:

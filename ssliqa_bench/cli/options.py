@@ -20,6 +20,7 @@ MOST_SEEDS = 10_000
 MOST_LEVELS = 1000
 LARGEST_SEED = 2**63 - 1
 
+
 def _limit_pixels(value: int | None) -> int | None:
     """Set the limit for this process and those that it starts; the caller of the command line restores it."""
     from ssliqa_bench.pixels.formats import MAX_PIXELS, max_pixels
@@ -29,6 +30,9 @@ def _limit_pixels(value: int | None) -> int | None:
     max_pixels()  # what the environment says is checked before anything is computed
     return value
 
+
+# Headings of `--help`, in the order in which they are first met.
+WHAT, DATA, TRAINING, MACHINE, OUTPUT = "What to run", "Data", "Training", "Machine", "Output"
 
 _Check = Callable[[Path, str, str], Path]
 # What begins like this is the address of a store elsewhere: `s3://bucket/runs`; pathlib folds its slashes.
@@ -74,11 +78,18 @@ DataRoot = Annotated[
         parser=output_folder("--data-root"),
         metavar="DIR",
         help="Folder of the datasets' folders [$SSLIQA_DATA or data].",
+        rich_help_panel=DATA,
     ),
 ]
 Store = Annotated[
     Path,
-    typer.Option("--store", parser=output_folder("--store"), metavar="DIR", help="Folder of records and artifacts."),
+    typer.Option(
+        "--store",
+        parser=output_folder("--store"),
+        metavar="DIR",
+        help="Folder of records and artifacts.",
+        rich_help_panel=OUTPUT,
+    ),
 ]
 StoreToRead = Annotated[
     Path,
@@ -87,6 +98,7 @@ StoreToRead = Annotated[
         parser=input_folder("--store", "a folder of records and artifacts"),
         metavar="DIR",
         help="Folder of records and artifacts.",
+        rich_help_panel=OUTPUT,
     ),
 ]
 Deep = Annotated[
@@ -100,34 +112,54 @@ Registries = Annotated[
         parser=input_file("--registry", "a YAML file"),
         metavar="FILE",
         help="Registry file of your own, merged over the packaged one.",
+        rich_help_panel=WHAT,
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", rich_help_panel=MACHINE)]
 Threads = Annotated[
     int,
     typer.Option(
-        "--threads", min=1, max=MOST_PROCESSES, help="CPU threads per run; they change results, so they are keyed."
+        "--threads",
+        min=1,
+        max=MOST_PROCESSES,
+        metavar="N",
+        help="CPU threads per run; they change results, so they are keyed.",
+        rich_help_panel=MACHINE,
     ),
 ]
 Jobs = Annotated[
     int | None,
     typer.Option(
-        "--jobs", min=1, max=MOST_PROCESSES, help="Processes that share the images of a slow metric [all cores]."
+        "--jobs",
+        min=1,
+        max=MOST_PROCESSES,
+        metavar="N",
+        help="Processes that share the images of a slow metric [all cores].",
+        rich_help_panel=MACHINE,
     ),
 ]
 ImageJobs = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, max=MOST_PROCESSES, help="Processes that share the images [all cores]."),
+    typer.Option(
+        "--jobs",
+        min=1,
+        max=MOST_PROCESSES,
+        metavar="N",
+        help="Processes that share the images [all cores].",
+        rich_help_panel=MACHINE,
+    ),
 ]
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a dataset.")]
 Against = Annotated[
     str | None, typer.Option("--against", help="Datasets on disk none of whose images may be in this one: E,…")
 ]
-Separator = Annotated[
-    str, typer.Option("--separator", help="Character between the cells of the table [recognised].")
+Separator = Annotated[str, typer.Option("--separator", help="Character between the cells of the table [recognised].")]
+Keep = Annotated[
+    str, typer.Option("--keep", help="Weights kept after the run: phases, final or none.", rich_help_panel=OUTPUT)
 ]
-Keep = Annotated[str, typer.Option("--keep", help="Weights kept after the run: phases, final or none.")]
-SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Go on without unreadable images and count them.")]
+SkipBad = Annotated[
+    bool, typer.Option("--skip-bad", help="Go on without unreadable images and count them.", rich_help_panel=DATA)
+]
 MaxPixels = Annotated[
     int | None,
     typer.Option(
@@ -135,16 +167,25 @@ MaxPixels = Annotated[
         min=1,
         max=MOST_PIXELS,
         callback=_limit_pixels,
+        metavar="N",
         help="Largest image that is decoded [$SSLIQA_MAX_PIXELS or 250000000].",
+        rich_help_panel=DATA,
     ),
 ]
 AllowLeak = Annotated[
-    str | None, typer.Option("--allow-leak", help="Go on although images stand in two roles, for this reason.")
+    str | None,
+    typer.Option(
+        "--allow-leak", help="Go on although images stand in two roles, for this reason.", rich_help_panel=DATA
+    ),
 ]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Compute again what the store holds.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-Protocol = Annotated[str, typer.Option("--protocol", help="Name of a protocol.")]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Compute again what the store holds.", rich_help_panel=OUTPUT)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=OUTPUT)]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=OUTPUT)
+]
+Protocol = Annotated[str, typer.Option("--protocol", metavar="NAME", help="Name of a protocol.", rich_help_panel=WHAT)]
 
 DEFAULT_STORE = Path("runs")
 

@@ -16,46 +16,106 @@ from ssliqa_bench.cli.options import DEFAULT_STORE, read_budget, settings_of
 from ssliqa_bench.errors import InputError, SsliqaError, StorageError
 from ssliqa_bench.text import printable
 
+# A blank line ends a line of the examples.
+_EXAMPLES = """Examples:
+
+ssliqa-bench run --method ssiqa --pair demo-syn:demo-wild
+
+ssliqa-bench run --method rankup --pair livec --recipe frozen --budget 93 --seeds 10"""
+
 
 def register(app: typer.Typer) -> None:
     """Attach the commands of this file."""
-    app.command("run")(run)
+    app.command("run", epilog=_EXAMPLES)(run)
     app.command("test")(test)
     app.command("sweep")(sweep)
 
 
 def run(
-    method: Annotated[str, typer.Option("--method", help="Name of a method.")],
-    pair: Annotated[str, typer.Option("--pair", help="A:B (A labeled, B unlabeled), or A alone.")],
-    test: Annotated[str | None, typer.Option("--test", help="Further whole datasets to evaluate on: D,…")] = None,
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help="A method.", rich_help_panel=options.WHAT)
+    ],
+    pair: Annotated[
+        str,
+        typer.Option(
+            "--pair",
+            metavar="A:B",
+            help="Labeled images come from A, unlabeled images from B; A alone stands for A:A.",
+            rich_help_panel=options.WHAT,
+        ),
+    ],
     protocol: options.Protocol = "standard",
-    seed: Annotated[
-        int | None, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Seed of split and training [0].")
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            "--recipe", metavar="NAME", help="Named parameters [that of dataset A].", rich_help_panel=options.WHAT
+        ),
     ] = None,
-    seeds: Annotated[
-        int | None, typer.Option("--seeds", min=1, max=options.MOST_SEEDS, help="Run seeds 0 … N-1.")
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Parameter of the method.", rich_help_panel=options.WHAT
+        ),
     ] = None,
+    registry: options.Registries = None,
     budget: Annotated[
-        str | None, typer.Option("--budget", help="Images of A that keep their score: 200 or 0.25.")
+        str | None,
+        typer.Option(
+            "--budget",
+            metavar="N",
+            help="Labeled images from A: a count (200) or a fraction (0.25).",
+            rich_help_panel=options.DATA,
+        ),
     ] = None,
     unlabeled_budget: Annotated[
-        str | None, typer.Option("--unlabeled-budget", help="Unlabeled images of B that are used: 5000 or 0.5.")
+        str | None,
+        typer.Option(
+            "--unlabeled-budget",
+            metavar="N",
+            help="Unlabeled images from B: a count (5000) or a fraction (0.5).",
+            rich_help_panel=options.DATA,
+        ),
     ] = None,
-    assignments: Annotated[list[str] | None, typer.Option("--set", help="Parameter of the method: key=value.")] = None,
-    recipe: Annotated[str | None, typer.Option("--recipe", help="Named parameters [that of dataset A].")] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            "--test", metavar="D,…", help="Further whole datasets to evaluate on.", rich_help_panel=options.DATA
+        ),
+    ] = None,
     data_root: options.DataRoot = None,
-    store: options.Store = DEFAULT_STORE,
-    device: options.Device = "auto",
-    keep: options.Keep = "phases",
-    threads: options.Threads = 1,
-    jobs: options.Jobs = None,
-    registry: options.Registries = None,
-    json: options.Json = False,
-    dry_run: options.DryRun = False,
-    no_cache: options.NoCache = False,
     skip_bad: options.SkipBad = False,
     max_pixels: options.MaxPixels = None,
     allow_leak: options.AllowLeak = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            min=0,
+            max=options.LARGEST_SEED,
+            metavar="N",
+            help="Seed of split and training [0].",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(
+            "--seeds",
+            min=1,
+            max=options.MOST_SEEDS,
+            metavar="N",
+            help="Run seeds 0 … N-1.",
+            rich_help_panel=options.TRAINING,
+        ),
+    ] = None,
+    device: options.Device = "auto",
+    threads: options.Threads = 1,
+    jobs: options.Jobs = None,
+    store: options.Store = DEFAULT_STORE,
+    keep: options.Keep = "phases",
+    no_cache: options.NoCache = False,
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
 ) -> int:
     """Train and evaluate one method on a pair, or answer it from the store."""
     from ssliqa_bench.cli.output import failed_entry, print_json, print_runs

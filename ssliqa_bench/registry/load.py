@@ -185,6 +185,7 @@ class _Merged:
             aliases={kind: {} for kind in KINDS},
             sources=self.sources,
             search_folders=search_folders,
+            variants=frozenset(self.variants),
         )
         for kind in KINDS:
             self._collect_aliases(kind, registry)

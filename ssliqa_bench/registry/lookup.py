@@ -119,7 +119,12 @@ class ResolvedBackbone:
 
 @dataclass(frozen=True)
 class Registry:
-    """All entries by kind and canonical name. `sources`: where each stands, as "file:line", users' files last."""
+    """All entries by kind and canonical name.
+
+    Attributes:
+        sources: where each stands, as "file:line", users' files last.
+        variants: methods that are written below another, of which they differ in parameters alone.
+    """
 
     datasets: dict[str, DatasetEntry]
     methods: dict[str, MethodEntry]
@@ -130,6 +135,7 @@ class Registry:
     sources: dict[str, dict[str, tuple[str, ...]]]
     # Folders of users' registry files: modules of classes outside the package are also looked for here.
     search_folders: tuple[Path, ...] = ()
+    variants: frozenset[str] = frozenset()
 
     def dataset(self, name: str) -> DatasetEntry:
         """The dataset of that name or alias; its `groups_as` is the end of the chain that the entries make."""

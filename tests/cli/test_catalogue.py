@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ def document(capsys: pytest.CaptureFixture[str], *words: str) -> Any:
     return json.loads(output(capsys, *words, "--json"))
 
 
-@pytest.mark.parametrize("kind", ["datasets", "methods", "protocols", "backbones", "suites"])
+@pytest.mark.parametrize("kind", ["datasets", "protocols", "backbones", "suites"])
 def test_list_names_every_entry_once_in_the_order_of_the_file(capsys: pytest.CaptureFixture[str], kind: str) -> None:
     names = list(packaged_suites() if kind == "suites" else getattr(load_registry(), kind))
     lines = output(capsys, "list", kind).splitlines()
@@ -34,6 +35,23 @@ def test_list_names_every_entry_once_in_the_order_of_the_file(capsys: pytest.Cap
     assert list(found) == [kind]
     assert [entry["name"] for entry in found[kind]] == names
     assert {entry["entry"] for entry in found[kind]} == {kind[:-1]}
+
+
+def test_methods_are_listed_by_family_with_their_variants_folded(capsys: pytest.CaptureFixture[str]) -> None:
+    registry = load_registry()
+    text, whole = output(capsys, "list", "methods"), output(capsys, "list", "methods", "--all")
+    named = {line.split()[0].removesuffix(":NAME"): line for line in text.splitlines() if re.match("  [a-z]", line)}
+    assert set(named) == set(registry.methods) - registry.variants
+    assert "(+16 variants)" in named["ssiqa"]
+    assert f"{len(registry.variants)} variants: ssliqa-bench list methods --all" in text
+    families = {entry.about.family for entry in registry.methods.values()}
+    assert families == {line for line in text.splitlines()[:-1] if re.match("[a-z]", line)}
+    found = re.findall(r"^ {2,4}([a-z][\w.-]*)", whole, re.MULTILINE)
+    assert sorted(found) == sorted(registry.methods)
+    assert whole.index("\n    ssiqa-il ") > whole.index("\n  ssiqa ")
+    assert max(map(len, whole.splitlines())) <= 80
+    everything = document(capsys, "list", "methods")["methods"]
+    assert [entry["name"] for entry in everything] == list(registry.methods)
 
 
 def test_list_of_something_else_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
