@@ -28,11 +28,15 @@ class Stat:
 
 @dataclass(frozen=True)
 class Paired:
-    """A difference paired by seed, the row it was taken to, and sentences on what is missing or unlike."""
+    """A difference paired by seed, the row it was taken to, and sentences on what is missing or unlike.
+
+    `differences`: one per seed; empty where one of them is undefined.
+    """
 
     stat: Stat
     reference: Row | None = None
     notes: tuple[str, ...] = ()
+    differences: tuple[float, ...] = ()
 
 
 NOTHING = Stat(None, None, 0)
@@ -103,14 +107,16 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     if not common:
         return Paired(NOTHING, reference, tuple(f"not comparable: {note}" for note in notes))
     pairs = [(row.metric(seed, dataset, "srcc"), reference.metric(seed, dataset, "srcc")) for seed in common]
-    stat = summarise([None if a is None or b is None else a - b for a, b in pairs], row.aggregate)
+    differences = [None if a is None or b is None else a - b for a, b in pairs]
+    stat = summarise(differences, row.aggregate)
     said = [f"over {len(common)} of {len(row.seeds)} runs: {'; '.join(notes)}"] if notes else []
     if stat.value is None:
         said.append("SRCC is undefined in a run or in its counterpart")
     unlike = sorted({part for seed in common for part in _unlike_parts(row.runs[seed], reference.runs[seed])})
     if unlike:
         said.append(f"*mixed*: run and {_code(reference.method)} differ in {', '.join(unlike)}")
-    return Paired(stat, reference, tuple(said))
+    defined = tuple(value for value in differences if value is not None)
+    return Paired(stat, reference, tuple(said), defined if len(defined) == len(differences) else ())
 
 
 def change_over_stages(row: Row, dataset: str) -> Stat:

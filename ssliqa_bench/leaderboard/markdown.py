@@ -19,9 +19,11 @@ from ssliqa_bench.leaderboard.columns import (
     class_facts,
     columns_of,
     decimals,
+    signed,
 )
 from ssliqa_bench.leaderboard.compare import find_reference
 from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows, remarks, run_notes, span
+from ssliqa_bench.leaderboard.verdicts import Verdict, verdicts
 
 MARKER = "<!-- Made by `ssliqa-bench leaderboard` from records. Do not edit. -->"
 
@@ -97,6 +99,10 @@ def _section(section: Section, cost: bool) -> list[str]:
     if any(run.facts.steps for row in section.rows for run in row.runs.values()):
         blocks += ["### What the unlabeled images bring", _table(section, ranked, "gain")]
         blocks.append(_gain_legend(section))
+        for dataset, side in section.datasets:
+            if found := verdicts(section, dataset):
+                blocks += [f"### What can be told apart on {dataset} ({side})", _verdicts(section, found)]
+                blocks.append(_verdict_legend(found))
     for dataset, side in section.datasets:
         tested = [item for item in ranked if item.row.tested(dataset)]
         blocks += [f"### Further measures on {dataset} ({side})", _table(section, tested, "detail", dataset)]
@@ -232,6 +238,43 @@ def _gain_legend(section: Section) -> str:
         "To oracle: SRCC minus that of an oracle, which is also given the scores withheld from the others. Differences",
         "are taken seed by seed between runs of equal recipe, overrides, budgets and steps; above zero is better.",
         "Change: SRCC after the last stage minus after the first; below zero is forgetting.",
+    ])  # fmt: skip
+
+
+def _verdicts(section: Section, found: Sequence[Verdict]) -> str:
+    """The learners, largest gain first."""
+    with_recipe = len({row.method for row in section.rows}) < len(section.rows)
+    headers = ["Method", *(["Recipe"] if with_recipe else []), "Comparator", "Mean gain", "95 % interval", "p",
+               "Splits with a loss", "Verdict"]  # fmt: skip
+    table = _Table(headers, frozenset(i for i, name in enumerate(headers) if name in ("Method", "Recipe", "Comparator",
+                                                                                      "Verdict")))  # fmt: skip
+    for own in sorted(found, key=lambda own: (-own.comparison.mean, own.row.method, _setting(own.row))):
+        gain = own.comparison
+        interval = MISSING if gain.lo is None or gain.hi is None else f"{signed(gain.lo)} to {signed(gain.hi)}"
+        table.lines.append([
+            f"`{own.row.method}`",
+            *([_setting(own.row)] if with_recipe else []),
+            f"`{own.reference.method}`",
+            signed(gain.mean),
+            interval,
+            MISSING if gain.p is None else "<0.001" if gain.p < 0.0005 else decimals(gain.p),
+            f"{own.losses} of {gain.n}",
+            gain.verdict,
+        ])  # fmt: skip
+    return table.render()
+
+
+def _verdict_legend(found: Sequence[Verdict]) -> str:
+    gained = [f"`{own.row.method}`" for own in found if own.comparison.verdict == "better"]
+    lost = [f"`{own.row.method}`" for own in found if own.comparison.verdict == "worse"]
+    told = [f"Unlabeled images helped {', '.join(gained)}."] if gained else []
+    told += [f"They hurt {', '.join(lost)}." if gained else f"Unlabeled images hurt {', '.join(lost)}."] if lost else []
+    margin = decimals(found[0].comparison.margin)
+    return _wrapped([
+        *(told or ["No learner is shown to gain or to lose."]),
+        "Corrected resampled t-test of the gain in SRCC over random splits (Nadeau and Bengio 2003);",
+        f"p and verdict are corrected for {found[0].declared} comparisons (Holm), intervals are not.",
+        f"*Equivalent*: within {margin} of the comparator; *not distinguished* does not mean equal.",
     ])  # fmt: skip
 
 

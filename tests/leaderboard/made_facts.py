@@ -85,7 +85,8 @@ def record(
             for name in {**dict.fromkeys(n for n in (a, b) if n), **dict.fromkeys(srcc)}
         },
         "protocol": {
-            "name": protocol, "split": {"by": "group", "train": 0.8}, "validation": 0.0, "budget": None,
+            "name": protocol, "split": {"rule": "random", "by": "group", "train": 0.8}, "validation": 0.0,
+            "budget": None,
             "unlabeled_budget": None, "stratified": False, "transductive": False, "repeats": 5, "aggregate": "mean",
             "score_scale": "registry", "mapping": "logistic4", "subset": None, "metrics": ["srcc"], "tests": [],
             **(protocol_fields or {}),

@@ -133,7 +133,7 @@ def test_only_demo_boards_carry_the_banner(made: ModuleType) -> None:
 def test_tables_are_aligned_and_plain(made: ModuleType) -> None:
     text = board(made.demo_suite())
     blocks = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
-    assert len(blocks) == 5
+    assert len(blocks) == 7
     for block in blocks:
         assert len({len(line) for line in block}) == 1
         assert len(block[0]) <= 120

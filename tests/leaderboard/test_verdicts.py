@@ -1,0 +1,97 @@
+"""Which gains the boards tell from nothing, checked against scipy."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from ssliqa_bench.leaderboard.verdicts import verdicts
+from tests.leaderboard.test_compare import section_of
+from tests.leaderboard.test_markdown import board, table
+
+WILD = "demo-wild"
+LONG = [0.70, 0.72, 0.74, 0.69, 0.71]
+GAINS = {"ssiqa": [0.051, 0.049, 0.050, 0.052, 0.048], "ssiqa-1in100": [0.03, -0.02, 0.01, -0.04, 0.06]}
+
+
+def records(made: ModuleType, gains: dict[str, list[float]] = GAINS, **fields: Any) -> list[dict[str, Any]]:
+    scores = {"supervised-long": LONG} | {
+        name: [a + b for a, b in zip(LONG, own, strict=True)] for name, own in gains.items()
+    }
+    return [
+        made.record(name, seed, srcc={WILD: value}, **fields)
+        for name, own in scores.items()
+        for seed, value in enumerate(own)
+    ]
+
+
+def test_gains_are_tested_as_scipy_would_with_the_corrected_variance(made: ModuleType) -> None:
+    found = {own.row.method: own for own in verdicts(section_of(records(made)), WILD)}
+    assert set(found) == set(GAINS)
+    p = {}
+    for name, gains in GAINS.items():
+        own = found[name].comparison
+        # The variance of the mean: 1/n, and 0.2/0.8 for the share of test images.
+        error = np.std(gains, ddof=1) * np.sqrt(1 / 5 + 0.25)
+        assert (own.lo, own.hi) == pytest.approx(stats.t.interval(0.95, 4, np.mean(gains), error))
+        p[name] = 2 * stats.t.sf(abs(np.mean(gains)) / error, 4)
+        assert found[name].losses == sum(gain < 0 for gain in gains)
+    assert p["ssiqa"] < p["ssiqa-1in100"]
+    assert found["ssiqa"].comparison.p == pytest.approx(2 * p["ssiqa"])  # Holm: the smaller of two
+    assert found["ssiqa-1in100"].comparison.p == pytest.approx(max(p["ssiqa-1in100"], 2 * p["ssiqa"]))
+    assert found["ssiqa"].comparison.verdict == "better"
+    assert found["ssiqa-1in100"].comparison.verdict == "not distinguished"
+
+
+def test_the_board_prints_the_verdicts_in_words(made: ModuleType) -> None:
+    text = board(records(made))
+    first, second = table(text, "### What can be told apart on demo-wild (unlabeled)")
+    assert (first["Method"], first["Comparator"], first["Mean gain"]) == ("ssiqa", "supervised-long", "+0.050")
+    assert (first["Splits with a loss"], first["Verdict"]) == ("0 of 5", "better")
+    assert (second["Method"], second["Splits with a loss"]) == ("ssiqa-1in100", "2 of 5")
+    assert second["Verdict"] == "not distinguished"
+    assert "Unlabeled images helped `ssiqa`." in text
+
+
+@pytest.mark.parametrize(("gain", "words"), [
+    (0.0001, "No learner is shown to gain or to lose."), (-0.05, "Unlabeled images hurt `ssiqa`."),
+])  # fmt: skip
+def test_losses_and_nothing_are_said_too(made: ModuleType, gain: float, words: str) -> None:
+    spread = [-0.001, 0.001, 0.0, 0.002, -0.002]
+    text = board(records(made, {"ssiqa": [gain + own for own in spread]}))
+    assert words in " ".join(text.split())
+    (row,) = table(text, "### What can be told apart")
+    assert row["Verdict"] == ("worse" if gain < 0 else "equivalent")
+
+
+@pytest.mark.parametrize("split", [{"rule": "official"}, {"rule": "sorted", "by": "group", "train": 0.8}])
+def test_seeds_on_one_fixed_split_say_nothing_about_other_images(made: ModuleType, split: dict[str, Any]) -> None:
+    text = board(records(made, protocol_fields={"split": split}))
+    assert "told apart" not in text and "### What the unlabeled images bring" in text
+
+
+def test_a_split_by_counts_has_the_share_of_its_counts(made: ModuleType) -> None:
+    split = {"rule": "random", "by": "image", "train": 300, "test": 100}
+    (own, _) = verdicts(section_of(records(made, protocol_fields={"split": split})), WILD)
+    error = np.std(GAINS["ssiqa"], ddof=1) * np.sqrt(1 / 5 + 1 / 3)
+    assert own.comparison.error == pytest.approx(error)
+
+
+def test_two_splits_are_too_few(made: ModuleType) -> None:
+    assert verdicts(section_of([r for r in records(made) if r["cell"]["seed"] < 2]), WILD) == []
+
+
+def test_runs_that_cannot_be_compared_count_in_the_family(made: ModuleType) -> None:
+    some = records(made)
+    for record in some:
+        if record["cell"]["method"] == "ssiqa-1in100":
+            record["steps"] = record["model_steps"] = 5
+    (own,) = verdicts(section_of(some), WILD)
+    assert (own.row.method, own.declared) == ("ssiqa", 2)
+    alone = records(made, {"ssiqa": GAINS["ssiqa"]})
+    (single,) = verdicts(section_of(alone), WILD)
+    assert own.comparison.p == pytest.approx(2 * single.comparison.p)
