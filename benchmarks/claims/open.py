@@ -29,7 +29,7 @@ COMPARATORS = {
     "rankup": "rankup-supervised",
     "ucvme": "ucvme-supervised",
 }
-LABELS_ONLY = ("ridge-probe", "kernel-ridge", "supervised", *COMPARATORS.values())
+LABELS_ONLY = ("ridge-probe", "kernel-ridge", "supervised", "supervised-ensemble", *COMPARATORS.values())
 
 
 def main(store: Path) -> None:
