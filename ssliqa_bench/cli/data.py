@@ -263,7 +263,8 @@ def add(
         return 0
     learning = ["ssiqa", "--pair", f"{name}:{name}-unlabeled"] if unlabeled else ["supervised", "--pair", name]
     print(f"{file} is written. Next: {shlex.join(['ssliqa-bench', 'run', *with_registry, '--method', *learning])}")
-    print("With --recipe demo it trains a small network that needs no download.")
+    print("With --recipe frozen it trains a head on a pretrained network in seconds (extra [weights]); --recipe demo")
+    print("trains a tiny network from scratch, which needs nothing and learns little about photographs.")
     return 0
 
 

@@ -36,7 +36,7 @@ def _line(
     board: Board, section: Section, item: Ranked, columns: list[Column], dataset: str, side: str
 ) -> list[str]:
     row = item.row
-    found = remarks(row)
+    found = remarks(row, section)
     values: list[str] = []
     notes = [*(remark.sentence for remark in found), *run_notes(row)]
     for column in columns:

@@ -147,7 +147,7 @@ def _table(section: Section, ranked: Sequence[Ranked], name: TableName, only: st
     for item, line in zip(ranked, cells, strict=True):
         texts = [f"`{item.row.method}`", _setting(item.row)] if with_recipe else [f"`{item.row.method}`"]
         if main:
-            found = remarks(item.row)
+            found = remarks(item.row, section)
             marks = "".join(f" *{remark.mark}*" for remark in found if remark.mark)
             name_cell = table.noted(texts[0] + marks, [remark.sentence for remark in found])
             rank = _STATUS[item.status] if item.rank is None else str(item.rank)

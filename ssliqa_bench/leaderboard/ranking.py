@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.leaderboard.collect import Row, Section
-from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, over_seeds
+from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, over_seeds, paired_gain
 
 
 @dataclass(frozen=True)
@@ -62,10 +62,10 @@ def rank_rows(section: Section) -> list[Ranked]:
     return ranked
 
 
-def remarks(row: Row) -> list[Remark]:
-    """What a reader must know about a row's runs: mixtures, look-aheads, skipped images, older records."""
+def remarks(row: Row, section: Section) -> list[Remark]:
+    """What a reader must know about a row's runs: mixtures, look-aheads, skipped images, older records, no bound."""
     runs = [row.runs[seed] for seed in row.seeds]
-    found = []
+    found = _oracle_below_labels(row, section)
     if parts := mixed_parts(runs):
         found.append(Remark(f"*mixed*: the runs of this row differ in {', '.join(parts)}", "mixed"))
     if row.outdated:
@@ -92,6 +92,19 @@ def remarks(row: Row) -> list[Remark]:
     if row.older:
         found.append(Remark(f"{row.older} older record{'s' if row.older > 1 else ''} of the same runs left out"))
     return found
+
+
+def _oracle_below_labels(row: Row, section: Section) -> list[Remark]:
+    """Where more labels make the learner worse, its network does not fit both sides, and it bounds nothing."""
+    if row.reference != "oracle":
+        return []
+    gains = {dataset: paired_gain(row, section.rows, dataset, "comparator") for dataset, _ in section.datasets}
+    below = [(dataset, gain) for dataset, gain in gains.items() if gain.stat.value is not None and gain.stat.value < 0]
+    if not below:
+        return []
+    names = " and ".join(f"on {dataset} it is below `{gain.reference.method}`" for dataset, gain in below
+                         if gain.reference is not None)  # fmt: skip
+    return [Remark(f"*no bound*: reference not valid here, {names}, which learns from the labels alone", "no bound")]
 
 
 def run_notes(row: Row) -> list[str]:

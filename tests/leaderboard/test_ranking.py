@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
-from ssliqa_bench.leaderboard.ranking import rank_rows, remarks, run_notes, span
+import pytest
+
+from ssliqa_bench.leaderboard.ranking import Remark, rank_rows, remarks, run_notes, span
 from tests.leaderboard.typed import collect
 
 
@@ -47,6 +50,11 @@ def test_seen_undefined_and_untested_rows_are_not_ranked_and_ties_share_a_rank(m
     assert list(ranked)[:4] == ["saw-it", "also-first", "first", "third"]
 
 
+def first_remarks(records: list[dict[str, Any]]) -> list[Remark]:
+    section = collect(records)[0].sections[0]
+    return remarks(section.rows[0], section)
+
+
 def test_remarks_name_everything_a_reader_must_know(made: ModuleType) -> None:
     runs = [made.record(seed=seed, trained_on="unknown") for seed in range(3)]
     runs[1]["protocol"].update(transductive=True, stratified=True)
@@ -55,7 +63,7 @@ def test_remarks_name_everything_a_reader_must_know(made: ModuleType) -> None:
     runs[2]["datasets"]["demo-wild"]["skipped"] = 1
     runs[0]["notes"] = ["3 images were  converted\nfrom 16 bits"]
     older = made.record(seed=0, created="2025-01-01T00:00:00Z")
-    found = remarks(collect([*runs, older])[0].sections[0].rows[0])
+    found = first_remarks([*runs, older])
     assert [remark.mark for remark in found if remark.mark] == ["mixed", "transductive", "stratified", "leak"]
     sentences = " | ".join(remark.sentence for remark in found)
     assert "differ in protocol" in sentences
@@ -75,14 +83,25 @@ def test_notes_of_runs_stand_once_with_their_seeds(made: ModuleType) -> None:
 
 def test_an_evaluation_of_another_version_is_named(made: ModuleType) -> None:
     runs = [made.record(seed=seed, evaluation_version=0) for seed in range(2)]
-    (remark,) = remarks(collect(runs)[0].sections[0].rows[0])
+    (remark,) = first_remarks(runs)
     assert "evaluated by version 0, not by version" in remark.sentence and not remark.mark
-    mixed = remarks(collect([made.record(seed=0, evaluation_version=0), made.record(seed=1)])[0].sections[0].rows[0])
+    mixed = first_remarks([made.record(seed=0, evaluation_version=0), made.record(seed=1)])
     assert [own.mark for own in mixed] == ["mixed", ""]
 
 
 def test_a_plain_row_has_no_remarks(made: ModuleType) -> None:
-    assert remarks(collect([made.record(seed=seed) for seed in range(3)])[0].sections[0].rows[0]) == []
+    assert first_remarks([made.record(seed=seed) for seed in range(3)]) == []
+
+
+@pytest.mark.parametrize(("oracle", "bound"), [(0.75, True), (0.65, False)])
+def test_an_oracle_below_labels_only_bounds_nothing(made: ModuleType, oracle: float, bound: bool) -> None:
+    scores = {"oracle": {"demo-syn": oracle, "demo-wild": 0.9}, "supervised-long": {"demo-syn": 0.7, "demo-wild": 0.8}}
+    records = [made.record(name, seed, srcc=own) for name, own in scores.items() for seed in range(2)]
+    section = collect(records)[0].sections[0]
+    (row,) = [row for row in section.rows if row.method == "oracle"]
+    assert [remark.mark for remark in remarks(row, section)] == ([] if bound else ["no bound"])
+    if not bound:
+        assert "on demo-syn it is below `supervised-long`" in remarks(row, section)[0].sentence
 
 
 def test_span() -> None:
