@@ -32,6 +32,7 @@ BANNED = {
     "evaluation": HEAVY | {"pydantic"},
     "methods": {"pyiqa", "pydantic"},
     "training": {"pyiqa", "pydantic"},
+    **dict.fromkeys(FREE, HEAVY | {"pydantic"}),  # what all layers may import brings none of it to any
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -281,4 +281,9 @@ def _open_address(address: str) -> tuple[Any, str]:
             f'{address}: no file system is known for "{protocol}"; expected a folder or an address such as '
             f"memory://name or s3://bucket/name.{hint}"
         ) from error
+    except Exception as error:  # file systems raise what they like
+        raise InputError(
+            f"{address}: cannot be opened as a store ({type(error).__name__}: {error}); expected a folder or an "
+            f"address such as memory://name or s3://bucket/name."
+        ) from error
     return files, str(root).rstrip("/")

@@ -28,6 +28,8 @@ IN_USE = "in-use"
 _FILES = "files"  # the field of a mark that lists the data files
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FOLDED = re.compile(r"^([a-z][a-z0-9+.-]+):/(?=[^/])")  # pathlib folds the slashes of an address
+# Addresses of folders are folders, which know locks and atomic writes; folded ones keep the slash of their path.
+_LOCAL = re.compile(r"^(?:file|local):(?://|(?=/))")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Store:
     """
 
     def __init__(self, address: str | os.PathLike[str]) -> None:
-        text = os.fspath(address).removeprefix("file://")
+        text = _LOCAL.sub("", os.fspath(address))
         self.address = text if "://" in text else _FOLDED.sub(r"\1://", text)
         self.folder = None if "://" in self.address else Path(self.address)
         self._place: Place = Remote(self.address) if self.folder is None else Folder(self.folder)

@@ -55,9 +55,10 @@ def photos(tiny_pair: Path) -> list[Path]:
 SCRIPT = """
 import json, sys
 from ssliqa_bench import load_model
+UNWANTED = {"pandas", "ssliqa_bench.runner", "ssliqa_bench.datasets", "ssliqa_bench.registry.load"}
 model = load_model(sys.argv[1])
 paths = json.load(sys.stdin)
-print(json.dumps([model.scale is None, model(paths).tolist(), sorted({"pandas"} & set(sys.modules))]))
+print(json.dumps([model.scale is None, model(paths).tolist(), sorted(UNWANTED & set(sys.modules))]))
 """
 
 

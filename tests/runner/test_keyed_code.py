@@ -49,10 +49,11 @@ def refused(text: str) -> Iterator[str]:
         if isinstance(node, ast.Call):
             name, attribute = getattr(node.func, "id", ""), getattr(node.func, "attr", "")
             called = name or attribute
-            target = node.args[0].id if node.args and isinstance(node.args[0], ast.Name) else ""
-            if name in BUILT_IN or called == "import_module":
+            target = ast.unparse(node.args[0]) if node.args else ""
+            owner = getattr(getattr(node.func, "value", None), "id", "")
+            if (called in BUILT_IN and (name or owner == "builtins")) or called == "import_module":
                 yield f"line {node.lineno}: {called}()"
-            elif called in ("getattr", "setattr", "vars") and target in bound and target.islower():
+            elif called in ("getattr", "setattr", "vars") and target.partition(".")[0] in bound and target.islower():
                 yield f"line {node.lineno}: {called} on {target}"
 
 
@@ -92,6 +93,8 @@ def test_packages_on_the_way_to_keyed_code_do_nothing(path: str) -> None:
         "import ssliqa_bench.training.loop as loop\nsetattr(loop, 'train', None)\n",
         "import importlib\nimportlib.import_module('x')\n",
         "globals()['f']()\n",
+        "import builtins\nbuiltins.exec('x = 1')\n",
+        "import ssliqa_bench.training.loop\ngetattr(ssliqa_bench.training.loop, 'train')()\n",
         "def f():\n    return __import__('x')\n",
         "from ssliqa_bench import training\nvars(training)['x']\n",
     ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import errno
+import fcntl
 import multiprocessing
 import pickle
 import subprocess
@@ -82,7 +83,9 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def store(address: str) -> Iterator[Store]:
+def store(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    if address.startswith("refusing:"):
+        monkeypatch.setattr(fcntl, "flock", Refusing._refuse)
     yield (opened := Store(address))
     for path in opened.list():
         opened.delete(path)
@@ -367,7 +370,8 @@ def folder(tmp_path: Path) -> Store:
 
 def test_a_folder_takes_paths_and_file_addresses(tmp_path: Path, folder: Store) -> None:
     folder.put("x", b"1")
-    for same in (str(tmp_path / "store"), tmp_path / "store", f"file://{tmp_path}/store"):
+    store = tmp_path / "store"
+    for same in (str(store), store, f"file://{store}", Path(f"file://{store}"), f"local://{store}"):
         assert Store(same).read("x") == b"1" and Store(same).folder == tmp_path / "store"
     assert Store(Path("memory://name")).address == "memory://name", "pathlib folds the slashes"
 
@@ -536,6 +540,7 @@ def test_what_cannot_be_read_is_one_error(folder: Store, monkeypatch: pytest.Mon
     [
         ("s3x://bucket/runs", '"s3x".*memory://name or s3://.*Did you mean s3://'),
         ("nonsense://x", 'no file system is known for "nonsense"'),
+        ("dir://x", "dir://x: cannot be opened as a store"),
     ],
 )
 def test_an_unknown_address_is_refused(address: str, message: str) -> None:
