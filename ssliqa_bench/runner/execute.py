@@ -6,11 +6,13 @@ one that was interrupted continues after its last finished epoch.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import time
 from dataclasses import dataclass
 
 from ssliqa_bench.datasets.splits import split_hash
-from ssliqa_bench.errors import CorruptFileError, InputError, LeakError, SchemaError
+from ssliqa_bench.errors import CorruptFileError, InputError, LeakError, SchemaError, SsliqaError
 from ssliqa_bench.runner.keys import Difference, key_differences
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.settings import Settings
@@ -44,10 +46,19 @@ def run(plan: Plan, settings: Settings) -> Outcome:
     # From here on torch is needed.
     from ssliqa_bench.runner.compute import add_tests, compute
 
-    with Store(settings.store).in_use():
-        if stored is not None:
-            return Outcome(add_tests(plan, stored, missing, settings), cached=True)
-        return Outcome(compute(plan, settings), cached=False)
+    store = Store(settings.store)
+    made = store.folder if store.folder is not None and not store.folder.exists() else None
+    try:
+        with store.in_use():
+            if stored is not None:
+                return Outcome(add_tests(plan, stored, missing, settings), cached=True)
+            return Outcome(compute(plan, settings), cached=False)
+    except SsliqaError:
+        if made is not None:  # a refused run leaves no store behind; one that finished a stage keeps it
+            store.remove_locks(before=time.time() + 1)
+            with contextlib.suppress(OSError):
+                made.rmdir()
+        raise
 
 
 def stored_record(plan: Plan, settings: Settings, *, look_only: bool = False) -> Record | None:
