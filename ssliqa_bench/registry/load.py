@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.resources
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -71,12 +72,37 @@ def load_registry(extra: Sequence[Path | str] = ()) -> Registry:
     Raises:
         RegistryError: everything that is wrong in any of the files, one line each.
     """
-    files = [Path(file) for file in extra]
+    path = data_folder() / "registry.yaml"
+    files, stamp = [Path(file) for file in extra], _stamp(path)
+    if not files:
+        return _packaged(path, stamp).copied()
     merged = _Merged()
-    merged.add(read_yaml(data_folder() / "registry.yaml", "registry.yaml"))
+    merged.add(_document(path, stamp))
     for file in files:
         merged.add(read_yaml(file), file.absolute().parent)
     return merged.build(tuple(dict.fromkeys(file.absolute().parent for file in files)))
+
+
+# A program that plans many runs, or a notebook, asks for the same file again and again.
+@functools.lru_cache(maxsize=1)
+def _document(path: Path, stamp: tuple[int, int]) -> Document:
+    return read_yaml(path, "registry.yaml")
+
+
+@functools.lru_cache(maxsize=1)
+def _packaged(path: Path, stamp: tuple[int, int]) -> Registry:
+    merged = _Merged()
+    merged.add(_document(path, stamp))
+    return merged.build(())
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes when a file does; zeros where there is none, which reading it then reports."""
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
 
 
 class _Merged:

@@ -9,7 +9,7 @@ import importlib.util
 import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -136,6 +136,11 @@ class Registry:
     # Folders of users' registry files: modules of classes outside the package are also looked for here.
     search_folders: tuple[Path, ...] = ()
     variants: frozenset[str] = frozenset()
+
+    def copied(self) -> Registry:
+        """The same entries in mappings of its own, so that adding one changes no other registry."""
+        kinds = ("datasets", "methods", "protocols", "backbones", "parameters", "sources", "aliases")
+        return replace(self, **{kind: dict(getattr(self, kind)) for kind in kinds})
 
     def dataset(self, name: str) -> DatasetEntry:
         """The dataset of that name or alias; its `groups_as` is the end of the chain that the entries make."""

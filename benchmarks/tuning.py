@@ -1,0 +1,118 @@
+"""Settings for heads on frozen features, chosen on one database to be applied unchanged to another.
+
+    python benchmarks/tuning.py livec 93 [--store runs/tuning] [--methods fixmatch …]     run the trials, then print
+    python benchmarks/tuning.py --chosen                                                  print what was chosen
+
+Every learner and every labels-only row that has settings gets the same number of trials: three learning rates times two
+values of one more parameter, the weight of what unlabeled images teach where a learner has one, else the weight decay.
+A trial is the mean SRCC over three random splits. What `livec` chooses becomes recipe `tuned-on-livec`, which results on
+other datasets use, so no result is chosen by its own test images. Numbers of steps are never tuned, so that a learner
+and its comparator make as many. Trials are kept in `benchmarks/tuning/DATASET.csv`; runs that the store holds are not
+repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.runner.execute import run
+from ssliqa_bench.runner.plan import make_plan
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import Pair, RunSpec
+
+FOLDER = Path(__file__).parent / "tuning"
+RECIPE, FACTORS, SEEDS = "frozen", (1 / 3, 1, 3), (1000, 1001, 1002)
+# The second parameter of each row and the two values that are tried.
+SECOND: dict[str, tuple[str, tuple[float, float]]] = {
+    **dict.fromkeys(
+        ("supervised", "supervised-long", "supervised-levels", "pi-model-supervised", "mean-teacher-supervised",
+         "pseudo-label-supervised", "rankup-supervised", "ucvme-supervised"),
+        ("weight_decay", (0.1, 1.0)),
+    ),
+    **dict.fromkeys(
+        ("fixmatch", "adamatch", "freematch", "simmatch", "comatch", "crmatch", "pi-model", "mean-teacher",
+         "pseudo-label", "rankup", "rankup-rda"),
+        ("unlabeled_weight", (1.0, 0.3)),
+    ),
+    "ucvme": ("unlabeled_weight", (1.0, 10.0)),
+    "ssiqa": ("krr_lambda", (0.1, 1.0)),
+}  # fmt: skip
+RATES = ("lr", "phase_lr")
+
+
+def trials(method: str) -> Iterator[dict[str, float]]:
+    """What each trial of a row sets."""
+    name, values = SECOND[method]
+    params = load_registry().resolve_method(method, recipe=RECIPE).params
+    for factor in FACTORS:
+        rates = {rate: float(f"{params[rate] * factor:.2g}") for rate in RATES if rate in params}
+        for value in values:
+            yield {**rates, name: value}
+
+
+def measure(dataset: str, budget: int, methods: list[str], settings: Settings) -> Iterator[dict[str, Any]]:
+    """SRCC of every trial of every row on every split."""
+    registry = load_registry()
+    for method in methods:
+        for trial in trials(method):
+            for seed in SEEDS:
+                changed = tuple(sorted(trial.items()))
+                spec = RunSpec(method, Pair(dataset, dataset), "standard", seed, RECIPE, changed, budget)
+                record = run(make_plan(spec, registry, settings), settings).record
+                said = ", ".join(f"{key}={value:g}" for key, value in changed)
+                row = {"method": method, "trial": said, "seed": seed, "srcc": record.results[dataset].metrics.srcc}
+                print(*row.values(), flush=True)
+                yield row
+
+
+def chosen(path: Path) -> dict[str, tuple[str, float]]:
+    """Row -> its best trial and that trial's mean SRCC; of equal ones the first."""
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    with open(path, encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            values[row["method"], row["trial"]].append(float(row["srcc"]))
+    best: dict[str, tuple[str, float]] = {}
+    for (method, trial), found in values.items():
+        mean = statistics.fmean(found)
+        if method not in best or mean > best[method][1]:
+            best[method] = (trial, mean)
+    return best
+
+
+def main() -> int:
+    """Run trials, or print what they chose."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("dataset", nargs="?")
+    parser.add_argument("budget", nargs="?", type=int)
+    parser.add_argument("--store", type=Path, default=Path("runs/tuning"))
+    parser.add_argument("--methods", nargs="*", default=list(SECOND))
+    parser.add_argument("--chosen", action="store_true")
+    options = parser.parse_args()
+    if not options.chosen:
+        if options.dataset is None or options.budget is None:
+            parser.error("DATASET and BUDGET are needed, for example: livec 93")
+        settings = Settings.from_environment(store=options.store, device="cpu", threads=1)
+        rows = list(measure(options.dataset, options.budget, options.methods, settings))
+        path = FOLDER / f"{options.dataset}.csv"
+        path.parent.mkdir(exist_ok=True)
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            writer = csv.DictWriter(file, ["method", "trial", "seed", "srcc"], lineterminator="\n")
+            writer.writeheader()
+            writer.writerows({**row, "srcc": f"{row['srcc']:.6f}"} for row in rows)
+    for path in sorted(FOLDER.glob("*.csv")):
+        print(f"\nchosen on {path.stem}: mean SRCC of {len(SEEDS)} splits")
+        for method, (trial, mean) in chosen(path).items():
+            print(f"{method:26s} {mean:.4f}  {trial}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
