@@ -139,8 +139,14 @@ class Registry:
 
     def copied(self) -> Registry:
         """The same entries in mappings of its own, so that adding one changes no other registry."""
-        kinds = ("datasets", "methods", "protocols", "backbones", "parameters", "sources", "aliases")
-        return replace(self, **{kind: dict(getattr(self, kind)) for kind in kinds})
+        return replace(
+            self,
+            datasets=dict(self.datasets),
+            methods=dict(self.methods),
+            protocols=dict(self.protocols),
+            backbones=dict(self.backbones),
+            parameters=dict(self.parameters),
+        )
 
     def dataset(self, name: str) -> DatasetEntry:
         """The dataset of that name or alias; its `groups_as` is the end of the chain that the entries make."""
