@@ -21,6 +21,7 @@ _HOME = {
     "load_model": "ssliqa_bench.models.load",
     "evaluate": "ssliqa_bench.evaluation.metrics",
     "fit_mapping": "ssliqa_bench.evaluation.mapping",
+    "compare": "ssliqa_bench.evaluation.paired_tables",
     "build_boards": "ssliqa_bench.leaderboard.boards",
     "check_method": "ssliqa_bench.testing",
 }

@@ -49,9 +49,9 @@ def _options(
 
 
 def _register() -> None:
-    from ssliqa_bench.cli import catalogue, check, data, evaluate, leaderboard, run, splits, store
+    from ssliqa_bench.cli import catalogue, check, compare, data, evaluate, leaderboard, run, splits, store
 
-    for group in (run, leaderboard, catalogue, evaluate, data, splits, store, check):
+    for group in (run, leaderboard, compare, catalogue, evaluate, data, splits, store, check):
         group.register(app)
 
 

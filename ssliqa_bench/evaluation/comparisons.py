@@ -122,7 +122,7 @@ def compare_splits(
                               margin, confidence))
 
 
-def holm(family: Mapping[str, Comparison], *, declared: int | None = None) -> dict[str, Comparison]:
+def holm(family: Mapping[str, Kind], *, declared: int | None = None) -> dict[str, Kind]:
     """A family of comparisons with p-values and verdicts corrected for their number; intervals stay as they are.
 
     Args:

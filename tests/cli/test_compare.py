@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ssliqa_bench.cli.app import main
+
+STORE = Path(__file__).parents[2] / "leaderboards" / "open"
+
+
+def write(path: Path, shift: float) -> str:
+    rng = np.random.default_rng(1)
+    scores, noise = rng.normal(size=50), rng.normal(size=50)
+    lines = [f"{row}.png,{score},{score + shift * bad}" for row, (score, bad) in enumerate(zip(scores, noise))]
+    path.write_text("image,score,prediction\n" + "\n".join(lines) + "\n")
+    return str(path)
+
+
+def test_methods_of_a_store_are_compared_over_their_splits(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["compare", "pseudo-label", "pseudo-label-supervised", "--store", str(STORE), "--images", "2"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    # docs/open.md states the same
+    assert "difference +0.0194 (-0.0054 to +0.0443), not distinguished" in out and "over 10 splits" in out
+    assert main([*words, "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["comparisons"]
+    assert found["dataset"] == "livec" and len(found["images"]) == 2 and found["how"] == "splits"
+
+
+def test_files_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = [write(tmp_path / "good.csv", 0.1), write(tmp_path / "poor.csv", 3.0)]
+    assert main(["compare", *files]) == 0
+    out = capsys.readouterr().out
+    assert "50 images" in out and ", better, p" in out and "first: good; second: poor" in out
+    assert main(["compare", *files, "--json", "--images", "0"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["overall"]["verdict"] == "better" and found["images"] == []
+
+
+def test_one_row_of_records_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "pseudo-label", "--store", str(STORE)]) == 2
+    assert "expected records of at least two methods or settings" in capsys.readouterr().err
+    assert main(["compare", "no-such-run", "x", "--store", str(STORE)]) == 2
+    assert 'No record in' in capsys.readouterr().err
