@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent / "ssliqa_bench"
 FREE = {"types", "specs", "errors", "files", "checksums", "net", "paths", "stop", "tabular", "text"}
 ARROWS = {
     "__main__": {"cli"},
-    "cli": {"runner", "leaderboard", "testing", "models", "integrations"},
+    "cli": {"runner", "leaderboard", "testing", "models", "integrations", "photos"},
+    "photos": {"runner"},
     "runner": {"models", "methods", "datasets", "pixels", "registry", "store", "evaluation", "integrations"},
     "models": {"methods", "training", "pixels", "registry", "store"},
     "testing": {"runner"},

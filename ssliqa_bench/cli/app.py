@@ -49,9 +49,31 @@ def _options(
 
 
 def _register() -> None:
-    from ssliqa_bench.cli import catalogue, check, compare, data, evaluate, leaderboard, run, splits, store
+    from ssliqa_bench.cli import (
+        catalogue,
+        check,
+        compare,
+        data,
+        evaluate,
+        leaderboard,
+        run,
+        score,
+        splits,
+        store,
+    )
 
-    for group in (run, leaderboard, compare, catalogue, evaluate, data, splits, store, check):
+    for group in (
+        run,
+        leaderboard,
+        compare,
+        catalogue,
+        evaluate,
+        score,
+        data,
+        splits,
+        store,
+        check,
+    ):
         group.register(app)
 
 

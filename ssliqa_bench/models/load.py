@@ -13,17 +13,21 @@ import torch
 from ssliqa_bench.errors import CorruptFileError, InputError, RunError
 from ssliqa_bench.files import cache_folder
 from ssliqa_bench.methods.base import Model, Predictor
+from ssliqa_bench.methods.supervised import build_quality
 from ssliqa_bench.models.description import Description
 from ssliqa_bench.models.feature_views import extractor
 from ssliqa_bench.models.folder import CONFIG, Finished, read_model_folder
 from ssliqa_bench.models.images import Decoded, Extracted, Pixels, each_image, pixels_of
 from ssliqa_bench.models.origins import located
 from ssliqa_bench.models.predict import NotFiniteError, judge, predict
+from ssliqa_bench.models.spread import CropValues, crops_of, of_features, of_pixels
 from ssliqa_bench.pixels.features import Extract
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import FACTS, find_record, read_record
 from ssliqa_bench.training.images import ImageSet
+from ssliqa_bench.training.quality import QualityPredictor, stored_model
+from ssliqa_bench.training.views import View
 from ssliqa_bench.types import FloatArray, Judgement, Scale
 
 _AT_ONCE = 64  # images in memory
@@ -41,13 +45,19 @@ class LoadedModel:
         origin: the record, method and versions that it comes from.
     """
 
-    def __init__(self, finished: Finished, predictor: Predictor, extract: Extract | None = None) -> None:
+    def __init__(
+        self,
+        finished: Finished,
+        predictor: Predictor,
+        extract: Extract | None = None,
+        crop_values: CropValues | None = None,
+    ) -> None:
         told = finished.description
         self.scale: Scale | None = told.scale
         self.short_side, self.needs_references = told.short_side, told.references
         self.n_parameters = predictor.n_parameters
         self.origin = dict(finished.origin)
-        self._predictor, self._extract = predictor, extract
+        self._predictor, self._extract, self._crop_values = predictor, extract, crop_values
 
     def __call__(self, images: Any, references: Any = None) -> FloatArray:
         """Quality (n,) of images, float64, in the native units and the direction of the scores that it learned from.
@@ -81,6 +91,28 @@ class LoadedModel:
             first = error.names[error.images[0]]  # type: ignore[index]
             raise RunError(f"{len(error.images)} predictions are not finite (first: {first}).") from error
         return np.concatenate(found) if found else np.empty(0)
+
+    def with_spread(self, images: Any) -> tuple[FloatArray, FloatArray | None]:
+        """Quality (n,) of images as the call gives it, and how far their crops differ.
+
+        Returns:
+            The values, and the standard deviation (n,) over an image's fixed crops, in the same units: how uneven the
+            image is for this model, not how wrong the model is. None of a model that looks at one crop, at the whole
+            image, or at images together with their references.
+
+        Raises:
+            As the call.
+        """
+        if self._crop_values is None:
+            return self(images), None
+        values, spreads = [np.empty(0)], [np.empty(0)]
+        for _, chunk in self._chunks(images, None):
+            values.append(judge(self._predictor, chunk).quality)
+            spreads.append(np.std(self._crop_values(chunk), axis=1, ddof=1))
+        quality, spread = np.concatenate(values), np.concatenate(spreads)
+        if self.scale is None:
+            return quality, spread
+        return self.scale.from01(quality), spread * (self.scale.high - self.scale.low)
 
     def _chunks(self, images: Any, references: Any) -> Iterator[tuple[list[str], ImageSet]]:
         if self.needs_references != (references is not None):
@@ -136,7 +168,17 @@ def load_model(
         InputError: there is no such model, its weights were not kept, or a module or file that it needs is missing.
         CorruptFileError: its files are damaged, of another version, or do not fit its builder.
     """
-    finished = find_model(where, store)
+    return load_finished(find_model(where, store), device=device, weights_file=weights_file, folders=folders)
+
+
+def load_finished(
+    finished: Finished,
+    *,
+    device: str = "cpu",
+    weights_file: str | os.PathLike[str] | None = None,
+    folders: Sequence[str | os.PathLike[str]] = (),
+) -> LoadedModel:
+    """Build a finished model; arguments and errors as `load_model`."""
     told, chosen = finished.description, _device(device)
     given = None if weights_file is None else Path(weights_file)
     files = {name: located(name, own, given, cache_folder()) for name, own in told.weights.items()}
@@ -146,10 +188,27 @@ def load_model(
     extract = None if told.features is None else extractor(told.features, files.pop("features"))
     model = Model(load_object(told.builder, paths), tuple(told.params))
     try:
-        return LoadedModel(finished, model.made(told.params, finished.artifact, chosen, files), extract)
+        predictor, crop_values = _made(model, finished, chosen, files)
     except (CorruptFileError, KeyError, RuntimeError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise CorruptFileError(f"{finished.where}: {told.builder} cannot build its model: {reason}") from error
+    return LoadedModel(finished, predictor, extract, crop_values)
+
+
+def _made(
+    model: Model, finished: Finished, device: torch.device, files: dict[str, str]
+) -> tuple[Predictor, CropValues | None]:
+    """The predictor, and what gives its values crop by crop where it judges an image by several."""
+    told = finished.description
+    crops = 0 if told.references else crops_of(told.params)
+    if crops < 2 or finished.artifact is None:
+        return model.made(told.params, finished.artifact, device, files), None
+    if told.features is None and model.build is build_quality:
+        network = stored_model(finished.artifact, told.params["backbone"], device)
+        view = View(int(told.params["crop"]), crops)
+        return QualityPredictor(network, view, device), of_pixels(network, view, device)
+    predictor = model.made(told.params, finished.artifact, device, files)
+    return predictor, None if told.features is None else of_features(predictor, crops)
 
 
 def find_model(where: str | os.PathLike[str], store: str | os.PathLike[str] | None = None) -> Finished:

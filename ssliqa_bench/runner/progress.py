@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 
 PULSE = 30.0  # seconds between lines where there is no terminal
 
@@ -34,7 +34,8 @@ class _Pulse:
     def left(self, done: int, total: int) -> str:
         """The time that is left at the rate so far."""
         seconds = (time.monotonic() - self._began) / max(done - self._first, 1) * max(total - done, 0)
-        return f"about {_time(seconds)} left"
+        rate = max(done - self._first, 1) / max(time.monotonic() - self._began, 1e-9)
+        return f"{rate:.3g} per second, about {_time(seconds)} left"
 
 
 class ConsoleReporter:
@@ -176,8 +177,20 @@ def _time(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
+class _Rate(ProgressColumn):
+    """How many are done per second; nothing for sizes, whose speed has a column of its own."""
+
+    def render(self, task: Task) -> str:
+        """As text."""
+        return "" if task.speed is None else f"{task.speed:.3g}/s"
+
+
 def _counting_columns(unit: str) -> list[ProgressColumn]:
     from rich.progress import DownloadColumn, MofNCompleteColumn, TransferSpeedColumn
 
-    size = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [MofNCompleteColumn(), TextColumn(unit)]
+    size: list[ProgressColumn] = [DownloadColumn(), TransferSpeedColumn()] if unit == "bytes" else [
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        _Rate(),
+    ]
     return [TextColumn("{task.description}", markup=False), BarColumn(), *size, TimeRemainingColumn()]

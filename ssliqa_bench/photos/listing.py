@@ -1,0 +1,82 @@
+"""Which images a command line names: files, folders, patterns, lists of names, standard input."""
+
+from __future__ import annotations
+
+import glob
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.paths import file_to_read
+from ssliqa_bench.pixels.formats import is_image_name, is_system_folder
+
+_IMAGE = "an image, a folder of images, a pattern such as 'photos/*.jpg', @LIST, or - for names on standard input"
+
+
+def find_images(words: Sequence[str], lists: Sequence[Path] = (), stdin: BinaryIO | None = None) -> list[str]:
+    """Paths of images, each once, in the order in which they are named; those of a folder or a pattern sorted.
+
+    Args:
+        words: files, folders (all images below them), patterns (`**` goes through folders), `@FILE` for a list, `-`
+            for names on standard input. A file that is named is taken whatever its ending.
+        lists: further files with one name per line, relative to the current folder.
+        stdin: what `-` reads; None is that of the process.
+
+    Raises:
+        InputError: nothing is named, a name is wrong, a folder or a pattern holds no image. A missing file of a list
+            is found out when it is scored, and takes no other with it.
+    """
+    found: list[str] = []
+    for word in words:
+        if word == "-":
+            found += _lines((stdin or sys.stdin.buffer).read())
+        elif word.startswith("@") and not os.path.exists(word):
+            found += _listed(Path(word[1:]))
+        else:
+            found += _named(word)
+    for file in lists:
+        found += _listed(file)
+    if not found:
+        raise InputError(f"IMAGES: no image is named; expected {_IMAGE}.")
+    return list(dict.fromkeys(found))
+
+
+def _named(word: str) -> list[str]:
+    """A file, the images of a folder, or those that fit a pattern."""
+    if os.path.isdir(word):
+        inside = list(_below(word))
+        if not inside:
+            raise InputError(f"{word}: holds no image; images are known by the ending of their names.")
+        return inside
+    if os.path.lexists(word) or not glob.has_magic(word):
+        file_to_read(word, _IMAGE)
+        return [word]
+    matching = sorted(glob.iglob(word, recursive=True))
+    inside = [path for path in matching if is_image_name(os.path.basename(path)) and os.path.isfile(path)]
+    if not inside:
+        raise InputError(f"{word}: no image fits this pattern ({len(matching)} other names do).")
+    return inside
+
+
+def _below(folder: str) -> Iterator[str]:
+    for place, below, files in os.walk(folder):
+        below[:] = sorted(name for name in below if not is_system_folder(name))
+        for name in sorted(files):
+            path = os.path.join(place, name)
+            if not name.startswith(".") and is_image_name(name) and os.path.isfile(path):
+                yield path
+
+
+def _listed(file: Path) -> list[str]:
+    names = _lines(file_to_read(file, "a list with one image per line").read_bytes())
+    if not names:
+        raise InputError(f"{file}: names no image; expected one per line.")
+    return names
+
+
+def _lines(data: bytes) -> list[str]:
+    lines = (line.strip(b"\r") for line in data.removeprefix(b"\xef\xbb\xbf").split(b"\n"))
+    return [os.fsdecode(line) for line in lines if line.strip()]
