@@ -60,6 +60,7 @@ def _register() -> None:
         score,
         splits,
         store,
+        train,
     )
 
     for group in (
@@ -69,6 +70,7 @@ def _register() -> None:
         catalogue,
         evaluate,
         score,
+        train,
         data,
         splits,
         store,

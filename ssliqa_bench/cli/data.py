@@ -244,7 +244,7 @@ def add(
     file = registry_file or Path(f"{name}.yaml")
     between = options.read_separator(separator)
     theirs = options.read_pairs(columns)
-    own = OwnPhotographs(name, labels, images, unlabeled, _ends(scale), direction, theirs, between, ratings)
+    own = OwnPhotographs(name, labels, images, unlabeled, read_ends(scale), direction, theirs, between, ratings)
     with counted_each("decoding") as progress:
         added = add_dataset(own, file, settings_of().cache_root, force=force, processes=options.processes(jobs, 1),
                             progress=progress)  # fmt: skip
@@ -268,7 +268,12 @@ def add(
     return 0
 
 
-def _ends(text: str | None) -> tuple[float, float] | None:
+def read_ends(text: str | None) -> tuple[float, float] | None:
+    """The ends of a scale, LO,HI.
+
+    Raises:
+        InputError: not two finite numbers, the low end first.
+    """
     if text is None:
         return None
     try:

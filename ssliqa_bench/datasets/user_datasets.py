@@ -108,7 +108,7 @@ def add_dataset(
     if file.exists() and not force:
         raise InputError(f"{file}: is there already. Name another file with --registry-file, or replace it with "
                          f"--force.")  # fmt: skip
-    raw = _labels(own)
+    raw = read_labels(own)
     scale = None if raw is None else own.scale or _scale(own, raw)
     if raw is not None and raw.split is None and len(raw.name) < _FEWEST:
         LOG.warning("%s: %d images with a score; a split of 80/20 leaves 1 of them for the test. Runs need 2, so add "
@@ -139,7 +139,13 @@ def _check_names(names: Sequence[str]) -> None:
             raise InputError(f'Dataset name "{name}": is that of a dataset of the field; choose another.')
 
 
-def _labels(own: OwnPhotographs) -> RawTable | None:
+def read_labels(own: OwnPhotographs) -> RawTable | None:
+    """The label file as read, images not looked at; None where there is none.
+
+    Raises:
+        InputError: a folder is not there.
+        DataError: something is wrong with the label file.
+    """
     for option, folder in (("--images", own.images), ("--unlabeled", own.unlabeled)):
         if folder is not None:
             folder_to_read(folder, "a folder of photographs", option)

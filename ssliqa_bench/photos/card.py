@@ -1,0 +1,77 @@
+"""The card of a model folder: what the model learned from, how it was tested, what its licence rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ssliqa_bench.photos.fitting import Candidate
+from ssliqa_bench.types import Scale
+
+_TITLES = {"srcc": "SRCC", "plcc": "PLCC", "mae": "MAE (units of the scores)"}
+
+
+def card_text(summary: Mapping[str, Any], chosen: Candidate, scale: Scale, *, plot: str | None) -> str:
+    """The card in Markdown.
+
+    Args:
+        summary: of `Trained.summary`.
+        plot: name of the scatter plot; None where there is none.
+    """
+    better = "higher" if scale.higher_is_better else "lower"
+    parts = [
+        "# A model of image quality",
+        f"Made by `ssliqa-bench train`: {chosen.method.about.title} (`{chosen.name}`, recipe `{summary['recipe']}`).",
+        "```\nssliqa-bench score --model THIS_FOLDER photos\n```",
+        "## Data",
+        f"{summary['labels']:,} images with a score, on a scale from {scale.low:g} to {scale.high:g}, {better} is "
+        f"better; {summary['unlabeled']:,} images without.",
+        "## How it was tested",
+        f"Five-fold cross-validation by group, {summary['expected']['srcc']['splits']} splits in all. In each of them "
+        "the choice of the learner was made anew on the training part, so that the figures are not flattered by it. "
+        "They are those of models trained on four fifths of the labels; this one saw all. Intervals: corrected "
+        "resampled t-test (Nadeau and Bengio, 2003), 95 %.",
+        _figures(summary),
+        "Expected for photographs of the same kind, scored by the same people. Other photographs: unknown.",
+    ]
+    if plot is not None:
+        parts.append(f"![Predictions of held-out images over their scores]({plot})")
+    parts += _unlabeled(summary)
+    parts += _choice(summary)
+    parts += ["## Licence", _licence(chosen)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _figures(summary: Mapping[str, Any]) -> str:
+    lines = ["| figure | expected | 95 % interval |", "| --- | ---: | --- |"]
+    for name, title in _TITLES.items():
+        own = summary["expected"][name]
+        interval = "–" if own["lo"] is None else f"{own['lo']:.3f} to {own['hi']:.3f}"
+        lines.append(f"| {title} | {own['mean']:.3f} | {interval} |")
+    return "\n".join(lines)
+
+
+def _unlabeled(summary: Mapping[str, Any]) -> list[str]:
+    found = summary["unlabeled_images"]
+    if found is None:
+        return []
+    told = f"Verdict: **{found['verdict']}**. {found['sentence']} Compared on {found['splits']} splits with the same "
+    return ["## Unlabeled images", f"{told}learner without them, with the same steps."]
+
+
+def _choice(summary: Mapping[str, Any]) -> list[str]:
+    if not summary["srcc_in_choice"]:
+        return []
+    lines = ["| learner | mean SRCC in the choice | chosen in outer splits |", "| --- | ---: | ---: |"]
+    for name, value in summary["srcc_in_choice"].items():
+        lines.append(f"| `{name}` | {value:.3f} | {summary['chosen_in_splits'].get(name, 0)} |")
+    return ["## Choice of the learner", "\n".join(lines)]
+
+
+def _licence(chosen: Candidate) -> str:
+    notes = ["The model follows from your labels and from the weights below; your rights in the photographs are yours."]
+    for backbone in chosen.backbones.values():
+        network = backbone.features_of or backbone
+        terms = (network.about.terms or "terms not stated in the registry").strip()
+        notes.append(f"- {network.about.title} (`{network.name}`): {terms}")
+    return "\n".join([notes[0], "", *notes[1:]])
