@@ -60,6 +60,7 @@ def _register() -> None:
         score,
         splits,
         store,
+        submit,
         train,
     )
 
@@ -74,6 +75,7 @@ def _register() -> None:
         data,
         splits,
         store,
+        submit,
         check,
     ):
         group.register(app)

@@ -215,11 +215,12 @@ def test(
     """Evaluate a stored model on further datasets, without training."""
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.execute import refuse_other_key, unanswered
+    from ssliqa_bench.runner.execute import refuse_other_key, refuse_submitted, unanswered
     from ssliqa_bench.runner.plan import make_plan
     from ssliqa_bench.store.records import find_record, read_record
 
     record = read_record(store, find_record(store, run), with_predictions=True)
+    refuse_submitted(record)
     names = load_registry(registry or ())
     asked = tuple(dict.fromkeys(_dataset(name, names).name for name in on.split(",") if name))
     if not asked:

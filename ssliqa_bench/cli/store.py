@@ -62,12 +62,13 @@ def why(
 ) -> int:
     """Say whether the same run would be answered by this record today, and if not, what differs."""
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.execute import changes
+    from ssliqa_bench.runner.execute import changes, refuse_submitted
     from ssliqa_bench.runner.keys import key_differences
     from ssliqa_bench.runner.plan import make_plan
     from ssliqa_bench.store.records import find_record, iter_records, read_record
 
     record = read_record(store, find_record(store, run))
+    refuse_submitted(record)
     facts = record.facts
     print(f"{record.spec}, recipe {record.cell.recipe}, made {facts.created}")
     print(f"key {record.key}")
@@ -236,4 +237,29 @@ def export(
     withheld = sorted({name for key in keys for name in export_record(store, key, out)})
     said = f" Names and scores of {', '.join(withheld)} stayed behind; their metrics are there." if withheld else ""
     print(f"{len(keys)} records are in {out}/records.{said}", file=sys.stderr)
+    return 0
+
+
+@store_app.command("import")
+def import_(
+    source: Annotated[
+        str, typer.Argument(metavar="DIR", help="The store to read from, for example the folder of an export.")
+    ],
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
+    store: options.Store = DEFAULT_STORE,
+) -> int:
+    """Add the records of another store to this one. Records of one key must agree, else nothing is imported."""
+    from ssliqa_bench.errors import InputError
+    from ssliqa_bench.store.merge import import_records
+    from ssliqa_bench.store.records import find_record, record_keys
+    from ssliqa_bench.store.store import Store
+
+    given = Store(source)
+    if given == Store(store):
+        raise InputError(f"{source}: is the store itself; name another folder.")
+    if not record_keys(given):
+        raise InputError(f"No records under {source}. Name the folder that holds the folder records.")
+    found = import_records(given, store, [find_record(given, run) for run in runs] if runs else None)
+    print(f"{found.added} records added, {found.completed} completed, {found.equal} were there already.",
+          file=sys.stderr)  # fmt: skip
     return 0

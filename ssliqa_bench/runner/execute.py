@@ -117,6 +117,17 @@ def unanswered(plan: Plan, record: Record) -> tuple[str, ...]:
     return tuple(name for name, marks in asked.items() if held.get(name) != marks)
 
 
+def refuse_submitted(record: Record) -> None:
+    """Refuse to look behind a record whose predictions were handed in.
+
+    Raises:
+        InputError: there is no model and no code on record.
+    """
+    if record.submitted:
+        raise InputError(f"Record {record.key[:12]} ({record.cell.method}) was handed in as predictions; there is no "
+                         f"model or code behind it on this machine.")  # fmt: skip
+
+
 def refuse_other_key(plan: Plan, record: Record) -> None:
     """Refuse to add predictions to a record that the same run would not make today.
 

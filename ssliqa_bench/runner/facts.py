@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.datasets.splits import split_hash
+from ssliqa_bench.registry.schema import ProtocolEntry
 from ssliqa_bench.runner.devices import peak_memory_bytes
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import Source
@@ -56,7 +57,7 @@ def run_facts(
         created=provenance.now(),
         cell=Cell.of(plan.spec),
         method=_method(plan),
-        protocol=_protocol(plan),
+        protocol=protocol_facts(plan.protocol),
         datasets={name: own for name, own in datasets.items() if name not in tested},
         tested=tuple(tested),
         stages=tuple(StageFacts(**result.summary()) for result in models),
@@ -116,8 +117,9 @@ def _method(plan: Plan) -> MethodFacts:
     )
 
 
-def _protocol(plan: Plan) -> ProtocolFacts:
-    facts = plan.protocol.model_dump(mode="json", exclude={"about"})
+def protocol_facts(protocol: ProtocolEntry) -> ProtocolFacts:
+    """A protocol as a record states it."""
+    facts = protocol.model_dump(mode="json", exclude={"about"})
     # Where files are is this machine's business; split_hash and the key state what they hold.
     if facts["split"]["file"] is not None:
         facts["split"]["file"] = Path(facts["split"]["file"]).name

@@ -144,6 +144,18 @@ class CodeFacts(Part):
     files: dict[str, str]
 
 
+class SubmissionFacts(Part):
+    """Predictions that a third party handed in: nobody here ran the code behind them.
+
+    Attributes:
+        lower_is_better: the file's direction; predictions on record are turned so that higher is better.
+        left_out: images of the file that are not in the test part.
+    """
+
+    lower_is_better: bool
+    left_out: Count
+
+
 class RunFacts(Part):
     """Everything about a run but its results.
 
@@ -156,6 +168,7 @@ class RunFacts(Part):
         model_steps: steps of these stages; `steps` counts all, also those of a teacher that only gives labels.
         model: how the model is built from the artifact under `model_key`; None in converted records.
         converted_from: the key of a record of schema 1 that this one was made from.
+        submission: set where the predictions were handed in rather than computed here.
     """
 
     key: Sha256
@@ -183,6 +196,7 @@ class RunFacts(Part):
     leak: Leak | None
     notes: Names
     converted_from: Sha256 | None = None
+    submission: SubmissionFacts | None = None
 
     @field_validator("created")
     @classmethod
@@ -318,6 +332,11 @@ class Record:
         """When the run ended; UTC where no zone is stated."""
         when = datetime.fromisoformat(self.facts.created)
         return when if when.tzinfo else when.replace(tzinfo=UTC)
+
+    @property
+    def submitted(self) -> bool:
+        """Whether its predictions were handed in rather than computed here."""
+        return self.facts.submission is not None
 
     @property
     def metrics(self) -> dict[str, Metrics]:
