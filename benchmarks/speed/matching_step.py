@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from ssliqa_bench.methods.matching import training
-from ssliqa_bench.methods.matching.network import HeadedModel, Trainee
+from ssliqa_bench.methods.matching.network import HeadedModel, LevelTrainee
 from ssliqa_bench.methods.matching.parts import PlainRule
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import load_object
@@ -129,7 +129,7 @@ def profile(method: str, steps: int) -> tuple[float, dict[str, float]]:
             (torch.optim.Adam, "step", "optimiser"),
             (training.Policy, "weak", "views"),
             (training.Policy, "pairs", "views"),
-            (Trainee, "follow", "average"),
+            (LevelTrainee, "follow", "average"),
         ):
             stack.enter_context(mock.patch.object(owner, name, clock.timed(part, getattr(owner, name))))
         for kind in _subclasses(PlainRule):

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from ssliqa_bench.methods.full_reference.networks import make_model
+from ssliqa_bench.methods.full_reference.networks import make_pair_model
 from ssliqa_bench.methods.full_reference.prediction import FullReferencePredictor
 from ssliqa_bench.models.predict import Pictures
 from ssliqa_bench.registry.load import load_registry
@@ -47,7 +47,7 @@ def predictor(method: str, device: str) -> FullReferencePredictor:
     params = learner_params(resolved, registry.backbones_of(resolved))
     torch.manual_seed(0)
     name = "transformer" if "transformer_feedforward" in params else "conformer"
-    return FullReferencePredictor(make_model(name, params), params["fr_crop"], "ten", torch.device(device))
+    return FullReferencePredictor(make_pair_model(name, params), params["fr_crop"], "ten", torch.device(device))
 
 
 def pair_by_pair(model: FullReferencePredictor, images: ImageSet) -> np.ndarray:

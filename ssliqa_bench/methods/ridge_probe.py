@@ -15,7 +15,9 @@ from sklearn.linear_model import RidgeCV
 from ssliqa_bench.errors import RunError
 from ssliqa_bench.methods.base import Needs, Work
 from ssliqa_bench.methods.supervised import Supervised
+from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.checkpoint import module_tensors
+from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.quality import build_model, read_test_crops
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.training.standardised import FeatureScale
@@ -28,18 +30,26 @@ STRENGTHS = tuple(10.0 ** (k / 4) for k in range(-12, 25))
 
 def run_probe(context: StageContext) -> Artifact:
     """Fit the linear output of the model to the scores; its backbone keeps its initial (pretrained) weights."""
-    labeled, p = context.labeled, context.params
+    labeled = context.labeled
     assert labeled is not None  # declared by the stage
     if len(labeled) < 2:
         raise RunError(f"{context.name}: {len(labeled)} labeled image; leave-one-out needs two or more.")
     model = build_model(context)
-    view = View(int(p["crop"]), int(p["test_crops"]))
-    _, features = read_test_crops(model, labeled.images, view, context.device, context.precision)
-    weight, bias, strength, error = fit_ridge(features, labeled.score01)
+    weight, bias, strength, error = fit_ridge(test_features(context, model, labeled.images), labeled.score01)
+    return probe_artifact(model, weight, bias, {"strength": strength, "leave_one_out_rmse": error})
+
+
+def test_features(context: StageContext, model: QualityModel, images: ImageSet) -> FloatArray:
+    """Features (n, d) of images, means over their fixed test crops."""
+    view = View(int(context.params["crop"]), int(context.params["test_crops"]))
+    return read_test_crops(model, images, view, context.device, context.precision)[1]
+
+
+def probe_artifact(model: QualityModel, weight: FloatArray, bias: float, chosen: dict[str, float]) -> Artifact:
+    """The model with a linear output that was fitted, weights (d,) and bias, and what was chosen for the fit."""
     with torch.no_grad():
         model.head.weight.copy_(torch.from_numpy(weight[None]))
         model.head.bias.fill_(bias)
-    chosen = {"strength": strength, "leave_one_out_rmse": error}
     return Artifact(module_tensors(model), {"steps": 0, "log": [chosen]})
 
 

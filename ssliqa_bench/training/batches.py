@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,13 @@ from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import IntArray
 
 INCLUDE = ("auto", "always", "never")
+Views = TypeVar("Views", covariant=True)
+
+
+class DrawViews(Protocol[Views]):
+    """Draws the views of some images, as `training.views.draw` does once its view is chosen."""
+
+    def __call__(self, images: ImageSet, positions: IntArray, *purpose: Any, visits: IntArray) -> Views: ...
 
 
 def in_batches(rows: IntArray, size: int) -> Iterator[tuple[IntArray, IntArray]]:
@@ -31,6 +38,28 @@ def step_batches(pool: int, size: int, steps: int, epoch: int, *purpose: Any) ->
         purpose: names the stream of permutations.
     """
     return in_batches(drawn_rows(pool, size * steps, epoch, *purpose), size)
+
+
+def drawn_batches(
+    context: StageContext,
+    images: ImageSet,
+    draw_views: DrawViews[Views],
+    size: int,
+    steps: int,
+    epoch: int,
+    side: str,
+    views: str | None = None,
+) -> Iterator[tuple[IntArray, Views]]:
+    """Rows and views of one side in every step of an epoch; whole batches from endless permutations.
+
+    They depend on the stage's name, the seed and the names given here alone, whatever is drawn beside them.
+
+    Args:
+        side: names the stream of permutations; views: names the stream of views, by default as the side.
+    """
+    purpose = (context.seed, context.name)
+    for rows, visits in step_batches(len(images), size, steps, epoch, *purpose, side):
+        yield rows, draw_views(images, rows, *purpose, views or side, epoch, visits=visits)
 
 
 def unlabeled_images(context: StageContext, labeled: LabeledSet) -> ImageSet:

@@ -19,11 +19,12 @@ from torch import nn
 
 from ssliqa_bench.errors import RunError
 from ssliqa_bench.training.checkpoint import restore_training_state, training_state
-from ssliqa_bench.training.prefetch import prefetched
+from ssliqa_bench.training.prefetch import on_device, prefetched
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import IntArray, derive_seed
 
-Batch = TypeVar("Batch")
+_Batch = TypeVar("_Batch")
+Terms = dict[str, torch.Tensor]  # "loss", which is minimised, and what is logged beside it
 _OPTIMIZERS: dict[str, tuple[Callable[..., torch.optim.Optimizer], dict[str, Any]]] = {
     "adam": (torch.optim.Adam, {}),
     "adamw": (torch.optim.AdamW, {}),
@@ -65,7 +66,7 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Plan:
+class EpochPlan:
     """What fills an epoch: so many items (rows of some set), in batches of `batch_size`, the last may be smaller."""
 
     items: int
@@ -107,9 +108,9 @@ def split_batches(rows: IntArray, batch_size: int) -> list[IntArray]:
 def train(
     model: nn.Module,
     schedule: Schedule,
-    plan: Plan,
-    batches: Callable[[int], Iterable[Batch]],
-    loss: Callable[[Batch], Mapping[str, torch.Tensor]],
+    plan: EpochPlan,
+    batches: Callable[[int], Iterable[_Batch]],
+    loss: Callable[[_Batch], Mapping[str, torch.Tensor]],
     context: StageContext,
     after_step: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
@@ -118,7 +119,8 @@ def train(
     Args:
         model: on the context's device.
         batches: gives the batches of an epoch, `plan.steps` of them, from nothing but the epoch's number; it runs in
-            a background thread, so that it must neither read the model nor draw from a global generator.
+            a background thread, so that it must neither read the model nor draw from a global generator. Tensors,
+            also those in tuples and dataclasses, are moved to the device there.
         loss: terms of one batch; "loss" is the one that is minimised, the others are logged.
         after_step: called after every optimiser step, for what follows the weights; it must live in the model.
 
@@ -137,7 +139,7 @@ def train(
     context.report.start(context.name, schedule.epochs, plan.steps, done)
     model.train()
     for epoch in range(done, schedule.epochs):
-        with prefetched(batches(epoch)) as ready:
+        with prefetched(on_device(batch, context.device) for batch in batches(epoch)) as ready:
             log.append(_epoch(model, optimizer, schedule, plan, epoch, ready, loss, context, after_step))
         meta = {"stage": context.name, "epoch": epoch + 1, "log": log}
         context.checkpoints.save(training_state(model, optimizer, meta))
@@ -148,10 +150,10 @@ def _epoch(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     schedule: Schedule,
-    plan: Plan,
+    plan: EpochPlan,
     epoch: int,
-    batches: Iterable[Batch],
-    loss: Callable[[Batch], Mapping[str, torch.Tensor]],
+    batches: Iterable[_Batch],
+    loss: Callable[[_Batch], Mapping[str, torch.Tensor]],
     context: StageContext,
     after_step: Callable[[], None] | None,
 ) -> dict[str, Any]:

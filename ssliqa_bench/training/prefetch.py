@@ -6,16 +6,19 @@ import queue
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, TypeVar
 
-Item = TypeVar("Item")
+import torch
+
+_Item = TypeVar("_Item")
 
 _AHEAD = 2  # batches that wait; more would only hold memory
 _PATIENCE = 0.1  # seconds after which a thread that waits for room looks whether it is still needed
 
 
 @contextmanager
-def prefetched(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
+def prefetched(items: Iterable[_Item]) -> Iterator[Iterator[_Item]]:
     """The same items, each made by one background thread while earlier ones are in use.
 
     The thread has ended when the context is left, however that happens. It must share no random state with its user:
@@ -24,10 +27,10 @@ def prefetched(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
     Raises:
         Exception: whatever making an item raises, where that item is asked for.
     """
-    made: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(_AHEAD)
+    made: queue.Queue[tuple[_Item | None, BaseException | None]] = queue.Queue(_AHEAD)
     unneeded = threading.Event()
 
-    def put(item: Item | None, error: BaseException | None = None) -> bool:
+    def put(item: _Item | None, error: BaseException | None = None) -> bool:
         while not unneeded.is_set():
             try:
                 made.put((item, error), timeout=_PATIENCE)
@@ -46,7 +49,7 @@ def prefetched(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
         else:
             put(None, StopIteration())
 
-    def taken() -> Iterator[Item]:
+    def taken() -> Iterator[_Item]:
         while True:
             item, error = made.get()
             if isinstance(error, StopIteration):
@@ -62,3 +65,16 @@ def prefetched(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
     finally:
         unneeded.set()
         thread.join()
+
+
+def on_device(batch: Any, device: torch.device) -> Any:
+    """A batch with its tensors on a device, in whatever tuples and dataclasses they lie; everything else stays."""
+    if isinstance(batch, torch.Tensor):
+        # Copies from pinned memory overlap with the step before.
+        pinned = batch.pin_memory() if device.type == "cuda" and not batch.is_cuda else batch
+        return pinned.to(device, non_blocking=True)
+    if isinstance(batch, tuple):
+        return tuple(on_device(part, device) for part in batch)
+    if is_dataclass(batch) and not isinstance(batch, type):
+        return replace(batch, **{own.name: on_device(getattr(batch, own.name), device) for own in fields(batch)})
+    return batch

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from ssliqa_bench.training.averages import Network
 from ssliqa_bench.training.backbones.base import Backbone, QualityModel, check_crop
 from ssliqa_bench.training.backbones.weights import load_weights
 from ssliqa_bench.training.batches import in_batches
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.loop import Plan, Schedule, split_batches, train
+from ssliqa_bench.training.loop import EpochPlan, Schedule, split_batches, train
 from ssliqa_bench.training.losses import smooth_l1
 from ssliqa_bench.training.named import named
 from ssliqa_bench.training.stages import StageContext
@@ -24,13 +25,16 @@ from ssliqa_bench.types import Artifact, FloatArray, IntArray, derive_seed
 _IMAGES_AT_ONCE = 16  # images per forward pass outside training; bounds memory, changes nothing else
 
 
-def build_backbone(spec: Mapping[str, Any], weights: str | None = None) -> Backbone:
+def build_backbone(spec: Mapping[str, Any], weights: str | None = None, *, trunk: bool = False) -> Backbone:
     """A feature network from its resolved entry: {"class": "module:Class", "arguments": {...}}.
 
     Args:
         weights: a file of pretrained weights; None keeps the random initial values.
+        trunk: without what comes after its last feature map, see `Backbone.trunk`.
     """
     backbone: Backbone = named(str(spec["class"]))(**spec["arguments"])
+    if trunk:
+        backbone = backbone.trunk()
     if weights is not None:
         load_weights(backbone, weights)
     return backbone
@@ -42,11 +46,25 @@ def build_model(context: StageContext) -> QualityModel:
     Raises:
         InputError: the network does not take crops of that size.
     """
-    torch.manual_seed(derive_seed(context.seed, "initial weights"))
-    backbone = build_backbone(context.params["backbone"], context.weights.get("backbone"))
-    model = QualityModel(backbone)
-    check_start(model, backbone, context)
-    return model.train().to(context.device)
+
+    def build() -> QualityModel:
+        return QualityModel(build_backbone(context.params["backbone"], context.weights.get("backbone")))
+
+    return start(context, build, lambda model: check_start(model, model.backbone, context))
+
+
+def start(
+    context: StageContext, build: Callable[[], Network], check: Callable[[Network], None], *role: str
+) -> Network:
+    """A network before training, on the context's device: initial values depend on the seed and its role alone.
+
+    Args:
+        build: makes it; check: raises where it does not take its input.
+    """
+    torch.manual_seed(derive_seed(context.seed, "initial weights", *role))
+    network = build()
+    check(network)
+    return network.train().to(context.device)
 
 
 def check_start(network: nn.Module, backbone: Backbone, context: StageContext, whose: str = "the backbone") -> None:
@@ -92,7 +110,7 @@ def train_on_scores(
     Returns:
         Steps and log of `training.loop.train`.
     """
-    plan = Plan(items, int(context.params["batch_size"]))
+    plan = EpochPlan(items, int(context.params["batch_size"]))
     targets = torch.from_numpy(np.asarray(scores, dtype=np.float32))
     beta = float(context.params["smooth_l1_beta"])
 
@@ -100,7 +118,7 @@ def train_on_scores(
         for positions, visits in in_batches(rows(epoch), plan.batch_size):
             crops = draw(images, positions, view, context.seed, context.name, "strong", epoch, visits=visits)
             target = targets[positions].repeat_interleave(view.crops)
-            yield crops.to(context.device, non_blocking=True), target.to(context.device, non_blocking=True)
+            yield crops, target
 
     def loss(batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {"loss": smooth_l1(model(batch[0])[0], batch[1], beta)}

@@ -8,7 +8,7 @@ learner declares the same stage.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 import torch
@@ -126,6 +126,18 @@ class Stage:
 
     def __post_init__(self) -> None:
         check_top_level(self.run, f'Stage "{self.name}", run')
+
+    def labels_only(
+        self, run: Callable[[StageContext], Artifact], params: tuple[str, ...], counts: tuple[CountName, ...] = ()
+    ) -> Stage:
+        """The stage of a comparator: the same name, inputs and settings, so that both draw alike, without the unlabeled
+        side.
+
+        Args:
+            run, params, counts: its own.
+        """
+        sets = tuple(name for name in self.sets if name != "unlabeled")
+        return replace(self, run=run, sets=sets, params=params, counts=counts)
 
     @property
     def path(self) -> str:

@@ -36,6 +36,16 @@ class View:
     flip: bool = False
     size: tuple[int, int] | None = None
 
+    def draw(
+        self,
+        images: ImageSet,
+        positions: Sequence[int] | IntArray,
+        *purpose: Any,
+        visits: Sequence[int] | IntArray | None = None,
+    ) -> torch.Tensor:
+        """Random crops for training; see the function `draw`."""
+        return draw(images, positions, self, *purpose, visits=visits)
+
 
 def draw(
     images: ImageSet,

@@ -19,7 +19,7 @@ from torch import nn
 
 from ssliqa_bench.errors import RunError
 from ssliqa_bench.training.checkpoint import module_tensors, training_state
-from ssliqa_bench.training.loop import Plan, Schedule, drawn_rows, earlier_visits, split_batches, train
+from ssliqa_bench.training.loop import EpochPlan, Schedule, drawn_rows, earlier_visits, split_batches, train
 
 # Rates
 
@@ -94,14 +94,14 @@ def test_earlier_visits_are_counted(rows: list[int]) -> None:
 def test_batches(items: int, batch_size: int, sizes: list[int]) -> None:
     parts = split_batches(np.arange(items), batch_size)
     assert [len(part) for part in parts] == sizes and np.concatenate(parts).tolist() == list(range(items))
-    assert Plan(items, batch_size).steps == len(sizes)
+    assert EpochPlan(items, batch_size).steps == len(sizes)
 
 
 # Training
 
 INPUTS = torch.tensor(np.random.default_rng(0).normal(0, 1, (10, 4)), dtype=torch.float32)
 TARGETS = INPUTS @ torch.tensor([0.5, -1.0, 2.0, 0.0]) + 0.3
-PLAN = Plan(10, 4)
+PLAN = EpochPlan(10, 4)
 
 
 def network(dropout: float = 0.0) -> nn.Module:
@@ -253,7 +253,7 @@ def test_the_state_of_a_phase_starts_with_a_fresh_optimiser() -> None:
 
 def test_drawing_ahead_leaves_the_random_numbers_of_the_steps_alone(made: ModuleType) -> None:
     """Dropout and the like draw from the global generator, whenever the next batches are drawn."""
-    plan, seen = Plan(40, 4), []
+    plan, seen = EpochPlan(40, 4), []
 
     def slowly(pause: float) -> Any:
         def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -290,5 +290,5 @@ def test_an_error_in_drawing_batches_ends_the_training(made: ModuleType) -> None
 
     model = nn.Linear(4, 1)
     with pytest.raises(RunError, match="the third image is gone"):
-        train(model, Schedule(1, 1e-3), Plan(8, 4), broken, loss, made.context())
+        train(model, Schedule(1, 1e-3), EpochPlan(8, 4), broken, loss, made.context())
     assert all(thread.name != "batches" for thread in threading.enumerate())

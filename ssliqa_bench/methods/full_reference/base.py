@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import nn
 
 from ssliqa_bench.methods.base import Learner, Needs
-from ssliqa_bench.methods.full_reference.networks import make_model
+from ssliqa_bench.methods.full_reference.networks import make_pair_model
 from ssliqa_bench.training.stages import Stage
 
 
@@ -28,4 +28,4 @@ class FullReferenceLearner(Learner):
 
     def networks(self) -> Mapping[str, nn.Module]:
         """The model, frozen extractor included."""
-        return {"model": make_model(self.stage().name, self.params)}
+        return {"model": make_pair_model(self.stage().name, self.params)}

@@ -21,11 +21,11 @@ from ssliqa_bench.training.quality import build_backbone
 from ssliqa_bench.training.standardised import LabelScale
 
 # What every full-reference network is made of.
-NETWORK_PARAMS = ("extractor_backbone", "width", "heads", "head_width", "fr_dropout", "grid")
+PAIR_NETWORK_PARAMS = ("extractor_backbone", "width", "heads", "head_width", "fr_dropout", "grid")
 
 
 @dataclass(frozen=True)
-class Sizes:
+class NetworkSizes:
     """channels: of the maps; width: d of all tokens; hidden: of the feed-forward layers; head: of the head's layer;
     grid: places along a side of the maps."""
 
@@ -45,7 +45,7 @@ class PairNetwork(nn.Module, ABC):
     hidden_param: ClassVar[str]
     tokens: ClassVar[int]  # that stand before the places
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__()
         self.grid = sizes.grid
         self.projection = nn.Linear(sizes.channels, sizes.width)
@@ -86,7 +86,7 @@ class ConformerNetwork(PairNetwork):
     hidden_param: ClassVar[str] = "feedforward"
     tokens: ClassVar[int] = 0
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__(sizes)
         self.encoder = _ConformerBlock(sizes, decodes=False)
         self.decoder = _ConformerBlock(sizes, decodes=True)
@@ -109,7 +109,7 @@ class ConformerNetwork(PairNetwork):
 class _ConformerBlock(nn.Module):
     """x + ½ FF, + self-attention, (+ cross-attention,) + convolution, + ½ FF, then a layer norm."""
 
-    def __init__(self, sizes: Sizes, *, decodes: bool) -> None:
+    def __init__(self, sizes: NetworkSizes, *, decodes: bool) -> None:
         super().__init__()
         width, dropout = sizes.width, sizes.dropout
         self.first = FeedForward(width, sizes.hidden, dropout, swish=True)
@@ -138,7 +138,7 @@ class TransformerNetwork(PairNetwork):
     hidden_param: ClassVar[str] = "transformer_feedforward"
     tokens: ClassVar[int] = 1
 
-    def __init__(self, sizes: Sizes) -> None:
+    def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__(sizes)
         self.quality = nn.Parameter(torch.randn(2, sizes.width))  # of the decoder's stream, of the encoder's
         self.encoder = _TransformerBlock(sizes, decodes=False)
@@ -163,7 +163,7 @@ class TransformerNetwork(PairNetwork):
 class _TransformerBlock(nn.Module):
     """x + self-attention, (+ cross-attention,) + FF, then a layer norm."""
 
-    def __init__(self, sizes: Sizes, *, decodes: bool) -> None:
+    def __init__(self, sizes: NetworkSizes, *, decodes: bool) -> None:
         super().__init__()
         width, dropout = sizes.width, sizes.dropout
         self.attention = Attention(width, sizes.heads, dropout)
@@ -210,11 +210,11 @@ class FullReferenceModel(nn.Module):
         return self.network(first, second).float()
 
 
-def make_model(name: str, params: Mapping[str, Any], weights: str | None = None) -> FullReferenceModel:
+def make_pair_model(name: str, params: Mapping[str, Any], weights: str | None = None) -> FullReferenceModel:
     """The model of a network's name, "conformer" or "transformer", with initial values.
 
     Args:
-        params: `NETWORK_PARAMS` and the network's own `hidden_param`.
+        params: `PAIR_NETWORK_PARAMS` and the network's own `hidden_param`.
         weights: file of the extractor's weights; None keeps random ones.
 
     Raises:
@@ -230,7 +230,7 @@ def make_model(name: str, params: Mapping[str, Any], weights: str | None = None)
     if width % heads:
         raise InputError(f"Parameter heads: got {heads}; expected a number that divides width, {width}.")
     made = NETWORKS[name]
-    sizes = Sizes(
+    sizes = NetworkSizes(
         channels=extractor.features,
         width=width,
         heads=heads,

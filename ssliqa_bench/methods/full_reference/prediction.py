@@ -10,14 +10,19 @@ import torch
 from numpy.typing import NDArray
 
 from ssliqa_bench.methods.base import Model, ModelContext
-from ssliqa_bench.methods.full_reference.networks import NETWORK_PARAMS, NETWORKS, FullReferenceModel, make_model
+from ssliqa_bench.methods.full_reference.networks import (
+    NETWORKS,
+    PAIR_NETWORK_PARAMS,
+    FullReferenceModel,
+    make_pair_model,
+)
 from ssliqa_bench.methods.full_reference.views import pair_at, test_crops, test_places
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.types import Artifact, FloatArray
 
 # What a finished model is read with, beside the width of its feed-forward layers.
-PREDICT_PARAMS = (*NETWORK_PARAMS, "fr_crop", "fr_test_crops")
+PREDICT_PARAMS = (*PAIR_NETWORK_PARAMS, "fr_crop", "fr_test_crops")
 _PLACES_AT_ONCE = 5  # places whose crops, mirrored ones too, go through the network together
 
 
@@ -85,7 +90,7 @@ def stored_predictor(artifact: Artifact, params: Mapping[str, Any], device: torc
     Args:
         params: `PREDICT_PARAMS` and the width of the network's feed-forward layers.
     """
-    model = make_model(str(artifact.meta["network"]), params)
+    model = make_pair_model(str(artifact.meta["network"]), params)
     load_module(model, artifact.tensors)
     return FullReferencePredictor(model, int(params["fr_crop"]), params["fr_test_crops"], device)
 

@@ -5,7 +5,6 @@ Source: as `blocks`.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -15,21 +14,24 @@ from torch.nn import functional
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.full_reference.networks import (
-    NETWORK_PARAMS,
     NETWORKS,
+    PAIR_NETWORK_PARAMS,
     FullReferenceModel,
-    make_model,
+    make_pair_model,
 )
 from ssliqa_bench.methods.full_reference.views import PairView, draw_pairs
+from ssliqa_bench.training.averages import Trainee, add_to_mean
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import LabeledSet
-from ssliqa_bench.training.loop import Plan, Schedule, drawn_rows, split_batches, train
+from ssliqa_bench.training.loop import EpochPlan, Schedule, drawn_rows, split_batches, train
+from ssliqa_bench.training.prefetch import on_device
+from ssliqa_bench.training.quality import start
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.training.standardised import LabelScale
 from ssliqa_bench.types import Artifact, derive_seed
 
 _TRAINING_PARAMS = (
-    *NETWORK_PARAMS, "fr_crop", "fr_rotation", "fr_batch_size", "fr_epochs", "fr_lr", "fr_average_epochs",
+    *PAIR_NETWORK_PARAMS, "fr_crop", "fr_rotation", "fr_batch_size", "fr_epochs", "fr_lr", "fr_average_epochs",
     "fr_batch_norm", "label_mean", "label_std",
 )  # fmt: skip
 
@@ -43,17 +45,15 @@ class PairBatch:
     target: torch.Tensor
 
 
-class Trainee(nn.Module):
-    """What a checkpoint holds: the model in training, and the mean of its weights after each of the last epochs.
+class PairTrainee(Trainee[nn.Module]):
+    """A network in training, and the mean of its weights after each of the last epochs.
 
     Args:
         epochs: of training; average: the last so many of them go into the mean.
     """
 
-    def __init__(self, model: FullReferenceModel, epochs: int, average: int, steps_per_epoch: int) -> None:
-        super().__init__()
-        self.model = model
-        self.mean = copy.deepcopy(model.network).requires_grad_(False)
+    def __init__(self, network: nn.Module, epochs: int, average: int, steps_per_epoch: int) -> None:
+        super().__init__(network, averages=True)
         self._first, self._steps_per_epoch = epochs - average, steps_per_epoch
         self._taken = 0
         self.steps: torch.Tensor
@@ -68,16 +68,7 @@ class Trainee(nn.Module):
         self.steps += self._steps_per_epoch
         epoch = int(self.steps) // self._steps_per_epoch
         if epoch > self._first:
-            add_to_mean(self.mean, self.model.network, epoch - self._first)
-
-
-@torch.no_grad()
-def add_to_mean(mean: nn.Module, network: nn.Module, count: int) -> None:
-    """Move the parameters of a mean of count − 1 networks to that of count; buffers are those of the last network."""
-    for old, new in zip(mean.parameters(), network.parameters(), strict=True):
-        old.copy_(new if count == 1 else old + (new - old) / count)
-    for old, new in zip(mean.buffers(), network.buffers(), strict=True):
-        old.copy_(new)
+            add_to_mean(self.judge, self.network, epoch - self._first)
 
 
 @torch.no_grad()
@@ -129,7 +120,7 @@ def train_on_pairs(context: StageContext, name: str) -> Artifact:
         raise InputError(f"Parameter fr_average_epochs: got {average}; expected no more than fr_epochs, {epochs}.")
     model = _build(context, name, labeled)
     steps = len(labeled) // size
-    trainee = Trainee(model, epochs, average, steps).to(context.device)
+    trainee = PairTrainee(model.network, epochs, average, steps).to(context.device)
 
     def loss(batch: PairBatch) -> dict[str, torch.Tensor]:
         return {"loss": functional.mse_loss(model(batch.reference, batch.distorted), batch.target)}
@@ -137,27 +128,30 @@ def train_on_pairs(context: StageContext, name: str) -> Artifact:
     facts = train(
         trainee,
         Schedule(epochs, float(p["fr_lr"])),
-        Plan(steps * size, size),
+        EpochPlan(steps * size, size),
         lambda epoch: _batches(context, labeled, model, epoch),
         loss,
         context,
         trainee.follow,
     )
-    model.network = trainee.mean
+    model.network = trainee.judge
     # Dropout in this pass starts from a seed of its own, whether training was resumed or not.
     torch.manual_seed(derive_seed(context.seed, context.name, "batch norm"))
-    refresh_batch_norm(model, _batches(context, labeled, model, epochs), p["fr_batch_norm"])
+    batches = (on_device(batch, context.device) for batch in _batches(context, labeled, model, epochs))
+    refresh_batch_norm(model, batches, p["fr_batch_norm"])
     return Artifact(module_tensors(model), {**facts, "network": name})
 
 
 def _build(context: StageContext, name: str, labeled: LabeledSet) -> FullReferenceModel:
     """The model before training, on the context's device: initial values depend on the seed and the network alone."""
     p = context.params
-    torch.manual_seed(derive_seed(context.seed, "initial weights", name))
-    model = make_model(name, p, context.weights.get("extractor_backbone"))
-    model.rescale(LabelScale.of(labeled.score01, p["label_mean"], p["label_std"]))
-    _check_crop(model, int(p["fr_crop"]))
-    return model.train().to(context.device)
+
+    def build() -> FullReferenceModel:
+        model = make_pair_model(name, p, context.weights.get("extractor_backbone"))
+        model.rescale(LabelScale.of(labeled.score01, p["label_mean"], p["label_std"]))
+        return model
+
+    return start(context, build, lambda model: _check_crop(model, int(p["fr_crop"])), name)
 
 
 def _check_crop(model: FullReferenceModel, side: int) -> None:
@@ -189,6 +183,5 @@ def _batches(context: StageContext, labeled: LabeledSet, model: FullReferenceMod
     rows = drawn_rows(n, n, epoch, context.seed, context.name, "rows")[: n // size * size]
     for own in split_batches(rows, size):
         pair = draw_pairs(labeled.images, own, view, context.seed, context.name, "views", epoch)
-        reference, distorted = (crops.to(context.device, non_blocking=True) for crops in pair)
         target = torch.from_numpy(scale.standardise(labeled.score01[own])).float()
-        yield PairBatch(reference, distorted, target.to(context.device))
+        yield PairBatch(*pair, target)

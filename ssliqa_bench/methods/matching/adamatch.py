@@ -15,18 +15,18 @@ import torch
 from ssliqa_bench.methods.matching.alignment import Alignment, MovingMean, Window
 from ssliqa_bench.methods.matching.base import MatchingLearner
 from ssliqa_bench.methods.matching.parts import (
-    Batch,
+    BatchSizes,
+    LevelBatch,
     PlainRule,
-    Sizes,
     State,
-    Terms,
-    at_least,
     cut_off,
     masked_loss,
+    reaches,
     shares_of,
     supervised_loss,
 )
 from ssliqa_bench.methods.matching.training import run_matching
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
@@ -69,18 +69,18 @@ class AdaMatchRule(PlainRule):
             return self.unlabeled_weight
         return self.unlabeled_weight * (0.5 - math.cos(min(math.pi, 2 * math.pi * it / self.total_steps)) / 2)
 
-    def start(self, sizes: Sizes, random: torch.Generator) -> State:
+    def start(self, sizes: BatchSizes, random: torch.Generator) -> State:
         """The two running means."""
         return self.alignment(sizes.levels).start(sizes)
 
-    def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
+    def step(self, state: State, batch: LevelBatch) -> tuple[Terms, State]:
         """One step."""
         state = cut_off(state)
         assert batch.weak_logits is not None and batch.strong_logits is not None
         labeled = shares_of(batch.labeled_logits)
         moved_to, changed = self.alignment(labeled.shape[1]).apply(state, shares_of(batch.weak_logits), labeled)
         confidence, level = moved_to.max(1)
-        mask = at_least(confidence, self.threshold * labeled.amax(1).mean())
+        mask = reaches(confidence, self.threshold * labeled.amax(1).mean())
         target = level if self.hard_labels else moved_to
         sup_loss = supervised_loss(batch)
         unsup_loss = masked_loss(mask, target, batch.strong_logits)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ssliqa_bench.methods.matching.parts import Sizes, State, moved
+from ssliqa_bench.methods.matching.parts import BatchSizes, State, moved
 
 EPSILON = 1e-6
 
@@ -78,7 +78,7 @@ class Alignment:
     marginal: MovingMean | Window
     labeled: MovingMean | Window
 
-    def start(self, sizes: Sizes) -> State:
+    def start(self, sizes: BatchSizes) -> State:
         """The state before the first batch."""
         if self.target == "none":
             return {}

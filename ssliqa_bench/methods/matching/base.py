@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
 
 from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs
 from ssliqa_bench.methods.matching.levels import expected_level, quality_of
-from ssliqa_bench.methods.matching.network import LevelModel, stored_network
+from ssliqa_bench.methods.matching.network import LevelModel, stored_level_network
 from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.methods.matching.reports import likeliest_level, predicted_shares
-from ssliqa_bench.methods.matching.student import STUDENT_PARAMS, run_labels_only_student, run_student
+from ssliqa_bench.methods.matching.student import LEVEL_STUDENT_PARAMS, run_labels_only_student, run_level_student
 from ssliqa_bench.methods.matching.training import LEVEL_PARAMS, MATCHING_PARAMS
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.stages import Stage, StageContext
@@ -46,7 +47,7 @@ class LevelPredictor:
 def build_levels(context: ModelContext) -> LevelPredictor:
     """The network of levels, asked for the expected level over the fixed test crops."""
     p, device = context.params, context.device
-    model = stored_network(context.trained.tensors, p["backbone"], int(p["levels"])).to(device)
+    model = stored_level_network(context.trained.tensors, p["backbone"], int(p["levels"])).to(device)
     policy = Policy(p["policy"], int(p["crop"]))
     return LevelPredictor(model, policy, int(p["test_crops"]), int(p["levels"]), p["label_rule"], device)
 
@@ -78,18 +79,18 @@ class MatchingLearner(LevelLearner):
         params = (*MATCHING_PARAMS, *self.rule_params, *self.head_params)
         sets = ("labeled", "unlabeled")
         first = Stage("matching", type(self).run, sets=sets, counts=("sides",), params=params)
-        second = Stage("student", run_student, sets=sets, inputs=("matching",), params=STUDENT_PARAMS)
+        second = Stage("student", run_level_student, sets=sets, inputs=("matching",), params=LEVEL_STUDENT_PARAMS)
         return [first, second] if self.params["stage2"] else [first]
 
 
-class LabelsOnlyLearner(LevelLearner):
-    """As many steps with the same network, from labeled images alone."""
+class LabelsOnlyLearner(MatchingLearner):
+    """The comparator: as many steps with the same network, from labeled images alone."""
 
     needs: ClassVar[Needs] = Needs()
 
     def stages(self) -> list[Stage]:
-        """As those of the method it is compared with."""
-        first = Stage("matching", type(self).run, sets=("labeled",), params=LEVEL_PARAMS)
-        params = tuple(name for name in STUDENT_PARAMS if name not in ("stage2_threshold", "test_crops"))
-        second = Stage("student", run_labels_only_student, sets=("labeled",), params=params)
-        return [first, second] if self.params["stage2"] else [first]
+        """Those of the method it is compared with, on labels alone; its student does not read its first network."""
+        params = tuple(name for name in LEVEL_STUDENT_PARAMS if name not in ("stage2_threshold", "test_crops"))
+        first, *second = super().stages()
+        students = [replace(stage.labels_only(run_labels_only_student, params), inputs=()) for stage in second]
+        return [first.labels_only(type(self).run, LEVEL_PARAMS), *students]

@@ -14,19 +14,19 @@ import torch
 from ssliqa_bench.methods.matching.alignment import Alignment, Window
 from ssliqa_bench.methods.matching.base import MatchingLearner
 from ssliqa_bench.methods.matching.parts import (
-    Batch,
+    BatchSizes,
+    LevelBatch,
     PlainRule,
-    Sizes,
     State,
-    Terms,
-    at_least,
     cut_off,
     masked_loss,
+    reaches,
     shares_of,
     supervised_loss,
     wide,
 )
 from ssliqa_bench.methods.matching.training import run_matching
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
@@ -65,7 +65,7 @@ class CoMatchRule(PlainRule):
         """Windows over the last batches."""
         return Alignment(self.align_target, Window(self.align_window), Window(self.align_window))
 
-    def start(self, sizes: Sizes, random: torch.Generator) -> State:
+    def start(self, sizes: BatchSizes, random: torch.Generator) -> State:
         """An empty bank of so many whole batches, and the alignment."""
         slots = self.queue_batches * (sizes.batch + sizes.unlabeled)
         return {
@@ -76,7 +76,7 @@ class CoMatchRule(PlainRule):
             "bank_written": torch.zeros((), dtype=torch.int64),
         }
 
-    def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
+    def step(self, state: State, batch: LevelBatch) -> tuple[Terms, State]:
         """One step: the bank is read first and written after."""
         state = cut_off(state)
         assert batch.weak_logits is not None and batch.strong_logits is not None
@@ -87,7 +87,7 @@ class CoMatchRule(PlainRule):
         )
         weak = wide(batch.weak_embeddings.detach())
         target = self._smoothed(state, batch.it, moved_to, weak)
-        mask = at_least(target.amax(1), self.threshold)
+        mask = reaches(target.amax(1), self.threshold)
         sup_loss = supervised_loss(batch)
         unsup_loss = masked_loss(mask, target, batch.strong_logits)
         contrast_loss = graph_loss(
@@ -110,7 +110,7 @@ class CoMatchRule(PlainRule):
         smoothed = self.smoothing * shares + (1 - self.smoothing) * likeness @ state["bank_shares"].to(shares.dtype)
         return torch.where(state["bank_written"] >= len(state["bank_shares"]), smoothed, shares)
 
-    def _written(self, state: State, batch: Batch, shares: torch.Tensor, weak: torch.Tensor) -> State:
+    def _written(self, state: State, batch: LevelBatch, shares: torch.Tensor, weak: torch.Tensor) -> State:
         """The bank with the aligned but unsmoothed predictions, then the labeled images with their true levels."""
         assert batch.labeled_embeddings is not None
         slots, levels = state["bank_shares"].shape

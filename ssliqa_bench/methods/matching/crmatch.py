@@ -11,24 +11,24 @@ from typing import ClassVar
 import torch
 
 from ssliqa_bench.methods.matching.base import MatchingLearner
+from ssliqa_bench.methods.matching.network import TURNS
 from ssliqa_bench.methods.matching.parts import (
-    Batch,
+    LevelBatch,
     PlainRule,
     State,
-    Terms,
-    at_least,
     cross_entropy,
     masked_loss,
+    reaches,
     shares_of,
     supervised_loss,
     wide,
 )
 from ssliqa_bench.methods.matching.training import run_matching
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
 _TINY = 1e-12
-TURNS = 4
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,12 @@ class CRMatchRule(PlainRule):
         """Where the rotation term has a weight."""
         return self.rotation_weight > 0
 
-    def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
+    def step(self, state: State, batch: LevelBatch) -> tuple[Terms, State]:
         """One step; nothing is remembered. The distance term alone has a gradient through the weak view."""
         assert batch.weak_logits is not None and batch.strong_logits is not None
         assert batch.weak_distances is not None and batch.strong_distances is not None
         confidence, target = shares_of(batch.weak_logits).max(1)
-        mask = at_least(confidence, self.threshold)
+        mask = reaches(confidence, self.threshold)
         sup_loss = supervised_loss(batch)
         unsup_loss = masked_loss(mask, target, batch.strong_logits)
         likeness = cosine(wide(batch.strong_distances), wide(batch.weak_distances))

@@ -10,16 +10,16 @@ from typing import ClassVar
 
 from ssliqa_bench.methods.matching.base import MatchingLearner
 from ssliqa_bench.methods.matching.parts import (
-    Batch,
+    LevelBatch,
     PlainRule,
     State,
-    Terms,
-    at_least,
     masked_loss,
+    reaches,
     shares_of,
     supervised_loss,
 )
 from ssliqa_bench.methods.matching.training import run_matching
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
@@ -32,12 +32,12 @@ class FixMatchRule(PlainRule):
     unlabeled_weight: float = 1.0
     hard_labels: bool = True
 
-    def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
+    def step(self, state: State, batch: LevelBatch) -> tuple[Terms, State]:
         """One step; nothing is remembered."""
         assert batch.weak_logits is not None and batch.strong_logits is not None
         shares = shares_of(batch.weak_logits)
         confidence, level = shares.max(1)
-        mask = at_least(confidence, self.threshold)
+        mask = reaches(confidence, self.threshold)
         target = level if self.hard_labels else shares
         sup_loss = supervised_loss(batch)
         unsup_loss = masked_loss(mask, target, batch.strong_logits)

@@ -12,20 +12,20 @@ import torch
 
 from ssliqa_bench.methods.matching.base import MatchingLearner
 from ssliqa_bench.methods.matching.parts import (
-    Batch,
+    BatchSizes,
+    LevelBatch,
     PlainRule,
-    Sizes,
     State,
-    Terms,
-    at_least,
     cut_off,
     masked_loss,
     moved,
+    reaches,
     shares_of,
     supervised_loss,
     wide,
 )
 from ssliqa_bench.methods.matching.training import run_matching
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
@@ -57,12 +57,12 @@ class FreeMatchRule(PlainRule):
     clip_high: float = 0.95
     local_floor: float = 0.0
 
-    def start(self, sizes: Sizes, random: torch.Generator) -> State:
+    def start(self, sizes: BatchSizes, random: torch.Generator) -> State:
         """Confidence, marginal and histogram at 1/C."""
         even = torch.full((sizes.levels,), 1 / sizes.levels)
         return {"confidence": torch.tensor(1 / sizes.levels), "marginal": even, "histogram": even.clone()}
 
-    def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
+    def step(self, state: State, batch: LevelBatch) -> tuple[Terms, State]:
         """One step: the running statistics first, then thresholds from them."""
         state = cut_off(state)
         assert batch.weak_logits is not None and batch.strong_logits is not None
@@ -73,7 +73,7 @@ class FreeMatchRule(PlainRule):
         own = thresholds.clamp_min(self.local_floor)[level]
         if self.clip == "local":
             own = own.clamp(self.clip_low, self.clip_high)
-        mask = at_least(confidence, own)
+        mask = reaches(confidence, own)
         soft = torch.softmax(wide(batch.weak_logits.detach()) / self.temperature, dim=1)
         target = level if self.hard_labels else soft
         sup_loss = supervised_loss(batch)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,11 @@ from torch import nn
 from torch.nn import functional
 
 from ssliqa_bench.methods.matching.parts import Rule, State
-from ssliqa_bench.training.averages import follow
-from ssliqa_bench.training.backbones.base import Backbone
+from ssliqa_bench.training.averages import Trainee, follow
+from ssliqa_bench.training.backbones.base import Backbone, network_input
 from ssliqa_bench.training.checkpoint import load_module
-from ssliqa_bench.training.quality import build_backbone, check_start
+from ssliqa_bench.training.quality import build_backbone, check_start, start
 from ssliqa_bench.training.stages import StageContext
-from ssliqa_bench.types import derive_seed
 
 TURNS = 4
 _TINY = 1e-12
@@ -34,8 +32,7 @@ class LevelModel(nn.Module):
 
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits (n, P) and features (n, d) of uint8 or float crops (n, 3, h, w)."""
-        inputs = crops.float().div(255.0) if crops.dtype == torch.uint8 else crops
-        features = self.backbone(inputs)
+        features = self.backbone(network_input(crops))
         return self.head(self.dropout(features)), features
 
 
@@ -70,12 +67,12 @@ class HeadedModel(nn.Module):
         if rule is not None and rule.rotates:
             self.heads["rotation"] = nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, TURNS))
 
-    def forward(self, crops: torch.Tensor) -> Seen:
+    def forward(self, crops: torch.Tensor) -> LevelOutputs:
         """Everything but the turns."""
         logits, features = self.model(crops)
         projection = self.heads["projection"](features) if "projection" in self.heads else None
         distance = self.heads["distance"](features) if "distance" in self.heads else None
-        return Seen(logits, features, projection, distance)
+        return LevelOutputs(logits, features, projection, distance)
 
     def turns(self, features: torch.Tensor) -> torch.Tensor:
         """Logits (n, 4) of the turn of an image."""
@@ -84,7 +81,7 @@ class HeadedModel(nn.Module):
 
 
 @dataclass(frozen=True)
-class Seen:
+class LevelOutputs:
     """Outputs for some crops."""
 
     logits: torch.Tensor
@@ -92,11 +89,11 @@ class Seen:
     embeddings: torch.Tensor | None
     distances: torch.Tensor | None
 
-    def split(self, *sizes: int) -> list[Seen]:
+    def split(self, *sizes: int) -> list[LevelOutputs]:
         """The outputs of consecutive groups of crops."""
         columns = (self.logits, self.features, self.embeddings, self.distances)
         parts = [[None] * len(sizes) if column is None else column.split(sizes) for column in columns]
-        return [Seen(*group) for group in zip(*parts, strict=True)]
+        return [LevelOutputs(*group) for group in zip(*parts, strict=True)]
 
 
 class Held(nn.Module):
@@ -117,8 +114,8 @@ class Held(nn.Module):
             setattr(self, name, value.detach().to(getattr(self, name).dtype))
 
 
-class Trainee(nn.Module):
-    """What a checkpoint holds: the network in training, the average of its weights, the state of the rule.
+class LevelTrainee(Trainee[HeadedModel]):
+    """A network in training, the average of its weights, and the state of the rule.
 
     Args:
         decay: m of θ̄ ← m θ̄ + (1 − m) θ; 0 keeps no average.
@@ -126,10 +123,8 @@ class Trainee(nn.Module):
     """
 
     def __init__(self, network: HeadedModel, decay: float, state: State, unlabeled: int) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network, averages=bool(decay))
         self.decay = decay
-        self.averaged = copy.deepcopy(network).requires_grad_(False) if decay else None
         self.held = Held(state)
         self.ever: torch.Tensor
         self.register_buffer("ever", torch.zeros(unlabeled, dtype=torch.bool))
@@ -143,11 +138,6 @@ class Trainee(nn.Module):
         """Remember which of some unlabeled images a step selected; no value is fetched from the device."""
         hits = torch.zeros(len(self.ever), device=self.ever.device).index_add(0, rows, (mask > 0).float())
         self.ever |= hits > 0
-
-    @property
-    def judge(self) -> HeadedModel:
-        """The network that is evaluated."""
-        return self.network if self.averaged is None else self.averaged
 
 
 class TokenDrop(nn.Module):
@@ -178,7 +168,7 @@ def add_token_drop(backbone: Backbone) -> TokenDrop | None:
     return network.patch_drop
 
 
-def build_network(context: StageContext, rule: Rule | None) -> HeadedModel:
+def build_level_network(context: StageContext, rule: Rule | None) -> HeadedModel:
     """The network before training, on the context's device: initial values depend on the seed alone, and those of
     the backbone and of the levels not on the algorithm.
 
@@ -186,15 +176,16 @@ def build_network(context: StageContext, rule: Rule | None) -> HeadedModel:
         InputError: the backbone does not take crops of that size.
     """
     p = context.params
-    torch.manual_seed(derive_seed(context.seed, "initial weights"))
-    model = LevelModel(build_backbone(p["backbone"], context.weights.get("backbone")), int(p["levels"]))
-    check_start(model, model.backbone, context)
     embeds = rule is not None and rule.embeds
-    headed = HeadedModel(model, rule, *(int(p[name]) for name in ("dimensions", "projectors") if embeds))
-    return headed.train().to(context.device)
+
+    def build() -> HeadedModel:
+        model = LevelModel(build_backbone(p["backbone"], context.weights.get("backbone")), int(p["levels"]))
+        return HeadedModel(model, rule, *(int(p[name]) for name in ("dimensions", "projectors") if embeds))
+
+    return start(context, build, lambda headed: check_start(headed.model, headed.model.backbone, context))
 
 
-def stored_network(tensors: Mapping[str, Any], backbone: Mapping[str, Any], levels: int) -> LevelModel:
+def stored_level_network(tensors: Mapping[str, Any], backbone: Mapping[str, Any], levels: int) -> LevelModel:
     """The network of levels that a stage left, in evaluation mode."""
     model = LevelModel(build_backbone(backbone), levels)
     load_module(model, tensors)

@@ -8,12 +8,13 @@ from typing import ClassVar, Protocol
 import torch
 from torch.nn import functional
 
+from ssliqa_bench.training.loop import Terms
+
 State = dict[str, torch.Tensor]
-Terms = dict[str, torch.Tensor]
 
 
 @dataclass(frozen=True)
-class Sizes:
+class BatchSizes:
     """Numbers that the state of a rule depends on.
 
     Attributes:
@@ -29,7 +30,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Batch:
+class LevelBatch:
     """One step's outputs of the network; what a rule does not need may be None.
 
     Attributes:
@@ -91,10 +92,10 @@ class Rule(Protocol):
     def strong_labeled(self) -> bool:
         """Whether labeled images are also shown in strong views."""
 
-    def start(self, sizes: Sizes, random: torch.Generator) -> State:
+    def start(self, sizes: BatchSizes, random: torch.Generator) -> State:
         """The state before the first step."""
 
-    def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
+    def step(self, state: State, batch: LevelBatch) -> tuple[Terms, State]:
         """Terms of one batch and the state after it."""
 
 
@@ -120,7 +121,7 @@ class PlainRule:
         """Labeled images are shown in weak views alone."""
         return False
 
-    def start(self, sizes: Sizes, random: torch.Generator) -> State:
+    def start(self, sizes: BatchSizes, random: torch.Generator) -> State:
         """Nothing is remembered."""
         return {}
 
@@ -143,7 +144,7 @@ def cross_entropy(target: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
     return -(target.to(logs.dtype) * logs).sum(1)
 
 
-def supervised_loss(batch: Batch) -> torch.Tensor:
+def supervised_loss(batch: LevelBatch) -> torch.Tensor:
     """L_x: mean cross-entropy of the labeled images, over their weak views and, where there are any, strong ones."""
     views = [logits for logits in (batch.labeled_logits, batch.strong_labeled_logits) if logits is not None]
     target = batch.labels if batch.label_shares is None else batch.label_shares
@@ -152,7 +153,7 @@ def supervised_loss(batch: Batch) -> torch.Tensor:
     return losses[0] if len(losses) == 1 else torch.stack(losses).mean()
 
 
-def at_least(values: torch.Tensor, threshold: torch.Tensor | float) -> torch.Tensor:
+def reaches(values: torch.Tensor, threshold: torch.Tensor | float) -> torch.Tensor:
     """M: 1 where a value reaches its threshold, else 0, in the type of the values."""
     return (values >= threshold).to(values.dtype)
 

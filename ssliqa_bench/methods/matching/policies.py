@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.matching import classic
+from ssliqa_bench.training.batches import DrawViews
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.views import View, at_least, test_crops, view_numbers
 from ssliqa_bench.types import IntArray
@@ -47,6 +48,16 @@ class Policy:
     ) -> torch.Tensor:
         """Weak views of images on their own, uint8 (n, 3, crop, crop)."""
         return self.pairs(images, positions, 0, *purpose, visits=visits)[0]
+
+    def drawing(self, strong: int) -> DrawViews[tuple[torch.Tensor, ...]]:
+        """What draws a weak view of each image and so many strong ones."""
+
+        def views(
+            images: ImageSet, positions: IntArray, *purpose: Any, visits: IntArray
+        ) -> tuple[torch.Tensor, ...]:
+            return tuple(self.pairs(images, positions, strong, *purpose, visits=visits))
+
+        return views
 
     def pairs(
         self, images: ImageSet, positions: IntArray, strong: int, *purpose: Any, visits: IntArray | None = None

@@ -7,10 +7,10 @@ import torch
 
 from ssliqa_bench.methods.matching.levels import expected_level, quality_of
 from ssliqa_bench.methods.matching.network import LevelModel
-from ssliqa_bench.methods.matching.parts import Batch, Terms, shares_of
+from ssliqa_bench.methods.matching.parts import LevelBatch, shares_of
 from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.loop import split_batches
+from ssliqa_bench.training.loop import Terms, split_batches
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import FloatArray, IntArray
 
@@ -39,7 +39,7 @@ def likeliest_level(shares: FloatArray) -> IntArray:
     return shares.argmax(1)
 
 
-def step_report(batch: Batch, terms: Terms) -> Terms:
+def step_report(batch: LevelBatch, terms: Terms) -> Terms:
     """Shares of a step's unlabeled images: selected; weak and strong prediction differ; each level predicted before
     and after alignment, and selected; and near the border of two levels, of all and of the selected."""
     assert batch.weak_logits is not None and batch.strong_logits is not None

@@ -15,19 +15,19 @@ from torch.nn import functional
 from ssliqa_bench.methods.matching.alignment import Alignment, Window
 from ssliqa_bench.methods.matching.base import MatchingLearner
 from ssliqa_bench.methods.matching.parts import (
-    Batch,
+    BatchSizes,
+    LevelBatch,
     PlainRule,
-    Sizes,
     State,
-    Terms,
-    at_least,
     cut_off,
     masked_loss,
+    reaches,
     shares_of,
     supervised_loss,
     wide,
 )
 from ssliqa_bench.methods.matching.training import run_matching
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
@@ -70,7 +70,7 @@ class SimMatchRule(PlainRule):
         """Windows over the last batches."""
         return Alignment(self.align_target, Window(self.align_window), Window(self.align_window))
 
-    def start(self, sizes: Sizes, random: torch.Generator) -> State:
+    def start(self, sizes: BatchSizes, random: torch.Generator) -> State:
         """A bank of random unit vectors of level 0, none of them written, and the alignment."""
         count = len(sizes.labels)
         return {
@@ -80,7 +80,7 @@ class SimMatchRule(PlainRule):
             "bank_written": torch.zeros(count, dtype=torch.bool),
         }
 
-    def step(self, state: State, batch: Batch) -> tuple[Terms, State]:
+    def step(self, state: State, batch: LevelBatch) -> tuple[Terms, State]:
         """One step: the bank is read first and written after."""
         state = cut_off(state)
         assert batch.weak_logits is not None and batch.strong_logits is not None
@@ -89,7 +89,7 @@ class SimMatchRule(PlainRule):
             state, shares_of(batch.weak_logits), shares_of(batch.labeled_logits)
         )
         target, instance_loss = self._matched(state, batch, moved_to)
-        mask = at_least(target.amax(1), self.threshold)
+        mask = reaches(target.amax(1), self.threshold)
         sup_loss = supervised_loss(batch)
         unsup_loss = masked_loss(mask, target, batch.strong_logits)
         total = sup_loss + self.unlabeled_weight * unsup_loss + self.instance_weight * instance_loss
@@ -98,7 +98,7 @@ class SimMatchRule(PlainRule):
             "mask": mask, "target": target, "aligned": moved_to,
         }, {**state, **changed, **self._written(state, batch)}  # fmt: skip
 
-    def _matched(self, state: State, batch: Batch, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _matched(self, state: State, batch: LevelBatch, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Targets and L_in; the predictions themselves and 0 while the bank is not ready."""
         assert batch.weak_embeddings is not None and batch.strong_embeddings is not None
         if batch.it < self.warmup_steps:
@@ -115,7 +115,7 @@ class SimMatchRule(PlainRule):
         ready = state["bank_written"].all()
         return torch.where(ready, target, shares), torch.where(ready, instance_loss, 0.0)
 
-    def _written(self, state: State, batch: Batch) -> State:
+    def _written(self, state: State, batch: LevelBatch) -> State:
         """The bank with this batch's labeled images; of an image that comes twice the last one counts."""
         assert batch.rows is not None and batch.labeled_embeddings is not None
         same = batch.rows[:, None] == batch.rows[None, :]

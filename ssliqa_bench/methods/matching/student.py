@@ -9,23 +9,23 @@ import numpy as np
 import torch
 
 from ssliqa_bench.methods.matching.levels import logit_shift
-from ssliqa_bench.methods.matching.network import stored_network
+from ssliqa_bench.methods.matching.network import stored_level_network
 from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.methods.matching.reports import likeliest_level, predicted_shares
-from ssliqa_bench.methods.matching.training import NETWORK_PARAMS, Taught, train_on_levels
+from ssliqa_bench.methods.matching.training import LEVEL_NETWORK_PARAMS, Taught, train_on_levels
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
-STUDENT_PARAMS = (*NETWORK_PARAMS, "test_crops", "stage2_epochs", "stage2_threshold")
+LEVEL_STUDENT_PARAMS = (*LEVEL_NETWORK_PARAMS, "test_crops", "stage2_epochs", "stage2_threshold")
 
 
-def run_student(context: StageContext) -> Artifact:
+def run_level_student(context: StageContext) -> Artifact:
     """Label every unlabeled image once by its test crops, and train a fresh network on all images."""
     labeled, unlabeled, p = context.labeled, context.unlabeled, context.params
     assert labeled is not None and unlabeled is not None  # declared by the stage
     levels = int(p["levels"])
     taught = Taught.of(labeled, p)
-    teacher = stored_network(context.inputs["matching"].tensors, p["backbone"], levels).to(context.device)
+    teacher = stored_level_network(context.inputs["matching"].tensors, p["backbone"], levels).to(context.device)
     policy = Policy(p["policy"], int(p["crop"]))
     shares = predicted_shares(teacher, unlabeled, policy, int(p["test_crops"]), context.device, context.precision)
     rows = np.flatnonzero(shares.max(1) >= p["stage2_threshold"])

@@ -6,7 +6,7 @@ Source of the comparison: Dang et al. (2024), whose rows are a ViT with and with
 from __future__ import annotations
 
 from ssliqa_bench.methods.matching.base import LabelsOnlyLearner
-from ssliqa_bench.methods.matching.parts import Sizes
+from ssliqa_bench.methods.matching.parts import BatchSizes
 from ssliqa_bench.methods.matching.reports import note_missing
 from ssliqa_bench.methods.matching.training import Taught, check_sizes, train_on_levels
 from ssliqa_bench.training.stages import StageContext
@@ -20,7 +20,7 @@ def run_supervised_levels(context: StageContext) -> Artifact:
     taught = Taught.of(labeled, p)
     note_missing(context, taught.labels)
     size = int(p["batch_size"])
-    check_sizes(len(labeled), None, Sizes(int(p["levels"]), taught.labels, size, 0))
+    check_sizes(len(labeled), None, BatchSizes(int(p["levels"]), taught.labels, size, 0))
     return train_on_levels(context, labeled.images, taught, size, int(p["epochs"]), "labeled")
 
 

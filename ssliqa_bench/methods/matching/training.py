@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
+import numpy as np
 import torch
 
 from ssliqa_bench.errors import InputError
@@ -14,28 +16,28 @@ from ssliqa_bench.methods.matching.levels import encoded, levels_of, logit_shift
 from ssliqa_bench.methods.matching.network import (
     TURNS,
     HeadedModel,
-    Seen,
-    Trainee,
+    LevelOutputs,
+    LevelTrainee,
     add_token_drop,
-    build_network,
+    build_level_network,
 )
-from ssliqa_bench.methods.matching.parts import Batch, Rule, Sizes, Terms, supervised_loss
+from ssliqa_bench.methods.matching.parts import BatchSizes, LevelBatch, Rule, supervised_loss
 from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.methods.matching.reports import note_missing, note_result, step_report
-from ssliqa_bench.methods.matching.schedule import CosineSchedule
-from ssliqa_bench.training.batches import step_batches, unlabeled_images
+from ssliqa_bench.training.batches import drawn_batches, unlabeled_images
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet, LabeledSet
-from ssliqa_bench.training.loop import Plan, train
+from ssliqa_bench.training.loop import EpochPlan, Terms, train
+from ssliqa_bench.training.schedule import CosineSchedule
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact, IntArray, derive_seed
 
 # What every training on levels reads, beside the number of its epochs.
-NETWORK_PARAMS = (
+LEVEL_NETWORK_PARAMS = (
     "backbone", "levels", "label_rule", "label_encoding", "logit_adjustment", "policy", "crop", "batch_size",
     "epoch_steps", "lr", "lr_warmup_steps", "layer_decay", "optimizer", "weight_decay", "ema_decay",
 )  # fmt: skip
-LEVEL_PARAMS = (*NETWORK_PARAMS, "epochs")
+LEVEL_PARAMS = (*LEVEL_NETWORK_PARAMS, "epochs")
 # What unlabeled images add.
 MATCHING_PARAMS = (*LEVEL_PARAMS, "min_overlap", "d4", "token_drop", "unlabeled_ratio", "include_labelled")
 
@@ -81,15 +83,15 @@ def run_matching(context: StageContext, rule: Rule) -> Artifact:
     taught = Taught.of(labeled, p)
     note_missing(context, taught.labels)
     unlabeled = unlabeled_images(context, labeled)
-    sizes = Sizes(
+    sizes = BatchSizes(
         int(p["levels"]), taught.labels, int(p["batch_size"]), int(p["batch_size"]) * int(p["unlabeled_ratio"])
     )
     check_sizes(len(labeled), len(unlabeled), sizes)
     if rule.averaged_teacher and not p["ema_decay"]:
         raise InputError("Parameter teacher: got ema; it needs averaged weights, ema_decay above 0.")
     random = torch.Generator().manual_seed(derive_seed(context.seed, context.name, "state"))
-    network = build_network(context, rule)
-    trainee = Trainee(network, p["ema_decay"], rule.start(sizes, random), len(unlabeled)).to(context.device)
+    network = build_level_network(context, rule)
+    trainee = LevelTrainee(network, p["ema_decay"], rule.start(sizes, random), len(unlabeled)).to(context.device)
     stepper = _Stepper(context, rule, trainee, taught)
     facts = train(
         trainee,
@@ -105,7 +107,7 @@ def run_matching(context: StageContext, rule: Rule) -> Artifact:
     return Artifact(module_tensors(trainee.judge.model), facts)
 
 
-def check_sizes(labeled: int, unlabeled: int | None, sizes: Sizes) -> None:
+def check_sizes(labeled: int, unlabeled: int | None, sizes: BatchSizes) -> None:
     """Each step takes whole batches of different images.
 
     Raises:
@@ -136,54 +138,51 @@ def level_schedule(context: StageContext, epochs: int) -> CosineSchedule:
     )
 
 
-def step_plan(context: StageContext, images: int) -> Plan:
+def step_plan(context: StageContext, images: int) -> EpochPlan:
     """So many steps an epoch, of so many images each."""
-    return Plan(int(context.params["epoch_steps"]) * images, images)
+    return EpochPlan(int(context.params["epoch_steps"]) * images, images)
 
 
 def labeled_batches(
     context: StageContext, images: ImageSet, policy: Policy, size: int, epoch: int, strong: int = 0
-) -> Iterator[tuple[IntArray, list[torch.Tensor]]]:
-    """Positions of the labeled images of each step, with a weak view and so many strong ones; whole batches from
-    endless permutations."""
-    purpose, steps = (context.seed, context.name, "labeled"), int(context.params["epoch_steps"])
-    for rows, visits in step_batches(len(images), size, steps, epoch, *purpose):
-        yield rows, policy.pairs(images, rows, strong, *purpose, epoch, visits=visits)
+) -> Iterator[tuple[IntArray, tuple[torch.Tensor, ...]]]:
+    """Positions of the labeled images of each step, with a weak view and so many strong ones."""
+    steps = int(context.params["epoch_steps"])
+    return drawn_batches(context, images, policy.drawing(strong), size, steps, epoch, "labeled")
 
 
 def _batches(
-    context: StageContext, rule: Rule, labeled: ImageSet, unlabeled: ImageSet, sizes: Sizes, epoch: int
+    context: StageContext, rule: Rule, labeled: ImageSet, unlabeled: ImageSet, sizes: BatchSizes, epoch: int
 ) -> Iterator[Drawn]:
-    p, seed, name, device = context.params, context.seed, context.name, context.device
+    p = context.params
     policy = Policy(p["policy"], int(p["crop"]), p["min_overlap"], p["d4"])
     steps = int(p["epoch_steps"])
-    own_batches = labeled_batches(context, labeled, policy, sizes.batch, epoch, int(rule.strong_labeled))
-    other_batches = step_batches(len(unlabeled), sizes.unlabeled, steps, epoch, seed, name, "unlabeled")
-    turned_batches = step_batches(len(unlabeled), sizes.batch, steps, epoch, seed, name, "turned")
-    for step, ((own, taught), (rows, visits), turned) in enumerate(zip(own_batches, other_batches, turned_batches)):
-        purpose = (seed, name, "unlabeled", epoch)
-        views = policy.pairs(unlabeled, rows, rule.strong_views, *purpose, visits=visits)
-        others = None
-        if rule.rotates:
-            others = policy.weak(unlabeled, turned[0], seed, name, "turned", epoch, visits=turned[1]).to(device)
-        crops = [view.to(device, non_blocking=True) for view in (*taught, *views)]
-        first = len(taught)
+    unlabeled_views = policy.drawing(rule.strong_views)
+    turned_batches: Iterable[tuple[IntArray, torch.Tensor | None]] = repeat((np.zeros(0, dtype=np.int64), None))
+    if rule.rotates:
+        turned_batches = drawn_batches(context, unlabeled, policy.weak, sizes.batch, steps, epoch, "turned")
+    sides = zip(
+        labeled_batches(context, labeled, policy, sizes.batch, epoch, int(rule.strong_labeled)),
+        drawn_batches(context, unlabeled, unlabeled_views, sizes.unlabeled, steps, epoch, "unlabeled"),
+        turned_batches,
+    )
+    for step, ((own, (taught, *strong_taught)), (rows, (weak, *strong)), (_, turned)) in enumerate(sides):
         yield Drawn(
             epoch * steps + step,
-            torch.from_numpy(own).to(device),
-            crops[0],
-            torch.from_numpy(rows).to(device),
-            crops[first],
-            tuple(crops[first + 1 :]),
-            others,
-            tuple(crops[1:first]),
+            torch.from_numpy(own),
+            taught,
+            torch.from_numpy(rows),
+            weak,
+            tuple(strong),
+            turned,
+            tuple(strong_taught),
         )
 
 
 class _Stepper:
     """One step of the training: forward, rule, report."""
 
-    def __init__(self, context: StageContext, rule: Rule, trainee: Trainee, taught: Taught) -> None:
+    def __init__(self, context: StageContext, rule: Rule, trainee: LevelTrainee, taught: Taught) -> None:
         device = context.device
         self._device, self._rule, self._trainee = device, rule, trainee
         self._labels = taught.labels.to(device)
@@ -206,7 +205,7 @@ class _Stepper:
         losses = {name: value for name, value in terms.items() if name.endswith("_loss") and name != "total_loss"}
         return {"loss": terms["total_loss"], **losses, **report}
 
-    def _outputs(self, drawn: Drawn) -> Batch:
+    def _outputs(self, drawn: Drawn) -> LevelBatch:
         """All views through the network in one pass; strong ones from which tokens are dropped, and turned images, in
         passes of their own."""
         network, rule = self._trainee.network, self._rule
@@ -230,7 +229,7 @@ class _Stepper:
         if drawn.turned is not None:
             turned = torch.cat([torch.rot90(drawn.turned, k, (2, 3)) for k in range(TURNS)])
             turns = network.turns(network(turned).features)
-        return Batch(
+        return LevelBatch(
             it=drawn.it,
             labels=self._labels[drawn.rows],
             labeled_logits=labeled.logits.float(),
@@ -250,13 +249,13 @@ class _Stepper:
         )
 
     @torch.no_grad()
-    def _teacher(self, crops: list[torch.Tensor]) -> tuple[Seen, Seen]:
+    def _teacher(self, crops: list[torch.Tensor]) -> tuple[LevelOutputs, LevelOutputs]:
         assert self._trainee.averaged is not None
         labeled, weak = _forward(self._trainee.averaged.eval(), crops)
         return labeled, weak
 
 
-def _forward(network: HeadedModel, crops: list[torch.Tensor]) -> list[Seen]:
+def _forward(network: HeadedModel, crops: list[torch.Tensor]) -> list[LevelOutputs]:
     return network(torch.cat(crops)).split(*(len(group) for group in crops))
 
 
@@ -270,8 +269,8 @@ def train_on_levels(
         trained_on: what the report calls the images.
     """
     p = context.params
-    network = build_network(context, None)
-    trainee = Trainee(network, p["ema_decay"], {}, 0).to(context.device)
+    network = build_level_network(context, None)
+    trainee = LevelTrainee(network, p["ema_decay"], {}, 0).to(context.device)
     policy = Policy(p["policy"], int(p["crop"]))
     labels, shares, shift = (
         None if value is None else value.to(context.device) for value in (taught.labels, taught.shares, taught.shift)
@@ -280,13 +279,13 @@ def train_on_levels(
 
     def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for rows, (crops,) in labeled_batches(context, images, policy, size, epoch):
-            yield torch.from_numpy(rows).to(context.device), crops.to(context.device, non_blocking=True)
+            yield torch.from_numpy(rows), crops
 
     def loss(batch: tuple[torch.Tensor, torch.Tensor]) -> Terms:
         rows, crops = batch
         logits = network(crops).logits.float()
         own = None if shares is None else shares[rows]
-        return {"loss": supervised_loss(Batch(0, labels[rows], logits, label_shares=own, label_shift=shift))}
+        return {"loss": supervised_loss(LevelBatch(0, labels[rows], logits, label_shares=own, label_shift=shift))}
 
     schedule = level_schedule(context, epochs).over(network, p["layer_decay"])
     facts = train(trainee, schedule, step_plan(context, size), batches, loss, context, trainee.follow)

@@ -10,14 +10,13 @@ import torch
 from torch import nn
 
 from ssliqa_bench.training.backbones.base import QualityModel
-from ssliqa_bench.training.backbones.weights import load_weights
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.quality import build_backbone, check_start, read_views
+from ssliqa_bench.training.quality import build_backbone, check_start, read_views, start
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.training.standardised import LabelScale
 from ssliqa_bench.training.views import View, at_least, test_crops
-from ssliqa_bench.types import Artifact, FloatArray, IntArray, derive_seed
+from ssliqa_bench.types import Artifact, FloatArray, IntArray
 
 
 class StudentNetwork(nn.Module):
@@ -40,29 +39,28 @@ class StudentNetwork(nn.Module):
         return LabelScale(*self.scale.tolist())
 
 
-def make_model(params: Mapping[str, Any], weights: str | None = None) -> QualityModel:
+def make_student_model(params: Mapping[str, Any], weights: str | None = None) -> QualityModel:
     """The network of the parameter `backbone`, without what comes after its last feature map, and a linear unit."""
-    backbone = build_backbone(params["backbone"]).trunk()
-    if weights is not None:
-        load_weights(backbone, weights)
-    return QualityModel(backbone)
+    return QualityModel(build_backbone(params["backbone"], weights, trunk=True))
 
 
-def build_network(context: StageContext, scale: LabelScale) -> StudentNetwork:
-    """The student before training: initial values depend on the seed alone.
+def build_student_network(context: StageContext, scale: LabelScale) -> StudentNetwork:
+    """The student before training, on the context's device: initial values depend on the seed alone.
 
     Raises:
         InputError: the backbone does not take crops of that size.
     """
-    torch.manual_seed(derive_seed(context.seed, "initial weights"))
-    network = StudentNetwork(make_model(context.params, context.weights.get("backbone")), scale)
-    check_start(network, network.model.backbone, context)
-    return network.train()
+    weights = context.weights.get("backbone")
+    return start(
+        context,
+        lambda: StudentNetwork(make_student_model(context.params, weights), scale),
+        lambda network: check_start(network, network.model.backbone, context),
+    )
 
 
-def stored_network(artifact: Artifact, params: Mapping[str, Any], device: torch.device) -> StudentNetwork:
+def stored_student_network(artifact: Artifact, params: Mapping[str, Any], device: torch.device) -> StudentNetwork:
     """The student that a stage left, in evaluation mode."""
-    network = StudentNetwork(make_model(params), LabelScale(0.0, 1.0))
+    network = StudentNetwork(make_student_model(params), LabelScale(0.0, 1.0))
     load_module(network, artifact.tensors)
     return network.to(device).eval()
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ssliqa_bench.methods.base import Needs, Work
-from ssliqa_bench.methods.full_reference.networks import make_model
+from ssliqa_bench.methods.full_reference.networks import make_pair_model
 from ssliqa_bench.methods.noisy_student.pseudo_labels import (
     LEARNED_TEACHERS,
     metric_teacher,
@@ -59,4 +59,4 @@ class NoisyStudent(Student):
     def networks(self) -> Mapping[str, nn.Module]:
         """The student, and the teachers that are trained, frozen extractors included."""
         teachers = [name for name in self.params["teachers"] if name in LEARNED_TEACHERS]
-        return {**super().networks(), **{name: make_model(name, self.params) for name in teachers}}
+        return {**super().networks(), **{name: make_pair_model(name, self.params) for name in teachers}}

@@ -17,7 +17,7 @@ from ssliqa_bench.training.loop import Schedule
 PLATEAU_PARAMS = ("plateau_factor", "plateau_patience", "plateau_threshold", "plateau_floor")
 
 
-class Judged(NamedTuple):
+class EpochQuality(NamedTuple):
     """An epoch on the validation images: loss, PLCC and SRCC, −1 where a correlation is undefined."""
 
     loss: float
@@ -54,7 +54,7 @@ class Plateau:
         return lr
 
 
-class Trainee(nn.Module):
+class BestTrainee(nn.Module):
     """What a checkpoint holds: the network in training, and, where there is a validation part, how good it was after
     each epoch and its weights after the best one.
 
@@ -63,17 +63,20 @@ class Trainee(nn.Module):
         judge: how good the network is just now; None without a validation part.
     """
 
-    def __init__(self, network: StudentNetwork, epochs: int, judge: Callable[[StudentNetwork], Judged] | None) -> None:
+    def __init__(
+        self, network: StudentNetwork, epochs: int, judge: Callable[[StudentNetwork], EpochQuality] | None
+    ) -> None:
         super().__init__()
         self.network = network
         self.best = copy.deepcopy(network).requires_grad_(False) if judge else None
         self.judged: torch.Tensor
-        self.register_buffer("judged", torch.full((epochs if judge else 0, len(Judged._fields)), torch.nan).double())
+        judged = torch.full((epochs if judge else 0, len(EpochQuality._fields)), torch.nan)
+        self.register_buffer("judged", judged.double())
         self._judge = judge
 
-    def history(self) -> list[Judged]:
+    def history(self) -> list[EpochQuality]:
         """How good it was after each finished epoch; empty without a validation part."""
-        return [Judged(*row) for row in self.judged.tolist() if not math.isnan(row[0])]
+        return [EpochQuality(*row) for row in self.judged.tolist() if not math.isnan(row[0])]
 
     @torch.no_grad()
     def finish_epoch(self) -> None:
@@ -92,7 +95,7 @@ class Trainee(nn.Module):
         return self.network if self.best is None else self.best
 
 
-def best_epoch(history: Sequence[Judged]) -> int:
+def best_epoch(history: Sequence[EpochQuality]) -> int:
     """The first epoch, from 0, with the highest PLCC + SRCC."""
     return max(range(len(history)), key=lambda epoch: (history[epoch].plcc + history[epoch].srcc, -epoch))
 
@@ -102,7 +105,7 @@ class PlateauSchedule(Schedule):
     """A rate that follows what a trainee's epochs were judged to be; constant where nothing judges them."""
 
     plateau: Plateau | None = None
-    trainee: Trainee | None = None
+    trainee: BestTrainee | None = None
     known: dict[int, float] = field(default_factory=dict)
 
     def rate(self, epoch: int, fraction: float) -> float:

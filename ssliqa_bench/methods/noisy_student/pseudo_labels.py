@@ -14,7 +14,7 @@ from ssliqa_bench.methods.base import Predictor
 from ssliqa_bench.methods.full_reference.conformer import conformer_stage
 from ssliqa_bench.methods.full_reference.prediction import full_reference_model, stored_predictor
 from ssliqa_bench.methods.full_reference.transformer import transformer_stage
-from ssliqa_bench.methods.noisy_student.network import StudentPredictor, stored_network
+from ssliqa_bench.methods.noisy_student.network import StudentPredictor, stored_student_network
 from ssliqa_bench.methods.noisy_student.training import PSEUDO_LABELS
 from ssliqa_bench.training.named import named
 from ssliqa_bench.training.stages import Stage, StageContext
@@ -89,7 +89,7 @@ def run_student_labels(context: StageContext) -> Artifact:
     assert context.unlabeled is not None
     ((student, artifact),) = context.inputs.items()
     p = context.params
-    network = stored_network(artifact, p, context.device)
+    network = stored_student_network(artifact, p, context.device)
     predictor = StudentPredictor(network, int(p["crop"]), int(p["test_crops"]), context.device)
     return Artifact({PSEUDO_LABELS: _finite(predictor.predict(context.unlabeled), student, "unlabeled")})
 

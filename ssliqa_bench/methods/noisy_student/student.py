@@ -8,15 +8,15 @@ from typing import ClassVar
 from torch import nn
 
 from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs, Work
-from ssliqa_bench.methods.noisy_student.network import StudentPredictor, make_model, stored_network
+from ssliqa_bench.methods.noisy_student.network import StudentPredictor, make_student_model, stored_student_network
 from ssliqa_bench.methods.noisy_student.training import STUDENT_PARAMS, run_student
-from ssliqa_bench.training.stages import Stage
+from ssliqa_bench.training.stages import CountName, Stage
 
 
 def build_student(context: ModelContext) -> StudentPredictor:
     """The student, by one centre crop or the mean over fixed random ones."""
     p, device = context.params, context.device
-    network = stored_network(context.trained, p, device)
+    network = stored_student_network(context.trained, p, device)
     return StudentPredictor(network, int(p["crop"]), int(p["test_crops"]), device)
 
 
@@ -38,7 +38,7 @@ class Student(Learner):
 
     def networks(self) -> Mapping[str, nn.Module]:
         """The student."""
-        return {"student": make_model(self.params)}
+        return {"student": make_student_model(self.params)}
 
 
 class LongStudent(Student):
@@ -48,8 +48,6 @@ class LongStudent(Student):
     needs: ClassVar[Needs] = Needs(unlabeled=True)
 
     def stages(self) -> list[Stage]:
-        """One stage; of both sides it is told the number of images."""
-        sides = ("labeled", "unlabeled")
-        return [
-            Stage("student", run_student, sets=("labeled", "validation"), params=STUDENT_PARAMS, counts=sides)
-        ]
+        """One stage; of both sides it knows the number of images."""
+        sides: tuple[CountName, ...] = ("labeled", "unlabeled")
+        return [stage.labels_only(run_student, STUDENT_PARAMS, sides) for stage in super().stages()]

@@ -9,19 +9,19 @@ import numpy as np
 import torch
 
 from ssliqa_bench.methods.base import Predictor
-from ssliqa_bench.methods.noisy_student.network import StudentNetwork, StudentPredictor, build_network
+from ssliqa_bench.methods.noisy_student.network import StudentNetwork, StudentPredictor, build_student_network
 from ssliqa_bench.methods.noisy_student.noise import NOISE_PARAMS, Noise, noisy_crops
 from ssliqa_bench.methods.noisy_student.plateau import (
     PLATEAU_PARAMS,
-    Judged,
+    BestTrainee,
+    EpochQuality,
     Plateau,
     PlateauSchedule,
-    Trainee,
     best_epoch,
 )
 from ssliqa_bench.training.batches import in_batches
 from ssliqa_bench.training.checkpoint import module_tensors
-from ssliqa_bench.training.loop import Plan, drawn_rows, train
+from ssliqa_bench.training.loop import EpochPlan, drawn_rows, train
 from ssliqa_bench.training.stages import StageContext, Validation
 from ssliqa_bench.training.standardised import LabelScale, squared_and_pearson
 from ssliqa_bench.types import Artifact
@@ -65,9 +65,9 @@ def run_student(context: StageContext) -> Artifact:
     targets = torch.from_numpy(scale.standardise(scores).astype(np.float32))
     pool, rows = len(images), sum(context.counts.values()) or len(images)
     batch = min(int(p["batch_size"]), rows)
-    plan = Plan(rows // batch * batch, batch)
+    plan = EpochPlan(rows // batch * batch, batch)
     noise = Noise.of(p)
-    trainee = Trainee(build_network(context, scale), int(p["epochs"]), _judge(context)).to(context.device)
+    trainee = BestTrainee(build_student_network(context, scale), int(p["epochs"]), _judge(context)).to(context.device)
     schedule = PlateauSchedule(
         epochs=int(p["epochs"]),
         lr=float(p["lr"]),
@@ -83,8 +83,7 @@ def run_student(context: StageContext) -> Artifact:
         purpose = (context.seed, context.name, "noise", epoch)
         for positions, visits in in_batches(drawn, batch):
             crops = noisy_crops(images, positions, noise, *purpose, visits=visits)
-            target = targets[torch.from_numpy(positions)]
-            yield crops.to(context.device, non_blocking=True), target.to(context.device, non_blocking=True)
+            yield crops, targets[torch.from_numpy(positions)]
 
     def loss(batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
         return squared_and_pearson(trainee.network(batch[0]), batch[1])
@@ -103,7 +102,7 @@ def run_student(context: StageContext) -> Artifact:
     return Artifact(module_tensors(trainee.final), facts)
 
 
-def _judge(context: StageContext) -> Callable[[StudentNetwork], Judged] | None:
+def _judge(context: StageContext) -> Callable[[StudentNetwork], EpochQuality] | None:
     validation = context.validation
     if validation is None:
         return None
@@ -111,17 +110,17 @@ def _judge(context: StageContext) -> Callable[[StudentNetwork], Judged] | None:
     return lambda network: judged(StudentPredictor(network, crop, 1, device), network.label_scale, validation)
 
 
-def judged(predictor: Predictor, scale: LabelScale, validation: Validation) -> Judged:
+def judged(predictor: Predictor, scale: LabelScale, validation: Validation) -> EpochQuality:
     """How good a model is on the validation images: mean squared error of standardised scores + 1 − PLCC, PLCC, SRCC.
 
     As in training, 1 − PLCC is left out where PLCC is undefined.
     """
     predictions = predictor.predict(validation.images)
     if not np.isfinite(predictions).all():  # the loop says so, when it looks at the loss
-        return Judged(math.inf, _UNDEFINED, _UNDEFINED)
+        return EpochQuality(math.inf, _UNDEFINED, _UNDEFINED)
     error, plcc, srcc = (measure(predictions) for measure in (validation.rmse, validation.plcc, validation.srcc))
     squared = math.inf if error is None else (error / scale.std) ** 2
-    return Judged(
+    return EpochQuality(
         squared + (0.0 if plcc is None else 1 - plcc),
         _UNDEFINED if plcc is None else plcc,
         _UNDEFINED if srcc is None else srcc,

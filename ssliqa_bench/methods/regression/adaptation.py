@@ -13,16 +13,13 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-import torch
 
 from ssliqa_bench.errors import RunError
 from ssliqa_bench.methods.base import Needs, Work
-from ssliqa_bench.methods.ridge_probe import RidgeProbe, fit_ridge
-from ssliqa_bench.training.checkpoint import module_tensors
-from ssliqa_bench.training.quality import build_model, read_test_crops
+from ssliqa_bench.methods.ridge_probe import RidgeProbe, fit_ridge, probe_artifact, test_features
+from ssliqa_bench.training.quality import build_model
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.training.standardised import FeatureScale
-from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact, FloatArray
 
 
@@ -63,18 +60,11 @@ def run_adapted(context: StageContext) -> Artifact:
             f"{context.name}: {len(labeled)} labeled and {len(unlabeled)} unlabeled images; each side's deviation "
             f"needs two or more."
         )
-    p, model = context.params, build_model(context)
-    view = View(int(p["crop"]), int(p["test_crops"]))
-    own, other = (
-        read_test_crops(model, images, view, context.device, context.precision)[1]
-        for images in (labeled.images, unlabeled)
-    )
+    model = build_model(context)
+    own, other = (test_features(context, model, images) for images in (labeled.images, unlabeled))
     covariance = bool(context.settings["covariance"])
     weight, bias, strength = fit_adapted(own, labeled.score01, other, covariance=covariance)
-    with torch.no_grad():
-        model.head.weight.copy_(torch.from_numpy(weight[None]))
-        model.head.bias.fill_(bias)
-    return Artifact(module_tensors(model), {"steps": 0, "log": [{"strength": strength}]})
+    return probe_artifact(model, weight, bias, {"strength": strength})
 
 
 class AdaBN(RidgeProbe):

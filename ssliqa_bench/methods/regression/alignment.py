@@ -11,7 +11,7 @@ from typing import ClassVar
 import torch
 
 from ssliqa_bench.methods.regression.rankup import (
-    MATCHING_PARAMS,
+    PAIR_PARAMS,
     RANK_PARAMS,
     RankUp,
     build_ranking,
@@ -21,14 +21,14 @@ from ssliqa_bench.methods.regression.rankup import (
 )
 from ssliqa_bench.methods.regression.training import (
     RAMP_PARAMS,
-    Step,
-    Terms,
-    Trainee,
+    ScoreTrainee,
+    TrainingStep,
     rising_weight,
     run_training,
     squared_difference,
 )
 from ssliqa_bench.training.batches import unlabeled_images
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
@@ -73,7 +73,7 @@ def run_rankup_rda(context: StageContext) -> Artifact:
     labels = torch.from_numpy(labeled.score01).float().to(context.device)
     empty = torch.full((len(unlabeled_images(context, labeled)),), torch.nan)
 
-    def loss(trainee: Trainee, step: Step) -> Terms:
+    def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
         ranked = ranked_step(context, trainee.network, step)
         predicted, aligned = trainee.get_buffer(_PREDICTED), trainee.get_buffer(_ALIGNED)
         own = ranked.quality.detach()
@@ -95,5 +95,5 @@ class RankUpRDA(RankUp):
 
     run = staticmethod(run_rankup_rda)
     own_params: ClassVar[tuple[str, ...]] = (
-        *RANK_PARAMS, *MATCHING_PARAMS, *RAMP_PARAMS, "alignment_weight", "align_steps",
+        *RANK_PARAMS, *PAIR_PARAMS, *RAMP_PARAMS, "alignment_weight", "align_steps",
     )  # fmt: skip

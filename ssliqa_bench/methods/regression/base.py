@@ -10,14 +10,14 @@ from ssliqa_bench.methods.regression.training import (
     LABEL_PARAMS,
     SCORE_PARAMS,
     UNLABELED_PARAMS,
-    Step,
-    Terms,
-    Trainee,
+    ScoreTrainee,
+    TrainingStep,
     build_start,
     run_training,
     score_loss,
 )
 from ssliqa_bench.methods.supervised import Supervised
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.types import Artifact
 
@@ -41,32 +41,36 @@ class RegressionLearner(Supervised):
         sets = ("labeled", "unlabeled")
         return [Stage("training", type(self).run, sets=sets, counts=("sides",), params=params)]
 
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the training."""
+        return int(self.params["epochs"]) * int(self.params["epoch_steps"])
+
     def work(self, labeled: int, unlabeled: int) -> Work | None:
         """The crops of every step."""
         p = self.params
-        return Work(_steps(self) * int(p["batch_size"]) * (1 + int(p["unlabeled_ratio"]) * self.views))
+        return Work(self.steps * int(p["batch_size"]) * (1 + int(p["unlabeled_ratio"]) * self.views))
 
 
-class LabelsOnly(Supervised):
+class LabelsOnly(RegressionLearner):
     """The comparator: the same network, labeled batches, rates, steps and average, without unlabeled images."""
 
     needs: ClassVar[Needs] = Needs()
-    run: ClassVar[Callable[[StageContext], Artifact]]
-    own_params: ClassVar[tuple[str, ...]] = ()
 
     def stages(self) -> list[Stage]:
-        """One stage, under the name of the learner's, so that both draw the same batches."""
-        return [Stage("training", type(self).run, sets=("labeled",), params=(*LABEL_PARAMS, *self.own_params))]
+        """That of the learner, on labels alone."""
+        params = (*LABEL_PARAMS, *self.own_params)
+        return [stage.labels_only(type(self).run, params) for stage in super().stages()]
 
     def work(self, labeled: int, unlabeled: int) -> Work | None:
         """The labeled crops of every step."""
-        return Work(_steps(self) * int(self.params["batch_size"]))
+        return Work(self.steps * int(self.params["batch_size"]))
 
 
 def run_scores(context: StageContext) -> Artifact:
     """Train on the scores of labeled images alone."""
 
-    def loss(trainee: Trainee, step: Step) -> Terms:
+    def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
         return {"loss": score_loss(context, trainee.network, step)}
 
     return run_training(context, build_start(context), loss)
@@ -77,7 +81,3 @@ class SupervisedScores(LabelsOnly):
 
     run = staticmethod(run_scores)
     own_params: ClassVar[tuple[str, ...]] = SCORE_PARAMS
-
-
-def _steps(learner: Supervised) -> int:
-    return int(learner.params["epochs"]) * int(learner.params["epoch_steps"])

@@ -17,6 +17,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 from ssliqa_bench.errors import RunError
 from ssliqa_bench.methods.base import Model, ModelContext, Needs, Work
+from ssliqa_bench.methods.ridge_probe import test_features
 from ssliqa_bench.methods.supervised import Supervised
 from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.checkpoint import module_tensors
@@ -121,13 +122,12 @@ def fit_kernel(features: FloatArray, scores: FloatArray, seed: int) -> tuple[Ker
 
 def run_kernel_ridge(context: StageContext) -> Artifact:
     """Fit the regression on the features of the labeled images; the network keeps its initial (pretrained) weights."""
-    labeled, p = context.labeled, context.params
+    labeled = context.labeled
     assert labeled is not None  # declared by the stage
     if len(labeled) < 2:
         raise RunError(f"{context.name}: {len(labeled)} labeled image; leave-one-out needs two or more.")
     model = build_model(context)
-    view = View(int(p["crop"]), int(p["test_crops"]))
-    _, features = read_test_crops(model, labeled.images, view, context.device, context.precision)
+    features = test_features(context, model, labeled.images)
     regression, chosen = fit_kernel(features, labeled.score01, context.seed)
     if chosen["chosen_on"] < len(labeled):
         context.report.note(f"width and penalty chosen on {_CHOSEN_ON} of {len(labeled)} labeled images")

@@ -15,9 +15,8 @@ from ssliqa_bench.methods.regression.base import RegressionLearner
 from ssliqa_bench.methods.regression.training import (
     RAMP_PARAMS,
     SCORE_PARAMS,
-    Step,
-    Terms,
-    Trainee,
+    ScoreTrainee,
+    TrainingStep,
     build_start,
     predictions,
     rising_weight,
@@ -26,6 +25,7 @@ from ssliqa_bench.methods.regression.training import (
     squared_difference,
     weak_views,
 )
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
@@ -34,7 +34,7 @@ def run_mean_teacher(context: StageContext) -> Artifact:
     """Train with L = L_labeled + w(t) · mean (ŷ_student − ŷ_teacher)²; no gradient reaches the teacher."""
     weight = rising_weight(context)
 
-    def loss(trainee: Trainee, step: Step) -> Terms:
+    def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
         assert trainee.averaged is not None  # `check` has seen to it
         supervised = score_loss(context, trainee.network, step)
         with torch.no_grad():

@@ -14,9 +14,8 @@ from ssliqa_bench.methods.regression.base import RegressionLearner
 from ssliqa_bench.methods.regression.training import (
     RAMP_PARAMS,
     SCORE_PARAMS,
-    Step,
-    Terms,
-    Trainee,
+    ScoreTrainee,
+    TrainingStep,
     build_start,
     predictions,
     rising_weight,
@@ -25,6 +24,7 @@ from ssliqa_bench.methods.regression.training import (
     squared_difference,
     weak_views,
 )
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.types import Artifact
 
@@ -38,7 +38,7 @@ def run_pi_model(context: StageContext) -> Artifact:
     """Train with L = L_labeled + w(t) · mean (ŷ − ŷ')²."""
     weight, one_sided = rising_weight(context), bool(context.params["detach_teacher"])
 
-    def loss(trainee: Trainee, step: Step) -> Terms:
+    def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
         supervised = score_loss(context, trainee.network, step)
         first, second = predictions(trainee.network, *step.views)
         apart = pi_consistency(first, second, one_sided)

@@ -6,20 +6,20 @@ Networks", ICML Workshops 2013, whose labels change during training; here they a
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
 import torch
 
 from ssliqa_bench.methods.base import Needs, Work
-from ssliqa_bench.methods.regression.base import LabelsOnly, RegressionLearner, run_scores
+from ssliqa_bench.methods.regression.base import RegressionLearner, run_scores
 from ssliqa_bench.methods.regression.training import (
     LABEL_PARAMS,
     SCORE_PARAMS,
     UNLABELED_PARAMS,
-    Step,
-    Terms,
-    Trainee,
+    ScoreTrainee,
+    TrainingStep,
     build_start,
     predictions,
     run_training,
@@ -27,6 +27,7 @@ from ssliqa_bench.methods.regression.training import (
     weak_views,
 )
 from ssliqa_bench.training.batches import unlabeled_images
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.losses import smooth_l1
 from ssliqa_bench.training.quality import read_test_crops, stored_model
 from ssliqa_bench.training.stages import Stage, StageContext
@@ -36,7 +37,7 @@ from ssliqa_bench.types import Artifact
 LABELS = "labels"  # name of the pseudo-labels (m,) in the student's artifact
 
 
-def run_student(context: StageContext) -> Artifact:
+def run_pseudo_label_student(context: StageContext) -> Artifact:
     """Predict the unlabeled images with the teacher, and train a fresh network on scores and predictions.
 
     L = L_labeled + λ · L_unlabeled, both smooth-L1; the pseudo-labels stay in the artifact.
@@ -50,7 +51,7 @@ def run_student(context: StageContext) -> Artifact:
     targets = torch.from_numpy(made).float().to(context.device)
     weight, beta = float(p["unlabeled_weight"]), float(p["smooth_l1_beta"])
 
-    def loss(trainee: Trainee, step: Step) -> Terms:
+    def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
         assert step.rows is not None
         supervised = score_loss(context, trainee.network, step)
         followed = smooth_l1(predictions(trainee.network, *step.views)[0], targets[step.rows], beta)
@@ -70,7 +71,7 @@ class PseudoLabel(RegressionLearner):
             Stage("teacher", run_scores, sets=("labeled",), params=(*LABEL_PARAMS, *SCORE_PARAMS)),
             Stage(
                 "student",
-                run_student,
+                run_pseudo_label_student,
                 sets=("labeled", "unlabeled"),
                 counts=("sides",),
                 inputs=("teacher",),
@@ -81,11 +82,11 @@ class PseudoLabel(RegressionLearner):
     def work(self, labeled: int, unlabeled: int) -> Work | None:
         """Both trainings, and one look of the teacher at the unlabeled images."""
         p = self.params
-        steps = int(p["epochs"]) * int(p["epoch_steps"]) * int(p["batch_size"])
-        return Work(steps * (2 + int(p["unlabeled_ratio"])), unlabeled * int(p["test_crops"]))
+        crops = self.steps * int(p["batch_size"])
+        return Work(crops * (2 + int(p["unlabeled_ratio"])), unlabeled * int(p["test_crops"]))
 
 
-class PseudoLabelSupervised(LabelsOnly):
+class PseudoLabelSupervised(PseudoLabel):
     """The comparator: as many steps in the same two stages, both on labels alone."""
 
     needs: ClassVar[Needs] = Needs()
@@ -93,9 +94,8 @@ class PseudoLabelSupervised(LabelsOnly):
     def stages(self) -> list[Stage]:
         """`teacher` and `student`, which learns nothing from it: the steps are those of the learner."""
         params = (*LABEL_PARAMS, *SCORE_PARAMS)
-        return [Stage(name, run_scores, sets=("labeled",), params=params) for name in ("teacher", "student")]
+        return [replace(stage.labels_only(run_scores, params), inputs=()) for stage in super().stages()]
 
     def work(self, labeled: int, unlabeled: int) -> Work | None:
         """The labeled crops of both trainings."""
-        p = self.params
-        return Work(2 * int(p["epochs"]) * int(p["epoch_steps"]) * int(p["batch_size"]))
+        return Work(2 * self.steps * int(self.params["batch_size"]))

@@ -7,7 +7,7 @@ Source: Huang, Fu and Tsao, "RankUp: Boosting Semi-Supervised Regression with an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -17,22 +17,21 @@ from ssliqa_bench.methods.matching.policies import Policy
 from ssliqa_bench.methods.regression.base import LabelsOnly, RegressionLearner
 from ssliqa_bench.methods.regression.training import (
     SCORE_PARAMS,
-    DrawViews,
-    Step,
-    Terms,
-    Trainee,
+    DrawGroups,
+    ScoreTrainee,
+    TrainingStep,
     build_start,
     run_training,
     without_statistics,
 )
 from ssliqa_bench.training.backbones.base import QualityModel
-from ssliqa_bench.training.images import ImageSet
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.losses import smooth_l1
 from ssliqa_bench.training.stages import StageContext
-from ssliqa_bench.types import Artifact, IntArray
+from ssliqa_bench.types import Artifact
 
 RANK_PARAMS = (*SCORE_PARAMS, "rank_weight")
-MATCHING_PARAMS = ("policy", "min_overlap", "d4", "threshold", "hard_labels")
+PAIR_PARAMS = ("policy", "min_overlap", "d4", "threshold", "hard_labels")
 _RANKING = "model.ranking."  # what only training needs
 
 
@@ -86,7 +85,7 @@ def matched_ranking_loss(
     return (mask * losses).mean(), mask.mean()
 
 
-def labeled_terms(context: StageContext, network: nn.Module, step: Step) -> tuple[torch.Tensor, torch.Tensor]:
+def labeled_terms(context: StageContext, network: nn.Module, step: TrainingStep) -> tuple[torch.Tensor, torch.Tensor]:
     """Score loss and ranking loss of a step's labeled images."""
     quality, outputs = network.judge(step.labeled)  # type: ignore[operator]
     beta = float(context.params["smooth_l1_beta"])
@@ -98,21 +97,14 @@ def build_ranking(context: StageContext) -> RankingModel:
     return RankingModel(build_start(context)).train().to(context.device)
 
 
-def pair_views(context: StageContext) -> DrawViews:
+def pair_views(context: StageContext) -> DrawGroups:
     """Draws a weak and a strong view of each image."""
     p = context.params
-    policy = Policy(p["policy"], int(p["crop"]), p["min_overlap"], p["d4"])
-
-    def views(
-        images: ImageSet, rows: IntArray, purpose: tuple[Any, ...], visits: IntArray
-    ) -> tuple[torch.Tensor, ...]:
-        return tuple(policy.pairs(images, rows, 1, *purpose, visits=visits))
-
-    return views
+    return Policy(p["policy"], int(p["crop"]), p["min_overlap"], p["d4"]).drawing(1)
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedTerms:
     """Terms of one step, and what further terms are made of.
 
     Attributes:
@@ -124,7 +116,7 @@ class Ranked:
     quality: torch.Tensor
 
 
-def ranked_step(context: StageContext, network: nn.Module, step: Step) -> Ranked:
+def ranked_step(context: StageContext, network: nn.Module, step: TrainingStep) -> RankedTerms:
     """L = L_score + ω (L_rank + λ L_rank,unlabeled)."""
     p = context.params
     supervised, ranked = labeled_terms(context, network, step)
@@ -134,13 +126,13 @@ def ranked_step(context: StageContext, network: nn.Module, step: Step) -> Ranked
     matched, selected = matched_ranking_loss(weak, strong, float(p["threshold"]), bool(p["hard_labels"]))
     total = supervised + float(p["rank_weight"]) * (ranked + float(p["unlabeled_weight"]) * matched)
     parts = {"supervised_loss": supervised, "ranking_loss": ranked, "unlabeled_ranking_loss": matched}
-    return Ranked({"loss": total, **parts, "mask": selected}, quality.chunk(2)[0])
+    return RankedTerms({"loss": total, **parts, "mask": selected}, quality.chunk(2)[0])
 
 
 def run_rankup(context: StageContext) -> Artifact:
     """Train with RankUp."""
 
-    def loss(trainee: Trainee, step: Step) -> Terms:
+    def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
         return ranked_step(context, trainee.network, step).terms
 
     return quality_part(run_training(context, build_ranking(context), loss, pair_views(context)))
@@ -150,7 +142,7 @@ def run_rankup_supervised(context: StageContext) -> Artifact:
     """Train on the scores and the pairs of labeled images alone."""
     weight = float(context.params["rank_weight"])
 
-    def loss(trainee: Trainee, step: Step) -> Terms:
+    def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
         supervised, ranked = labeled_terms(context, trainee.network, step)
         return {"loss": supervised + weight * ranked, "supervised_loss": supervised, "ranking_loss": ranked}
 
@@ -167,7 +159,7 @@ class RankUp(RegressionLearner):
     """Scores and a ranking of pairs, which FixMatch extends to unlabeled pairs."""
 
     run = staticmethod(run_rankup)
-    own_params: ClassVar[tuple[str, ...]] = (*RANK_PARAMS, *MATCHING_PARAMS)
+    own_params: ClassVar[tuple[str, ...]] = (*RANK_PARAMS, *PAIR_PARAMS)
     views: ClassVar[int] = 2
 
 

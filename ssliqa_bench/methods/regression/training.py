@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,20 +12,18 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ssliqa_bench.methods.matching.schedule import CosineSchedule
-from ssliqa_bench.training.averages import follow, rising_decay
+from ssliqa_bench.training.averages import Trainee, follow, rising_decay
 from ssliqa_bench.training.backbones.base import QualityModel
-from ssliqa_bench.training.batches import step_batches, unlabeled_images
+from ssliqa_bench.training.batches import DrawViews, drawn_batches, unlabeled_images
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.loop import Plan, Schedule, train
+from ssliqa_bench.training.loop import EpochPlan, Schedule, Terms, train
 from ssliqa_bench.training.losses import smooth_l1
 from ssliqa_bench.training.quality import build_model
+from ssliqa_bench.training.schedule import CosineSchedule
 from ssliqa_bench.training.stages import StageContext
-from ssliqa_bench.training.views import View, draw
+from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact, FloatArray, IntArray
-
-Terms = dict[str, torch.Tensor]
 
 # What every training on scores reads, with or without unlabeled images.
 LABEL_PARAMS = (
@@ -40,7 +37,7 @@ RAMP_PARAMS = ("ramp", "ramp_share")
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """What one step sees.
 
     Attributes:
@@ -56,8 +53,8 @@ class Step:
     views: tuple[torch.Tensor, ...] = ()
 
 
-class Trainee(nn.Module):
-    """What a checkpoint holds: the network in training, the average of its weights, and tables that a learner keeps.
+class ScoreTrainee(Trainee[nn.Module]):
+    """A network in training, the average of its weights, and tables that a learner keeps.
 
     Args:
         decay: limit of the average's decay, which rises from 1/2; 0 keeps no average.
@@ -65,10 +62,8 @@ class Trainee(nn.Module):
     """
 
     def __init__(self, network: nn.Module, decay: float, tables: Mapping[str, torch.Tensor] | None = None) -> None:
-        super().__init__()
-        self.network = network
+        super().__init__(network, averages=bool(decay))
         self.decay = decay
-        self.averaged = copy.deepcopy(network).requires_grad_(False) if decay else None
         self.steps = 0  # made so far; the number of every step says it, also after an interruption
         for name, table in (tables or {}).items():
             self.register_buffer(name, table)
@@ -78,21 +73,16 @@ class Trainee(nn.Module):
         if self.averaged is not None:
             follow(self.averaged, self.network, rising_decay(self.steps, self.decay))
 
-    @property
-    def judge(self) -> nn.Module:
-        """The network that is evaluated."""
-        return self.network if self.averaged is None else self.averaged
 
-
-Loss = Callable[[Trainee, Step], Terms]
-DrawViews = Callable[[ImageSet, IntArray, tuple[Any, ...], IntArray], tuple[torch.Tensor, ...]]
+Loss = Callable[[ScoreTrainee, TrainingStep], Terms]
+DrawGroups = DrawViews[tuple[torch.Tensor, ...]]
 
 
 def run_training(
     context: StageContext,
     network: nn.Module,
     loss: Loss,
-    views: DrawViews | None = None,
+    views: DrawGroups | None = None,
     targets: FloatArray | None = None,
     tables: Mapping[str, torch.Tensor] | None = None,
 ) -> Artifact:
@@ -108,24 +98,25 @@ def run_training(
     """
     labeled, p = context.labeled, context.params
     assert labeled is not None  # declared by every stage that runs this
-    trainee = Trainee(network, float(p["ema_decay"]), tables).to(context.device)
+    trainee = ScoreTrainee(network, float(p["ema_decay"]), tables).to(context.device)
     unlabeled = unlabeled_images(context, labeled) if views else None
     known = torch.from_numpy(labeled.score01 if targets is None else targets).float()
 
-    def batches(epoch: int) -> Iterator[Step]:
+    def batches(epoch: int) -> Iterator[TrainingStep]:
         size, steps = int(p["batch_size"]), int(p["epoch_steps"])
-        own = _labeled(context, labeled.images, size, epoch)
+        weak = View(int(p["crop"]), flip=True)
+        own = drawn_batches(context, labeled.images, weak.draw, size, steps, epoch, "labeled")
         others = _unlabeled(context, unlabeled, views, epoch) if views and unlabeled is not None else None
         for k, (rows, crops) in enumerate(own):
             seen = next(others) if others is not None else (None, ())
-            yield _on(Step(epoch * steps + k, crops, known[torch.from_numpy(rows)], *seen), context.device)
+            yield TrainingStep(epoch * steps + k, crops, known[torch.from_numpy(rows)], *seen)
 
-    def terms(step: Step) -> Terms:
+    def terms(step: TrainingStep) -> Terms:
         trainee.steps = step.number + 1
         return loss(trainee, step)
 
     images = int(p["batch_size"]) * (1 + (int(p["unlabeled_ratio"]) if views else 0))
-    plan = Plan(int(p["epoch_steps"]) * images, images)
+    plan = EpochPlan(int(p["epoch_steps"]) * images, images)
     facts = train(trainee, make_schedule(context), plan, batches, terms, context, trainee.follow)
     return Artifact(module_tensors(trainee.judge), facts)
 
@@ -182,20 +173,20 @@ def squared_difference(first: torch.Tensor, second: torch.Tensor) -> torch.Tenso
     return (first.float() - second.float()).square().mean()
 
 
-def score_loss(context: StageContext, network: nn.Module, step: Step) -> torch.Tensor:
+def score_loss(context: StageContext, network: nn.Module, step: TrainingStep) -> torch.Tensor:
     """Smooth-L1 distance of the predictions for a step's labeled crops from their targets."""
     return smooth_l1(network(step.labeled)[0], step.targets, float(context.params["smooth_l1_beta"]))
 
 
-def weak_views(context: StageContext, count: int) -> DrawViews:
+def weak_views(context: StageContext, count: int) -> DrawGroups:
     """Draws `count` weak views of each image: random crops, each flipped left-right or not."""
     view = View(int(context.params["crop"]), count, flip=True)
 
     def views(
-        images: ImageSet, rows: IntArray, purpose: tuple[Any, ...], visits: IntArray
+        images: ImageSet, positions: IntArray, *purpose: Any, visits: IntArray
     ) -> tuple[torch.Tensor, ...]:
-        crops = draw(images, rows, view, *purpose, visits=visits)
-        return crops.unflatten(0, (len(rows), count)).unbind(1)
+        crops = view.draw(images, positions, *purpose, visits=visits)
+        return crops.unflatten(0, (len(positions), count)).unbind(1)
 
     return views
 
@@ -219,29 +210,10 @@ def predictions(network: nn.Module, *views: torch.Tensor) -> tuple[torch.Tensor,
         return network(torch.cat(views))[0].split([len(view) for view in views])
 
 
-def _labeled(
-    context: StageContext, images: ImageSet, size: int, epoch: int
-) -> Iterator[tuple[IntArray, torch.Tensor]]:
-    p, purpose = context.params, (context.seed, context.name, "labeled")
-    view = View(int(p["crop"]), flip=True)
-    for rows, visits in step_batches(len(images), size, int(p["epoch_steps"]), epoch, *purpose):
-        yield rows, draw(images, rows, view, *purpose, epoch, visits=visits)
-
-
 def _unlabeled(
-    context: StageContext, images: ImageSet, views: DrawViews, epoch: int
+    context: StageContext, images: ImageSet, views: DrawGroups, epoch: int
 ) -> Iterator[tuple[torch.Tensor, tuple[torch.Tensor, ...]]]:
-    p, purpose = context.params, (context.seed, context.name, "unlabeled")
+    p = context.params
     size = int(p["batch_size"]) * int(p["unlabeled_ratio"])
-    for rows, visits in step_batches(len(images), size, int(p["epoch_steps"]), epoch, *purpose):
-        yield torch.from_numpy(rows), views(images, rows, (*purpose, epoch), visits)
-
-
-def _on(step: Step, device: torch.device) -> Step:
-    """The step's tensors on a device."""
-
-    def moved(tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.to(device, non_blocking=True)
-
-    rows = None if step.rows is None else moved(step.rows)
-    return Step(step.number, moved(step.labeled), moved(step.targets), rows, tuple(map(moved, step.views)))
+    for rows, groups in drawn_batches(context, images, views, size, int(p["epoch_steps"]), epoch, "unlabeled"):
+        yield torch.from_numpy(rows), groups

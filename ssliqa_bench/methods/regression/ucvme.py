@@ -19,31 +19,31 @@ from ssliqa_bench.methods.base import Model, ModelContext
 from ssliqa_bench.methods.regression.base import LabelsOnly, RegressionLearner
 from ssliqa_bench.methods.regression.ensembles import Ensemble, member_context
 from ssliqa_bench.methods.regression.training import (
-    DrawViews,
+    DrawGroups,
     Loss,
-    Step,
-    Terms,
-    Trainee,
+    ScoreTrainee,
+    TrainingStep,
     run_training,
     weak_views,
     without_statistics,
 )
-from ssliqa_bench.training.backbones.base import Backbone, QualityModel
+from ssliqa_bench.training.backbones.base import Backbone, QualityModel, network_input
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
+from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.quality import QualityPredictor, build_backbone, build_model
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.training.standardised import LabelScale
 from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact, FloatArray
 
-NETWORKS = 2
+MEMBERS = 2
 SCALE = "scale"  # name of the mean and deviation of the labels in the artifact
 _NETWORK_PARAMS = ("mc_dropout", "label_mean", "label_std")
 
 
 @dataclass(frozen=True)
-class Judged:
+class UncertainQuality:
     """Predictions of several networks for the same images: quality and log-variance, each (networks, n)."""
 
     quality: torch.Tensor
@@ -64,13 +64,12 @@ class UncertainModel(QualityModel):
 
     def judge(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Quality (n,) and log-variance (n,), with other features dropped for each while training."""
-        inputs = crops.float().div(255.0) if crops.dtype == torch.uint8 else crops
-        features = self.backbone(inputs)
+        features = self.backbone(network_input(crops))
         quality, log_variance = self.head(self.dropout(features)), self.uncertainty(self.dropout(features))
         return quality.squeeze(-1).float(), log_variance.squeeze(-1).float()
 
 
-def heteroscedastic(judged: Judged, target: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
+def heteroscedastic(judged: UncertainQuality, target: torch.Tensor, log_variance: torch.Tensor) -> torch.Tensor:
     """Σ_m mean_i [(ŷ_im − y_i)² / (2 exp z_i) + z_i / 2], for targets y (n,) and log-variances z (n,).
 
     Source: Eq. 3 and 10.
@@ -79,7 +78,7 @@ def heteroscedastic(judged: Judged, target: torch.Tensor, log_variance: torch.Te
     return (0.5 * (squared * torch.exp(-log_variance) + log_variance)).mean(1).sum()
 
 
-def labeled_loss(judged: Judged, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def labeled_loss(judged: UncertainQuality, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss on labeled images and its consistency term: the log-variance is the mean of both networks', which agree.
 
     Source: Eq. 2 and 3; the mean log-variance in Eq. 3 is that of the authors' implementation.
@@ -89,7 +88,7 @@ def labeled_loss(judged: Judged, target: torch.Tensor) -> tuple[torch.Tensor, to
 
 
 def unlabeled_loss(
-    judged: Judged, target: torch.Tensor, log_variance: torch.Tensor
+    judged: UncertainQuality, target: torch.Tensor, log_variance: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Loss on unlabeled images with their pseudo-labels ỹ (n,) and z̃ (n,), and its consistency term.
 
@@ -110,11 +109,11 @@ def variational_labels(networks: nn.Module, crops: torch.Tensor, samples: int) -
     return torch.stack(quality).mean(0), torch.stack(log_variance).mean(0)
 
 
-def judge(networks: nn.Module, crops: torch.Tensor) -> Judged:
+def judge(networks: nn.Module, crops: torch.Tensor) -> UncertainQuality:
     """What each network of an ensemble makes of crops."""
     assert isinstance(networks, Ensemble)
     quality, log_variance = zip(*(network.judge(crops) for network in networks.members), strict=True)
-    return Judged(torch.stack(quality), torch.stack(log_variance))
+    return UncertainQuality(torch.stack(quality), torch.stack(log_variance))
 
 
 def run_ucvme(context: StageContext) -> Artifact:
@@ -122,7 +121,7 @@ def run_ucvme(context: StageContext) -> Artifact:
     p = context.params
     weight, samples = float(p["unlabeled_weight"]), int(p["mc_samples"])
 
-    def loss(trainee: Trainee, step: Step) -> Terms:
+    def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
         supervised, agreed = labeled_loss(judge(trainee.network, step.labeled), step.targets)
         target, log_variance = variational_labels(trainee.network, step.views[0], samples)
         with without_statistics(trainee.network):
@@ -142,7 +141,7 @@ def run_ucvme(context: StageContext) -> Artifact:
 def run_ucvme_supervised(context: StageContext) -> Artifact:
     """Train both networks on labeled images alone."""
 
-    def loss(trainee: Trainee, step: Step) -> Terms:
+    def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
         supervised, agreed = labeled_loss(judge(trainee.network, step.labeled), step.targets)
         return {"loss": supervised + agreed, "supervised_loss": supervised, "uncertainty_loss": agreed}
 
@@ -194,12 +193,12 @@ class UCVMESupervised(LabelsOnly):
         return {"networks": _networks(self.params["backbone"])}
 
 
-def _trained(context: StageContext, loss: Loss, views: DrawViews | None = None) -> Artifact:
+def _trained(context: StageContext, loss: Loss, views: DrawGroups | None = None) -> Artifact:
     """Both networks after training on standardised scores, and the scale of these."""
     labeled, p = context.labeled, context.params
     assert labeled is not None  # declared by every stage that runs this
     scale = LabelScale.of(labeled.score01, p["label_mean"], p["label_std"])
-    networks = Ensemble(_member(context, k) for k in range(NETWORKS)).train()
+    networks = Ensemble(_member(context, k) for k in range(MEMBERS)).train()
     trained = run_training(context, networks, loss, views, scale.standardise(labeled.score01))
     return Artifact({**trained.tensors, SCALE: np.array([scale.mean, scale.std])}, trained.meta)
 
@@ -213,4 +212,4 @@ def _member(context: StageContext, member: int) -> UncertainModel:
 
 
 def _networks(backbone: Mapping[str, Any]) -> Ensemble:
-    return Ensemble(UncertainModel(build_backbone(backbone), 0.0) for _ in range(NETWORKS))
+    return Ensemble(UncertainModel(build_backbone(backbone), 0.0) for _ in range(MEMBERS))

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from itertools import pairwise
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.loop import Schedule, drawn_rows
 from ssliqa_bench.training.quality import read_views, stored_model, train_on_scores
-from ssliqa_bench.training.stages import Stage, StageContext
+from ssliqa_bench.training.stages import CountName, Stage, StageContext
 from ssliqa_bench.training.views import View, draw
 from ssliqa_bench.types import Artifact, FloatArray, IntArray, derive_seed
 
@@ -197,7 +198,8 @@ class SSIQA(Supervised):
 
     def stages(self) -> list[Stage]:
         """`initial`, then `phase-1` … `phase-N`."""
-        return [initial_stage(), *self._phases(run_phase)]
+        params = (*_PHASE_PARAMS, *_LABEL_PARAMS)
+        return [initial_stage(), *self._phases(run_phase, params, sets=("labeled", "unlabeled"))]
 
     def work(self, labeled: int, unlabeled: int) -> Work | None:
         """The initial phase, and in every phase what the teacher reads and the student learns from."""
@@ -210,42 +212,24 @@ class SSIQA(Supervised):
             read += labeled + sizes[phase - 1] + (sum(sizes[: phase - 1]) if p["k2"] else 0)
         return Work(learned * int(p["crops"]), read * int(p["crops"]) * int(p["weak_views"]))
 
-    def _phases(self, run: Callable[[StageContext], Artifact]) -> list[Stage]:
+    def _phases(self, run: Callable[[StageContext], Artifact], params: tuple[str, ...], **reads: Any) -> list[Stage]:
+        """Every phase; its teacher is the model of the stage before."""
+        names = ["initial", *(f"phase-{phase}" for phase in range(1, int(self.params["blocks"]) + 1))]
         return [
             Stage(
-                f"phase-{phase}",
-                run,
-                sets=("labeled", "unlabeled"),
-                inputs=(teacher,),
-                params=(*_PHASE_PARAMS, *_LABEL_PARAMS),
-                settings={"phase": phase, "teacher": teacher},
+                name, run, inputs=(teacher,), params=params, settings={"phase": phase, "teacher": teacher}, **reads
             )
-            for phase, teacher in self._phase_names()
+            for phase, (teacher, name) in enumerate(pairwise(names), start=1)
         ]
-
-    def _phase_names(self) -> list[tuple[int, str]]:
-        """Each phase (from 1) and the stage whose model teaches it."""
-        return [(i, "initial" if i == 1 else f"phase-{i - 1}") for i in range(1, int(self.params["blocks"]) + 1)]
 
 
 class SupervisedLong(SSIQA):
     """The comparator: same Θ_0, steps, phases, rates and views as SS-IQA, labels of A only."""
 
     def stages(self) -> list[Stage]:
-        """As SS-IQA; of the unlabeled side a phase is told the number of images."""
-        phases = [
-            Stage(
-                f"phase-{phase}",
-                run_labels_only_phase,
-                sets=("labeled",),
-                counts=("unlabeled",),
-                inputs=(teacher,),
-                params=_PHASE_PARAMS,
-                settings={"phase": phase, "teacher": teacher},
-            )
-            for phase, teacher in self._phase_names()
-        ]
-        return [initial_stage(), *phases]
+        """As SS-IQA; of the unlabeled side a phase knows the number of images."""
+        initial, *phases = super().stages()
+        return [initial, *(phase.labels_only(run_labels_only_phase, _PHASE_PARAMS, ("unlabeled",)) for phase in phases)]
 
 
 class Oracle(SSIQA):
@@ -253,21 +237,12 @@ class Oracle(SSIQA):
 
     def stages(self) -> list[Stage]:
         """As the comparator; the runner hands over both sides as labeled."""
-        initial = initial_stage()
-        both = Stage("initial", run_initial, sets=("labeled",), counts=("labeled",), params=initial.params)
-        phases = [
-            Stage(
-                f"phase-{phase}",
-                run_oracle_phase,
-                sets=("labeled",),
-                counts=("labeled", "unlabeled"),
-                inputs=(teacher,),
-                params=_STEP_PARAMS,
-                settings={"phase": phase, "teacher": teacher},
-            )
-            for phase, teacher in self._phase_names()
+        initial, *phases = super().stages()
+        sides: tuple[CountName, ...] = ("labeled", "unlabeled")
+        return [
+            initial.labels_only(run_initial, initial.params, ("labeled",)),
+            *(phase.labels_only(run_oracle_phase, _STEP_PARAMS, sides) for phase in phases),
         ]
-        return [both, *phases]
 
 
 def _teacher_reads(model: torch.nn.Module, images: ImageSet, context: StageContext) -> tuple[FloatArray, FloatArray]:

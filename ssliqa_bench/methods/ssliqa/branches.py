@@ -13,16 +13,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from ssliqa_bench.methods.ssliqa.distributions import normal_levels, quality_of
-from ssliqa_bench.training.backbones.base import Backbone, JudgingBackbone
-from ssliqa_bench.training.backbones.weights import load_weights
+from ssliqa_bench.methods.ssliqa.distributions import branch_quality, normal_levels
+from ssliqa_bench.training.backbones.base import Backbone, JudgingBackbone, network_input
 from ssliqa_bench.training.checkpoint import load_module
-from ssliqa_bench.training.quality import build_backbone, check_start
+from ssliqa_bench.training.quality import build_backbone, check_start, start
 from ssliqa_bench.training.stages import StageContext
-from ssliqa_bench.types import Artifact, derive_seed
+from ssliqa_bench.types import Artifact
 
 
-class Seen(NamedTuple):
+class BranchOutputs(NamedTuple):
     """What a branch makes of crops: shares of the levels (n, P), features (n, d), and a loss of its own, or 0."""
 
     shares: torch.Tensor
@@ -49,14 +48,16 @@ class Branch(nn.Module):
             layers += ([nn.ReLU()] if k else []) + [nn.Linear(inputs, outputs)]
         self.head = nn.Sequential(*layers)
 
-    def forward(self, crops: torch.Tensor) -> Seen:
+    def forward(self, crops: torch.Tensor) -> BranchOutputs:
         """Of uint8 or float crops (n, 3, h, w), in float32."""
-        inputs = crops.float().div(255.0) if crops.dtype == torch.uint8 else crops
+        inputs = network_input(crops)
         if isinstance(self.backbone, JudgingBackbone):
             features, quality, own = self.backbone.judge(inputs)
-            return Seen(normal_levels(quality.float(), self._deviation, self._levels), features.float(), own.float())
+            shares = normal_levels(quality.float(), self._deviation, self._levels)
+            return BranchOutputs(shares, features.float(), own.float())
         features = self.backbone(inputs)
-        return Seen(torch.softmax(self.head(features).float(), dim=1), features.float(), features.new_zeros(()).float())
+        shares = torch.softmax(self.head(features).float(), dim=1)
+        return BranchOutputs(shares, features.float(), features.new_zeros(()).float())
 
 
 class DualBranch(nn.Module):
@@ -67,7 +68,7 @@ class DualBranch(nn.Module):
         self.student = student
         self.teacher = teacher
 
-    def forward(self, crops: torch.Tensor) -> tuple[Seen, Seen]:
+    def forward(self, crops: torch.Tensor) -> tuple[BranchOutputs, BranchOutputs]:
         """What the student sees, then the teacher."""
         return self.student(crops), self.teacher(crops)
 
@@ -82,7 +83,7 @@ class BranchQuality(nn.Module):
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Quality (n,) in [0, 1] and features (n, d) of crops."""
         seen = self.branch(crops)
-        return quality_of(seen.shares), seen.features
+        return branch_quality(seen.shares), seen.features
 
 
 def make_branch(params: Mapping[str, Any], role: str, weights: str | None = None) -> Branch:
@@ -91,22 +92,23 @@ def make_branch(params: Mapping[str, Any], role: str, weights: str | None = None
     Raises:
         InputError: the network has no feature map to average, or the weights file does not fit.
     """
-    backbone = build_backbone(params[f"{role}_backbone"]).trunk()
-    if weights is not None:
-        load_weights(backbone, weights)
+    backbone = build_backbone(params[f"{role}_backbone"], weights, trunk=True)
     return Branch(backbone, params[f"{role}_hidden"], int(params["levels"]), float(params["rating_std"]))
 
 
 def build_branch(context: StageContext, role: str) -> Branch:
-    """A branch before training: initial values depend on the seed and the role alone.
+    """A branch before training, on the context's device: initial values depend on the seed and the role alone.
 
     Raises:
         InputError: the network does not take crops of that size.
     """
-    torch.manual_seed(derive_seed(context.seed, "initial weights", role))
-    branch = make_branch(context.params, role, context.weights.get(f"{role}_backbone"))
-    check_start(branch, branch.backbone, context, f"the network of the {role}")
-    return branch.train()
+    weights = context.weights.get(f"{role}_backbone")
+    return start(
+        context,
+        lambda: make_branch(context.params, role, weights),
+        lambda branch: check_start(branch, branch.backbone, context, f"the network of the {role}"),
+        role,
+    )
 
 
 def stored_branch(artifact: Artifact, params: Mapping[str, Any], role: str, device: torch.device) -> BranchQuality:

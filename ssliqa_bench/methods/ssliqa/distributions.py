@@ -72,7 +72,7 @@ def mean_level(shares: FloatArray) -> FloatArray:
     return shares @ np.arange(1, shares.shape[1] + 1, dtype=np.float64)
 
 
-def quality_of(shares: torch.Tensor) -> torch.Tensor:
+def branch_quality(shares: torch.Tensor) -> torch.Tensor:
     """Quality (n,) in [0, 1] of predicted distributions (n, P)."""
     places = torch.linspace(0, 1, shares.shape[1], dtype=shares.dtype, device=shares.device)
     return shares @ places

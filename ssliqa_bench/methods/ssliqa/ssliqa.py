@@ -22,14 +22,14 @@ from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs, Work
 from ssliqa_bench.methods.ssliqa.batch_consistency import LEAST_SAMPLES, batch_consistency
 from ssliqa_bench.methods.ssliqa.branches import DualBranch, build_branch, make_branch, stored_branch
 from ssliqa_bench.methods.ssliqa.distributions import target_distributions
-from ssliqa_bench.training.batches import step_batches
+from ssliqa_bench.training.batches import drawn_batches
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.loop import Plan, Schedule, train
+from ssliqa_bench.training.loop import EpochPlan, Schedule, train
 from ssliqa_bench.training.losses import squared_distance
 from ssliqa_bench.training.quality import QualityPredictor
 from ssliqa_bench.training.stages import Stage, StageContext
-from ssliqa_bench.training.views import View, draw
+from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact, IntArray
 
 _SCHEDULE_PARAMS = ("epochs", "lr", "lr_step", "lr_factor", "weight_decay", "optimizer")
@@ -58,7 +58,7 @@ _PAIR_PARAMS = (
 
 
 @dataclass(frozen=True)
-class Batch:
+class BranchBatch:
     """Crops of labeled images, then of unlabeled ones, all on the device.
 
     Attributes:
@@ -75,7 +75,7 @@ class Batch:
 
 
 # What the student is drawn to on all crops of a batch, from the teacher's shares (B, P) of them.
-Pull = Callable[[torch.Tensor, Batch], torch.Tensor]
+Pull = Callable[[torch.Tensor, BranchBatch], torch.Tensor]
 
 
 def ramp_up(epoch: int, ramp_epochs: int) -> float:
@@ -88,7 +88,7 @@ def steps_per_epoch(images: int, crops: int, batch: int) -> int:
     return math.ceil(crops * images / batch)
 
 
-def teachers_shares(shares: torch.Tensor, batch: Batch) -> torch.Tensor:
+def teachers_shares(shares: torch.Tensor, batch: BranchBatch) -> torch.Tensor:
     """The student is drawn to what the teacher says."""
     return shares
 
@@ -110,10 +110,10 @@ def run_pair(context: StageContext, pull: Pull = teachers_shares) -> Artifact:
                 f"several crops"
             )
     targets = _targets(context)
-    model = DualBranch(build_branch(context, "student"), build_branch(context, "teacher")).to(context.device)
+    model = DualBranch(build_branch(context, "student"), build_branch(context, "teacher"))
     steps = steps_per_epoch(len(unlabeled), int(p["crops"]), sizes[1])
 
-    def batches(epoch: int) -> Iterator[Batch]:
+    def batches(epoch: int) -> Iterator[BranchBatch]:
         weight = ramp_up(epoch, int(p["ramp_epochs"]))
         sides = zip(
             _drawn(context, labeled.images, "labeled", steps, sizes[0], epoch),
@@ -121,18 +121,17 @@ def run_pair(context: StageContext, pull: Pull = teachers_shares) -> Artifact:
             strict=True,
         )
         for (rows, crops), (unlabeled_rows, unlabeled_crops) in sides:
-            both = torch.cat((crops, unlabeled_crops)).to(context.device, non_blocking=True)
-            yield Batch(both, targets[rows].to(context.device), unlabeled_rows, weight)
+            yield BranchBatch(torch.cat((crops, unlabeled_crops)), targets[rows], unlabeled_rows, weight)
 
-    def loss(batch: Batch) -> dict[str, torch.Tensor]:
+    def loss(batch: BranchBatch) -> dict[str, torch.Tensor]:
         return pair_loss(model, batch, p, pull)
 
-    plan = Plan(steps * sum(sizes), sum(sizes))
+    plan = EpochPlan(steps * sum(sizes), sum(sizes))
     facts = train(model, _schedule(context), plan, batches, loss, context)
     return Artifact(module_tensors(model.student), facts)
 
 
-def pair_loss(model: DualBranch, batch: Batch, params: Mapping[str, Any], pull: Pull) -> dict[str, torch.Tensor]:
+def pair_loss(model: DualBranch, batch: BranchBatch, params: Mapping[str, Any], pull: Pull) -> dict[str, torch.Tensor]:
     """L = L^S + λ (L_s^U + β L_b^U) and its terms, with λ and the composition of the batch for the log.
 
     Source: Eq. 1, 2, 5 to 8. Nothing is detached unless `detach_teacher`: both equations bind both branches.
@@ -155,8 +154,9 @@ def pair_loss(model: DualBranch, batch: Batch, params: Mapping[str, Any], pull: 
     if params["batch_consistency"]:
         terms["batch"] = batch_consistency(student.features, features)
         total = total + batch.weight * float(params["batch_weight"]) * terms["batch"]
-    told = {"weight": batch.weight, "labeled": n, "unlabeled": len(batch.crops) - n}
-    return {"loss": total, **terms, **{name: total.new_tensor(float(value)) for name, value in told.items()}}
+    logged = {"weight": batch.weight, "labeled": n, "unlabeled": len(batch.crops) - n}
+    # Filled on the device: a tensor made of a number would wait for it.
+    return {"loss": total, **terms, **{name: total.new_full((), float(value)) for name, value in logged.items()}}
 
 
 def run_supervised(context: StageContext) -> Artifact:
@@ -173,22 +173,22 @@ def run_supervised(context: StageContext) -> Artifact:
     if "unlabeled" in context.counts:
         steps = steps_per_epoch(context.counts["unlabeled"], int(p["crops"]), int(p["unlabeled_batch"]))
     targets = _targets(context)
-    model = build_branch(context, "student").to(context.device)
+    model = build_branch(context, "student")
 
     def batches(epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         for rows, crops in _drawn(context, labeled.images, "labeled", steps, size, epoch):
-            yield crops.to(context.device, non_blocking=True), targets[rows].to(context.device)
+            yield crops, targets[rows]
 
     def loss(batch: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
         seen = model(batch[0])
         supervised = squared_distance(seen.shares, batch[1])
         return {"loss": supervised + seen.own_loss, "supervised": supervised}
 
-    facts = train(model, _schedule(context), Plan(steps * size, size), batches, loss, context)
+    facts = train(model, _schedule(context), EpochPlan(steps * size, size), batches, loss, context)
     return Artifact(module_tensors(model), facts)
 
 
-def build_student(context: ModelContext) -> QualityPredictor:
+def build_branch_student(context: ModelContext) -> QualityPredictor:
     """The student through the fixed test crops."""
     p = context.params
     view = View(p["crop"], p["test_crops"], size=_size(p))
@@ -200,12 +200,13 @@ class SSLIQA(Learner):
 
     needs: ClassVar[Needs] = Needs(unlabeled=True, distribution="where known", rating_std="where known")
     model: ClassVar[Model] = Model(
-        build_student, ("student_backbone", "student_hidden", "levels", "rating_std", "size", "crop", "test_crops")
+        build_branch_student,
+        ("student_backbone", "student_hidden", "levels", "rating_std", "size", "crop", "test_crops"),
     )
     roles: ClassVar[tuple[str, ...]] = ("student", "teacher")
 
     def check(self) -> None:
-        """Batch-level consistency needs a few samples."""
+        """BranchBatch-level consistency needs a few samples."""
         batch = int(self.params["labeled_batch"]) + int(self.params["unlabeled_batch"])
         if "teacher" in self.roles and self.params["batch_consistency"] and batch < LEAST_SAMPLES:
             raise InputError(
@@ -237,7 +238,7 @@ class SupervisedBranch(SSLIQA):
 
     def stages(self) -> list[Stage]:
         """One stage, `student`."""
-        return [Stage("student", run_supervised, sets=("labeled",), params=_STUDENT_PARAMS)]
+        return [stage.labels_only(run_supervised, _STUDENT_PARAMS) for stage in super().stages()]
 
 
 class SupervisedStudent(SupervisedBranch):
@@ -247,8 +248,8 @@ class SupervisedStudent(SupervisedBranch):
     needs: ClassVar[Needs] = SSLIQA.needs
 
     def stages(self) -> list[Stage]:
-        """One stage; of the unlabeled side it is told the number of images."""
-        return [Stage("student", run_supervised, sets=("labeled",), counts=("unlabeled",), params=_STUDENT_PARAMS)]
+        """One stage; of the unlabeled side it knows the number of images."""
+        return [stage.labels_only(run_supervised, _STUDENT_PARAMS, ("unlabeled",)) for stage in super().stages()]
 
 
 def _drawn(
@@ -257,9 +258,7 @@ def _drawn(
     """Positions and crops of one side of every batch of an epoch; all images come equally often over the epochs."""
     p = context.params
     view = View(int(p["crop"]), flip=True, size=_size(p))
-    purpose = (context.seed, context.name, "strong", epoch)
-    for rows, visits in step_batches(len(images), size, steps, epoch, context.seed, context.name, side):
-        yield rows, draw(images, rows, view, *purpose, visits=visits)
+    return drawn_batches(context, images, view.draw, size, steps, epoch, side, views="strong")
 
 
 def _targets(context: StageContext) -> torch.Tensor:

@@ -60,6 +60,13 @@ def check_crop(network: nn.Module, backbone: Backbone, side: int, whose: str = "
         raise InputError(f"Parameter crop: {whose} does not take crops of {side}×{side} pixels: {error}") from error
 
 
+def network_input(crops: torch.Tensor) -> torch.Tensor:
+    """Crops (n, 3, h, w) as backbones take them: uint8 becomes float in [0, 1], anything else stays as it is; on CUDA
+    channels lie last in memory, in which convolutions are faster."""
+    inputs = crops.float().div(255.0) if crops.dtype == torch.uint8 else crops
+    return inputs.contiguous(memory_format=torch.channels_last) if crops.is_cuda and crops.dim() == 4 else inputs
+
+
 class JudgingBackbone(Backbone):
     """A network with a quality output of its own, beside its feature vector."""
 
@@ -82,7 +89,6 @@ class QualityModel(nn.Module):
 
     def forward(self, crops: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Quality (n,) and features (n, d), both float32, of uint8 or float crops (n, 3, h, w)."""
-        inputs = crops.float().div(255.0) if crops.dtype == torch.uint8 else crops
-        features = self.backbone(inputs)
+        features = self.backbone(network_input(crops))
         quality = self.head(self.dropout(features)).squeeze(-1)
         return quality.float(), features.float()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ssliqa_bench.methods.full_reference.base import FullReferenceLearner
-from ssliqa_bench.methods.full_reference.networks import make_model
+from ssliqa_bench.methods.full_reference.networks import make_pair_model
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.runner.resolve import learner_params
@@ -74,7 +74,7 @@ def test_every_recipe_gives_the_grid(name: str, recipe: str) -> None:
     params = learner_params(method, REGISTRY.backbones_of(method))
     stage = load_object(method.class_path)(params).stage()
     assert set(stage.params) | {"extractor_pretrained", "extractor_weights_file", "fr_test_crops"} == set(params)
-    model = make_model(stage.name, {name: params[name] for name in stage.params}).eval()
+    model = make_pair_model(stage.name, {name: params[name] for name in stage.params}).eval()
     side = params["fr_crop"]
     with torch.no_grad():
         assert model(*torch.rand(2, 1, 3, side, side)).shape == (1,)

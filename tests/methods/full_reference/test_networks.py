@@ -15,16 +15,16 @@ from ssliqa_bench.methods.full_reference.networks import (
     NETWORKS,
     ConformerNetwork,
     FullReferenceModel,
+    NetworkSizes,
     PairNetwork,
-    Sizes,
     TransformerNetwork,
-    make_model,
+    make_pair_model,
 )
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.resolve import learner_params
 from ssliqa_bench.testing.random_weights import random_weights
 
-SMALL = Sizes(channels=6, width=16, heads=4, hidden=24, head=8, dropout=0.1, grid=5)
+SMALL = NetworkSizes(channels=6, width=16, heads=4, hidden=24, head=8, dropout=0.1, grid=5)
 BOTH = pytest.mark.parametrize("name", NETWORKS)
 
 
@@ -51,7 +51,7 @@ def paper() -> dict[str, FullReferenceModel]:
     for name in NETWORKS:
         method = registry.resolve_method(f"iqa-{name}", "paper")
         with random_weights():
-            made[name] = make_model(name, learner_params(method, registry.backbones_of(method)))
+            made[name] = make_pair_model(name, learner_params(method, registry.backbones_of(method)))
     return made
 
 
@@ -211,6 +211,6 @@ def test_maps_of_another_grid_are_refused(name: str) -> None:
 
 def test_parameters_that_do_not_fit_are_refused(params: dict[str, Any], made: Callable[..., Any]) -> None:
     with pytest.raises(InputError, match="Parameter heads: got 3; expected a number that divides width, 16"):
-        make_model("conformer", {**params, "heads": 3})
+        make_pair_model("conformer", {**params, "heads": 3})
     with pytest.raises(InputError, match="Parameter extractor_backbone: gives vectors; expected .*maps-irv2"):
-        make_model("conformer", {**params, "extractor_backbone": made.BACKBONE})  # type: ignore[attr-defined]
+        make_pair_model("conformer", {**params, "extractor_backbone": made.BACKBONE})  # type: ignore[attr-defined]

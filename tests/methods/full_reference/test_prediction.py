@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.methods.full_reference.networks import NETWORKS, FullReferenceModel, make_model
+from ssliqa_bench.methods.full_reference.networks import NETWORKS, FullReferenceModel, make_pair_model
 from ssliqa_bench.methods.full_reference.prediction import FullReferencePredictor, stored_predictor
 from ssliqa_bench.methods.full_reference.views import test_crops, test_places
 from ssliqa_bench.training.checkpoint import module_tensors
@@ -30,7 +30,7 @@ CPU = torch.device("cpu")
 
 def model(name: str, params: dict[str, Any]) -> FullReferenceModel:
     torch.manual_seed(6)
-    made = make_model(name, params)
+    made = make_pair_model(name, params)
     made.rescale(LabelScale(0.6, 0.2))
     return made.eval()
 

@@ -14,10 +14,11 @@ from torch import nn
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.full_reference.conformer import IQAConformer, conformer_stage
-from ssliqa_bench.methods.full_reference.networks import FullReferenceModel, make_model
-from ssliqa_bench.methods.full_reference.training import PairBatch, add_to_mean, refresh_batch_norm
+from ssliqa_bench.methods.full_reference.networks import FullReferenceModel, make_pair_model
+from ssliqa_bench.methods.full_reference.training import PairBatch, refresh_batch_norm
 from ssliqa_bench.methods.full_reference.transformer import IQATransformer, transformer_stage
 from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.training.averages import add_to_mean
 from ssliqa_bench.training.images import LabeledSet
 from ssliqa_bench.training.stages import Stage
 from ssliqa_bench.types import Artifact
@@ -57,15 +58,15 @@ def test_weights_are_the_mean_over_the_last_epochs(
         made, STAGES[name](), labeled, {**params, "fr_epochs": 5, "fr_average_epochs": 3}, checkpoints=epochs
     )
     assert artifact.meta["steps"] == 5 * (10 // 4)  # the incomplete batch is dropped
-    network = make_model(name, params).network
+    network = make_pair_model(name, params).network
     for path, _ in network.named_parameters():
-        each = [state.tensors[f"model.model.network.{path}"].astype(float) for state in epochs.states]
+        each = [state.tensors[f"model.network.{path}"].astype(float) for state in epochs.states]
         assert np.ptp(each, axis=0).max() > 0 or path.endswith(("key.bias", "depthwise.bias"))
         np.testing.assert_allclose(artifact.tensors[f"model.network.{path}"], np.mean(each[2:], axis=0), atol=1e-6)
 
 
 def test_a_mean_of_equals_is_what_they_are(params: dict[str, Any]) -> None:
-    network, mean = (make_model("conformer", params).network for _ in range(2))
+    network, mean = (make_pair_model("conformer", params).network for _ in range(2))
     for count in range(1, 11):
         add_to_mean(mean, network, count)
     for (path, own), found in zip(network.state_dict().items(), mean.state_dict().values(), strict=True):
@@ -95,7 +96,7 @@ def watched(model: FullReferenceModel, how: str) -> tuple[list[torch.Tensor], li
 @pytest.mark.parametrize("how", ["momentum", "reset"])
 def test_the_pass_refreshes_statistics_and_nothing_else(how: str, params: dict[str, Any]) -> None:
     torch.manual_seed(1)
-    model = make_model("conformer", params)
+    model = make_pair_model("conformer", params)
     norm = model.network.encoder.convolution.batch_norm
     norm.running_mean.fill_(0.3)
     norm.running_var.fill_(2.0)
@@ -126,8 +127,8 @@ def test_reset_is_what_pytorch_does_without_dropout(params: dict[str, Any]) -> N
             return self.model(pair[0], pair[1])
 
     torch.manual_seed(2)
-    first = make_model("conformer", {**params, "fr_dropout": 0.0})
-    second = make_model("conformer", {**params, "fr_dropout": 0.0})
+    first = make_pair_model("conformer", {**params, "fr_dropout": 0.0})
+    second = make_pair_model("conformer", {**params, "fr_dropout": 0.0})
     second.load_state_dict(first.state_dict())
     refresh_batch_norm(first, batches(), "reset")
     torch.optim.swa_utils.update_bn([torch.stack([b.reference, b.distorted]) for b in batches()], Paired(second))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ssliqa_bench.methods.matching.parts import Batch
+from ssliqa_bench.methods.matching.parts import LevelBatch
 
 Row = list[float]
 B, U, C, D, K = 3, 4, 3, 2, 5  # labeled and unlabeled images of a batch, levels, embedding length, labeled images
@@ -40,7 +40,7 @@ def numbers(step: int) -> dict[str, Any]:
     }
 
 
-def batch(given: dict[str, Any], it: int, gradient: bool = False) -> Batch:
+def batch(given: dict[str, Any], it: int, gradient: bool = False) -> LevelBatch:
     """The same as tensors."""
     tensors = {
         name: torch.tensor(value, dtype=torch.int64 if name in ("rows", "labels") else torch.float64)
@@ -50,7 +50,7 @@ def batch(given: dict[str, Any], it: int, gradient: bool = False) -> Batch:
         for value in tensors.values():
             if value.is_floating_point():
                 value.requires_grad_(True)
-    return Batch(it=it, **tensors)
+    return LevelBatch(it=it, **tensors)
 
 
 def run(rule: Any, state: dict[str, torch.Tensor], steps: int = 3) -> list[tuple[dict[str, Any], dict[str, Any]]]:

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from ssliqa_bench.methods.matching.alignment import Alignment, MovingMean, Window, aligned
 from ssliqa_bench.methods.matching.comatch import CoMatchRule, graph_loss, prediction_graph
-from ssliqa_bench.methods.matching.parts import Sizes
+from ssliqa_bench.methods.matching.parts import BatchSizes
 from ssliqa_bench.methods.matching.simmatch import SimMatchRule
 
 LEVELS = torch.tensor([0, 2, 1, 1, 2])
-SIZES = Sizes(3, LEVELS, 3, 4)
+SIZES = BatchSizes(3, LEVELS, 3, 4)
 
 
 def random() -> torch.Generator:
@@ -223,9 +223,9 @@ def test_alike_by_hand() -> None:
     one = torch.eye(3, dtype=torch.float64)
     state = {"bank_embeddings": one, "bank_levels": torch.tensor([0, 0, 2]), "bank_written": torch.ones(3).bool()}
     like, shares = torch.tensor([[0.5, 0.3, 0.2]], dtype=torch.float64), torch.tensor([[0.6, 0.3, 0.1]]).double()
-    from ssliqa_bench.methods.matching.parts import Batch
+    from ssliqa_bench.methods.matching.parts import LevelBatch
 
-    batch = Batch(
+    batch = LevelBatch(
         5, torch.tensor([0]), shares.log(), shares.log(), shares.log(), one[:1], like.log(), like.log(),
         rows=torch.tensor([0]),
     )  # fmt: skip

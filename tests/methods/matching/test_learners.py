@@ -16,7 +16,7 @@ from ssliqa_bench.methods.matching import training
 from ssliqa_bench.methods.matching.base import LevelLearner, MatchingLearner
 from ssliqa_bench.methods.matching.fixmatch import FixMatch
 from ssliqa_bench.methods.matching.levels import quality_of
-from ssliqa_bench.methods.matching.network import HeadedModel, LevelModel, Trainee, build_network
+from ssliqa_bench.methods.matching.network import HeadedModel, LevelModel, LevelTrainee, build_level_network
 from ssliqa_bench.methods.matching.supervised import SupervisedLevels
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import load_object
@@ -179,8 +179,8 @@ def test_unlabeled_rows_are_drawn_from_the_unlabeled_side(made: ModuleType, monk
 
 def test_the_average_follows_the_weights(made: ModuleType) -> None:
     own = learner(made, "fixmatch")
-    network = build_network(contexts(made, own)["matching"], None)
-    trainee = Trainee(network, 0.75, {}, 0)
+    network = build_level_network(contexts(made, own)["matching"], None)
+    trainee = LevelTrainee(network, 0.75, {}, 0)
     expected = {name: value.detach().clone() for name, value in network.named_parameters()}
     for _ in range(3):
         with torch.no_grad():
@@ -193,7 +193,7 @@ def test_the_average_follows_the_weights(made: ModuleType) -> None:
     for name, value in trainee.averaged.named_parameters():
         torch.testing.assert_close(value, expected[name])
         assert not value.requires_grad
-    assert Trainee(network, 0.0, {}, 0).judge is network
+    assert LevelTrainee(network, 0.0, {}, 0).judge is network
 
 
 @pytest.mark.parametrize("name", ["simmatch", "comatch"])
@@ -322,7 +322,7 @@ def test_the_model_is_counted_without_the_heads_of_training(made: ModuleType) ->
     own = learner(made, "crmatch")
     artifact, context = trained(made, own)
     plain = sum(value.size for value in artifact.tensors.values())
-    network = build_network(context, None)
+    network = build_level_network(context, None)
     assert isinstance(network, HeadedModel) and isinstance(network.model, LevelModel)
     assert plain == sum(p.numel() for p in network.model.parameters())
     assert own.model.made(own.params, artifact, CPU).n_parameters == plain

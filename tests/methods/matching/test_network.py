@@ -11,9 +11,9 @@ from torch import nn
 
 from ssliqa_bench.methods.matching.crmatch import CRMatchRule
 from ssliqa_bench.methods.matching.network import HeadedModel, LevelModel, Projection, TokenDrop, add_token_drop
-from ssliqa_bench.methods.matching.schedule import CosineSchedule
 from ssliqa_bench.training.backbones.cnniqa import CNNIQA
 from ssliqa_bench.training.backbones.timm import TimmBackbone
+from ssliqa_bench.training.schedule import CosineSchedule
 
 
 @pytest.fixture(scope="module")

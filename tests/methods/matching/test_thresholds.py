@@ -15,10 +15,10 @@ from ssliqa_bench.methods.matching.adamatch import AdaMatchRule
 from ssliqa_bench.methods.matching.crmatch import CRMatchRule
 from ssliqa_bench.methods.matching.fixmatch import FixMatchRule
 from ssliqa_bench.methods.matching.freematch import FreeMatchRule, fairness
-from ssliqa_bench.methods.matching.parts import Batch, Sizes
+from ssliqa_bench.methods.matching.parts import BatchSizes, LevelBatch
 
 RANDOM = torch.Generator()
-SIZES = Sizes(3, torch.tensor([0, 2, 1, 1, 2]), 3, 4)
+SIZES = BatchSizes(3, torch.tensor([0, 2, 1, 1, 2]), 3, 4)
 
 
 def logits(rows: list[list[float]]) -> torch.Tensor:
@@ -180,7 +180,7 @@ def test_crmatch(plain: ModuleType, rotation_weight: float) -> None:
 def test_freematch_by_hand() -> None:
     rule = FreeMatchRule(decay=0.9)
     weak, strong = logits([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]]), logits([[0.5, 0.3, 0.2], [0.6, 0.3, 0.1]])
-    batch = Batch(0, torch.tensor([0]), logits([[0.8, 0.1, 0.1]]), weak, strong)
+    batch = LevelBatch(0, torch.tensor([0]), logits([[0.8, 0.1, 0.1]]), weak, strong)
     terms, state = rule.step(rule.start(SIZES, RANDOM), batch)
     assert float(state["confidence"]) == pytest.approx(0.365)
     np.testing.assert_allclose(state["marginal"], [0.34, 0.34, 0.32], atol=1e-7)
@@ -194,7 +194,7 @@ def test_adamatch_by_hand() -> None:
     rule = AdaMatchRule(threshold=0.9, align_decay=0.9)
     weak = logits([[0.7, 0.2, 0.1], [0.1, 0.6, 0.3]])
     labeled = logits([[0.8, 0.1, 0.1], [0.3, 0.5, 0.2]])
-    terms, state = rule.step(rule.start(SIZES, RANDOM), Batch(0, torch.tensor([0, 1]), labeled, weak, weak))
+    terms, state = rule.step(rule.start(SIZES, RANDOM), LevelBatch(0, torch.tensor([0, 1]), labeled, weak, weak))
     np.testing.assert_allclose(state["expected"], [0.355, 0.33, 0.315], atol=1e-7)
     np.testing.assert_allclose(state["marginal"], [0.4, 0.4, 0.2], atol=1e-7)
     expected = [[0.65828, 0.17483, 0.16689], [0.08402, 0.46864, 0.44734]]
@@ -260,7 +260,7 @@ def test_nothing_flows_through_the_weak_view(plain: ModuleType, rule: Any) -> No
 def test_the_divisor_counts_those_that_are_masked_out(plain: ModuleType) -> None:
     weak = logits([[0.98, 0.01, 0.01], [0.01, 0.98, 0.01], [0.4, 0.3, 0.3], [0.3, 0.4, 0.3]])
     strong = torch.randn(4, 3, dtype=torch.float64)
-    batch = Batch(0, torch.tensor([0]), logits([[0.8, 0.1, 0.1]]), weak, strong)
+    batch = LevelBatch(0, torch.tensor([0]), logits([[0.8, 0.1, 0.1]]), weak, strong)
     terms, _ = FixMatchRule(0.95).step({}, batch)
     selected = torch.nn.functional.cross_entropy(strong[:2], torch.tensor([0, 1]))
     assert float(terms["unsup_loss"]) == pytest.approx(float(selected) / 2)
@@ -287,5 +287,5 @@ def test_the_order_of_unlabeled_images_does_not_matter(plain: ModuleType, rule: 
 
 def test_ties_go_to_the_lower_level() -> None:
     weak = logits([[0.4, 0.4, 0.2], [0.2, 0.4, 0.4]])
-    terms, _ = FixMatchRule(0.0).step({}, Batch(0, torch.tensor([0]), weak[:1], weak, weak))
+    terms, _ = FixMatchRule(0.0).step({}, LevelBatch(0, torch.tensor([0]), weak[:1], weak, weak))
     assert terms["target"].tolist() == [0, 1]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ssliqa_bench.methods.noisy_student.plateau import Judged, Plateau, PlateauSchedule, Trainee, best_epoch
+from ssliqa_bench.methods.noisy_student.plateau import BestTrainee, EpochQuality, Plateau, PlateauSchedule, best_epoch
 
 LOSSES = {
     "falling": np.linspace(2, 1, 20),
@@ -42,9 +42,10 @@ def test_the_rate_ends_at_the_floor_and_is_never_raised_to_it() -> None:
 
 
 def test_the_best_epoch_is_the_first_of_the_highest() -> None:
-    history = [Judged(1.0, 0.2, 0.1), Judged(3.0, 0.4, 0.5), Judged(0.5, 0.5, 0.4), Judged(0.1, -1.0, -1.0)]
+    rows = [(1.0, 0.2, 0.1), (3.0, 0.4, 0.5), (0.5, 0.5, 0.4), (0.1, -1.0, -1.0)]
+    history = [EpochQuality(*row) for row in rows]
     assert best_epoch(history) == 1  # whatever the loss
-    assert best_epoch([Judged(1.0, -1.0, -1.0)] * 3) == 0
+    assert best_epoch([EpochQuality(1.0, -1.0, -1.0)] * 3) == 0
 
 
 class Network(torch.nn.Module):
@@ -56,9 +57,13 @@ class Network(torch.nn.Module):
         self.norm = torch.nn.BatchNorm1d(1)
 
 
-def trained(values: list[float], stop: int | None = None, state: Any = None) -> Trainee:
+def trained(values: list[float], stop: int | None = None, state: Any = None) -> BestTrainee:
     """A trainee whose epochs are judged to be such PLCCs and SRCCs; from a state on, if one is given."""
-    trainee = Trainee(Network(), len(values), lambda network: Judged(1.0, *[values[int(network.weight.detach())]] * 2))  # type: ignore[arg-type]
+
+    def judge(network: Any) -> EpochQuality:
+        return EpochQuality(1.0, *[values[int(network.weight.detach())]] * 2)
+
+    trainee = BestTrainee(Network(), len(values), judge)  # type: ignore[arg-type]
     if state is not None:
         trainee.load_state_dict(state)
     for _ in range(len(trainee.history()), len(values) if stop is None else stop):
@@ -84,7 +89,7 @@ def test_weights_and_buffers_of_the_best_epoch_are_kept(values: list[float], bes
 
 
 def test_without_a_validation_part_the_network_is_final_and_the_rate_constant() -> None:
-    trainee = Trainee(Network(), 5, None)  # type: ignore[arg-type]
+    trainee = BestTrainee(Network(), 5, None)  # type: ignore[arg-type]
     trainee.finish_epoch()
     assert trainee.history() == [] and trainee.final is trainee.network
     schedule = PlateauSchedule(5, 0.1, plateau=Plateau(0.5, 0, 0.0, 0.0), trainee=trainee)
@@ -92,7 +97,7 @@ def test_without_a_validation_part_the_network_is_final_and_the_rate_constant() 
 
 
 def test_the_schedule_follows_what_was_judged_before_the_epoch() -> None:
-    trainee = Trainee(Network(), 5, lambda network: Judged(1.0, 0.5, 0.5))  # type: ignore[arg-type]
+    trainee = BestTrainee(Network(), 5, lambda network: EpochQuality(1.0, 0.5, 0.5))  # type: ignore[arg-type]
     schedule = PlateauSchedule(5, 0.1, plateau=Plateau(0.5, 1, 0.0, 0.0), trainee=trainee)
     rates = []
     for epoch in range(5):

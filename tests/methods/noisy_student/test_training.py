@@ -12,8 +12,13 @@ import torch
 from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
 from ssliqa_bench.methods.noisy_student import training
-from ssliqa_bench.methods.noisy_student.network import StudentPredictor, centre_crops, make_model, stored_network
-from ssliqa_bench.methods.noisy_student.plateau import Judged
+from ssliqa_bench.methods.noisy_student.network import (
+    StudentPredictor,
+    centre_crops,
+    make_student_model,
+    stored_student_network,
+)
+from ssliqa_bench.methods.noisy_student.plateau import EpochQuality
 from ssliqa_bench.methods.noisy_student.training import PSEUDO_LABELS, judged, run_student
 from ssliqa_bench.training import views
 from ssliqa_bench.training.images import ImageSet
@@ -124,7 +129,7 @@ def test_the_best_epoch_on_the_validation_images_is_the_model(made: ModuleType, 
     best = int(np.argmax(mains))
     assert 0 < best < 5, "choose another rate: this must tell the best epoch from first and last"
     assert context.report.lines[-1] == f"epoch {best + 1} of 6 was best on the validation images"
-    predictor = StudentPredictor(stored_network(artifact, params, CPU), 13, 1, CPU)
+    predictor = StudentPredictor(stored_student_network(artifact, params, CPU), 13, 1, CPU)
     held = context.validation
     found = predictor.predict(held.images)
     assert held.plcc(found) + held.srcc(found) == pytest.approx(mains[best], abs=1e-9)
@@ -177,7 +182,7 @@ def test_it_learns_what_the_scores_say(made: ModuleType, params: Params) -> None
     own = {"epochs": 150, "batch_size": 16, "extra_augmentation": False}
     params = {**params, **own, "backbone": backbone}
     artifact = run_student(made.context("student", labeled=labeled, params=params))
-    found = StudentPredictor(stored_network(artifact, params, CPU), 13, 4, CPU).predict(labeled.images)
+    found = StudentPredictor(stored_student_network(artifact, params, CPU), 13, 4, CPU).predict(labeled.images)
     assert plcc(found, labeled.score01) > 0.8 and rmse(found, labeled.score01) < 0.2  # type: ignore[operator]
 
 
@@ -203,15 +208,15 @@ def test_undefined_correlations_count_as_the_worst(made: ModuleType) -> None:
     model, held = Same(), made.labeled_set(made.noise(8))
     validation = Held(held.images, held.score01)
     squared = np.mean((held.score01 - 0.5) ** 2) / 0.25**2
-    assert judged(model, LabelScale(0.4, 0.25), validation) == Judged(pytest.approx(squared), -1.0, -1.0)
+    assert judged(model, LabelScale(0.4, 0.25), validation) == EpochQuality(pytest.approx(squared), -1.0, -1.0)
     model.value = np.nan
-    assert judged(model, LabelScale(0.4, 0.25), validation) == Judged(np.inf, -1.0, -1.0)
+    assert judged(model, LabelScale(0.4, 0.25), validation) == EpochQuality(np.inf, -1.0, -1.0)
 
 
 def test_inference_takes_the_centre_or_the_mean_of_fixed_random_crops(made: ModuleType, params: Params) -> None:
     images = made.image_set(made.noise(5, height=18, width=21))
     artifact = run_student(made.context("student", labeled=made.labeled_set(made.noise(8)), params=params))
-    network = stored_network(artifact, params, CPU)
+    network = stored_student_network(artifact, params, CPU)
     centres = centre_crops(images, np.arange(5), 13)
     for k in range(5):
         np.testing.assert_array_equal(centres[k].permute(1, 2, 0), images[k][2:15, 4:17])
@@ -234,6 +239,6 @@ def test_the_student_drops_nothing() -> None:
         "arguments": {"name": "efficientnet_b0.ra_in1k"},
     }
     with torch.device("meta"):
-        model = make_model({"backbone": backbone})
+        model = make_student_model({"backbone": backbone})
     dropping = [m for m in model.modules() if "drop" in type(m).__name__.lower()]
     assert dropping and all(getattr(m, "p", getattr(m, "drop_prob", 0)) in (0, None) for m in dropping)

@@ -8,7 +8,7 @@ import torch
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.regression import training
-from ssliqa_bench.methods.regression.training import Trainee, build_start
+from ssliqa_bench.methods.regression.training import ScoreTrainee, build_start
 from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.quality import build_model, read_test_crops, stored_model
 from ssliqa_bench.training.views import View
@@ -89,14 +89,14 @@ def test_the_average_follows_and_is_what_is_left() -> None:
     """By a plain loop over the weights after every step."""
     seen: list[np.ndarray] = []
     plain = make_learner("mean-teacher-supervised", ema_decay=0.0)
-    follow = Trainee.follow
+    follow = ScoreTrainee.follow
 
-    def watched(self: Trainee) -> None:
+    def watched(self: ScoreTrainee) -> None:
         follow(self)
         seen.append(self.network.head.weight.detach().numpy().copy())  # type: ignore[union-attr, operator]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.Trainee, "follow", watched)
+        patch.setattr(training.ScoreTrainee, "follow", watched)
         first = final(run(plain)).tensors["model.head.weight"]
         np.testing.assert_array_equal(first, seen[-1])
         weights = list(seen)
@@ -111,14 +111,14 @@ def test_the_average_follows_and_is_what_is_left() -> None:
 
 def test_no_gradient_reaches_the_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
     teachers = []
-    follow = Trainee.follow
+    follow = ScoreTrainee.follow
 
-    def watched(self: Trainee) -> None:
+    def watched(self: ScoreTrainee) -> None:
         assert self.averaged is not None
         teachers.extend(parameter.grad for parameter in self.averaged.parameters())
         follow(self)
 
-    monkeypatch.setattr(training.Trainee, "follow", watched)
+    monkeypatch.setattr(training.ScoreTrainee, "follow", watched)
     run(make_learner("mean-teacher"))
     assert teachers and all(gradient is None for gradient in teachers)
 

@@ -15,8 +15,8 @@ from ssliqa_bench.methods.regression.pi_model import pi_consistency
 from ssliqa_bench.methods.regression.rankup import matched_ranking_loss, pair_logits, pair_shares, ranking_loss
 from ssliqa_bench.methods.regression.training import exponential_ramp, linear_ramp, without_statistics
 from ssliqa_bench.methods.regression.ucvme import (
-    Judged,
     UncertainModel,
+    UncertainQuality,
     judge,
     labeled_loss,
     unlabeled_loss,
@@ -56,8 +56,8 @@ def test_weights_rise_as_published() -> None:
 # UCVME
 
 
-def judged(seed: int, n: int = 4) -> Judged:
-    return Judged(random_tensor(2, n, seed=seed), random_tensor(2, n, seed=seed + 10))
+def judged(seed: int, n: int = 4) -> UncertainQuality:
+    return UncertainQuality(random_tensor(2, n, seed=seed), random_tensor(2, n, seed=seed + 10))
 
 
 def test_the_labeled_loss_of_ucvme_is_that_of_a_loop() -> None:
@@ -89,7 +89,7 @@ def test_the_best_log_variance_of_ucvme_is_that_of_the_squared_error() -> None:
     off = 0.3
     quality = torch.full((2, 1), 0.5 + off, dtype=torch.float64)
     z = torch.tensor([2 * math.log(off)], dtype=torch.float64).requires_grad_()
-    loss, _ = unlabeled_loss(Judged(quality, torch.zeros(2, 1)), torch.tensor([0.5], dtype=torch.float64), z)
+    loss, _ = unlabeled_loss(UncertainQuality(quality, torch.zeros(2, 1)), torch.tensor([0.5], dtype=torch.float64), z)
     assert float(loss.detach()) == pytest.approx(1 + 2 * math.log(off))
     assert float(torch.autograd.grad(loss, z)[0]) == pytest.approx(0, abs=1e-12)
 

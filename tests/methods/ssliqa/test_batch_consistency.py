@@ -1,4 +1,4 @@
-"""Batch-level consistency against a plain loop over all triples."""
+"""BranchBatch-level consistency against a plain loop over all triples."""
 
 from __future__ import annotations
 

@@ -15,10 +15,10 @@ from scipy.optimize import brentq
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.ssliqa.distributions import (
+    branch_quality,
     made_distributions,
     mean_level,
     normal_levels,
-    quality_of,
     target_distributions,
 )
 from ssliqa_bench.training.images import ImageSet, LabeledSet
@@ -86,17 +86,17 @@ def test_another_number_of_levels_is_said() -> None:
 def test_quality_is_the_mean_level_on_the_learners_scale() -> None:
     score01 = np.linspace(0.01, 0.99, 30)
     made = made_distributions(score01, 0.6, 5)
-    np.testing.assert_allclose(quality_of(torch.from_numpy(made)).numpy(), score01, atol=1e-9)
+    np.testing.assert_allclose(branch_quality(torch.from_numpy(made)).numpy(), score01, atol=1e-9)
 
 
 def test_normal_levels_follow_their_quality() -> None:
     quality = torch.linspace(-1, 2, 40, dtype=torch.float64, requires_grad=True)
     shares = normal_levels(quality, 0.6, 5)
     torch.testing.assert_close(shares.sum(1), torch.ones(40, dtype=torch.float64))
-    assert (quality_of(shares).diff() > 0).all()
+    assert (branch_quality(shares).diff() > 0).all()
     middle = normal_levels(torch.tensor([0.5], dtype=torch.float64), 0.6, 5)[0]
     torch.testing.assert_close(middle, torch.from_numpy(made_distributions(np.array([0.5]), 0.6, 5)[0]))
-    quality_of(shares).sum().backward()
+    branch_quality(shares).sum().backward()
     assert quality.grad is not None and (quality.grad > 0).all()
 
 

@@ -17,7 +17,7 @@ from ssliqa_bench.methods.ssliqa.branches import Branch, DualBranch, build_branc
 from ssliqa_bench.methods.ssliqa.distributions import made_distributions
 from ssliqa_bench.methods.ssliqa.ssliqa import (
     SSLIQA,
-    Batch,
+    BranchBatch,
     SupervisedBranch,
     SupervisedStudent,
     pair_loss,
@@ -98,11 +98,11 @@ def branches(made: ModuleType) -> DualBranch:
     return DualBranch(build_branch(context, "student"), build_branch(context, "teacher")).eval()
 
 
-def a_batch(weight: float = 0.25) -> Batch:
+def a_batch(weight: float = 0.25) -> BranchBatch:
     generator = torch.Generator().manual_seed(0)
     crops = torch.randint(0, 256, (8, 3, 13, 13), generator=generator, dtype=torch.uint8)
     target = torch.from_numpy(made_distributions(np.array([0.2, 0.9]), 0.6, 5)).float()
-    return Batch(crops, target, np.arange(6), weight)
+    return BranchBatch(crops, target, np.arange(6), weight)
 
 
 def test_the_loss_is_the_papers_written_out(made: ModuleType) -> None:

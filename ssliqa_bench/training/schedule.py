@@ -1,4 +1,4 @@
-"""Rates and groups of parameters of the matching learners: warm-up in steps, a cosine, decay by layer."""
+"""Rates by the step, and groups of parameters: warm-up in steps, a cosine, decay by layer."""
 
 from __future__ import annotations
 
