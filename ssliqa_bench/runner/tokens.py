@@ -1,8 +1,9 @@
 """What counts of a Python source text: its statements as tokens, and what it imports.
 
 Left out, because no result depends on it: comments, docstrings, layout, quotes, trailing commas, what only type
-checkers read, and message texts. A message text is a string literal inside a `raise` statement or among the arguments
-of a logging call or of `report.say` (`report.note` counts: the record keeps it).
+checkers read, and message texts. A message text is a string literal inside a `raise` statement, or one that is an
+argument of a logging call or of `report.say`, alone or as a part of a concatenation, a choice or a template. A literal
+deeper down counts, since it may be the argument of a call that is executed (`report.note` counts: the record keeps it).
 
 Positions come from the syntax tree and texts from the tokens, since dumps of syntax trees differ between versions of
 Python. Version 3.12 splits f-strings into tokens and 3.11 does not, so an f-string is one token here.
@@ -26,6 +27,7 @@ _OPENING, _CLOSING = {"(", "[", "{"}, {")", "]", "}"}
 _LOGGERS = {"log", "logger", "logging"}
 _LOG_CALLS = {"critical", "debug", "error", "exception", "info", "log", "warn", "warning"}
 _BRACKETED = (ast.Call, ast.List, ast.Set, ast.Dict)
+_TEXTS = (ast.BinOp, ast.Constant, ast.IfExp, ast.Starred, ast.keyword)  # of what a message is made
 _EFFECTS = (ast.Await, ast.Call, ast.NamedExpr, ast.Yield, ast.YieldFrom)
 
 Place = tuple[int, int]  # row from 1, column in characters
@@ -149,14 +151,13 @@ class Source:
             if isinstance(node, ast.stmt):
                 seen.statements.append((self._place(node), node))
                 raised = raised or isinstance(node, ast.Raise)
-                message = message or raised
             elif isinstance(node, _BRACKETED):
                 seen.brackets.add(self._end(node))
-                message = message or _is_message_call(node)
+            is_template = isinstance(node, ast.JoinedStr) or type(node).__name__ == "TemplateStr"
+            message = raised or _is_message_call(node) or (message and (is_template or isinstance(node, _TEXTS)))
             docstring = _docstring(node)
             if docstring is not None:
                 seen.dropped.append((self._place(docstring), self._end(docstring)))
-            is_template = isinstance(node, ast.JoinedStr) or type(node).__name__ == "TemplateStr"
             if message and (is_template or (isinstance(node, ast.Constant) and isinstance(node.value, str))):
                 seen.dropped.append((self._place(node), self._end(node)))
                 called = "" if raised else _called(node)

@@ -9,7 +9,7 @@ test crops from (purpose, image) alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,13 +28,19 @@ class View:
     where `flip` is set. An image smaller than the crop is enlarged until its short side fits.
 
     `size` (height, width) is that to which larger images are reduced first; one that is smaller in either keeps
-    its own.
+    its own, and so does one of the `original` sizes.
     """
 
     crop: int
     crops: int = 1
     flip: bool = False
     size: tuple[int, int] | None = None
+    original: tuple[tuple[int, int], ...] = ()
+
+    def sized(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """An image (h, w, 3) at the size at which crops are cut from it."""
+        kept = pixels.shape[:2] in self.original
+        return at_least(pixels if kept else at_most(pixels, self.size), self.crop)
 
     def draw(
         self,
@@ -69,7 +75,7 @@ def draw(
         return drawn_features(images, positions, "weak" if view.crop else "whole", view.crops, *purpose, visits=visits)
     out = np.empty((len(positions), view.crops, view.crop, view.crop, 3), dtype=np.uint8)
     for k, position in enumerate(positions):
-        pixels = at_least(at_most(images[int(position)], view.size), view.crop)
+        pixels = view.sized(images[int(position)])
         random = images.generator(int(position), *purpose, *_visit(visits, k))
         tops, lefts = _corners(pixels, view, random)
         flips = random.random(view.crops) < 0.5 if view.flip else np.zeros(view.crops, dtype=bool)
@@ -84,7 +90,7 @@ def test_crops(images: ImageSet, positions: Sequence[int] | IntArray, view: View
     if images.frozen:
         kind, count = ("test", view.crops) if view.crop else ("whole", 1)
         return fixed_features(images, positions, kind, count)
-    return draw(images, positions, View(view.crop, view.crops, size=view.size), "test crops")
+    return draw(images, positions, replace(view, flip=False), "test crops")
 
 
 def drawn_features(

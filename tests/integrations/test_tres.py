@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from ssliqa_bench.methods.ssliqa.branches import Branch
-from ssliqa_bench.methods.ssliqa.distributions import quality_of
+from ssliqa_bench.methods.ssliqa.distributions import branch_quality
 from ssliqa_bench.training.backbones.weights import load_weights
 
 
@@ -65,7 +65,7 @@ def test_its_distribution_has_normal_shape_about_its_quality(network: Any) -> No
     with torch.no_grad():
         seen = branch((CROPS * 255).round().to(torch.uint8))
         torch.testing.assert_close(seen.shares.sum(1), torch.ones(2))
-        assert not seen.own_loss.any() and quality_of(seen.shares).std() < 1
+        assert not seen.own_loss.any() and branch_quality(seen.shares).std() < 1
 
 
 def test_its_resnet_starts_from_a_weights_file(module: ModuleType, network: Any, tmp_path: Any) -> None:
@@ -82,3 +82,11 @@ def test_its_resnet_starts_from_a_weights_file(module: ModuleType, network: Any,
 def test_other_crops_are_refused(network: Any) -> None:
     with pytest.raises(ValueError, match="224×224"):
         network.judge(CROPS[:, :, :160, :160])
+
+
+def test_channels_may_lie_last_in_memory(network: Any) -> None:
+    with torch.no_grad():
+        plain = network.eval().judge(CROPS)
+        last = network.judge(CROPS.contiguous(memory_format=torch.channels_last))
+    for one, other in zip(plain, last, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)

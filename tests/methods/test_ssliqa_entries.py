@@ -21,6 +21,7 @@ STUDENT: dict[str, Any] = {
     "levels": 5,
     "rating_std": 0.6,
     "size": [384, 512],
+    "original_sizes": ["608x608", "640x960"],
     "crop": 224,
     "crops": 10,
     "test_crops": 10,

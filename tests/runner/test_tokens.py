@@ -105,6 +105,20 @@ def test_strings_in_messages_do_not(call: str) -> None:
     assert counted(f"{call}('one', x)\n") == counted(f"{call}('two', x)\n") != counted(f"{call}('one', y)\n")
 
 
+@pytest.mark.parametrize("message", ["'one' + x", "'one' if x else y", "*('a', x) if x else 'one'", "f'one {x}'"])
+def test_parts_of_a_message_do_not_count(message: str) -> None:
+    assert counted(f"_log.info({message})\n") == counted(f"_log.info({message.replace('one', 'two')})\n")
+
+
+@pytest.mark.parametrize("argument", ["x('one')", "x(a='one')", "y['one']", "x.y(['one'])", "'%s' % x('one')"])
+def test_what_a_message_executes_counts(argument: str) -> None:
+    call = f"_log.info('it is %s', {argument})\n"
+    assert counted(call) != counted(call.replace("one", "two"))
+    assert counted(call) == counted(call.replace("it is", "that is"))
+    raised = f"raise ValueError({argument})\n"
+    assert counted(raised) == counted(raised.replace("one", "two"))  # there is no result
+
+
 def test_one_comma_makes_a_tuple() -> None:
     assert counted("x = (1,)\n") != counted("x = (1)\n")
     assert counted("x = f((1,))\n") != counted("x = f((1))\n")

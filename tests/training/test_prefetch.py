@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+import numpy as np
 import pytest
+import torch
 
-from ssliqa_bench.training.prefetch import prefetched
+from ssliqa_bench.training.prefetch import on_device, prefetched
 
 
 def threads() -> int:
@@ -66,3 +69,21 @@ def test_the_thread_ends_when_its_user_fails() -> None:
         next(items)
         raise KeyError("the user")
     assert threads() == 0
+
+
+@dataclass(frozen=True)
+class Parts:
+    number: int
+    rows: np.ndarray
+    crops: torch.Tensor
+    views: tuple[torch.Tensor, ...]
+    weights: torch.Tensor | None = None
+
+
+def test_every_tensor_of_a_batch_moves_to_the_device_and_nothing_else() -> None:
+    parts = Parts(3, np.arange(2), torch.ones(2), (torch.ones(1), torch.zeros(1)))
+    moved, rows = on_device((parts, [torch.ones(1)]), torch.device("meta"))
+    assert moved.crops.is_meta and all(view.is_meta for view in moved.views) and moved.weights is None
+    assert moved.number == 3 and moved.rows is parts.rows
+    assert not rows[0].is_meta  # a list is no batch of tensors
+    assert on_device(parts, torch.device("cpu")).crops is parts.crops

@@ -73,3 +73,17 @@ def test_a_decorated_function_of_a_module_is_one() -> None:
 def test_whatever_else_cannot_be_the_run_of_a_stage(function: Any) -> None:
     with pytest.raises(InputError, match='Stage "initial", run: got .*; expected a function that is defined at the'):
         Stage("initial", function)
+
+
+def labels_alone(context: StageContext) -> Artifact:
+    return Artifact({})
+
+
+def test_the_stage_of_a_comparator_keeps_what_both_draw_from() -> None:
+    own = Stage("student", run, sets=("labeled", "unlabeled", "validation"), inputs=("teacher",), params=("lr", "crop"),
+                counts=("sides",), settings={"phase": 2}, predicts=False)  # fmt: skip
+    other = own.labels_only(labels_alone, ("lr",), ("unlabeled",))
+    assert other.name == "student" and other.inputs == ("teacher",) and not other.predicts
+    assert dict(other.settings) == {"phase": 2}
+    assert other.sets == ("labeled", "validation") and other.params == ("lr",) and other.counts == ("unlabeled",)
+    assert other.run is labels_alone and own.labels_only(labels_alone, ()).counts == ()

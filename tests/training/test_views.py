@@ -135,6 +135,13 @@ def test_larger_images_are_reduced_to_a_size(height: int, width: int, shape: tup
         np.testing.assert_array_equal(reduced, expected)
 
 
+def test_an_original_size_is_not_reduced() -> None:
+    view = View(224, size=(384, 512), original=((608, 608), (960, 640)))  # the odd sizes of LIVE Challenge
+    for height, width, shape in ((608, 608, (608, 608)), (960, 640, (960, 640)), (640, 960, (384, 512))):
+        assert view.sized(np.zeros((height, width, 3), dtype=np.uint8)).shape[:2] == shape
+    assert View(700, original=((608, 608),)).sized(np.zeros((608, 608, 3), dtype=np.uint8)).shape[:2] == (700, 700)
+
+
 def test_crops_are_cut_from_the_reduced_image(made: ModuleType) -> None:
     source = made.noise(3, 40, 60)
     reduced = made.Memory([at_most(pixels, (20, 30)) for pixels in source.pictures])

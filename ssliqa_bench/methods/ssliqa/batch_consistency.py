@@ -1,4 +1,4 @@
-"""BranchBatch-level consistency: two networks see the same angles between the samples of a batch.
+"""Batch-level consistency: two networks see the same angles between the samples of a batch.
 
 Source: Yue et al., "Semi-Supervised Authentically Distorted Image Quality Assessment with Consistency-Preserving
 Dual-Branch Convolutional Neural Network", IEEE TMM 25, 2023, Eq. 3 to 5.

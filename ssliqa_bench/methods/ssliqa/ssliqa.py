@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -40,6 +40,7 @@ _STUDENT_PARAMS = (
     "levels",
     "rating_std",
     "size",
+    "original_sizes",
     "crop",
     "crops",
     "labeled_batch",
@@ -191,7 +192,7 @@ def run_supervised(context: StageContext) -> Artifact:
 def build_branch_student(context: ModelContext) -> QualityPredictor:
     """The student through the fixed test crops."""
     p = context.params
-    view = View(p["crop"], p["test_crops"], size=_size(p))
+    view = _view(p, p["test_crops"])
     return QualityPredictor(stored_branch(context.trained, p, "student", context.device), view, context.device)
 
 
@@ -201,12 +202,22 @@ class SSLIQA(Learner):
     needs: ClassVar[Needs] = Needs(unlabeled=True, distribution="where known", rating_std="where known")
     model: ClassVar[Model] = Model(
         build_branch_student,
-        ("student_backbone", "student_hidden", "levels", "rating_std", "size", "crop", "test_crops"),
+        (
+            "student_backbone",
+            "student_hidden",
+            "levels",
+            "rating_std",
+            "size",
+            "original_sizes",
+            "crop",
+            "test_crops",
+        ),
     )
     roles: ClassVar[tuple[str, ...]] = ("student", "teacher")
 
     def check(self) -> None:
-        """BranchBatch-level consistency needs a few samples."""
+        """Batch-level consistency needs a few samples; sizes are pairs of numbers."""
+        _view(self.params)
         batch = int(self.params["labeled_batch"]) + int(self.params["unlabeled_batch"])
         if "teacher" in self.roles and self.params["batch_consistency"] and batch < LEAST_SAMPLES:
             raise InputError(
@@ -257,7 +268,7 @@ def _drawn(
 ) -> Iterator[tuple[IntArray, torch.Tensor]]:
     """Positions and crops of one side of every batch of an epoch; all images come equally often over the epochs."""
     p = context.params
-    view = View(int(p["crop"]), flip=True, size=_size(p))
+    view = replace(_view(p), flip=True)
     return drawn_batches(context, images, view.draw, size, steps, epoch, side, views="strong")
 
 
@@ -273,5 +284,18 @@ def _schedule(context: StageContext) -> Schedule:
     return Schedule(p["epochs"], p["lr"], 0, p["lr_step"], p["lr_factor"], p["weight_decay"], p["optimizer"])
 
 
-def _size(params: Mapping[str, Any]) -> tuple[int, int] | None:
-    return (int(params["size"][0]), int(params["size"][1])) if params["size"] else None
+def _view(params: Mapping[str, Any], crops: int = 1) -> View:
+    """Crops of images, which are reduced to `size` unless they have one of the `original_sizes`.
+
+    Raises:
+        InputError: an original size is not of the form WIDTHxHEIGHT.
+    """
+    size = (int(params["size"][0]), int(params["size"][1])) if params["size"] else None
+    return View(int(params["crop"]), crops, size=size, original=tuple(map(_height_width, params["original_sizes"])))
+
+
+def _height_width(text: str) -> tuple[int, int]:
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise InputError(f'Parameter original_sizes: got "{text}"; expected WIDTHxHEIGHT in pixels, such as 608x608.')
+    return int(height), int(width)

@@ -1,4 +1,4 @@
-"""BranchBatch-level consistency against a plain loop over all triples."""
+"""Batch-level consistency against a plain loop over all triples."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.methods.ssliqa import ssliqa
 from ssliqa_bench.methods.ssliqa.batch_consistency import batch_consistency
 from ssliqa_bench.methods.ssliqa.branches import Branch, DualBranch, build_branch
 from ssliqa_bench.methods.ssliqa.distributions import made_distributions
@@ -27,6 +26,7 @@ from ssliqa_bench.methods.ssliqa.ssliqa import (
     steps_per_epoch,
     teachers_shares,
 )
+from ssliqa_bench.training import views
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.quality import build_backbone
 from ssliqa_bench.training.stages import StageContext
@@ -43,6 +43,7 @@ PARAMS: dict[str, Any] = {
     "levels": 5,
     "rating_std": 0.6,
     "size": [],
+    "original_sizes": [],
     "crop": 13,
     "crops": 2,
     "test_crops": 3,
@@ -200,7 +201,7 @@ def test_the_ramp_ends_at_one() -> None:
 def drawn_by(monkeypatch: pytest.MonkeyPatch, context: StageContext) -> dict[str, list[tuple[list[int], list[int]]]]:
     """Rows and visits of every batch that training draws crops for, by side."""
     seen: dict[str, list[tuple[list[int], list[int]]]] = {"labeled": [], "unlabeled": []}
-    draw = ssliqa.draw
+    draw = views.draw
 
     def noted(images: Any, rows: Any, view: Any, *words: Any, visits: Any) -> torch.Tensor:
         assert view.flip and view.crop == 13 and view.crops == 1
@@ -208,7 +209,7 @@ def drawn_by(monkeypatch: pytest.MonkeyPatch, context: StageContext) -> dict[str
         seen[side].append((rows.tolist(), visits.tolist()))
         return draw(images, rows, view, *words, visits=visits)
 
-    monkeypatch.setattr(ssliqa, "draw", noted)
+    monkeypatch.setattr(views, "draw", noted)
     return seen
 
 

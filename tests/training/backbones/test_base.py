@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+import pytest
 import torch
 
-from ssliqa_bench.training.backbones.base import Backbone, QualityModel
+from ssliqa_bench.training.backbones.base import Backbone, QualityModel, network_input
+from ssliqa_bench.training.backbones.cnniqa import CNNIQA
+from ssliqa_bench.training.backbones.timm import TimmBackbone
+from ssliqa_bench.training.backbones.torchvision import TorchvisionBackbone
 
 
 class Colours(Backbone):
@@ -56,3 +62,29 @@ def test_features_are_dropped_in_training_only_and_never_handed_out_dropped() ->
     assert not torch.equal(dropped[0], plain[0]) and torch.equal(dropped[1], plain[1])
     without = QualityModel(Colours()).train()
     assert torch.equal(without(CROPS)[0], without(CROPS)[0])
+
+
+def test_networks_take_bytes_as_shares_and_numbers_as_they_are() -> None:
+    assert torch.equal(network_input(CROPS), CROPS.float() / 255)
+    vectors = torch.rand(2, 5)
+    assert network_input(vectors) is vectors
+
+
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        lambda: CNNIQA(),
+        lambda: TimmBackbone("mobilenetv3_small_050"),
+        lambda: TimmBackbone("vit_tiny_patch16_224"),
+        lambda: TimmBackbone("resnet10t").trunk(),
+        lambda: TorchvisionBackbone("alexnet"),
+        lambda: TorchvisionBackbone("resnet18").trunk(),
+    ],
+)
+def test_channels_may_lie_last_in_memory(backbone: Callable[[], Backbone]) -> None:
+    """As they do on CUDA."""
+    torch.manual_seed(0)
+    network, crops = backbone().eval(), torch.rand(2, 3, 224, 224)
+    with torch.no_grad():
+        plain, last = network(crops), network(crops.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(plain, last, rtol=1e-4, atol=1e-5)
