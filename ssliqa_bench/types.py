@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+ByteImage = NDArray[np.uint8]  # (height, width, 3), RGB
 
 Role = Literal["labeled", "unlabeled", "validation", "test", "unused"]
 ROLES: tuple[Role, ...] = ("labeled", "unlabeled", "validation", "test", "unused")

@@ -15,19 +15,19 @@ from PIL import Image
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.pixels.decode import content_hash, open_picture, picture_of, resize_short
 from ssliqa_bench.pixels.features import VIEWS, Extract
+from ssliqa_bench.types import ByteImage
 
-Pixels = NDArray[np.uint8]
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 class Decoded:
     """Pictures in memory, known by their content as in a dataset's cache, so that they get the same crops."""
 
-    def __init__(self, pictures: Sequence[Pixels]) -> None:
+    def __init__(self, pictures: Sequence[ByteImage]) -> None:
         self.hashes = [content_hash(picture) for picture in pictures]
         self._pictures = pictures
 
-    def image(self, row: int) -> Pixels:
+    def image(self, row: int) -> ByteImage:
         """The picture of a row."""
         return self._pictures[row]
 
@@ -35,7 +35,7 @@ class Decoded:
 class Extracted(Decoded):
     """Pictures with their features by a frozen network."""
 
-    def __init__(self, pictures: Sequence[Pixels], extract: Extract) -> None:
+    def __init__(self, pictures: Sequence[ByteImage], extract: Extract) -> None:
         super().__init__(pictures)
         found = zip(pictures, self.hashes, strict=True)
         self._features = [extract(picture, content).astype(np.float16) for picture, content in found]
@@ -56,7 +56,7 @@ def each_image(images: Any) -> Iterator[tuple[str, Any]]:
         yield (str(image) if isinstance(image, str | os.PathLike) else f"image {number}"), image
 
 
-def pixels_of(image: Any, name: str, short_side: int | None = None) -> Pixels:
+def pixels_of(image: Any, name: str, short_side: int | None = None) -> ByteImage:
     """The picture of one image, uint8 (H, W, 3).
 
     Args:
@@ -107,7 +107,7 @@ def _of_tensor(image: torch.Tensor, name: str) -> NDArray[Any]:
     return values.permute(1, 2, 0).numpy()
 
 
-def _of_array(image: NDArray[Any], name: str) -> Pixels:
+def _of_array(image: NDArray[Any], name: str) -> ByteImage:
     channels = 1 if image.ndim == 2 else image.shape[2] if image.ndim == 3 else 0
     if image.dtype != np.uint8 or channels not in _MODES or not image.size:
         raise InputError(

@@ -17,7 +17,7 @@ from ssliqa_bench.methods.supervised import build_quality
 from ssliqa_bench.models.description import Description
 from ssliqa_bench.models.feature_views import extractor
 from ssliqa_bench.models.folder import CONFIG, Finished, read_model_folder
-from ssliqa_bench.models.images import Decoded, Extracted, Pixels, each_image, pixels_of
+from ssliqa_bench.models.images import Decoded, Extracted, each_image, pixels_of
 from ssliqa_bench.models.origins import located
 from ssliqa_bench.models.predict import NotFiniteError, judge, predict
 from ssliqa_bench.models.spread import CropValues, crops_of, of_features, of_pixels
@@ -28,7 +28,7 @@ from ssliqa_bench.store.records import FACTS, find_record, read_record
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.quality import QualityPredictor, stored_model
 from ssliqa_bench.training.views import View
-from ssliqa_bench.types import FloatArray, Judgement, Scale
+from ssliqa_bench.types import ByteImage, FloatArray, Judgement, Scale
 
 _AT_ONCE = 64  # images in memory
 
@@ -120,8 +120,8 @@ class LoadedModel:
             raise InputError(f"references: this model {told}.")
         pristine = None if references is None else iter(each_image(references))
         names: list[str] = []
-        pictures: list[Pixels] = []
-        others: list[Pixels] = []
+        pictures: list[ByteImage] = []
+        others: list[ByteImage] = []
         for name, image in each_image(images):
             names.append(name)
             pictures.append(pixels_of(image, name, self.short_side))
@@ -138,7 +138,7 @@ class LoadedModel:
         if names:
             yield names, self._set(pictures, others)
 
-    def _set(self, pictures: list[Pixels], others: list[Pixels]) -> ImageSet:
+    def _set(self, pictures: list[ByteImage], others: list[ByteImage]) -> ImageSet:
         source = Decoded(pictures) if self._extract is None else Extracted(pictures, self._extract)
         pristine = Decoded(others)
         rows = range(len(pictures))

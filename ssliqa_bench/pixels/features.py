@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from ssliqa_bench.errors import CorruptFileError, DataError
 from ssliqa_bench.files import atomic_path, digest, exclusive_lock, read_sealed, set_aside, sha256_file, write_sealed
 from ssliqa_bench.pixels.decode import PIXELS_VERSION, content_hash, open_picture
+from ssliqa_bench.types import ByteImage
 
 if TYPE_CHECKING:
     from ssliqa_bench.pixels.cache import ImageFiles, Progress
@@ -38,9 +39,8 @@ _ROW = sum(VIEWS.values())
 _SHARD = 256
 _FLAT, _INDEX = "features.f16", "index.json"
 
-Pixels = NDArray[np.uint8]
 # Features (views, d), float32, of one decoded image with its content hash.
-Extract = Callable[[Pixels, str], NDArray[np.float32]]
+Extract = Callable[[ByteImage, str], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ class Features:
     def __len__(self) -> int:
         return len(self.hashes)
 
-    def image(self, row: int) -> Pixels:
+    def image(self, row: int) -> ByteImage:
         """Refused: these are features, not pixels.
 
         Raises:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.runner.rows import Place, Told, set_rows, told_of
-from ssliqa_bench.training.images import ImageSet, Item, LabeledSet, PixelSource
+from ssliqa_bench.training.images import ImageOrigin, ImageSet, LabeledSet, PixelSource
 from ssliqa_bench.types import FloatArray, Role
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def _images(sources: Mapping[str, Source], places: Sequence[Place]) -> ImageSet:
     return ImageSet([(sources[dataset].pixels, row) for dataset, row in places], _references(sources, places))
 
 
-def _references(sources: Mapping[str, Source], places: Sequence[Place]) -> list[Item] | None:
+def _references(sources: Mapping[str, Source], places: Sequence[Place]) -> list[ImageOrigin] | None:
     found = [(sources[name].references, sources[name].reference_rows, row) for name, row in places]
     known = [(pixels, of[row]) for pixels, of, row in found if pixels is not None]
     return known if places and len(known) == len(places) else None

@@ -8,22 +8,22 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-Network = TypeVar("Network", bound=nn.Module)
+AnyNetwork = TypeVar("AnyNetwork", bound=nn.Module)
 
 
-class Trainee(nn.Module, Generic[Network]):
+class Trainee(nn.Module, Generic[AnyNetwork]):
     """What a checkpoint holds: the network in training and, where one is kept, the average of its weights.
 
     How the average moves is the business of the learner, which calls `follow` after every optimiser step.
     """
 
-    def __init__(self, network: Network, averages: bool) -> None:
+    def __init__(self, network: AnyNetwork, averages: bool) -> None:
         super().__init__()
         self.network = network
         self.averaged = copy.deepcopy(network).requires_grad_(False) if averages else None
 
     @property
-    def judge(self) -> Network:
+    def judge(self) -> AnyNetwork:
         """The network that is evaluated: the average where there is one."""
         return self.network if self.averaged is None else self.averaged
 

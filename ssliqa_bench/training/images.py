@@ -36,7 +36,7 @@ class FeatureSource(PixelSource, Protocol):
         """Features (k, d) of the views of a kind (weak, strong, test, whole) of a row's image."""
 
 
-Item = tuple[PixelSource, int]
+ImageOrigin = tuple[PixelSource, int]
 
 
 class ImageSet:
@@ -47,13 +47,13 @@ class ImageSet:
         references: where the pristine image of each comes from, for a learner that compares the two.
     """
 
-    def __init__(self, items: Iterable[Item], references: Iterable[Item] | None = None) -> None:
+    def __init__(self, items: Iterable[ImageOrigin], references: Iterable[ImageOrigin] | None = None) -> None:
         self._items = tuple(items)
         self._references = None if references is None else tuple(references)
 
     @classmethod
     def by_content(
-        cls, items: Iterable[Item], references: Iterable[Item] | None = None
+        cls, items: Iterable[ImageOrigin], references: Iterable[ImageOrigin] | None = None
     ) -> tuple[ImageSet, IntArray]:
         """A set in the order of the content hashes, and where each of its images stood in `items`.
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ssliqa_bench.training.averages import Network
+from ssliqa_bench.training.averages import AnyNetwork
 from ssliqa_bench.training.backbones.base import Backbone, QualityModel, check_crop
 from ssliqa_bench.training.backbones.weights import load_weights
 from ssliqa_bench.training.batches import in_batches
@@ -54,8 +54,8 @@ def build_model(context: StageContext) -> QualityModel:
 
 
 def start(
-    context: StageContext, build: Callable[[], Network], check: Callable[[Network], None], *role: str
-) -> Network:
+    context: StageContext, build: Callable[[], AnyNetwork], check: Callable[[AnyNetwork], None], *role: str
+) -> AnyNetwork:
     """A network before training, on the context's device: initial values depend on the seed and its role alone.
 
     Args:

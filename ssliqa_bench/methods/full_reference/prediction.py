@@ -16,7 +16,7 @@ from ssliqa_bench.methods.full_reference.networks import (
     FullReferenceModel,
     make_pair_model,
 )
-from ssliqa_bench.methods.full_reference.views import pair_at, test_crops, test_places
+from ssliqa_bench.methods.full_reference.views import pair_at, pair_test_crops, test_places
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.types import Artifact, FloatArray
@@ -71,7 +71,7 @@ class FullReferencePredictor:
         return sums / (2 * len(places))
 
     def _crops(self, picture: NDArray[np.uint8], places: Sequence[tuple[int, int]]) -> torch.Tensor:
-        return test_crops(picture, places, self._crop).to(self._device)
+        return pair_test_crops(picture, places, self._crop).to(self._device)
 
 
 def _by_reference(images: ImageSet) -> Iterator[list[int]]:

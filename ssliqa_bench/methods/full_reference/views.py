@@ -96,7 +96,7 @@ def test_places(height: int, width: int, crop: int, layout: str) -> list[tuple[i
     raise InputError(f'Parameter fr_test_crops: got "{layout}"; expected {" or ".join(TEST_CROPS)}.')
 
 
-def test_crops(picture: NDArray[np.uint8], places: Sequence[tuple[int, int]], crop: int) -> torch.Tensor:
+def pair_test_crops(picture: NDArray[np.uint8], places: Sequence[tuple[int, int]], crop: int) -> torch.Tensor:
     """Crops of a picture (h, w, 3) at some places, then the same of the mirrored picture: (2 · places, 3, crop, crop),
     float32 in [0, 1]."""
     both = (picture, picture[:, ::-1])

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageEnhance, ImageOps
 
-Pixels = NDArray[np.uint8]
-Picture = Image.Image
+from ssliqa_bench.types import ByteImage
+
+_Picture = Image.Image
 
 LARGE = 224  # sides of the crop from which images are resized to more than the crop, and strong crops are rescaled
 RATIO = 0.875  # side of the crop over side of the resized image
@@ -38,13 +38,13 @@ class Operation:
     """
 
     name: str
-    apply: Callable[[Picture, float], Picture]
+    apply: Callable[[_Picture, float], _Picture]
     low: float = 0.0
     high: float = 0.0
     photometric: bool = True
 
 
-def _affine(picture: Picture, *coefficients: float) -> Picture:
+def _affine(picture: _Picture, *coefficients: float) -> _Picture:
     return picture.transform(picture.size, Image.Transform.AFFINE, coefficients)
 
 
@@ -72,7 +72,7 @@ OPERATIONS: tuple[Operation, ...] = (
 )  # fmt: skip
 
 
-def weak_view(pixels: Pixels, side: int, random: np.random.Generator) -> Pixels:
+def weak_view(pixels: ByteImage, side: int, random: np.random.Generator) -> ByteImage:
     """Resized to a square, cropped to side × side at random, flipped left-right or not."""
     if side >= LARGE:
         whole = _resized(pixels, math.floor(side / RATIO))
@@ -83,7 +83,7 @@ def weak_view(pixels: Pixels, side: int, random: np.random.Generator) -> Pixels:
     return _flipped(whole[top : top + side, left : left + side], random)
 
 
-def strong_view(pixels: Pixels, side: int, random: np.random.Generator) -> Pixels:
+def strong_classic_view(pixels: ByteImage, side: int, random: np.random.Generator) -> ByteImage:
     """A crop as the weak view's, or of random area and aspect where crops are large; then `randaugment`."""
     if side < LARGE:
         return randaugment(weak_view(pixels, side, random), random)
@@ -94,7 +94,7 @@ def strong_view(pixels: Pixels, side: int, random: np.random.Generator) -> Pixel
     return randaugment(_flipped(crop, random), random)
 
 
-def evaluation_view(pixels: Pixels, side: int) -> Pixels:
+def evaluation_view(pixels: ByteImage, side: int) -> ByteImage:
     """Short side resized to side / 0.875, aspect kept, and the centre of it; training does not keep the aspect."""
     height, width = pixels.shape[:2]
     target = math.floor(side / RATIO)
@@ -104,7 +104,7 @@ def evaluation_view(pixels: Pixels, side: int) -> Pixels:
     return whole[top : top + side, left : left + side]
 
 
-def randaugment(pixels: Pixels, random: np.random.Generator) -> Pixels:
+def randaugment(pixels: ByteImage, random: np.random.Generator) -> ByteImage:
     """Three operations drawn with replacement, each at a magnitude drawn from its range, and a square cut out."""
     picture = Image.fromarray(pixels)
     for choice in random.integers(0, len(OPERATIONS), OPERATIONS_AT_ONCE):
@@ -113,7 +113,7 @@ def randaugment(pixels: Pixels, random: np.random.Generator) -> Pixels:
     return cutout(np.array(picture), random)
 
 
-def cutout(pixels: Pixels, random: np.random.Generator) -> Pixels:
+def cutout(pixels: ByteImage, random: np.random.Generator) -> ByteImage:
     """A grey square of side up to half the width, about a random centre: shifted inside at the upper and left
     border, cut at the others. Works in place."""
     height, width = pixels.shape[:2]
@@ -123,11 +123,11 @@ def cutout(pixels: Pixels, random: np.random.Generator) -> Pixels:
     return pixels
 
 
-def _resized(pixels: Pixels, side: int) -> Pixels:
+def _resized(pixels: ByteImage, side: int) -> ByteImage:
     return np.asarray(Image.fromarray(pixels).resize((side, side), Image.Resampling.BILINEAR))
 
 
-def _flipped(pixels: Pixels, random: np.random.Generator) -> Pixels:
+def _flipped(pixels: ByteImage, random: np.random.Generator) -> ByteImage:
     return pixels[:, ::-1] if random.random() < 0.5 else pixels
 
 

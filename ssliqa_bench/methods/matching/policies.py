@@ -20,11 +20,10 @@ from ssliqa_bench.methods.matching import classic
 from ssliqa_bench.training.batches import DrawViews
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.views import View, at_least, test_crops, view_numbers
-from ssliqa_bench.types import IntArray
+from ssliqa_bench.types import ByteImage, IntArray
 
 _DRAWS = 10  # of a strong crop, before it takes the place of the weak one
 
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Policy:
             if self.name == "classic":
                 views[0, k] = classic.weak_view(pixels, self.crop, random)
                 for j in range(strong):
-                    views[1 + j, k] = classic.strong_view(pixels, self.crop, random)
+                    views[1 + j, k] = classic.strong_classic_view(pixels, self.crop, random)
             else:
                 self._cut(views[:, k], flips[:, k], at_least(pixels, self.crop), random)
         return [_flipped(_channels_first(group), own) for group, own in zip(views, flips, strict=True)]
@@ -109,7 +108,7 @@ class Policy:
         return [torch.from_numpy(np.stack(group).astype(np.float32)) for group in views]
 
     def _cut(
-        self, views: Pixels, flips: NDArray[np.bool_], pixels: Pixels, random: np.random.Generator
+        self, views: ByteImage, flips: NDArray[np.bool_], pixels: ByteImage, random: np.random.Generator
     ) -> None:
         """Fill the views (1 + strong, crop, crop, 3) of one image with crops of it, and say which are to be flipped."""
         side = self.crop
@@ -134,7 +133,7 @@ class Policy:
         return at
 
 
-def _channels_first(views: Pixels) -> torch.Tensor:
+def _channels_first(views: ByteImage) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(views.transpose(0, 3, 1, 2)))
 
 

@@ -12,13 +12,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.views import at_least
-from ssliqa_bench.types import IntArray
-
-Pixels = NDArray[np.uint8]
+from ssliqa_bench.types import ByteImage, IntArray
 
 NOISE_PARAMS = (
     "crop",
@@ -88,7 +85,7 @@ def noisy_crops(
     return torch.from_numpy(np.ascontiguousarray(out.transpose(0, 3, 1, 2)))
 
 
-def noisy_crop(pixels: Pixels, noise: Noise, random: np.random.Generator) -> Pixels:
+def noisy_crop(pixels: ByteImage, noise: Noise, random: np.random.Generator) -> ByteImage:
     """Colour, flips, turn, crop, CutOut, in this order, so that what is cut out is black.
 
     All numbers are drawn whatever is switched off, so that rows of an ablation see the same crops.
@@ -111,7 +108,7 @@ def noisy_crop(pixels: Pixels, noise: Noise, random: np.random.Generator) -> Pix
     return crop
 
 
-def change_colour(pixels: Pixels, brightness: float, contrast: float, saturation: float) -> Pixels:
+def change_colour(pixels: ByteImage, brightness: float, contrast: float, saturation: float) -> ByteImage:
     """Scale brightness, then contrast about the mean luminance of the image, then saturation about the luminance of
     each pixel; each step is clipped to [0, 255], and the last one rounded."""
     values = np.clip(pixels * np.float32(brightness), 0, 255)
@@ -122,7 +119,7 @@ def change_colour(pixels: Pixels, brightness: float, contrast: float, saturation
     return np.rint(values).astype(np.uint8)
 
 
-def cut_square(crop: Pixels, side: float, row: float, column: float) -> Pixels:
+def cut_square(crop: ByteImage, side: float, row: float, column: float) -> ByteImage:
     """A copy with a black square about a centre, given in [0, 1) of the crop; what lies outside the crop is lost."""
     out, size = crop.copy(), round(side * len(crop))
     top, left = (int(place * len(crop)) - size // 2 for place in (row, column))
@@ -130,7 +127,7 @@ def cut_square(crop: Pixels, side: float, row: float, column: float) -> Pixels:
     return out
 
 
-def cut_lattice(crop: Pixels, row: float, column: float) -> Pixels:
+def cut_lattice(crop: ByteImage, row: float, column: float) -> ByteImage:
     """A copy with small black squares in rows and columns, shifted by parts in [0, 1) of the distance between two."""
     out = crop.copy()
     size, pitch = (max(1, round(share * len(crop))) for share in (_LATTICE_SIDE, _LATTICE_PITCH))

@@ -104,12 +104,12 @@ def variational_labels(networks: nn.Module, crops: torch.Tensor, samples: int) -
     Source: Eq. 7 and 8.
     """
     with torch.no_grad(), without_statistics(networks):
-        drawn = [judge(networks, crops).mean() for _ in range(samples)]
+        drawn = [member_outputs(networks, crops).mean() for _ in range(samples)]
     quality, log_variance = zip(*drawn, strict=True)
     return torch.stack(quality).mean(0), torch.stack(log_variance).mean(0)
 
 
-def judge(networks: nn.Module, crops: torch.Tensor) -> UncertainQuality:
+def member_outputs(networks: nn.Module, crops: torch.Tensor) -> UncertainQuality:
     """What each network of an ensemble makes of crops."""
     assert isinstance(networks, Ensemble)
     quality, log_variance = zip(*(network.judge(crops) for network in networks.members), strict=True)
@@ -122,10 +122,10 @@ def run_ucvme(context: StageContext) -> Artifact:
     weight, samples = float(p["unlabeled_weight"]), int(p["mc_samples"])
 
     def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
-        supervised, agreed = labeled_loss(judge(trainee.network, step.labeled), step.targets)
+        supervised, agreed = labeled_loss(member_outputs(trainee.network, step.labeled), step.targets)
         target, log_variance = variational_labels(trainee.network, step.views[0], samples)
         with without_statistics(trainee.network):
-            seen = judge(trainee.network, step.views[0])
+            seen = member_outputs(trainee.network, step.views[0])
         followed, agreed_too = unlabeled_loss(seen, target, log_variance)
         return {
             "loss": supervised + agreed + weight * (followed + agreed_too),
@@ -142,7 +142,7 @@ def run_ucvme_supervised(context: StageContext) -> Artifact:
     """Train both networks on labeled images alone."""
 
     def loss(trainee: ScoreTrainee, step: TrainingStep) -> Terms:
-        supervised, agreed = labeled_loss(judge(trainee.network, step.labeled), step.targets)
+        supervised, agreed = labeled_loss(member_outputs(trainee.network, step.labeled), step.targets)
         return {"loss": supervised + agreed, "supervised_loss": supervised, "uncertainty_loss": agreed}
 
     return _trained(context, loss)

@@ -16,7 +16,7 @@ import torch
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.full_reference.networks import NETWORKS, FullReferenceModel, make_pair_model
 from ssliqa_bench.methods.full_reference.prediction import FullReferencePredictor, stored_predictor
-from ssliqa_bench.methods.full_reference.views import test_crops, test_places
+from ssliqa_bench.methods.full_reference.views import pair_test_crops, test_places
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet, LabeledSet
 from ssliqa_bench.training.standardised import LabelScale
@@ -24,7 +24,7 @@ from ssliqa_bench.types import Artifact
 
 Pairs = Callable[..., LabeledSet]
 BOTH = pytest.mark.parametrize("name", NETWORKS)
-test_crops.__test__ = test_places.__test__ = False  # type: ignore[attr-defined]  # functions of ours, not tests
+pair_test_crops.__test__ = test_places.__test__ = False  # type: ignore[attr-defined]  # functions of ours, not tests
 CPU = torch.device("cpu")
 
 
@@ -45,7 +45,7 @@ def test_it_is_the_mean_over_crops_of_pairs(name: str, layout: str, pairs: Pairs
     assert images.references is not None
     for k in range(9):
         places = test_places(22, 26, 16, layout)
-        crops = [test_crops(picture, places, 16) for picture in (images.references[k], images[k])]
+        crops = [pair_test_crops(picture, places, 16) for picture in (images.references[k], images[k])]
         with torch.no_grad():
             values = torch.cat([own(a[None], b[None]) for a, b in zip(*crops, strict=True)])
         assert len(values) == {"ten": 10, "grid": 2 * 2 * 3}[layout]

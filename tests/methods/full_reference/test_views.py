@@ -84,7 +84,7 @@ def test_ten_crops_of_the_challenge() -> None:
     places = views.test_places(288, 288, 192, "ten")
     assert set(places) == {(0, 0), (0, 96), (96, 0), (96, 96), (48, 48)}
     picture = np.random.default_rng(2).integers(0, 256, (288, 288, 3), dtype=np.uint8)
-    crops = views.test_crops(picture, places, 192)
+    crops = views.pair_test_crops(picture, places, 192)
     assert crops.shape == (10, 3, 192, 192)
     values = torch.from_numpy(picture).permute(2, 0, 1) / 255
     assert torch.equal(crops[4], values[:, 48:240, 48:240])

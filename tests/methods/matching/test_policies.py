@@ -226,5 +226,5 @@ def test_a_large_strong_crop_sees_no_pixel_outside_itself(monkeypatch: pytest.Mo
     whole = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
     other = 255 - whole
     other[50:210, 40:200] = whole[50:210, 40:200]
-    seen = [classic.strong_view(pixels, 224, np.random.default_rng(1)) for pixels in (whole, other)]
+    seen = [classic.strong_classic_view(pixels, 224, np.random.default_rng(1)) for pixels in (whole, other)]
     np.testing.assert_array_equal(*seen)

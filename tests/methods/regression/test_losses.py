@@ -17,8 +17,8 @@ from ssliqa_bench.methods.regression.training import exponential_ramp, linear_ra
 from ssliqa_bench.methods.regression.ucvme import (
     UncertainModel,
     UncertainQuality,
-    judge,
     labeled_loss,
+    member_outputs,
     unlabeled_loss,
     variational_labels,
 )
@@ -100,7 +100,7 @@ def test_variational_labels_tend_to_the_networks_without_dropout() -> None:
     crops = torch.randn(5, 6)
     target, z = variational_labels(networks, crops, 4000)
     assert not target.requires_grad and not z.requires_grad
-    exact = judge(networks.eval(), crops).mean()
+    exact = member_outputs(networks.eval(), crops).mean()
     torch.testing.assert_close(target, exact[0].detach(), atol=0.02, rtol=0)
     torch.testing.assert_close(z, exact[1].detach(), atol=0.02, rtol=0)
     torch.testing.assert_close(networks(crops)[0], exact[0])  # what is evaluated
