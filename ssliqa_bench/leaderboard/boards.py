@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import write_text
-from ssliqa_bench.leaderboard.collect import Board, collect
-from ssliqa_bench.leaderboard.csv_table import render_csv
-from ssliqa_bench.leaderboard.markdown import MARKER, render_markdown
+from ssliqa_bench.leaderboard.board_page import board_pages
+from ssliqa_bench.leaderboard.collect import collect
+from ssliqa_bench.leaderboard.page import Page
+from ssliqa_bench.leaderboard.renderers import RENDERERS
+from ssliqa_bench.leaderboard.renderers.markdown import MARKER
 from ssliqa_bench.store.record import Record
 
-RENDERERS: Mapping[str, Callable[..., str]] = {"md": render_markdown, "csv": render_csv}
+# What `leaderboard` writes unless asked for more.
+DEFAULT_FORMATS = ("md", "csv")
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
@@ -26,22 +29,30 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return formats
 
 
+def build_pages(records: Iterable[Record], *, cost: bool = True) -> list[Page]:
+    """All pages that follow from records, in any order of these."""
+    return [page for board in collect(records) for page in board_pages(board, cost=cost)]
+
+
 def build_boards(
-    records: Iterable[Record], *, formats: Sequence[str] = tuple(RENDERERS), cost: bool = True
+    records: Iterable[Record], *, formats: Sequence[str] = DEFAULT_FORMATS, cost: bool = True
 ) -> dict[str, str]:
-    """The text of every board by its path below the output folder: `standard.md`, `demo/standard.csv` …
+    """The text of every board by its path below the output folder: `standard.md`, `standard/livec--livec.md` …
 
-    The order of the records does not matter.
+    The order of the records does not matter. A page that a format has nothing of is left out there.
     """
+    return render_pages(build_pages(records, cost=cost), formats)
+
+
+def render_pages(pages: Iterable[Page], formats: Sequence[str]) -> dict[str, str]:
+    """The text of pages by path, in some formats."""
     texts: dict[str, str] = {}
-    for board in collect(records):
+    for page in pages:
         for name in formats:
-            texts[f"{_stem(board)}.{name}"] = RENDERERS[name](board, cost=cost)
+            text = RENDERERS[name](page)
+            if text is not None:
+                texts[f"{page.name}.{name}"] = text
     return dict(sorted(texts.items()))
-
-
-def _stem(board: Board) -> str:
-    return f"demo/{board.protocol}" if board.demo else board.protocol
 
 
 def write_boards(out: Path, texts: Mapping[str, str]) -> list[Path]:
@@ -55,7 +66,7 @@ def write_boards(out: Path, texts: Mapping[str, str]) -> list[Path]:
 def check_boards(out: Path, texts: Mapping[str, str]) -> list[str]:
     """How the boards in a folder differ from those that follow from the records; empty where none does.
 
-    A board that stands beside them and follows from no record counts as a difference.
+    A board beside them that follows from no record counts as a difference.
     """
     problems = []
     for name, text in texts.items():

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ssliqa_bench.errors import CheckError
 from ssliqa_bench.evaluation import names
 from ssliqa_bench.leaderboard.collect import Reference, Row, Section
 from ssliqa_bench.leaderboard.compare import (
+    NOTHING,
     Stat,
     change_over_stages,
     find_reference,
@@ -19,85 +20,61 @@ from ssliqa_bench.leaderboard.compare import (
     paired_gain,
     summarise,
 )
+from ssliqa_bench.leaderboard.page import Cell, Code, Mark, Number, Part, Phrase, phrase
+from ssliqa_bench.leaderboard.view import View
 from ssliqa_bench.store.record import ClassFacts, Record
 
-MISSING = "–"
-
-TableName = Literal["main", "gain", "detail", "classes", "cost"]
+TableName = Literal["main", "gain", "detail", "classes", "cost", "data"]
+OVER_RUNS: tuple[Part, ...] = ("value", "spread", "n")
+WITH_INTERVAL: tuple[Part, ...] = (*OVER_RUNS, "lo", "hi")
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a cell stands; `dataset` is empty in columns that have one cell per row."""
+    """Where a cell is; `dataset` is empty in columns that have one cell per row."""
 
-    section: Section
+    view: View
     row: Row
     dataset: str = ""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A number over seeds or a text, with sentences for the footnotes and a word printed beside the value."""
-
-    value: Stat | str
-    notes: tuple[str, ...] = ()
-    mark: str = ""
-
-    @property
-    def number(self) -> float | None:
-        """The value of a number; None for a text and where it is undefined."""
-        return None if isinstance(self.value, str) else self.value.value
-
-
-def decimals(value: float) -> str:
-    """Three decimals; a value that rounds to zero has no sign."""
-    return f"{round(value, 3) + 0.0:.3f}"
-
-
-def signed(value: float) -> str:
-    """Three decimals with the sign always printed."""
-    return f"{round(value, 3) + 0.0:+.3f}"
-
-
-def count(value: float) -> str:
-    """An integer with a comma every three digits."""
-    return f"{round(value):,}"
-
-
-def tenths(value: float) -> str:
-    """One decimal."""
-    return f"{value:.1f}"
-
-
-def mebibytes(value: float) -> str:
-    """Bytes as whole MiB."""
-    return count(value / 2**20)
-
-
-@dataclass(frozen=True)
-class Column:
+class Measure:
     """One column of the boards.
 
     Attributes:
-        name: column name in CSV; a Stat adds NAME_spread and NAME_n.
-        header: heading in Markdown; may hold {dataset} and {side}. Empty: the column stands in CSV only.
-        table: the Markdown table of a section it stands in; "detail" and "classes" tables are one per dataset.
-        show: prints a number.
+        name: column name in flat tables.
+        header: heading for people; may hold {dataset} and {side}. Empty: it is in flat tables only.
+        table: the table of a section that it belongs to; all but "main" and "cost" are one per dataset.
+        show: how a number is printed, a name in `numbers.SHOW`.
         sides: sides it has a cell for; empty for one cell per row.
-        best: which end is best, printed bold among ranked rows.
+        best: which end is best, marked among ranked rows.
+        parts: what flat tables hold of a number over runs.
         cost: left out by --no-cost.
-        text: the cells are names, not numbers.
+        text: the cells are words, not numbers.
     """
 
     name: str
     header: str
     table: TableName
     compute: Callable[[Place], Cell]
-    show: Callable[[float], str] = decimals
+    show: str = "decimals"
     sides: tuple[str, ...] = ("labeled", "unlabeled", "external")
     best: Literal["high", "low"] | None = None
+    parts: tuple[Part, ...] = OVER_RUNS
     cost: bool = False
     text: bool = False
+
+    def cell(self, place: Place) -> Cell:
+        """The cell of a place, with its number printed as the column says."""
+        found = self.compute(place)
+        if isinstance(found.value, Number):
+            return replace(found, value=replace(found.value, show=self.show))
+        return found
+
+
+def _number(row: Row, stat: Stat, lo: float | None = None, hi: float | None = None) -> Number:
+    return Number(stat.value, spread=stat.spread, lo=lo, hi=hi, n=stat.n, median=row.aggregate == "median")
 
 
 def _metric(name: str, title: str) -> Callable[[Place], Cell]:
@@ -107,19 +84,21 @@ def _metric(name: str, title: str) -> Callable[[Place], Cell]:
         notes = _tested_notes(row, dataset)
         undefined = [seed for seed in tested if row.metric(seed, dataset, name) is None]
         if undefined:
-            notes.append(f"{title} undefined on {dataset} in {len(undefined)} of {len(tested)} runs")
+            notes.append(phrase(f"{title} undefined on {dataset} in {len(undefined)} of {len(tested)} runs"))
         if name in ("plcc_mapped", "rmse_mapped"):
             notes += _mapping_notes(row, dataset)
-        return Cell(over_seeds(row, dataset, name), tuple(notes), _mark(row, dataset))
+        span = place.view.span(row, dataset) if name == "srcc" else None
+        ends = (None, None) if span is None else (span.lo, span.hi)
+        return Cell(_number(row, over_seeds(row, dataset, name), *ends), _mark(row, dataset), tuple(notes))
 
     return compute
 
 
-def _tested_notes(row: Row, dataset: str) -> list[str]:
+def _tested_notes(row: Row, dataset: str) -> list[Phrase]:
     tested = row.tested(dataset)
     if not tested or len(tested) == len(row.seeds):
         return []
-    return [f"tested on {dataset} in {len(tested)} of {len(row.seeds)} runs ({name_seeds(tested)})"]
+    return [phrase(f"tested on {dataset} in {len(tested)} of {len(row.seeds)} runs ({name_seeds(tested)})")]
 
 
 def _mark(row: Row, dataset: str) -> str:
@@ -135,7 +114,7 @@ def _asked(read: Callable[[Record, str], float | None]) -> Callable[[Place], Cel
     def compute(place: Place) -> Cell:
         row, dataset = place.row, place.dataset
         stat = summarise([read(row.runs[seed], dataset) for seed in row.tested(dataset)], row.aggregate)
-        return Cell(stat, tuple(_tested_notes(row, dataset)), _mark(row, dataset))
+        return Cell(_number(row, stat), _mark(row, dataset), tuple(_tested_notes(row, dataset)))
 
     return compute
 
@@ -158,11 +137,11 @@ def _class_error(number: int) -> Callable[[Place], Cell]:
     return _asked(read)
 
 
-def _mapping_notes(row: Row, dataset: str) -> list[str]:
+def _mapping_notes(row: Row, dataset: str) -> list[Phrase]:
     statuses = Counter(row.runs[seed].results[dataset].metrics.mapping for seed in row.tested(dataset))
     total = sum(statuses.values())
     return [
-        f"mapping *{status}* in {number} of {total} run{'s' if total > 1 else ''}"
+        phrase("mapping ", Mark(status), f" in {number} of {total} run{'s' if total > 1 else ''}")
         for status, number in sorted(statuses.items())
         if status not in ("ok", "none")
     ]
@@ -170,22 +149,43 @@ def _mapping_notes(row: Row, dataset: str) -> list[str]:
 
 def _gain(kind: Reference) -> Callable[[Place], Cell]:
     def compute(place: Place) -> Cell:
-        paired = paired_gain(place.row, place.section.rows, place.dataset, kind)
-        return Cell(paired.stat, paired.notes)
+        row, dataset = place.row, place.dataset
+        paired = paired_gain(row, place.view.section.rows, dataset, kind)
+        found = place.view.verdict(row, dataset) if kind == "comparator" else None
+        ends = (None, None) if found is None else (found.comparison.lo, found.comparison.hi)
+        return Cell(_number(row, paired.stat, *ends), notes=paired.notes)
 
     return compute
 
 
 def _reference(kind: Reference) -> Callable[[Place], Cell]:
     def compute(place: Place) -> Cell:
-        reference = None if place.row.reference == kind else find_reference(place.row, place.section.rows, kind)
-        return Cell("" if reference is None else reference.method)
+        row, rows = place.row, place.view.section.rows
+        reference = None if row.reference == kind else find_reference(row, rows, kind)
+        return Cell(None if reference is None else phrase(Code(reference.method)))
 
     return compute
 
 
+def _p(place: Place) -> Cell:
+    found = place.view.verdict(place.row, place.dataset)
+    return Cell(Number(None if found is None else found.comparison.p))
+
+
+def _losses(place: Place) -> Cell:
+    found = place.view.verdict(place.row, place.dataset)
+    return Cell(None if found is None else phrase(f"{found.losses} of {found.comparison.n}"))
+
+
+def _verdict(place: Place) -> Cell:
+    found = place.view.verdict(place.row, place.dataset)
+    return Cell(None if found is None else phrase(found.comparison.verdict))
+
+
 def _change(place: Place) -> Cell:
-    return Cell(change_over_stages(place.row, place.dataset))
+    side = place.view.sides[place.dataset]
+    stat = change_over_stages(place.row, place.dataset) if side == "labeled" else NOTHING
+    return Cell(_number(place.row, stat))
 
 
 def _fact(*path: str) -> Callable[[Place], Cell]:
@@ -198,49 +198,52 @@ def _fact(*path: str) -> Callable[[Place], Cell]:
         return value if value is None else float(value)
 
     def compute(place: Place) -> Cell:
-        stat = summarise([read(place.row.runs[seed]) for seed in place.row.seeds], "mean")
-        return Cell(Stat(stat.value, None, stat.n))
+        value = summarise([read(place.row.runs[seed]) for seed in place.row.seeds], "mean").value
+        return Cell(Number(int(value) if value is not None and value.is_integer() else value))
 
     return compute
 
 
 def _device(place: Place) -> Cell:
-    return Cell(", ".join(sorted({run.facts.device for run in place.row.runs.values()})))
+    return Cell(phrase(Code(", ".join(sorted({run.facts.device for run in place.row.runs.values()})))))
 
 
-COLUMNS: tuple[Column, ...] = (
-    Column("srcc", "SRCC {dataset} ({side})", "main", _metric("srcc", "SRCC"), best="high"),
-    Column("comparator", "Comparator", "gain", _reference("comparator"), sides=(), text=True),
-    Column("gain", "Gain {dataset}", "gain", _gain("comparator"), signed),
-    Column("oracle", "", "gain", _reference("oracle"), sides=(), text=True),
-    Column("to_oracle", "To oracle {dataset}", "gain", _gain("oracle"), signed),
-    Column("change", "Change {dataset}", "gain", _change, signed, sides=("labeled",)),
-    Column("plcc_mapped", "PLCC", "detail", _metric("plcc_mapped", "PLCC"), best="high"),
-    Column("plcc_raw", "PLCC raw", "detail", _metric("plcc_raw", "PLCC raw"), best="high"),
-    Column("krcc", "KRCC", "detail", _metric("krcc", "KRCC"), best="high"),
-    Column("rmse_mapped", "RMSE", "detail", _metric("rmse_mapped", "RMSE"), best="low"),
-    Column("n_parameters", "Parameters", "cost", _fact("n_parameters"), count, sides=(), cost=True),
-    Column("steps", "Steps", "cost", _fact("steps"), count, sides=(), cost=True),
-    Column("seconds", "Training (s)", "cost", _fact("seconds", "train"), tenths, sides=(), cost=True),
-    Column("peak_memory_bytes", "Memory (MiB)", "cost", _fact("peak_memory_bytes"), mebibytes, sides=(), cost=True),
-    Column("device", "Device", "cost", _device, sides=(), cost=True, text=True),
+COLUMNS: tuple[Measure, ...] = (
+    Measure("srcc", "SRCC {dataset} ({side})", "main", _metric("srcc", "SRCC"), best="high", parts=WITH_INTERVAL),
+    Measure("comparator", "Comparator", "gain", _reference("comparator"), sides=(), text=True),
+    Measure("gain", "Gain", "gain", _gain("comparator"), "signed", parts=WITH_INTERVAL),
+    Measure("p", "p", "gain", _p, "probability", parts=("value",)),
+    Measure("losses", "Losses", "gain", _losses, text=True),
+    Measure("verdict", "Verdict", "gain", _verdict, text=True),
+    Measure("oracle", "", "gain", _reference("oracle"), sides=(), text=True),
+    Measure("to_oracle", "To oracle", "gain", _gain("oracle"), "signed"),
+    Measure("plcc_mapped", "PLCC", "detail", _metric("plcc_mapped", "PLCC"), best="high"),
+    Measure("plcc_raw", "PLCC raw", "detail", _metric("plcc_raw", "PLCC raw"), best="high"),
+    Measure("krcc", "KRCC", "detail", _metric("krcc", "KRCC"), best="high"),
+    Measure("rmse_mapped", "RMSE", "detail", _metric("rmse_mapped", "RMSE"), best="low"),
+    Measure("change", "Change", "detail", _change, "signed", sides=("labeled",)),
+    Measure("n_parameters", "Parameters", "cost", _fact("n_parameters"), "count", sides=(), cost=True),
+    Measure("steps", "Steps", "cost", _fact("steps"), "count", sides=(), cost=True),
+    Measure("seconds", "Training (s)", "cost", _fact("seconds", "train"), "tenths", sides=(), cost=True),
+    Measure("peak_memory_bytes", "Memory (MiB)", "cost", _fact("peak_memory_bytes"), "mebibytes", sides=(), cost=True),
+    Measure("device", "Device", "cost", _device, sides=(), cost=True, text=True),
 )
 
 # Metrics that a protocol may ask for; a board has those that a record of it holds.
-_EXTRA: tuple[Column, ...] = (
-    Column("mae_mapped", "MAE mapped", "detail", _extra("mae_mapped"), best="low"),
-    Column("main_score", "SRCC + PLCC", "detail", _extra("main_score"), best="high"),
-    Column("rmse_raw", "RMSE raw", "detail", _extra("rmse_raw"), best="low"),
-    Column("accuracy", "Accuracy", "classes", _extra("accuracy"), best="high"),
-    Column("kappa_quadratic", "Kappa", "classes", _extra("kappa_quadratic"), best="high"),
-    Column("mae_argmax", "MAE", "classes", _extra("mae_argmax"), best="low"),
-    Column("mae_3", "MAE 3", "classes", _extra("mae_3"), best="low"),
-    Column("mae_4", "MAE 4", "classes", _extra("mae_4"), best="low"),
-    Column("mae_34", "MAE 3, 4", "classes", _extra("mae_34"), best="low"),
-    Column("mae_macro", "MAE macro", "classes", _extra("mae_macro"), best="low"),
-    Column("mae_expect", "MAE expected", "classes", _extra("mae_expect"), best="low"),
-    Column("mae_cont", "MAE continuous", "classes", _extra("mae_cont"), best="low"),
-    Column("mae_mos", "MAE score", "classes", _extra("mae_mos"), best="low"),
+_EXTRA: tuple[Measure, ...] = (
+    Measure("mae_mapped", "MAE mapped", "detail", _extra("mae_mapped"), best="low"),
+    Measure("main_score", "SRCC + PLCC", "detail", _extra("main_score"), best="high"),
+    Measure("rmse_raw", "RMSE raw", "detail", _extra("rmse_raw"), best="low"),
+    Measure("accuracy", "Accuracy", "classes", _extra("accuracy"), best="high"),
+    Measure("kappa_quadratic", "Kappa", "classes", _extra("kappa_quadratic"), best="high"),
+    Measure("mae_argmax", "MAE", "classes", _extra("mae_argmax"), best="low"),
+    Measure("mae_3", "MAE 3", "classes", _extra("mae_3"), best="low"),
+    Measure("mae_4", "MAE 4", "classes", _extra("mae_4"), best="low"),
+    Measure("mae_34", "MAE 3, 4", "classes", _extra("mae_34"), best="low"),
+    Measure("mae_macro", "MAE macro", "classes", _extra("mae_macro"), best="low"),
+    Measure("mae_expect", "MAE expected", "classes", _extra("mae_expect"), best="low"),
+    Measure("mae_cont", "MAE continuous", "classes", _extra("mae_cont"), best="low"),
+    Measure("mae_mos", "MAE score", "classes", _extra("mae_mos"), best="low"),
 )
 
 
@@ -260,7 +263,7 @@ def require_columns(metrics: Iterable[str], where: str) -> None:
 require_columns((*names.ALWAYS, *names.FURTHER, *names.OF_CLASSES), "evaluation/names.py")
 
 
-def columns_of(sections: Iterable[Section]) -> tuple[Column, ...]:
+def columns_of(sections: Iterable[Section]) -> tuple[Measure, ...]:
     """`COLUMNS`, and behind them what the records of some sections hold because their protocol asks for it: further
     metrics, and the error of each class.
 
@@ -273,5 +276,7 @@ def columns_of(sections: Iterable[Section]) -> tuple[Column, ...]:
             held.update(result.metrics.extra)
             levels = max(levels, 0 if result.classes is None else result.classes.levels)
     require_columns(held, "The records of these boards")
-    by_class = (Column(f"error_class_{k}", f"Class {k}", "classes", _class_error(k), best="low") for k in range(levels))
+    by_class = (
+        Measure(f"error_class_{k}", f"Class {k}", "classes", _class_error(k), best="low") for k in range(levels)
+    )
     return (*COLUMNS, *(column for column in _EXTRA if column.name in held), *by_class)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssliqa_bench.leaderboard.collect import Reference, Row
+from ssliqa_bench.leaderboard.page import Code, Mark, Phrase, joined, phrase
 from ssliqa_bench.store.record import Record
 
 # The datasets that a user may add with --test change no result.
@@ -35,7 +36,7 @@ class Paired:
 
     stat: Stat
     reference: Row | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Phrase, ...] = ()
     differences: tuple[float, ...] = ()
 
 
@@ -91,30 +92,36 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     if not any(run.facts.steps for run in row.runs.values()):
         fitted = any(run.facts.stages for run in row.runs.values())
         reason = "is fitted without steps, so no comparator makes as many" if fitted else "trains nothing"
-        return Paired(NOTHING, None, (f"{reason}, so there is nothing to compare it with",))
+        return Paired(NOTHING, None, (phrase(reason, ", so there is nothing to compare it with"),))
     reference = find_reference(row, rows, kind)
     if reference is None:
-        return Paired(NOTHING, None, (f"no {kind} of this method on record for this recipe and its overrides",))
-    common, refused = [], []
+        missing = phrase(f"no {kind} of this method on record for this recipe and its overrides")
+        return Paired(NOTHING, None, (missing,))
+    common: list[int] = []
+    refused: list[tuple[Phrase, int]] = []
     for seed in row.tested(dataset):
         if seed not in reference.tested(dataset):
-            refused.append((f"no record of {_code(reference.method)}", seed))
-        elif reason := _unlike_runs(row.runs[seed], reference, seed, dataset):
-            refused.append((reason, seed))
+            refused.append((phrase("no record of ", Code(reference.method)), seed))
+        elif unlike_runs := _unlike_runs(row.runs[seed], reference, seed, dataset):
+            refused.append((unlike_runs, seed))
         else:
             common.append(seed)
-    notes = [f"{reason} ({name_seeds([seed for r, seed in refused if r == reason])})" for reason in _unique(refused)]
+    notes = [
+        phrase(reason, f" ({name_seeds(seed for own, seed in refused if own == reason)})")
+        for reason in dict.fromkeys(own for own, _ in refused)
+    ]
     if not common:
-        return Paired(NOTHING, reference, tuple(f"not comparable: {note}" for note in notes))
+        return Paired(NOTHING, reference, tuple(phrase("not comparable: ", note) for note in notes))
     pairs = [(row.metric(seed, dataset, "srcc"), reference.metric(seed, dataset, "srcc")) for seed in common]
     differences = [None if a is None or b is None else a - b for a, b in pairs]
     stat = summarise(differences, row.aggregate)
-    said = [f"over {len(common)} of {len(row.seeds)} runs: {'; '.join(notes)}"] if notes else []
+    said = [phrase(f"over {len(common)} of {len(row.seeds)} runs: ", joined(notes, "; "))] if notes else []
     if stat.value is None:
-        said.append("SRCC is undefined in a run or in its counterpart")
+        said.append(phrase("SRCC is undefined in a run or in its counterpart"))
     unlike = sorted({part for seed in common for part in _unlike_parts(row.runs[seed], reference.runs[seed])})
     if unlike:
-        said.append(f"*mixed*: run and {_code(reference.method)} differ in {', '.join(unlike)}")
+        differ = f" differ in {', '.join(unlike)}"
+        said.append(phrase(Mark("mixed"), ": run and ", Code(reference.method), differ))
     defined = tuple(value for value in differences if value is not None)
     return Paired(stat, reference, tuple(said), defined if len(defined) == len(differences) else ())
 
@@ -156,20 +163,20 @@ def name_seeds(seeds: Iterable[int]) -> str:
     return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
 
 
-def _unlike_runs(run: Record, reference: Row, seed: int, dataset: str) -> str | None:
+def _unlike_runs(run: Record, reference: Row, seed: int, dataset: str) -> Phrase | None:
     """Why two runs of one seed cannot be subtracted."""
     other = reference.runs[seed]
     # Steps of the models on record: those of a teacher that does nothing but give labels are no part of them.
     steps = [record.facts.model_steps for record in (run, other)]
     if steps[0] != steps[1]:
-        return f"{steps[0]} steps against {steps[1]} of {_code(reference.method)}"
+        return phrase(f"{steps[0]} steps against {steps[1]} of ", Code(reference.method))
     mine, theirs = run.results[dataset], other.results[dataset]
     if mine.dataset.fingerprint != theirs.dataset.fingerprint:
-        return f"the files of {dataset} have changed between the runs"
+        return phrase(f"the files of {dataset} have changed between the runs")
     if mine.metrics.n != theirs.metrics.n or _protocol_fields(run) != _protocol_fields(other):
-        return f"tested on other images than {_code(reference.method)}"
+        return phrase("tested on other images than ", Code(reference.method))
     if mine.evaluation_version != theirs.evaluation_version:
-        return "evaluated by different versions"
+        return phrase("evaluated by different versions")
     return None
 
 
@@ -193,11 +200,3 @@ def _device(run: Record) -> tuple[Any, ...]:
 
 def _protocol_fields(run: Record) -> dict[str, Any]:
     return run.facts.protocol.model_dump(exclude=_PROTOCOL_TEXT)
-
-
-def _code(name: str) -> str:
-    return f"`{name}`"
-
-
-def _unique(refused: Iterable[tuple[str, int]]) -> list[str]:
-    return list(dict.fromkeys(reason for reason, _ in refused))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.leaderboard.collect import Row, Section
 from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, over_seeds, paired_gain
+from ssliqa_bench.leaderboard.page import Code, Mark, Phrase, joined, phrase
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,13 @@ class Ranked:
 class Remark:
     """A sentence about a row, with the one word that marks the row in the table, if there is one."""
 
-    sentence: str
+    sentence: Phrase
     mark: str = ""
+
+    @classmethod
+    def marked(cls, mark: str, *words: str | Code | Phrase) -> Remark:
+        """A sentence that begins with its mark."""
+        return cls(phrase(Mark(mark), ": ", *words), mark)
 
 
 def rank_rows(section: Section) -> list[Ranked]:
@@ -67,30 +73,32 @@ def remarks(row: Row, section: Section) -> list[Remark]:
     runs = [row.runs[seed] for seed in row.seeds]
     found = _oracle_below_labels(row, section)
     if parts := mixed_parts(runs):
-        found.append(Remark(f"*mixed*: the runs of this row differ in {', '.join(parts)}", "mixed"))
+        found.append(Remark.marked("mixed", f"the runs of this row differ in {', '.join(parts)}"))
     if row.outdated:
         names = ", ".join(row.outdated)
-        found.append(Remark(f"*outdated*: images, scores or split of {names} differ from those of the newest record; "
-                            f"the same run made again renews it", "outdated"))  # fmt: skip
+        found.append(Remark.marked("outdated", f"images, scores or split of {names} differ from those of the newest "
+                                               f"record; the same run made again renews it"))  # fmt: skip
     for field, sentence in (
         ("transductive", "test images of the unlabeled side stood, unscored, among the training images"),
         ("stratified", "the labeled images were drawn by looking at scores that are withheld"),
     ):
         if any(getattr(run.facts.protocol, field) for run in runs):
-            found.append(Remark(f"*{field}*: {sentence}", field))
+            found.append(Remark.marked(field, sentence))
     for reason in dict.fromkeys(run.leak.reason for run in runs if run.leak is not None):
-        found.append(Remark(f"*leak*: images stand in two roles, allowed because: {reason}", "leak"))
+        found.append(Remark.marked("leak", f"images stand in two roles, allowed because: {reason}"))
     if withheld := sorted({name for run in runs for name in run.withheld}):
-        found.append(Remark(f"names and scores of {', '.join(withheld)} are not passed on: not recomputable here"))
+        names = ", ".join(withheld)
+        found.append(Remark(phrase(f"names and scores of {names} are not passed on: not recomputable here")))
     older = {own.evaluation_version for run in runs for own in run.results.values()} - {EVALUATION_VERSION}
     if older:
         versions = ", ".join(map(str, sorted(older)))
-        found.append(Remark(f"evaluated by version {versions}, not by version {EVALUATION_VERSION} of today"))
-    found += [Remark(sentence) for sentence in _skipped(row)]
+        found.append(Remark(phrase(f"evaluated by version {versions}, not by version {EVALUATION_VERSION} of today")))
+    found += [Remark(phrase(sentence)) for sentence in _skipped(row)]
     if row.about.trained_on == "unknown":
-        found.append(Remark("which datasets its weights were trained on is unknown"))
+        found.append(Remark(phrase("which datasets its weights were trained on is unknown")))
     if row.older:
-        found.append(Remark(f"{row.older} older record{'s' if row.older > 1 else ''} of the same runs left out"))
+        records = f"{row.older} older record{'s' if row.older > 1 else ''}"
+        found.append(Remark(phrase(f"{records} of the same runs left out")))
     return found
 
 
@@ -102,9 +110,9 @@ def _oracle_below_labels(row: Row, section: Section) -> list[Remark]:
     below = [(dataset, gain) for dataset, gain in gains.items() if gain.stat.value is not None and gain.stat.value < 0]
     if not below:
         return []
-    names = " and ".join(f"on {dataset} it is below `{gain.reference.method}`" for dataset, gain in below
-                         if gain.reference is not None)  # fmt: skip
-    return [Remark(f"*no bound*: reference not valid here, {names}, which learns from the labels alone", "no bound")]
+    names = joined((phrase(f"on {dataset} it is below ", Code(gain.reference.method)) for dataset, gain in below
+                    if gain.reference is not None), " and ")  # fmt: skip
+    return [Remark.marked("no bound", "reference not valid here, ", names, ", which learns from the labels alone")]
 
 
 def run_notes(row: Row) -> list[str]:

@@ -50,7 +50,7 @@ def verdicts(section: Section, dataset: str) -> list[Verdict]:
         declared += 1
         if len(gain.differences) >= MINIMUM_SPLITS:
             found.append((row, gain.reference, list(gain.differences)))
-    fraction = _test_fraction(section)
+    fraction = test_fraction(section)
     if fraction is None or not found or dict(section.datasets)[dataset] == "external":
         return []
     from ssliqa_bench.evaluation.comparisons import compare_splits, holm  # brings scipy
@@ -63,7 +63,7 @@ def verdicts(section: Section, dataset: str) -> list[Verdict]:
     ]
 
 
-def _test_fraction(section: Section) -> float | None:
+def test_fraction(section: Section) -> float | None:
     """Share of a dataset in the test part; None where it is not drawn by the seed."""
     splits: list[Mapping[str, Any]] = [run.facts.protocol.split for row in section.rows for run in row.runs.values()]
     split = splits[0]

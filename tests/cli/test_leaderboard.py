@@ -33,7 +33,8 @@ def test_boards_are_written_and_two_calls_give_the_same_bytes(
 ) -> None:
     assert board() == 0
     files = sorted(path for path in (tmp_path / "boards").rglob("*") if path.is_file())
-    assert files == [tmp_path / "boards" / "demo" / name for name in ("standard.csv", "standard.md")]
+    names = ("standard/demo-syn--demo-wild.md", "standard.csv", "standard.md")
+    assert files == [tmp_path / "boards" / "demo" / name for name in names]
     first = [path.read_bytes() for path in files]
     captured = capsys.readouterr()
     assert captured.out == "" and all(str(path) in captured.err for path in files)

@@ -29,7 +29,7 @@ def with_classes(made: ModuleType, method: str, seed: int = 0, counts: list[int]
 
 def words(made: ModuleType, *records: Any) -> tuple[str, str]:
     texts = build_boards(records)
-    return texts["koka10k.md"], texts["koka10k.csv"]
+    return texts["koka10k/koka10k.md"], texts["koka10k.csv"]
 
 
 def test_the_constant_prediction_of_koka10k_stands_below_the_table(made: ModuleType) -> None:
@@ -68,12 +68,14 @@ def test_images_without_a_true_class_are_told_where_all_are_so(made: ModuleType)
 
 def test_the_legend_tells_of_the_columns_that_there_are(made: ModuleType) -> None:
     told = words(made, with_classes(made, "simmatch", accuracy=0.6, mae_34=0.5))[0]
-    legend = " ".join(told.partition("### Classes on")[2].partition("### Cost")[0].split())
+    legend = " ".join(told.partition("## How to read")[2].split())
     for name in ("Accuracy:", "MAE:", "MAE 3, 4:", "Class 0 and so on:"):
         assert legend.count(name) == 1
     assert not any(name in legend for name in ("Kappa", "MAE 3:", "macro", "expected", "continuous", "MAE score"))
+    assert legend.count("Accuracy: share") == 1
     told = words(made, with_classes(made, "simmatch", **dict.fromkeys(OF_CLASSES, 0.5)))[0]
-    table, _, legend = told.partition("### Classes on")[2].partition("### Cost")[0].partition("\n\nAccuracy:")
+    table = told.partition("### Classes on")[2].partition("### Cost")[0]
+    legend = told.partition("## How to read")[2].partition("\n\nAccuracy:")[2]
     (header,) = [line for line in table.splitlines() if line.startswith("| Method")]
     headings = [cell.strip() for cell in header.split("|")[3:-6]]
     legend = " ".join(legend.split())

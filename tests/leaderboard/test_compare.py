@@ -17,6 +17,7 @@ from ssliqa_bench.leaderboard.compare import (
     paired_gain,
     summarise,
 )
+from ssliqa_bench.leaderboard.page import Code, Mark, phrase
 from tests.leaderboard.typed import collect, mixed_parts
 
 WILD = "demo-wild"
@@ -68,7 +69,8 @@ def test_a_gain_worked_by_hand_on_common_seeds_only(made: ModuleType) -> None:
     assert paired.stat.value == pytest.approx(difference.mean(), abs=1e-15)
     assert paired.stat.spread == pytest.approx(difference.std(ddof=1), abs=1e-15)
     assert paired.stat.n == 3
-    assert paired.notes == ("over 3 of 4 runs: no record of `supervised-long` (seed 5)",)
+    assert [note.plain for note in paired.notes] == ["over 3 of 4 runs: no record of supervised-long (seed 5)"]
+    assert Code("supervised-long") in paired.notes[0].parts
     # Unpaired means would give another number.
     assert np.mean(list(ours.values())) - np.mean(list(theirs.values())) != pytest.approx(difference.mean(), abs=0.1)
 
@@ -107,12 +109,12 @@ def test_the_comparator_is_the_methods_own_else_that_of_the_nearest_ancestor(mad
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"steps": 675}, "not comparable: 921 steps against 675 of `supervised-long` (seed 0)"),
+        ({"steps": 675}, "not comparable: 921 steps against 675 of supervised-long (seed 0)"),
         ({"recipe": "check"}, "no comparator of this method on record for this recipe and its overrides"),
         ({"overrides": {"lr": 0.1}}, "no comparator of this method on record for this recipe and its overrides"),
-        ({"seed": 3}, "not comparable: no record of `supervised-long` (seed 0)"),
-        ({"srcc": {"demo-syn": 0.8}}, "not comparable: no record of `supervised-long` (seed 0)"),
-        ({"protocol_fields": {"subset": {"name": "x"}}}, "tested on other images than `supervised-long` (seed 0)"),
+        ({"seed": 3}, "not comparable: no record of supervised-long (seed 0)"),
+        ({"srcc": {"demo-syn": 0.8}}, "not comparable: no record of supervised-long (seed 0)"),
+        ({"protocol_fields": {"subset": {"name": "x"}}}, "tested on other images than supervised-long (seed 0)"),
         ({"evaluation_version": 2}, "evaluated by different versions (seed 0)"),
     ],
 )
@@ -120,7 +122,7 @@ def test_a_gain_is_refused_with_its_reason(made: ModuleType, changes: dict[str, 
     section = section_of([made.record("ssiqa"), made.record("supervised-long", **{"seed": 0, **changes})])
     paired = paired_gain(row_of(section, "ssiqa"), section.rows, WILD, "comparator")
     assert paired.stat == Stat(None, None, 0)
-    assert len(paired.notes) == 1 and said in paired.notes[0]
+    assert len(paired.notes) == 1 and said in paired.notes[0].plain
 
 
 def test_steps_of_a_teacher_are_no_steps_of_the_model(made: ModuleType) -> None:
@@ -130,7 +132,7 @@ def test_steps_of_a_teacher_are_no_steps_of_the_model(made: ModuleType) -> None:
     taught["model_steps"] = 920
     section = section_of([taught, made.record("supervised-long")])
     (note,) = paired_gain(row_of(section, "ssiqa"), section.rows, WILD, "comparator").notes
-    assert "920 steps against 921 of `supervised-long`" in note
+    assert "920 steps against 921 of supervised-long" in note.plain
 
 
 def test_no_gain_across_budgets(made: ModuleType) -> None:
@@ -145,14 +147,14 @@ def test_no_gain_on_files_that_have_changed(made: ModuleType) -> None:
     other["datasets"][WILD]["fingerprint"] = "another"
     section = section_of([made.record("ssiqa"), other])
     paired = paired_gain(row_of(section, "ssiqa"), section.rows, WILD, "comparator")
-    assert paired.stat.value is None and "have changed" in paired.notes[0]
+    assert paired.stat.value is None and "have changed" in paired.notes[0].plain
     assert paired_gain(row_of(section, "ssiqa"), section.rows, "demo-syn", "comparator").stat.value == 0.0
 
 
 def test_an_undefined_srcc_leaves_the_gain_undefined(made: ModuleType) -> None:
     section = section_of([made.record("ssiqa", srcc={WILD: None}), made.record("supervised-long", srcc={WILD: 0.5})])
     paired = paired_gain(row_of(section, "ssiqa"), section.rows, WILD, "comparator")
-    assert paired.stat.value is None and "undefined" in paired.notes[0]
+    assert paired.stat.value is None and "undefined" in paired.notes[0].plain
 
 
 def test_a_gain_across_library_versions_says_so_but_other_modules_do_not_matter(made: ModuleType) -> None:
@@ -164,7 +166,7 @@ def test_a_gain_across_library_versions_says_so_but_other_modules_do_not_matter(
     other["key_parts"]["versions"]["torch"] = "3.0"
     section = section_of([made.record("ssiqa"), other])
     (note,) = paired_gain(row_of(section, "ssiqa"), section.rows, WILD, "comparator").notes
-    assert note == "*mixed*: run and `supervised-long` differ in library versions"
+    assert note == phrase(Mark("mixed"), ": run and ", Code("supervised-long"), " differ in library versions")
 
 
 def test_forgetting_is_last_stage_minus_first_on_the_labeled_side(made: ModuleType) -> None:

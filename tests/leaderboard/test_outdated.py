@@ -31,9 +31,9 @@ def test_what_was_made_before_a_change_is_marked_and_not_ranked(made: ModuleType
     (board,) = collect([before, *after])
     ranks = {item.row.method: (item.rank, item.status) for item in rank_rows(board.sections[0])}
     assert ranks == {"ssiqa": (None, "outdated"), "supervised": (1, "ranked"), "piqe": (1, "ranked")}
-    text = build_boards([before, *after])["demo/standard.md"]
-    (line,) = [line for line in text.splitlines() if line.startswith("| old |")]
-    assert "`ssiqa` *outdated*" in line and "**" not in line
+    text = build_boards([before, *after])["demo/standard/demo-syn--demo-wild.md"]
+    lines = [line for line in text.splitlines() if line.startswith("| old |")]
+    assert len(lines) == 2 and all("`ssiqa` *outdated*" in line and "**" not in line for line in lines)
     assert f"images, scores or split of {dataset} differ" in text
     (stale,) = stale_records([before, *after], before["code"]["files"])
     assert (stale.key, stale.files, stale.datasets) == (before["key"], (), (dataset,))
@@ -46,7 +46,7 @@ def test_a_dataset_that_was_only_tested_on_leaves_the_rank_and_marks_its_own_col
     after = made_later(made, "supervised", srcc=dict.fromkeys(scores, 0.5), dataset="demo-more")
     (board,) = collect([before, after])
     assert {item.row.method: item.rank for item in rank_rows(board.sections[0])} == {"ssiqa": 1, "supervised": 2}
-    text = build_boards([before, after])["demo/standard.md"]
+    text = build_boards([before, after])["demo/standard/demo-syn--demo-wild.md"]
     assert "0.990 *outdated*" in text
 
 

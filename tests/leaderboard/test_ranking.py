@@ -65,7 +65,7 @@ def test_remarks_name_everything_a_reader_must_know(made: ModuleType) -> None:
     older = made.record(seed=0, created="2025-01-01T00:00:00Z")
     found = first_remarks([*runs, older])
     assert [remark.mark for remark in found if remark.mark] == ["mixed", "transductive", "stratified", "leak"]
-    sentences = " | ".join(remark.sentence for remark in found)
+    sentences = " | ".join(remark.sentence.plain for remark in found)
     assert "differ in protocol" in sentences
     assert "1 to 2 unreadable images of demo-wild skipped (seeds 1, 2)" in sentences
     assert "trained on is unknown" in sentences
@@ -84,7 +84,7 @@ def test_notes_of_runs_stand_once_with_their_seeds(made: ModuleType) -> None:
 def test_an_evaluation_of_another_version_is_named(made: ModuleType) -> None:
     runs = [made.record(seed=seed, evaluation_version=0) for seed in range(2)]
     (remark,) = first_remarks(runs)
-    assert "evaluated by version 0, not by version" in remark.sentence and not remark.mark
+    assert "evaluated by version 0, not by version" in remark.sentence.plain and not remark.mark
     mixed = first_remarks([made.record(seed=0, evaluation_version=0), made.record(seed=1)])
     assert [own.mark for own in mixed] == ["mixed", ""]
 
@@ -101,7 +101,7 @@ def test_an_oracle_below_labels_only_bounds_nothing(made: ModuleType, oracle: fl
     (row,) = [row for row in section.rows if row.method == "oracle"]
     assert [remark.mark for remark in remarks(row, section)] == ([] if bound else ["no bound"])
     if not bound:
-        assert "on demo-syn it is below `supervised-long`" in remarks(row, section)[0].sentence
+        assert "on demo-syn it is below supervised-long" in remarks(row, section)[0].sentence.plain
 
 
 def test_span() -> None:

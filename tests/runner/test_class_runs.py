@@ -155,7 +155,7 @@ def test_true_classes_are_not_passed_on_and_verified_where_the_dataset_is(
 def test_the_board_has_a_table_of_classes(store: Path, tmp_path: Path, command: Command) -> None:
     code, _, err = command("leaderboard", "--out", str(tmp_path))
     assert code == 0, err
-    board = (tmp_path / "koka10k.md").read_text()
+    board = (tmp_path / "koka10k" / "koka10k--koka10k.md").read_text()
     table = board.partition("### Classes on koka10k (labeled)")[2].partition("### Cost")[0]
     result = record(store, "simmatch").results["koka10k"]
     extra, told = result.metrics.extra, result.classes
@@ -275,6 +275,6 @@ def test_other_metrics_and_other_classes_are_asked_for_alike(
     extra, found = run("own-modal")
     assert extra["mae_argmax"] is None and found.results["tiny-a"].classes.unknown == 8  # type: ignore[union-attr]
     assert main(["leaderboard", "--store", str(store), "--out", str(tmp_path / "boards")]) == 0
-    assert "RMSE raw" in (tmp_path / "boards" / "demo" / "own-5.md").read_text()
+    assert "RMSE raw" in (tmp_path / "boards" / "demo" / "own-5" / "tiny-a.md").read_text()
     with pytest.raises(InputError):
         load_registry([registry]).protocol("own-6")

@@ -58,7 +58,7 @@ def test_ssiqa_from_folders_to_board(root: Path, capsys: pytest.CaptureFixture[s
         result = json.loads((root / "runs" / "records" / runs[0]["key"] / dataset / "metrics.json").read_text())
         assert result["dataset"]["labels_redistributable"] is (dataset == "livec")
     assert main(["leaderboard", "--store", str(root / "runs"), "--out", str(root / "boards")]) == 0
-    board = next((root / "boards").rglob("standard.md")).read_text()
+    board = next((root / "boards").rglob("koniq--livec.md")).read_text()
     assert "koniq" in board and "livec" in board and "`ssiqa`" in board and "`supervised-long`" in board
 
 

@@ -1,0 +1,177 @@
+"""The pages of a board: one for each pair, and an overview of all pairs."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from ssliqa_bench.leaderboard.collect import Board
+from ssliqa_bench.leaderboard.columns import Measure, Place, columns_of
+from ssliqa_bench.leaderboard.details import (
+    can_gain,
+    method_cell,
+    rank_cell,
+    section_blocks,
+    told_apart,
+    with_best,
+)
+from ssliqa_bench.leaderboard.flat import flat_table
+from ssliqa_bench.leaderboard.page import (
+    Block,
+    Cell,
+    Code,
+    Column,
+    Items,
+    Link,
+    Number,
+    Page,
+    Paragraph,
+    Phrase,
+    Section,
+    Table,
+    phrase,
+)
+from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.words import DEMO, labels_used, legend, methods, splits_digest
+
+# Rows of the first table of a page: it fits a screen.
+_SCREEN = 20
+
+
+def board_pages(board: Board, *, cost: bool = True) -> list[Page]:
+    """An overview of the pairs of a board, which holds the data of all, and a page for each pair."""
+    views = [View(section) for section in board.sections]
+    pairs = dict.fromkeys(str(section.pair) for section in board.sections)
+    by_pair = {pair: [view for view in views if str(view.section.pair) == pair] for pair in pairs}
+    overview = _overview(board, by_pair, cost=cost)
+    return [overview, *(_pair_page(board, pair, own, cost=cost) for pair, own in by_pair.items())]
+
+
+def stem(board: Board) -> str:
+    """Path of a board's overview below the output folder, without a suffix."""
+    return f"demo/{board.protocol}" if board.demo else board.protocol
+
+
+def pair_stem(board: Board, pair: str) -> str:
+    """Path of a pair's page: `standard/livec--livec`. Names that are no file names get a hash."""
+    safe = re.sub(r"[^A-Za-z0-9._-]", "_", pair.replace(":", "--"))
+    if safe.startswith(".") or safe.replace("--", ":") != pair:
+        safe = f"pair-{safe.lstrip('.')[:60]}-{hashlib.sha256(pair.encode()).hexdigest()[:8]}"
+    return f"{stem(board)}/{safe}"
+
+
+def _title(board: Board, pair: str | None = None) -> Phrase:
+    of = () if pair is None else (", pair ", Code(pair))
+    return phrase("Leaderboard: protocol ", Code(board.protocol), *of, ", demo data" if board.demo else "")
+
+
+def _overview(board: Board, by_pair: dict[str, list[View]], *, cost: bool) -> Page:
+    views = [view for own in by_pair.values() for view in own]
+    sides = [side for side in ("labeled", "unlabeled")
+             if any(side in view.sides.values() for view in views)]  # fmt: skip
+    columns = [
+        Column("pair", "Pair", text=True),
+        Column("labels", "Labels"),
+        Column("rows", "Methods"),
+        Column("best", "Best method", text=True),
+        *(Column(f"srcc_{side}", f"SRCC {side}", parts=("value", "lo", "hi")) for side in sides),
+        Column("verdicts", "Gains from unlabeled images", text=True),
+        Column("splits", "Splits", text=True),
+    ]
+    rows = []
+    for pair, own in by_pair.items():
+        for view in own:
+            rows.append((Cell(phrase(Link(pair, pair_stem(board, pair)))), *_summary(view, sides)))
+    below = Paragraph(phrase(
+        "The best ranked method of each pair and number of labels, by SRCC on the unlabeled side where there is one; "
+        "ranks are in the order of means and do not state that a method is better than the next. Splits: one hash of "
+        "all test parts."
+    ))  # fmt: skip
+    blocks: list[Block] = [*([DEMO] if board.demo else []), Table("overview", tuple(columns), tuple(rows)), below]
+    blocks += legend(views, cost=False)[1:2] if _has_intervals(views) else []
+    return Page(stem(board), _title(board), tuple(blocks), flat_table(board, views, cost=cost))
+
+
+def _has_intervals(views: Iterable[View]) -> bool:
+    return any(view.span(row, d) is not None for view in views for row in view.section.rows for d in view.sides)
+
+
+def _summary(view: View, sides: list[str]) -> list[Cell]:
+    """What the overview shows of a section."""
+    ranked = [item for item in view.ranked if item.rank is not None]
+    best = ranked[0].row if ranked else None
+    srcc = next(own for own in columns_of([view.section]) if own.name == "srcc")
+    by_side = {side: name for name, side in view.section.datasets}
+    cells = [Cell(phrase(labels_used(best) if best is not None else "")), Cell(Number(len(ranked), "count"))]
+    cells.append(Cell() if best is None else Cell(phrase(Code(best.method))))
+    for side in sides:
+        found = side in by_side and best is not None and best.tested(by_side[side])
+        cells.append(srcc.cell(Place(view, best, by_side[side])) if found and best is not None else Cell(Number(None)))
+    counts = {}
+    for verdict in ("better", "worse", "equivalent", "not distinguished"):
+        found_here = [own for own in view.verdicts(view.section.ranking_dataset) if own.comparison.verdict == verdict]
+        counts[verdict] = len(found_here)
+    words = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
+    return [*cells, Cell(phrase(words) or None), Cell(phrase(Code(splits_digest([view.section]))))]
+
+
+def _pair_page(board: Board, pair: str, views: list[View], *, cost: bool) -> Page:
+    sentences = [told_apart(view, view.section.ranking_dataset) for view in views]
+    own = replace(board, sections=tuple(view.section for view in views))
+    opening, more = _opening(views)
+    blocks: list[Block] = [*([DEMO] if board.demo else []), opening]
+    blocks += [Paragraph(sentence) for sentence in sentences if sentence]
+    words = phrase("Splits ", Code(splits_digest(own.sections)), more, " ", Link("All pairs", stem(board)), ".")
+    blocks.append(Paragraph(words))
+    blocks += [section_blocks(view, f"section-{k}", cost=cost) for k, view in enumerate(views, 1)]
+    blocks.append(Section("methods", phrase("Methods"), (Items(methods(own)),)))
+    blocks.append(Section("words", phrase("How to read the tables"), tuple(legend(views, cost=cost))))
+    return Page(pair_stem(board, pair), _title(board, pair), tuple(blocks))
+
+
+def _opening(views: list[View]) -> tuple[Table, str]:
+    """The first rows of every section of a pair, and what to say of those that are left out."""
+    datasets = [(d, side) for d, side in views[0].section.datasets if side != "external"]
+    columns = [Column("rank", "#"), Column("method", "Method", text=True), Column("labels", "Labels")]
+    columns += [Column(f"srcc-{d}", f"SRCC {d} ({side})", parts=("value", "lo", "hi")) for d, side in datasets]
+    gains = any(can_gain(row) for view in views for row in view.section.rows)
+    if gains:
+        columns.append(Column("gain", f"Gain {views[0].section.ranking_dataset}", parts=("value", "lo", "hi")))
+    rows: list[tuple[Cell, ...]] = []
+    left = 0
+    for view, shown in zip(views, _shares([len(view.ranked) for view in views]), strict=True):
+        left += len(view.ranked) - shown
+        by_name = {own.name: own for own in columns_of([view.section])}
+        values = [_column(view, by_name["srcc"], dataset) for dataset, _ in datasets]
+        if gains:
+            values.append(_column(view, by_name["gain"], view.section.ranking_dataset))
+        for k, item in enumerate(view.ranked[:shown]):
+            leading = [rank_cell(item), method_cell(view, item.row, notes=False), Cell(phrase(labels_used(item.row)))]
+            rows.append((*leading, *(column[k] for column in values)))
+    more = f"; {left} further rows below." if left else "."
+    return Table("opening", tuple(columns), tuple(rows)), more
+
+
+def _column(view: View, measure: Measure, dataset: str) -> list[Cell]:
+    """A measure of all rows without its notes, which the sections below have; no gain where there can be none."""
+    if dataset not in view.sides:
+        return [Cell(Number(None)) for _ in view.ranked]
+    cells = [measure.cell(Place(view, item.row, dataset)) for item in view.ranked]
+    if measure.name == "gain":
+        return [replace(cell, notes=()) if can_gain(item.row) else Cell(Number(None))
+                for item, cell in zip(view.ranked, cells, strict=True)]  # fmt: skip
+    return [replace(cell, notes=()) for cell in with_best(cells, view.ranked, measure.best)]
+
+
+def _shares(sizes: list[int]) -> list[int]:
+    """How many rows of each section fit the first table: the same number of each, and what short ones leave over."""
+    room, shares = _SCREEN, [0] * len(sizes)
+    while room > 0 and shares != sizes:
+        for k, size in enumerate(sizes):
+            if room > 0 and shares[k] < size:
+                shares[k] += 1
+                room -= 1
+    # Every section has at least its first row.
+    return [max(share, 1) for share in shares]

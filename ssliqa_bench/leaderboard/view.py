@@ -1,0 +1,92 @@
+"""A section with what follows from it: ranks, verdicts and intervals, each worked out once."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
+from ssliqa_bench.leaderboard.collect import Row, Section
+from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows
+from ssliqa_bench.leaderboard.verdicts import Verdict, test_fraction, verdicts
+
+
+@dataclass(frozen=True)
+class Span:
+    """Ends of an interval of a row's SRCC, and what varies: the splits, or the test images of its one run."""
+
+    lo: float
+    hi: float
+    over: Literal["splits", "images"]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A section as boards show it."""
+
+    section: Section
+    _verdicts: dict[str, list[Verdict]] = field(default_factory=dict, repr=False)
+    _spans: dict[tuple[int, str], Span | None] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def ranked(self) -> list[Ranked]:
+        """The rows in their order."""
+        return rank_rows(self.section)
+
+    @cached_property
+    def sides(self) -> dict[str, str]:
+        """Side by dataset."""
+        return dict(self.section.datasets)
+
+    @cached_property
+    def trains(self) -> bool:
+        """Whether any run of the section made steps."""
+        return any(run.facts.steps for row in self.section.rows for run in row.runs.values())
+
+    @cached_property
+    def one_setting(self) -> bool:
+        """Whether the name of a method is enough to name a row."""
+        return len({row.method for row in self.section.rows}) == len(self.section.rows)
+
+    def verdicts(self, dataset: str) -> list[Verdict]:
+        """Learners against their comparators on a dataset."""
+        if dataset not in self._verdicts:
+            self._verdicts[dataset] = verdicts(self.section, dataset)
+        return self._verdicts[dataset]
+
+    def verdict(self, row: Row, dataset: str) -> Verdict | None:
+        """The verdict on one row; None where there is none."""
+        return next((own for own in self.verdicts(dataset) if own.row is row), None)
+
+    def span(self, row: Row, dataset: str) -> Span | None:
+        """The interval of a row's SRCC on a dataset; None where none is known."""
+        key = id(row), dataset
+        if key not in self._spans:
+            self._spans[key] = self._interval(row, dataset)
+        return self._spans[key]
+
+    def _interval(self, row: Row, dataset: str) -> Span | None:
+        seeds = row.tested(dataset)
+        if len(seeds) == 1:
+            metrics = row.runs[seeds[0]].results[dataset].metrics
+            held = (metrics.intervals or {}).get("srcc")
+            return None if held is None else Span(held.lo, held.hi, "images")
+        values = [value for seed in seeds if (value := row.metric(seed, dataset, "srcc")) is not None]
+        fraction = test_fraction(self.section)
+        if (fraction is None or len(values) < max(MINIMUM_SPLITS, len(seeds)) or row.aggregate != "mean"
+                or self.sides[dataset] == "external"):  # fmt: skip
+            return None
+        from ssliqa_bench.evaluation.comparisons import compare_splits  # brings scipy
+
+        if max(map(abs, values)) >= 1.0:
+            return None
+        # The variance of a mean over random splits is the same for a figure as for a difference of two. The interval
+        # is that of the mean, laid out where correlations are nearly normal (Fisher's z), so that it ends below one.
+        found = compare_splits([math.atanh(value) for value in values], fraction)
+        if found.lo is None or found.hi is None:
+            return None
+        middle, reach = math.atanh(statistics.fmean(values)), (found.hi - found.lo) / 2.0
+        return Span(math.tanh(middle - reach), math.tanh(middle + reach), "splits")
