@@ -19,8 +19,7 @@ from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import DatasetEntry
 
 ROOT = Path(__file__).resolve().parent.parent
-BOARD = ROOT / "leaderboards" / "open" / "standard.md"
-_SECTION = "\n## livec:livec, 93 scores\n"
+BOARD = ROOT / "leaderboards" / "open" / "standard" / "livec--livec.md"
 _ROWS = 10
 
 
@@ -40,7 +39,7 @@ def dataset_table() -> str:
 def board() -> str:
     """The first rows of the first table of the board on human scores."""
     text = BOARD.read_text(encoding="utf-8")
-    start = text.index("\n| ", text.index(_SECTION)) + 1
+    start = text.index("\n| ") + 1
     return "\n".join(text[start:].splitlines()[: 2 + _ROWS])
 
 

@@ -28,7 +28,7 @@ def leaderboard(
             "--out", parser=options.output_folder("--out"), metavar="DIR", help="Folder the boards are written to."
         ),
     ] = Path("leaderboards"),
-    formats: Annotated[str, typer.Option("--format", help="One or more of md, csv, tex, json, with commas.")] = "md,csv",
+    formats: Annotated[str, typer.Option("--format", help="Of md, csv, tex, json, with commas.")] = "md,csv",
     no_cost: Annotated[bool, typer.Option("--no-cost", help="Leave out parameters, steps, time and memory.")] = False,
     print_boards: Annotated[bool, typer.Option("--print", help="Print the boards as Markdown as well.")] = False,
     check: Annotated[
