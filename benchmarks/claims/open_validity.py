@@ -1,0 +1,207 @@
+"""Whether the results on human scores could be an artefact: four checks whose outcome is known beforehand.
+
+    python benchmarks/claims/open_validity.py [shuffled zero duplicates truth] [--store runs/validity] [--splits 20]
+
+Needs the dataset `livec` below $SSLIQA_DATA. Every run keeps 93 scores and trains with recipe `frozen`.
+
+shuffled: scores are permuted over all images; the mean SRCC over the permutations is within two standard errors of 0.
+zero: a learner whose unlabeled images have weight 0 equals its comparator, up to random numbers.
+duplicates: the unlabeled images are the labeled ones again; on at most 5 % of the splits a paired bootstrap over the
+    test images calls that a gain.
+truth: with the true scores of the unlabeled images a comparator comes near `oracle`; printed, not judged.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import statistics
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from ssliqa_bench.evaluation.comparisons import Comparison, compare_fixed, compare_splits
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.lookup import Registry
+from ssliqa_bench.runner.execute import run
+from ssliqa_bench.runner.plan import Plan, make_plan
+from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import Pair, RunSpec
+from ssliqa_bench.store.record import Record
+from ssliqa_bench.store.records import read_predictions
+
+DATASET, BUDGET, RECIPE, TEST_FRACTION = "livec", 93, "frozen", 0.2
+SHUFFLED = ("kernel-ridge", "supervised", "pseudo-label", "rankup", "fixmatch")
+COMPARED = {
+    "fixmatch": "supervised-levels",
+    "pi-model": "pi-model-supervised",
+    "mean-teacher": "mean-teacher-supervised",
+    "pseudo-label": "pseudo-label-supervised",
+    "rankup": "rankup-supervised",
+    "ucvme": "ucvme-supervised",
+}
+TRUTH = ("pi-model-oracle", "mean-teacher-oracle", "rankup-oracle", "ucvme-oracle")
+
+
+def planned(registry: Registry, settings: Settings, method: str, pair: str, seed: int, **other: Any) -> Plan:
+    """The plan of one run with recipe `frozen`."""
+    return make_plan(RunSpec(method, Pair.parse(pair), seed=seed, recipe=RECIPE, **other), registry, settings)
+
+
+def srcc(record: Record, dataset: str = DATASET) -> float:
+    """SRCC of a record, which every run of this script has."""
+    value = record.results[dataset].metrics.srcc
+    assert value is not None
+    return value
+
+
+def described(name: str, labels: Path, plan: Plan) -> dict[str, Any]:
+    """A registry entry for the images of the dataset with labels of our own."""
+    entry, folder = plan.entries[DATASET], str(Path(plan.tables[DATASET].path[0]).parent)
+    return {
+        "about": {"title": name, "family": "own"},
+        "kind": "authentic",
+        "reader": "ssliqa_bench.datasets.readers.table:read_csv",
+        "folder": folder,
+        "options": {"labels": str(labels), "images": folder},
+        "images": entry.images,
+        "scale": list(entry.scale),
+        "direction": "higher_is_better",
+    }
+
+
+def write_labels(path: Path, plan: Plan, scores: Any) -> None:
+    """A label file of the dataset's images and groups with other scores."""
+    table = plan.tables[DATASET]
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("image", "score", "group"))
+        writer.writerows(
+            (Path(own).name, repr(float(score)), group)
+            for own, score, group in zip(table.path, scores, table.group, strict=True)
+        )
+
+
+def written(path: Path, content: dict[str, Any]) -> Registry:
+    """The packaged registry under a registry file made now."""
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return load_registry([path])
+
+
+def shuffled(settings: Settings, splits: int, folder: Path) -> Iterator[str]:
+    """Mean SRCC of learners whose scores are permuted."""
+    found: dict[str, list[float]] = {name: [] for name in SHUFFLED}
+    plain = planned(load_registry(), settings, SHUFFLED[0], f"{DATASET}:{DATASET}", 0, budget=BUDGET)
+    for seed in range(splits):
+        name = f"{DATASET}-shuffled-{seed}"
+        labels = folder / f"{name}.csv"
+        write_labels(labels, plain, np.random.default_rng(seed).permutation(plain.tables[DATASET].score))
+        registry = written(folder / f"{name}.yaml", {"datasets": {name: described(name, labels, plain)}})
+        for method in SHUFFLED:
+            plan = planned(registry, settings, method, f"{name}:{name}", seed, budget=BUDGET)
+            found[method].append(srcc(run(plan, settings).record, name))
+    for method, values in found.items():
+        mean, error = statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
+        highest = float(np.quantile(values, 0.99))
+        said = "holds" if abs(mean) <= 2 * error else "FAILS"
+        yield f"{method:14s} mean {mean:+.4f}, standard error {error:.4f}, 99th percentile {highest:.4f}: {said}"
+
+
+def paired(settings: Settings, splits: int, one: str, other: str, **changed: Any) -> list[float]:
+    """SRCC of a row with parameters changed, less that of another as it is."""
+    registry, differences = load_registry(), []
+    for seed in range(splits):
+        pair = f"{DATASET}:{DATASET}"
+        ours = planned(registry, settings, one, pair, seed, budget=BUDGET, overrides=tuple(changed.items()))
+        theirs = planned(registry, settings, other, pair, seed, budget=BUDGET)
+        differences.append(srcc(run(ours, settings).record) - srcc(run(theirs, settings).record))
+    return differences
+
+
+def zero(settings: Settings, splits: int, folder: Path) -> Iterator[str]:
+    """Learners whose unlabeled images weigh nothing, less their comparators."""
+    for method, comparator in COMPARED.items():
+        found = compare_splits(paired(settings, splits, method, comparator, unlabeled_weight=0.0), TEST_FRACTION)
+        holds = found.lo is None or found.hi is None or found.lo <= 0 <= found.hi
+        yield f"{_interval(method, found)}: {'holds' if holds else 'FAILS'}"
+
+
+def truth(settings: Settings, splits: int, folder: Path) -> Iterator[str]:
+    """Comparators that are given all true scores, less `oracle`."""
+    for method in TRUTH:
+        yield _interval(method, compare_splits(paired(settings, splits, method, "oracle"), TEST_FRACTION))
+
+
+def _interval(name: str, found: Comparison) -> str:
+    ends = "no interval" if found.lo is None else f"{found.lo:+.4f} to {found.hi:+.4f}"
+    return f"{name:20s} mean {found.mean:+.4f}, {ends}"
+
+
+def duplicates(settings: Settings, splits: int, folder: Path) -> Iterator[str]:
+    """Learners whose unlabeled images are the labeled ones again, less their comparators."""
+    copies, gains = f"{DATASET}-copies", dict.fromkeys(COMPARED, 0)
+    means: dict[str, list[float]] = {name: [] for name in COMPARED}
+    for seed in range(splits):
+        plain = planned(load_registry(), settings, "supervised", f"{DATASET}:{DATASET}", seed, budget=BUDGET)
+        table, roles = plain.tables[DATASET], plain.roles[DATASET]
+        write_labels(folder / f"{copies}.csv", plain, table.score)
+        split = folder / f"split-{seed}.csv"
+        with open(split, "w", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("dataset", "image", "split"))
+            for name, path, role in zip(table.name, table.path, roles, strict=True):
+                if role in ("labeled", "test"):
+                    writer.writerow((DATASET, name, "train" if role == "labeled" else "test"))
+                if role == "labeled":
+                    writer.writerow((copies, Path(path).name, "train"))
+        protocol = {"about": {"title": "Labeled images again"}, "split": {"rule": "file", "file": str(split)}}
+        registry = written(
+            folder / f"copies-{seed}.yaml",
+            {"datasets": {copies: described(copies, folder / f"{copies}.csv", plain)},
+             "protocols": {f"copies-{seed}": protocol}},
+        )  # fmt: skip
+        for method, comparator in COMPARED.items():
+            predictions = []
+            for own in (method, comparator):
+                plan = planned(registry, settings, own, f"{DATASET}:{copies}", seed, protocol=f"copies-{seed}")
+                record = run(plan, settings).record
+                predictions.append(read_predictions(settings.store, record.key, DATASET))
+            ours, theirs = predictions
+            found = compare_fixed(ours.prediction, theirs.prediction, ours.score, ours.group, seed=seed)
+            gains[method] += found.verdict == "better"
+            means[method].append(found.mean)
+    for method, count in gains.items():
+        said = "holds" if count <= 0.05 * splits else "FAILS"
+        yield f"{method:14s} mean {statistics.fmean(means[method]):+.4f}; a gain on {count} of {splits} splits: {said}"
+
+
+CHECKS = {"shuffled": shuffled, "zero": zero, "duplicates": duplicates, "truth": truth}
+
+
+def main() -> int:
+    """Run the checks that are named, or all."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("checks", nargs="*", choices=[*CHECKS, []], default=list(CHECKS))
+    parser.add_argument("--store", type=Path, default=Path("runs/validity"))
+    parser.add_argument("--splits", type=int, default=20)
+    options = parser.parse_args()
+    settings = Settings.from_environment(
+        store=options.store, device="cpu", threads=1, allow_leak="labeled images stand in for unlabeled ones"
+    )
+    folder = options.store.absolute() / "inputs"
+    folder.mkdir(parents=True, exist_ok=True)
+    failed = False
+    for check in options.checks:
+        print(f"\n{check}, {options.splits} splits", flush=True)
+        for line in CHECKS[check](settings, options.splits, folder):
+            print(line, flush=True)
+            failed |= line.endswith("FAILS")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
