@@ -17,9 +17,12 @@ _HOME = {
     "load_registry": "ssliqa_bench.registry.load",
     "Settings": "ssliqa_bench.runner.settings",
     "make_plan": "ssliqa_bench.runner.plan",
-    "run": "ssliqa_bench.runner.execute",
+    "run": "ssliqa_bench.api.runs",
+    "records": "ssliqa_bench.api.runs",
+    "load_dataset": "ssliqa_bench.api.dataset",
     "load_model": "ssliqa_bench.models.load",
-    "evaluate": "ssliqa_bench.evaluation.metrics",
+    "evaluate": "ssliqa_bench.api.results",
+    "leaderboard": "ssliqa_bench.leaderboard",  # the package itself, which can be called
     "fit_mapping": "ssliqa_bench.evaluation.mapping",
     "compare": "ssliqa_bench.evaluation.paired_tables",
     "build_boards": "ssliqa_bench.leaderboard.boards",
@@ -34,7 +37,8 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_HOME[name]), name)
+    home = import_module(_HOME[name])
+    value = home if _HOME[name] == f"{__name__}.{name}" else getattr(home, name)
     globals()[name] = value
     return value
 

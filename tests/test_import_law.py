@@ -17,6 +17,7 @@ ARROWS = {
     "__main__": {"cli"},
     "cli": {"runner", "leaderboard", "testing", "models", "integrations", "photos"},
     "photos": {"runner"},
+    "api": {"runner", "leaderboard"},
     "runner": {"models", "methods", "datasets", "pixels", "registry", "store", "evaluation", "integrations"},
     "models": {"methods", "training", "pixels", "registry", "store"},
     "testing": {"runner"},

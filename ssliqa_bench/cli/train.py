@@ -173,10 +173,10 @@ def train(
     prepare_process(kind, threads)
     if found.unlabeled is not None:
         found = type(found)(found.labeled, drawn(found.unlabeled, unlabeled_budget, seed), found.registry)
-    networks = {candidate.network for candidate in family.all}
+    networks = {candidate.network and candidate.network.key: candidate.network for candidate in family.all}
     if len(networks) > 1:
         raise InputError("The learners take features of different networks; name one with --method.")
-    photos = photographs(found, networks.pop(), settings)
+    photos = photographs(found, next(iter(networks.values())), settings)
     with counted("cross-validation", "fits") as tell:
         trained = train_model(family, photos, seed=seed, repeats=repeats, device=kind, progress=tell)
     files = write_model(out, trained, found.registry.dataset(found.labeled.dataset).short_side)
