@@ -1,0 +1,111 @@
+"""How many more labels would help: SRCC over the number of labels, and how far a power law carries it on.
+
+A curve rises as a - b · m^(-c) in the number m of labels that are trained on. It is linear in a and b, so that c alone
+is searched; what is expected at another m is then a weighted sum of the figures at the budgets, and its error follows
+from the splits by the corrected resampled t-test, as that of every other figure here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import t as student
+
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.constants import CONFIDENCE
+from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
+from ssliqa_bench.photos.folds import FOLDS, folds, measured
+from ssliqa_bench.types import FloatArray, derive_seed
+
+BUDGETS = 6
+_FEWEST = 10  # labels of the smallest budget
+_EXPONENTS = (0.25, 0.5, 1.0)  # tried; the spread of what they say counts as an error of its own
+_MOST = 1_000_000
+
+
+@dataclass(frozen=True)
+class Curve:
+    """SRCC over the number of labels.
+
+    Attributes:
+        labels: numbers of labels that were trained on, ascending, shape (k,).
+        srcc: SRCC on the test part, shape (splits, k).
+        exponent: c of the power law that fits best.
+    """
+
+    labels: FloatArray
+    srcc: FloatArray
+    exponent: float
+
+    @classmethod
+    def of(cls, labels: FloatArray, srcc: FloatArray) -> Curve:
+        """The curve with the exponent whose power law has the least squared error."""
+        means = srcc.mean(axis=0)
+        errors = [float(np.square(_weights(labels, labels, c) @ means - means).sum()) for c in _EXPONENTS]
+        return cls(labels, srcc, _EXPONENTS[int(np.argmin(errors))])
+
+    def expected(self, labels: float, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
+        """SRCC that is expected with so many labels, and the ends of its interval.
+
+        Two errors are added: that of the splits, as the corrected resampled t-test has it, and how far the exponents
+        that are tried disagree.
+        """
+        at = np.array([float(labels)])
+        each = [float((self.srcc @ _weights(self.labels, at, c).T).mean()) for c in _EXPONENTS]
+        splits = (self.srcc @ _weights(self.labels, at, self.exponent).T)[:, 0]
+        count = len(splits)
+        fraction = 1.0 / FOLDS
+        error = float(splits.std(ddof=1)) * np.sqrt(1.0 / count + fraction / (1.0 - fraction))
+        total = float(np.hypot(error, (max(each) - min(each)) / 2.0))
+        reach = float(student.ppf((1.0 + confidence) / 2.0, count - 1)) * total
+        middle = float(np.clip(splits.mean(), -1.0, 1.0))
+        return middle, float(np.clip(middle - reach, -1.0, 1.0)), float(np.clip(middle + reach, -1.0, 1.0))
+
+    def needed(self, target: float) -> tuple[int | None, int | None, int | None]:
+        """Labels with which a target is expected, and the ends of the interval: the first is that of the upper end.
+
+        None where the curve, or that end of its interval, does not reach the target with a million labels.
+        """
+        grid = np.unique(np.geomspace(self.labels[0], _MOST, 400).astype(int))
+        values = np.array([self.expected(labels) for labels in grid])
+        found = [np.flatnonzero(values[:, end] >= target) for end in (0, 2, 1)]
+        middle, few, many = (None if not len(rows) else int(grid[rows[0]]) for rows in found)
+        return middle, few, many
+
+
+def learning_curve(
+    candidate: Candidate, photos: Photographs, seed: int = 0, *, repeats: int = 4, device: str = "cpu",
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Curve:  # fmt: skip
+    """Train on nested shares of the training part of every split of repeated five-fold cross-validation.
+
+    Raises:
+        InputError: a learner from unlabeled images, whose curve depends on those too.
+    """
+    if candidate.learns_from_unlabeled:
+        raise InputError(f"--method {candidate.name}: learns from unlabeled images; take a learner from labels.")
+    splits = list(folds(photos.groups, repeats, derive_seed(seed, "budget")))
+    most = min(len(training) for _, training, _ in splits)
+    budgets = np.unique(np.geomspace(min(_FEWEST, most), most, BUDGETS).astype(int))
+    found = np.empty((len(splits), len(budgets)))
+    for number, (_, training, test) in enumerate(splits):
+        random = np.random.Generator(np.random.Philox(key=derive_seed(seed, "budget", number)))
+        order = random.permutation(training)
+        for k, budget in enumerate(budgets):
+            rows = np.sort(order[:budget])
+            model = predictor(candidate, fit(candidate, photos, rows, derive_seed(seed, number), device), device)
+            found[number, k] = measured(
+                predicted(model, photos.labeled, test), photos.score01[test], photos.scale
+            )["srcc"]  # fmt: skip
+            progress(number * len(budgets) + k + 1, len(splits) * len(budgets))
+    return Curve.of(budgets.astype(np.float64), found)
+
+
+def _weights(labels: FloatArray, at: FloatArray, exponent: float) -> FloatArray:
+    """Weights (len(at), k) of the figures at `labels` (k,) in what their least-squares power law gives elsewhere."""
+    design = np.column_stack([np.ones(len(labels)), -(labels**-exponent)])
+    wanted = np.column_stack([np.ones(len(at)), -(at**-exponent)])
+    found: FloatArray = wanted @ np.linalg.pinv(design)
+    return found

@@ -1,0 +1,113 @@
+"""The learning curve, what a power law makes of it, and which photographs to score next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+from ssliqa_bench.cli.app import main
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.photos.budget import Curve, learning_curve
+from ssliqa_bench.photos.fitting import Candidate
+from ssliqa_bench.photos.next_labels import next_labels
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.runner.settings import Settings
+from tests.photos.made import made_photographs
+
+LABELS = np.array([10.0, 20.0, 40.0, 80.0])
+
+
+@pytest.fixture(scope="module")
+def ridge() -> Candidate:
+    return Candidate.of("ridge-probe", load_registry(), Settings.from_environment(quiet=True), "frozen")
+
+
+@pytest.mark.parametrize("exponent", [0.25, 0.5, 1.0])
+def test_a_power_law_is_found_again_and_carried_on(exponent: float) -> None:
+    truth = 0.8 - 1.2 * LABELS**-exponent
+    curve = Curve.of(LABELS, np.tile(truth, (5, 1)) + 0.01 * np.arange(-2, 3)[:, None])
+    assert curve.exponent == exponent
+    middle, lo, hi = curve.expected(160)
+    assert middle == pytest.approx(0.8 - 1.2 * 160**-exponent, abs=1e-9) and lo < middle < hi
+
+
+def test_what_is_expected_is_the_fit_of_scipy_and_the_error_that_of_the_splits() -> None:
+    random = np.random.default_rng(0)
+    values = 0.75 - 0.9 * LABELS**-0.5 + 0.03 * random.normal(size=(10, 4))
+    curve = Curve(LABELS, values, 0.5)
+    fitted, _ = optimize.curve_fit(lambda m, a, b: a - b * m**-0.5, LABELS, values.mean(axis=0))
+    middle, lo, hi = curve.expected(200)
+    assert middle == pytest.approx(fitted[0] - fitted[1] * 200**-0.5, abs=1e-6)
+    each, others = [], []
+    for split in values:
+        (a, b), _ = optimize.curve_fit(lambda m, a, b: a - b * m**-0.5, LABELS, split)
+        each.append(a - b * 200**-0.5)
+    for c in (0.25, 0.5, 1.0):
+        (a, b), _ = optimize.curve_fit(lambda m, a, b, c=c: a - b * m**-c, LABELS, values.mean(axis=0))
+        others.append(a - b * 200**-c)
+    error = np.hypot(np.std(each, ddof=1) * np.sqrt(0.1 + 0.25), (max(others) - min(others)) / 2)
+    assert hi - middle == pytest.approx(stats.t.ppf(0.975, 9) * error, rel=1e-3)
+    assert middle - lo == pytest.approx(hi - middle)
+
+
+def test_labels_for_a_target_are_where_the_curve_and_its_interval_reach_it() -> None:
+    values = np.tile(0.8 - 1.2 * LABELS**-0.5, (5, 1)) + 0.02 * np.arange(-2, 3)[:, None]
+    curve = Curve.of(LABELS, values)
+    middle, few, many = curve.needed(0.7)
+    assert middle is not None and few is not None and few <= middle
+    assert middle == pytest.approx((1.2 / 0.1) ** 2, rel=0.04)
+    assert many is None or many >= middle
+    assert curve.needed(0.95) == (None, curve.needed(0.95)[1], None)
+
+
+def test_the_curve_rises_where_labels_help(ridge: Candidate) -> None:
+    told: list[tuple[int, int]] = []
+    photos = made_photographs(80)
+    curve = learning_curve(ridge, photos, repeats=1, progress=lambda done, total: told.append((done, total)))
+    assert curve.srcc.shape == (5, len(curve.labels)) and curve.labels[0] == 10 and curve.labels[-1] == 64
+    assert curve.srcc.mean(axis=0)[-1] > curve.srcc.mean(axis=0)[0]
+    assert told[-1] == (5 * len(curve.labels), 5 * len(curve.labels))
+
+
+def test_pictures_unlike_all_that_are_scored_come_first_and_none_comes_twice(ridge: Candidate) -> None:
+    photos = made_photographs(30, unlabeled=20)
+    source = photos.unlabeled
+    assert source is not None
+    source._values[7] = 4 * source._values[7] + 3  # type: ignore[attr-defined]
+    found = next_labels(ridge, photos, 20)
+    assert found[0].row == 7 and sorted(one.row for one in found) == list(range(20))
+    assert all(one.disagreement > 0 and one.distance > 0 for one in found)
+    assert [one.row for one in next_labels(ridge, photos, 5)] == [one.row for one in found[:5]]
+
+
+def test_a_copy_of_what_was_picked_is_near_it_and_waits(ridge: Candidate) -> None:
+    photos = made_photographs(30, unlabeled=20)
+    source = photos.unlabeled
+    assert source is not None
+    for row in (7, 8):
+        source._values[row] = 4 * source._values[7] + 3 if row == 7 else source._values[7]  # type: ignore[attr-defined]
+    found = next_labels(ridge, photos, 20)
+    copies = [one for one in found if one.row in (7, 8)]
+    assert copies[0] is found[0] and copies[1].distance == pytest.approx(0, abs=1e-6)
+
+
+def test_what_cannot_be_asked_is_refused(ridge: Candidate) -> None:
+    photos = made_photographs(30, unlabeled=5)
+    with pytest.raises(InputError, match="expected 1 to 5"):
+        next_labels(ridge, photos, 6)
+    with pytest.raises(InputError, match="needs --unlabeled"):
+        next_labels(ridge, replace(photos, unlabeled=None), 1)
+
+
+@pytest.mark.parametrize("command", ["label-budget", "next-labels"])
+def test_few_labels_are_refused_with_why(command: str, tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "photos"  # type: ignore[operator]
+    folder.mkdir()
+    table = folder.parent / "scores.csv"
+    table.write_text("image,score\na.jpg,1\nb.jpg,2\n")
+    words = [command, "--labels", str(table), "--images", str(folder)]
+    assert main([*words, *(["--unlabeled", str(folder)] if command == "next-labels" else [])]) == 2
+    assert "expected at least 20" in capsys.readouterr().err
