@@ -46,7 +46,7 @@ def test_what_is_expected_is_the_fit_of_scipy_and_the_error_that_of_the_splits()
         (a, b), _ = optimize.curve_fit(lambda m, a, b: a - b * m**-0.5, LABELS, split)
         each.append(a - b * 200**-0.5)
     for c in (0.25, 0.5, 1.0):
-        (a, b), _ = optimize.curve_fit(lambda m, a, b, c=c: a - b * m**-c, LABELS, values.mean(axis=0))
+        (a, b), _ = optimize.curve_fit(lambda m, a, b, c=c: a - b * m**-c, LABELS, values.mean(axis=0), p0=(0.5, 0.5))
         others.append(a - b * 200**-c)
     error = np.hypot(np.std(each, ddof=1) * np.sqrt(0.1 + 0.25), (max(others) - min(others)) / 2)
     assert hi - middle == pytest.approx(stats.t.ppf(0.975, 9) * error, rel=1e-3)
