@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.errors import CheckError, InputError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import load_object
+from ssliqa_bench.runner.compute import compute
+from ssliqa_bench.runner.learners import make_learner
+from ssliqa_bench.runner.plan import make_plan
+from ssliqa_bench.runner.progress import ConsoleReporter
 from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.specs import RunSpec
 from ssliqa_bench.testing import Check, check_method, conformance, require_conformance
+from ssliqa_bench.testing.miniature import PAIR, PROTOCOL, SOURCES, registry_file, write_variants
 from ssliqa_bench.training import loop
 from ssliqa_bench.training.checkpoint import load_module, restore_training_state
 from ssliqa_bench.types import Artifact
@@ -34,23 +43,21 @@ COMMON = [
 ]
 
 
-def packaged() -> list[Any]:
-    """All methods of the registry; one of each class is checked in the default run."""
-    registry, classes, found = load_registry(), set(), []
-    # What stands for all methods PREFIX:NAME is none itself; the full-reference metric stands for them here.
-    names = [name for name, entry in registry.methods.items() if entry.prefix is None]
-    for name in [*names, "pyiqa:psnr"]:
-        class_path = registry.resolve_method(name).class_path
-        slow = class_path in classes and ":" not in name
-        found.append(pytest.param(name, marks=[pytest.mark.slow] if slow else []))
-        classes.add(class_path)
-    return found
+def entries() -> tuple[list[str], list[str]]:
+    """All methods of the registry: the first of each class, and the others."""
+    registry, first, others = load_registry(), {}, []
+    for name in [name for name, entry in registry.methods.items() if entry.prefix is None]:
+        if first.setdefault(registry.resolve_method(name).class_path, name) != name:
+            others.append(name)
+    # The entry for all methods PREFIX:NAME is no method itself; a full-reference metric is checked in its place.
+    return [*first.values(), "pyiqa:psnr"], others
 
 
+CLASSES, OTHERS = entries()
 CLOSED_FORM = {"probe", "pseudo-labels", "kernel-ridge", "adapted", "ensemble"}
 
 
-@pytest.mark.parametrize("method", packaged())
+@pytest.mark.parametrize("method", CLASSES)
 def test_packaged_learners_conform(method: str, request: pytest.FixtureRequest) -> None:
     if load_registry().resolve_method(method).weights is not None:
         request.getfixturevalue("parameter_files")
@@ -66,6 +73,51 @@ def test_packaged_learners_conform(method: str, request: pytest.FixtureRequest) 
             # A fit in closed form and a look at images have none.
             epochs = check.name.removeprefix("resume at ") not in CLOSED_FORM
             assert check.seen.startswith("stopped after epoch 1, 2: 0 of " if epochs else "leaves no checkpoint")
+
+
+class Stepped(BaseException):
+    """Raised after the first step of a training."""
+
+
+@pytest.fixture(scope="module")
+def miniature(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Settings]:
+    """The registry file of the plain pair of the checks, and settings with a cache that all entries share."""
+    folder = tmp_path_factory.mktemp("miniature")
+    settings = replace(CPU, cache_root=folder / "cache", store=folder / "store")
+    registry = load_registry()
+    tables = {
+        side: load_table(registry.dataset(source), CPU.data_root, CPU.cache_root) for side, source in SOURCES.items()
+    }
+    write_variants(tables, set(SOURCES), folder)
+    return registry_file(folder, "plain"), settings
+
+
+@pytest.mark.parametrize("method", OTHERS)
+def test_other_entries_of_a_class_are_planned_and_take_a_step(
+    method: str, miniature: tuple[Path, Settings], monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """What their classes do is checked above; what they set makes a plan, a learner, its networks and a step."""
+    file, settings = miniature
+    registry = load_registry([file])
+    if registry.resolve_method(method).weights is not None:
+        request.getfixturevalue("parameter_files")
+    recipe = "check" if "check" in registry.recipes(method) else None
+    plan = make_plan(RunSpec(method, PAIR, PROTOCOL, recipe=recipe), registry, settings)
+    learner = make_learner(plan)
+    steps: list[float] = []
+
+    def step(self: ConsoleReporter, images: int, loss: float | None) -> None:
+        assert images > 0 and loss is not None
+        steps.append(loss)
+        raise Stepped
+
+    monkeypatch.setattr(ConsoleReporter, "step", step)
+    if learner.stages() and {stage.name for stage in learner.stages()} - CLOSED_FORM:
+        with pytest.raises(Stepped):
+            compute(plan, settings)
+        assert len(steps) == 1 and np.isfinite(steps[0])
+    else:
+        assert set(compute(plan, settings).results) == {str(PAIR.labeled), str(PAIR.unlabeled)} and not steps
 
 
 # Planted learners
