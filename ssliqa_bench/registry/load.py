@@ -113,6 +113,7 @@ class _Merged:
         self.places: dict[KeyPath, Place] = {}
         self.sources: dict[str, dict[str, tuple[str, ...]]] = {kind: {} for kind in KINDS}
         self.problems: list[Problem] = []
+        self._sorted: tuple[Document | None, dict[KeyPath, list[tuple[KeyPath, int]]]] = (None, {})
         # Methods that were written under `variants` of another.
         self.variants: set[str] = set()
         # Entries that did not pass their schema; what refers to them is not reported as unknown.
@@ -165,11 +166,20 @@ class _Merged:
     def _take_places(self, document: Document, name: str, written: KeyPath) -> None:
         """Where the fields of a variant stand: `set` is called params in an entry, and title is part of about."""
         known = {"set": ("params",), "title": ("about", "title"), "description": ("about", "description")}
-        for path, line in document.lines.items():
+        for path, line in self._lines_below(document, written[:2]):
             if path[: len(written)] == written:
                 field = path[len(written) :]
                 moved = (*known.get(str(field[0]), field[:1]), *field[1:]) if field else ()
                 self.places["methods", name, *moved] = (document.file, line)
+
+    def _lines_below(self, document: Document, entry: KeyPath) -> list[tuple[KeyPath, int]]:
+        """Paths and lines of one entry; the file is sorted into entries once, since many variants ask for theirs."""
+        if self._sorted[0] is not document:
+            below: dict[KeyPath, list[tuple[KeyPath, int]]] = {}
+            for path, line in document.lines.items():
+                below.setdefault(path[:2], []).append((path, line))
+            self._sorted = (document, below)
+        return self._sorted[1].get(entry, [])
 
     def _add_entry(
         self, document: Document, kind: str, name: str, entry: Any, folder: Path | None, written: KeyPath = ()
