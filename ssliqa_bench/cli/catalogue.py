@@ -73,10 +73,21 @@ def list_entries(
         return
     if kind is Kind.METHODS:
         _print_methods(facts, loaded, every)
-        return
-    columns = _COLUMNS[kind]
-    rows = [[_display_name(fact), *(cell(fact) for cell in columns.values())] for fact in facts]
-    _print_table(["name", *columns], rows)
+    else:
+        columns = _COLUMNS[kind]
+        rows = [[_display_name(fact), *(cell(fact) for cell in columns.values())] for fact in facts]
+        _print_table(["name", *columns], rows)
+    _print_origins(facts)
+
+
+def _print_origins(facts: Sequence[_Facts]) -> None:
+    """Which entries plug-ins brought; nothing where there are none."""
+    from ssliqa_bench.registry.plugins import ORIGIN
+
+    for fact in facts:
+        origin = next((file for file in fact["files"] if file.startswith(ORIGIN)), None)
+        if origin is not None:
+            typer.echo(f"{fact['name']}: {origin.partition(', ')[0]}")
 
 
 def show_entry(

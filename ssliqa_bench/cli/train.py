@@ -131,11 +131,15 @@ def train(
     separator: Separator = "",
     ratings: Ratings = "",
     repeats: Annotated[
-        int,
+        int | None,
         typer.Option(
-            "--repeats", min=1, max=100, help="Of five-fold cross-validation.", rich_help_panel=options.TRAINING
+            "--repeats",
+            min=1,
+            max=100,
+            help="Of five-fold cross-validation [2; 1 with --unlabeled].",
+            rich_help_panel=options.TRAINING,
         ),
-    ] = 2,
+    ] = None,
     seed: Seed = 0,
     device: options.Device = "cpu",
     threads: options.Threads = 1,
@@ -178,7 +182,9 @@ def train(
         raise InputError("The learners take features of different networks; name one with --method.")
     photos = photographs(found, next(iter(networks.values())), settings)
     with counted("cross-validation", "fits") as tell:
-        trained = train_model(family, photos, seed=seed, repeats=repeats, device=kind, progress=tell)
+        trained = train_model(
+            family, photos, seed=seed, repeats=repeats or (1 if unlabeled else 2), device=kind, progress=tell
+        )
     files = write_model(out, trained, found.registry.dataset(found.labeled.dataset).short_side)
     summary = trained.summary()
     if json:

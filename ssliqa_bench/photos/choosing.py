@@ -96,7 +96,7 @@ def choose(
         return Choice(family.labels_only[0], {})
     groups = [photos.groups[int(row)] for row in rows]
     found: dict[str, list[float]] = {candidate.name: [] for candidate in family.all}
-    for number, (_, training, test) in enumerate(folds(groups, repeats, derive_seed(seed, "choice"))):
+    for number, (_, training, test) in enumerate(folds(groups, repeats, derive_seed(seed, "choice"), least=2)):
         for candidate in family.all:
             model = predictor(
                 candidate, fit(candidate, photos, rows[training], derive_seed(seed, number), device), device
@@ -109,7 +109,7 @@ def choose(
     if family.unlabeled is None or family.comparator is None:
         return Choice(best, table)
     ours, theirs = table[family.unlabeled.name], table[family.comparator.name]
-    difference = compare_splits(ours - theirs, 1.0 / FOLDS)
+    difference = compare_splits(ours - theirs, 1.0 / min(FOLDS, len(set(groups))))
     verdict = _SAID.get(difference.verdict, "cannot tell")
     if verdict == "helped" and ours.mean() > table[best.name].mean():
         best = family.unlabeled

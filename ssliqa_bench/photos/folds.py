@@ -29,26 +29,32 @@ class Expected:
     splits: int
 
 
-def folds(groups: Sequence[str], repeats: int, seed: int) -> Iterator[tuple[int, IntArray, IntArray]]:
+def folds(
+    groups: Sequence[str], repeats: int, seed: int, *, least: int = FOLDS
+) -> Iterator[tuple[int, IntArray, IntArray]]:
     """Splits of repeated five-fold cross-validation by group: number of the repeat, training rows, test rows.
 
     Groups are dealt in random order, each to the fold with the fewest images.
 
+    Args:
+        least: groups that are needed; where there are fewer than five, there are as many folds as groups.
+
     Raises:
-        DataError: fewer groups than folds.
+        DataError: fewer groups.
     """
     names, of_row = np.unique(np.asarray(groups), return_inverse=True)
-    if len(names) < FOLDS:
-        raise DataError(f"{len(names)} groups of images with a score; cross-validation needs at least {FOLDS}. Add "
+    count = min(FOLDS, len(names))
+    if len(names) < least:
+        raise DataError(f"{len(names)} groups of images with a score; cross-validation needs at least {least}. Add "
                         f"photographs, or leave the column group out where images do not belong together.")  # fmt: skip
     sizes = np.bincount(of_row)
     for repeat in range(repeats):
         random = np.random.Generator(np.random.Philox(key=derive_seed(seed, "folds", repeat)))
-        filled, fold_of = np.zeros(FOLDS, dtype=np.int64), np.empty(len(names), dtype=np.int64)
+        filled, fold_of = np.zeros(count, dtype=np.int64), np.empty(len(names), dtype=np.int64)
         for group in random.permutation(len(names)):
             fold_of[group] = int(filled.argmin())
             filled[fold_of[group]] += sizes[group]
-        for fold in range(FOLDS):
+        for fold in range(count):
             test = fold_of[of_row] == fold
             yield repeat, np.flatnonzero(~test), np.flatnonzero(test)
 

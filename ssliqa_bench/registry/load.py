@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib.resources
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 from ssliqa_bench.errors import InputError, RegistryError, near_names
 from ssliqa_bench.registry.lookup import Registry, declared_parameters, parameter_steps
 from ssliqa_bench.registry.parameters import Kind, Parameter, guessed, of_type
+from ssliqa_bench.registry.plugins import FILE, installed_plugins
 from ssliqa_bench.registry.problems import KeyPath, Place, Problem, from_validation, one_of, raise_problems, shown
 from ssliqa_bench.registry.references import KEY, read_references
 from ssliqa_bench.registry.schema import (
@@ -29,6 +31,8 @@ from ssliqa_bench.registry.schema import (
     is_parameter_name,
 )
 from ssliqa_bench.registry.yamlfile import Document, read_yaml
+
+LOG = logging.getLogger("ssliqa_bench")
 
 # Options of these readers that name files or folders: in a user's file they are relative to that file. What other
 # readers call by such a name (the folder of one image size, for example) is theirs, and stays as it is written.
@@ -67,17 +71,22 @@ def notice_of(entry: DatasetEntry) -> str | None:
 
 
 def load_registry(extra: Sequence[Path | str] = ()) -> Registry:
-    """Read the packaged registry and merge users' files over it, key by key, in the order given.
+    """Read the packaged registry, add what installed plug-ins bring, and merge users' files over it, key by key.
+
+    A plug-in that cannot be loaded is logged and left out: only what needs its entries fails.
 
     Raises:
         RegistryError: everything that is wrong in any of the files, one line each.
     """
     path = data_folder() / "registry.yaml"
     files, stamp = [Path(file) for file in extra], _stamp(path)
-    if not files:
+    plugins = _plugins(path, stamp)
+    if not files and not plugins:
         return _packaged(path, stamp).copied()
     merged = _Merged()
     merged.add(_document(path, stamp))
+    for document, folder in plugins:
+        merged.add(document, folder)
     for file in files:
         merged.add(read_yaml(file), file.absolute().parent)
     return merged.build(tuple(dict.fromkeys(file.absolute().parent for file in files)))
@@ -94,6 +103,28 @@ def _packaged(path: Path, stamp: tuple[int, int]) -> Registry:
     merged = _Merged()
     merged.add(_document(path, stamp))
     return merged.build(())
+
+
+def _plugins(path: Path, stamp: tuple[int, int]) -> list[tuple[Document, Path]]:
+    """The registry files of the plug-ins that can be loaded; the others are logged."""
+    found: list[tuple[Document, Path]] = []
+    for plugin in installed_plugins():
+        try:
+            file = plugin.file()
+            document = read_yaml(file, f"{plugin.origin}, {FILE}")
+            alone = _Merged()
+            alone.add(_document(path, stamp))
+            packaged = {kind: set(names) for kind, names in alone.raw.items()}
+            alone.add(document, file.parent)
+            alone.build(())
+            own = (document.value or {}).items()
+            if taken := [name for kind, entries in own for name in entries if name in packaged[kind]]:
+                raise InputError(f"it has an entry {taken[0]}, the name of one of this package.")
+        except InputError as error:
+            LOG.warning("%s cannot be loaded, and what it brings is not there: %s", plugin.origin.capitalize(), error)
+        else:
+            found.append((document, file.parent))
+    return found
 
 
 def _stamp(path: Path) -> tuple[int, int]:

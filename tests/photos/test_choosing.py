@@ -212,3 +212,9 @@ class _Only:
 
     def __init__(self, source: object, first: int) -> None:
         self.hashes = source.hashes[first:]  # type: ignore[attr-defined]
+
+
+def test_a_training_part_of_few_scenes_is_chosen_on_with_fewer_folds(ridge: Candidate) -> None:
+    photos = made_photographs(30, groups=4)
+    found = choose(Family((ridge, candidate("kernel-ridge"))), photos, np.arange(30), 0)
+    assert all(len(values) == 4 for values in found.srcc.values())
