@@ -58,8 +58,9 @@ def split_table(
     Rule `random`: of the n groups with a score, ⌊train · n⌋ (at least 1, at most n − 1) go to train, the others to
     test; where both parts are counts, so many go to each and the others are unused. Groups without any score cannot
     be tested and go to train. Rule `sorted`: the same, with the groups in the order of their names in place of a
-    random one. Rule `official`: the dataset's own split column; a dataset without any score needs none. Rule `file`: a
-    CSV with columns `image`, `role` (or `split`) and perhaps `dataset`; images that it does not list are unused.
+    random one. Rule `official`: the dataset's own split column; a dataset without any score needs none. Rule
+    `whole`: all images are tested and none is trained on. Rule `file`: a CSV with columns `image`, `role` (or `split`)
+    and perhaps `dataset`; images that it does not list are unused.
 
     Where a split that does not go by groups tears copies of one picture, those outside the test part are unused, and
     those in training that have a copy in the validation part.
@@ -73,6 +74,8 @@ def split_table(
 def _stated_or_drawn(
     table: Table, split: SplitFields, seed: int, classes: ClassFields | None
 ) -> tuple[Part, ...]:
+    if split.rule == "whole":
+        return ("test",) * len(table)
     if split.rule == "official":
         if table.split is None and not np.isfinite(table.score).any():
             return ("train",) * len(table)
