@@ -111,6 +111,7 @@ demo-claims: $(INSTALLED) ## check what the demo pairs must show, on the models 
 check-board: $(INSTALLED) ## check that the committed boards follow from the committed records
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards --check
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --out leaderboards/open --check
+	@$(BIN)/ssliqa-bench leaderboard --published --store leaderboards/published --out leaderboards --check
 
 readme: $(INSTALLED) ## renew the tables of README.md from the registry and the demo board
 	@$(BIN)/python .ci/readme_tables.py

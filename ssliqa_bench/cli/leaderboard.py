@@ -38,27 +38,39 @@ def leaderboard(
         bool,
         typer.Option("--stale", help="Write nothing; list the records made by other code than today's, or other data."),
     ] = False,
+    published: Annotated[
+        bool,
+        typer.Option("--published", help="Write published figures beside those of the records, in place of boards."),
+    ] = False,
 ) -> None:
     """Write the leaderboards that follow from the records of a store: same records, same bytes."""
-    from ssliqa_bench.leaderboard.boards import build_boards, check_boards, parse_formats, write_boards
+    from ssliqa_bench.leaderboard.boards import (
+        build_pages,
+        check_boards,
+        parse_formats,
+        render_pages,
+        write_boards,
+    )
+    from ssliqa_bench.leaderboard.published_page import published_pages
 
     wanted = parse_formats(formats)
     records = _read_records(store)
     if stale:
         _report_stale(records)
         return
-    texts = build_boards(records, formats=wanted, cost=not no_cost)
+    pages = published_pages(records) if published else build_pages(records, cost=not no_cost)
+    texts = render_pages(pages, wanted)
     if print_boards:
-        shown = build_boards(records, formats=("md",), cost=not no_cost)
-        typer.echo("\n".join(shown.values()), nl=False)
+        typer.echo("\n".join(render_pages(pages, ("md",)).values()), nl=False)
     if not check:
         for path in write_boards(out, texts):
             print(f"Wrote {path}", file=sys.stderr)
         return
+    flag = " --published" if published else ""
     if problems := check_boards(out, texts):
         raise CheckError(
             f"{len(problems)} of the boards under {out} do not follow from the records in {store}: "
-            f'{"; ".join(problems)}. "ssliqa-bench leaderboard --store {store} --out {out}" writes them anew.'
+            f'{"; ".join(problems)}. "ssliqa-bench leaderboard{flag} --store {store} --out {out}" writes them anew.'
         )
     print(f"The {len(texts)} boards under {out} follow from the {len(records)} records in {store}.", file=sys.stderr)
 

@@ -1,6 +1,6 @@
 """Figures that were published, and what our records hold of the same.
 
-The figures stand in `benchmarks/published/*.csv`, one row each, as printed. `sources.yaml` beside them states where they
+The figures are in `benchmarks/published/*.csv`, one row each, as printed. `sources.yaml` beside them states where they
 are from and which run of ours a row may be compared with. A printed figure is in one of four states; none is left out.
 """
 
@@ -127,9 +127,7 @@ class Source:
             return None
         given = rule["ours"]
         words = {"labeled": row.labeled, "unlabeled": row.unlabeled, "test": row.test,
-                 "partner": self.partners.get(row.test, "")}  # fmt: skip
-        if row.labeled and not row.unlabeled:
-            words["partner"] = self.partners.get(row.labeled, "")
+                 "partner": self.partners.get(row.labeled or row.test, "")}  # fmt: skip
         return Ours(
             method=_method(row, given),
             pairs=tuple(pair.format(**words) for pair in given["pairs"]),

@@ -102,13 +102,10 @@ def _source_page(source: Source, tables: Sequence[tuple[str, list[Looked]]]) -> 
         more = source.tables[table].get("differs", ())
         body: list[Block] = [Items(tuple(Item(phrase(text)) for text in more))] if more else []
         body.append(_table(source, table, found))
-        heading = f"{table}: {source.tables[table]['title']}" if table.startswith("text") else (
-            f"Table {table}: {source.tables[table]['title']}" if table[:1].isdigit() or table[:1] in "IVX"
-            and table.upper() == table and table != "NR" else source.tables[table]["title"]
-        )  # fmt: skip
+        kind = "" if table.startswith("text") else "Table "
+        heading = f"{kind}{table}: {source.tables[table]['title']}"
         blocks.append(Section(_name(table), phrase(heading), tuple(body)))
-    return Page(f"{FOLDER}/{source.name}", phrase(f"{source.title}: published figures beside ours"), tuple(blocks),
-                _data(everything))  # fmt: skip
+    return Page(f"{FOLDER}/{source.name}", phrase(f"{source.title}: published figures beside ours"), tuple(blocks))
 
 
 def _table(source: Source, table: str, found: Sequence[Looked]) -> Table:
@@ -168,8 +165,8 @@ def _reproduced(found: Sequence[Looked], given: Published) -> Table:
 def _about_interval() -> Paragraph:
     return Paragraph(phrase(
         "Intervals are of our figure at 95 %: over random splits by the corrected t distribution (Nadeau and Bengio "
-        "2003), of one run over draws of its images. A printed figure has no interval of its own and counts as exact, so "
-        "the difference carries the interval of ours alone. PLCC is compared after the fitted mapping."
+        "2003), of one run over draws of its images. A printed figure has no interval of its own and counts as exact, "
+        "so the difference carries the interval of ours alone. PLCC is compared after the fitted mapping."
     ))  # fmt: skip
 
 

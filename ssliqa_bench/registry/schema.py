@@ -433,9 +433,10 @@ class SplitFields(_Model):
 
     `train` is the share of training groups (floor of train × n), or with `test` a count of them: what is left over is
     unused. `rule: random` draws the groups by the seed; `rule: sorted` takes them in the order of their names, the
-    first ones for training, so that the split is one published split and seeds differ in training alone. `rule: whole`
-    tests all images and trains on none. `by: image` ignores the groups. `stratify` keeps that share in every class of the protocol, else in every class, or every
-    tenth, of the scores. `within` takes only the images of one part of the dataset's own split; the others are unused.
+    first ones for training, so that the split is one published split and seeds differ in training alone; `rule: whole`
+    tests all images and trains on none. `by: image` ignores the groups. `stratify` keeps that share in every class of
+    the protocol, else in every class, or every tenth, of the scores. `within` takes only the images of one part of the
+    dataset's own split; the others are unused.
     """
 
     rule: Literal["random", "sorted", "official", "whole", "file"] = "random"
