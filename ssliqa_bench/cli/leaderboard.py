@@ -42,6 +42,10 @@ def leaderboard(
         bool,
         typer.Option("--published", help="Write published figures beside those of the records, in place of boards."),
     ] = False,
+    few_labels: Annotated[
+        bool,
+        typer.Option("--few-labels", help="Write SRCC against the number of labels, in place of boards."),
+    ] = False,
 ) -> None:
     """Write the leaderboards that follow from the records of a store: same records, same bytes."""
     from ssliqa_bench.leaderboard.boards import (
@@ -51,14 +55,24 @@ def leaderboard(
         render_pages,
         write_boards,
     )
-    from ssliqa_bench.leaderboard.published_page import published_pages
 
+    if published and few_labels:
+        raise InputError("--published, --few-labels: got both; expected one of them.")
     wanted = parse_formats(formats)
     records = _read_records(store)
     if stale:
         _report_stale(records)
         return
-    pages = published_pages(records) if published else build_pages(records, cost=not no_cost)
+    if published:
+        from ssliqa_bench.leaderboard.published_page import published_pages
+
+        pages = published_pages(records)
+    elif few_labels:
+        from ssliqa_bench.leaderboard.few_labels_page import few_label_pages
+
+        pages = few_label_pages(records)
+    else:
+        pages = build_pages(records, cost=not no_cost)
     texts = render_pages(pages, wanted)
     if print_boards:
         typer.echo("\n".join(render_pages(pages, ("md",)).values()), nl=False)
@@ -66,7 +80,7 @@ def leaderboard(
         for path in write_boards(out, texts):
             print(f"Wrote {path}", file=sys.stderr)
         return
-    flag = " --published" if published else ""
+    flag = " --published" if published else " --few-labels" if few_labels else ""
     if problems := check_boards(out, texts):
         raise CheckError(
             f"{len(problems)} of the boards under {out} do not follow from the records in {store}: "

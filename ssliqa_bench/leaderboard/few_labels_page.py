@@ -1,0 +1,112 @@
+"""The few-label board as pages: one for each pair, dataset and protocol with SRCC against the number of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ssliqa_bench.leaderboard.few_labels import LABELS_ONLY, Extra, FewLabels, Point, few_labels
+from ssliqa_bench.leaderboard.page import (
+    Block,
+    Cell,
+    Code,
+    Column,
+    Mark,
+    Number,
+    Page,
+    Paragraph,
+    Section,
+    Table,
+    phrase,
+)
+from ssliqa_bench.store.record import Record
+
+
+def few_label_pages(records: Iterable[Record]) -> list[Page]:
+    """One page with a section for each pair, dataset, protocol and recipe; none where nothing was learned."""
+    found = few_labels(records)
+    if not found:
+        return []
+    blocks: list[Block] = [_about(), *(_section(one, number) for number, one in enumerate(found))]
+    return [Page("few-labels/index", phrase("SRCC against the number of labels"), tuple(blocks), _data(found))]
+
+
+def _about() -> Paragraph:
+    return Paragraph(phrase(
+        "SRCC on test images, mean or median over the splits, with the 95 % interval of the corrected t distribution. "
+        "In labels: how many further labels ", Code(LABELS_ONLY), " needs for the same SRCC, read off its curve "
+        "between measured numbers of labels; nothing is claimed beyond them. Metrics learn nothing here: ",
+        Mark("seen"), " means that their weights were trained on the dataset, ", Mark("?"), " that this is not known."
+    ))  # fmt: skip
+
+
+def _section(one: FewLabels, number: int) -> Section:
+    counts = sorted({point.labels for curve in one.curves for point in curve.points})
+    columns = (
+        Column("method", "Method", text=True),
+        *(Column(f"srcc_{count}", f"{count:,} labels", parts=("value", "lo", "hi")) for count in counts),
+        *(Column(f"extra_{count}", f"in labels at {count:,}", text=True) for count in counts),
+    )
+    rows = []
+    for curve in sorted(one.curves, key=lambda own: -(own.points[-1].stat.value or 0.0)):
+        at = {point.labels: point for point in curve.points}
+        gains = [None if count not in at or curve.method == LABELS_ONLY else one.extra(at[count]) for count in counts]
+        rows.append((
+            Cell(phrase(Code(curve.method))),
+            *(_srcc(at.get(count)) for count in counts),
+            *(Cell(phrase(_words(gain))) for gain in gains),
+        ))  # fmt: skip
+    for line in sorted(one.lines, key=lambda own: -(own.point.stat.value or 0.0)):
+        shown = _srcc(line.point)
+        rows.append((
+            Cell(phrase(Code(line.method)), mark=line.mark), *(shown for _ in counts), *(Cell() for _ in counts),
+        ))  # fmt: skip
+    blocks: list[Block] = [Table(f"few-labels-{number}", columns, tuple(rows))]
+    reference = one.reference
+    if reference is None:
+        blocks.append(Paragraph(phrase("No record of ", Code(LABELS_ONLY), ", so gains have no size in labels.")))
+    elif len(reference.points) < 2:
+        blocks.append(Paragraph(phrase(
+            Code(LABELS_ONLY), " is on record at one number of labels; two are needed to read off a gain in labels."
+        )))  # fmt: skip
+    title = phrase(f"{one.dataset}, learned on {one.pair}, protocol ", Code(one.protocol), f", recipe {one.recipe}")
+    return Section(f"few-labels-{number}", title, tuple(blocks))
+
+
+def _srcc(point: Point | None) -> Cell:
+    if point is None:
+        return Cell()
+    return Cell(Number(point.stat.value, spread=point.stat.spread, lo=point.lo, hi=point.hi, n=point.stat.n))
+
+
+def _words(gain: Extra | None) -> str:
+    if gain is None:
+        return "–"
+    if gain.count is not None:
+        return f"{gain.count:+,.0f}"
+    return f"more than {gain.bound:+,.0f}" if gain.side == "more" else f"less than {gain.bound:+,.0f}"
+
+
+def _data(found: Sequence[FewLabels]) -> Table:
+    columns = (
+        *(Column(name, name, text=True) for name in ("pair", "dataset", "protocol", "recipe", "method")),
+        Column("labels", "labels"),
+        Column("srcc", "srcc"), Column("srcc_lo", "srcc_lo"), Column("srcc_hi", "srcc_hi"), Column("runs", "runs"),
+        Column("extra_labels", "extra_labels"), Column("mark", "mark", text=True),
+    )  # fmt: skip
+    rows = []
+    for one in found:
+        place = (one.pair, one.dataset, one.protocol, one.recipe)
+        points = [(curve.method, point, one.extra(point) if curve.method != LABELS_ONLY else None, "")
+                  for curve in one.curves for point in curve.points]  # fmt: skip
+        points += [(line.method, line.point, None, line.mark or "metric") for line in one.lines]
+        for method, point, gain, mark in points:
+            numbers = (point.stat.value, point.lo, point.hi)
+            rows.append((
+                *(Cell(phrase(text)) for text in (*place, method)),
+                Cell(Number(point.labels, "count")),
+                *(Cell(None if value is None else Number(value, "exact")) for value in numbers),
+                Cell(Number(point.stat.n, "count")),
+                Cell(None if gain is None or gain.count is None else Number(gain.count, "exact")),
+                Cell(phrase(mark)),
+            ))  # fmt: skip
+    return Table("few-labels", columns, tuple(rows))

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ssliqa_bench.cli.app import main
+from ssliqa_bench.evaluation.comparisons import compare_splits
+from ssliqa_bench.leaderboard.boards import render_pages
+from ssliqa_bench.leaderboard.compare import Stat
+from ssliqa_bench.leaderboard.few_labels import Curve, Extra, Point, extra_labels, few_labels
+from ssliqa_bench.leaderboard.few_labels_page import few_label_pages
+from ssliqa_bench.store.record import Record
+from tests.leaderboard.typed import typed, write
+
+BUDGETS = {10: 0.4, 40: 0.5, 160: 0.7}
+SHIFT = {"supervised": 0.0, "ssiqa": 0.05}
+
+
+def document(made: ModuleType, method: str, seed: int, budget: int | None, srcc: float, **more: Any) -> dict[str, Any]:
+    """Facts of a run on one dataset with a number of labels."""
+    facts = made.record(method, seed, pair="a:a", kind="authentic", srcc={"a": srcc}, budget=budget, **more)
+    facts["datasets"]["a"]["roles"] = {"labeled": budget or 0, "unlabeled": 300, "test": 150}
+    return facts
+
+
+def documents(made: ModuleType, seeds: int = 4) -> list[dict[str, Any]]:
+    learned = [
+        document(made, method, seed, budget, srcc + shift + 0.01 * (seed % 2))
+        for method, shift in SHIFT.items() for budget, srcc in BUDGETS.items() for seed in range(seeds)
+    ]  # fmt: skip
+    metrics = [document(made, "piqe", seed, None, 0.3, trained_on=["a"]) for seed in range(seeds)]
+    return learned + metrics
+
+
+@pytest.fixture
+def records(made: ModuleType) -> list[Record]:
+    return [typed(own) for own in documents(made)]
+
+
+def curve(*points: tuple[int, float]) -> Curve:
+    return Curve("supervised", "Labels only", tuple(Point(n, Stat(value, None, 3)) for n, value in points))
+
+
+def test_points_are_means_over_splits_with_the_corrected_interval(records: list[Record]) -> None:
+    (found,) = few_labels(records)
+    assert [own.method for own in found.curves] == ["ssiqa", "supervised"]
+    for own in found.curves:
+        assert [point.labels for point in own.points] == list(BUDGETS)
+        for point in own.points:
+            values = [BUDGETS[point.labels] + SHIFT[own.method] + 0.01 * (seed % 2) for seed in range(4)]
+            expected = compare_splits(values, 1 - 0.8)
+            assert point.stat.value == pytest.approx(expected.mean)
+            assert (point.lo, point.hi) == pytest.approx((expected.lo, expected.hi))
+    (line,) = found.lines
+    assert (line.method, line.mark) == ("piqe", "seen") and line.point.stat.value == pytest.approx(0.3)
+
+
+def test_a_gain_in_labels_is_read_off_over_the_logarithm() -> None:
+    given = curve((10, 0.4), (40, 0.5), (160, 0.7))
+    assert extra_labels(given, 10, 0.5) == Extra(30.0)
+    # half way from 0.5 to 0.7 is half way from log 40 to log 160
+    found = extra_labels(given, 40, 0.6)
+    assert found.count == pytest.approx(math.exp((math.log(40) + math.log(160)) / 2) - 40)
+    assert extra_labels(given, 40, 0.45).count == pytest.approx(20 - 40)
+    assert extra_labels(given, 160, 0.8) == Extra(None, 0, "more")
+    assert extra_labels(given, 40, 0.8) == Extra(None, 120, "more")
+    assert extra_labels(given, 40, 0.3) == Extra(None, -30, "less")
+
+
+def test_a_dip_of_the_curve_does_not_count() -> None:
+    found = extra_labels(curve((10, 0.4), (20, 0.35), (40, 0.5)), 10, 0.45)
+    assert found.count == pytest.approx(math.exp((math.log(20) + math.log(40)) / 2) - 10)
+
+
+def test_one_number_of_labels_gives_no_gain_in_labels(made: ModuleType) -> None:
+    given = [typed(document(made, method, seed, 10, 0.5)) for method in SHIFT for seed in range(3)]
+    (found,) = few_labels(given)
+    assert found.extra(found.curves[0].points[0]) is None
+    text = render_pages(few_label_pages(given), ["md"])["few-labels/index.md"]
+    assert "`supervised` is on record at one number of labels; two are needed" in text
+
+
+def test_unknown_training_data_is_marked_and_other_splits_are_left_out(made: ModuleType, records: list[Record]) -> None:
+    unknown = typed(document(made, "niqe", 0, None, 0.35, trained_on="unknown", steps=0, stages=[]))
+    other = {"split": {"rule": "random", "by": "group", "train": 0.5}}
+    elsewhere = typed(document(made, "piqe", 9, None, 0.9, protocol="other", protocol_fields=other))
+    (found,) = few_labels([*records, unknown, elsewhere])
+    assert {line.method: line.mark for line in found.lines} == {"piqe": "seen", "niqe": "?"}
+    assert next(line for line in found.lines if line.method == "piqe").point.stat.n == 4
+
+
+def test_the_order_of_records_changes_no_byte(records: list[Record]) -> None:
+    formats = ("md", "csv", "json", "tex")
+    shuffled = list(records)
+    random.Random(3).shuffle(shuffled)
+    first = render_pages(few_label_pages(records), formats)
+    assert first == render_pages(few_label_pages(shuffled), formats) and len(first) == 4
+    assert "| `ssiqa`" in first["few-labels/index.md"] and "`piqe` *seen*" in first["few-labels/index.md"]
+
+
+def test_the_command_writes_and_checks_the_page(made: ModuleType, tmp_path: Path) -> None:
+    for own in documents(made):
+        write(tmp_path / "runs", own)
+    words = ["leaderboard", "--few-labels", "--store", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
+    assert main(words) == 0 and main([*words, "--check"]) == 0
+    assert "extra_labels" in (tmp_path / "out" / "few-labels" / "index.csv").read_text()
+    assert main([*words, "--published"]) == 2
