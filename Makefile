@@ -17,7 +17,7 @@ DEMO_SUITES := demo demo_ssliqa demo_matching demo_bns
 DEMO_CLAIMS := demo demo_ssliqa demo_bns
 PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
 
-.PHONY: help install install-test demo test test-slow faults test-wheel check-board readme check-readme lint types \
+.PHONY: help install install-test demo test test-slow faults test-browser site test-wheel check-board readme check-readme lint types \
   bench pins mapping-cases demo-records open-records demo-claims lock clean
 
 help: ## list the targets
@@ -70,6 +70,13 @@ test-slow: $(INSTALLED_TEST) ## run the slow tests and those of them that kill p
 
 faults: $(INSTALLED_TEST) ## run tests/faults: bad inputs, flipped bits, kills, planted pickles
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m faults tests/faults $(ARGS)
+
+test-browser: $(INSTALLED_TEST) ## open the site in Chromium (Debian: apt-get install chromium) and check it with axe-core (npm)
+	@test -f build/axe/node_modules/axe-core/axe.min.js || npm install --silent --prefix build/axe axe-core@4.14.1
+	@$(BIN)/python -m pytest -m browser tests/leaderboard/test_browser.py $(ARGS)
+
+site: $(INSTALLED) ## write the committed site anew from the committed records
+	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --with leaderboards/demo --format html --out leaderboards
 
 test-wheel: $(INSTALLED_TEST) ## build wheel and sdist, install each and use it from an empty folder
 	@$(BIN)/python -m pytest -m slow tests/test_packaging.py $(ARGS)

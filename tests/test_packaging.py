@@ -57,7 +57,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
         return {name: archive.read(name) for name in archive.namelist() if ".dist-info/" not in name}
 
 
-def test_the_wheel_holds_the_registry_the_suites_and_the_templates(built: dict[str, Path]) -> None:
+def test_the_wheel_holds_the_registry_the_suites_and_the_assets_of_the_site(built: dict[str, Path]) -> None:
     files = contents(built["tree"])
     assert files["ssliqa_bench/_data/registry.yaml"] == (ROOT / "registry.yaml").read_bytes()
     suites = {name.rpartition("/")[2] for name in files if name.startswith("ssliqa_bench/_data/benchmarks/")}
@@ -65,8 +65,9 @@ def test_the_wheel_holds_the_registry_the_suites_and_the_templates(built: dict[s
     assert "ssliqa_bench/py.typed" in files
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "ssliqa_bench").rglob("*.py")}
     assert {name for name in files if name.endswith(".py")} == modules
-    templates = {path.name for path in (ROOT / "ssliqa_bench/leaderboard/templates").glob("*")}
-    assert templates == {Path(name).name for name in files if "/leaderboard/templates/" in name}
+    assets = {path.name for path in (ROOT / "ssliqa_bench/leaderboard/site/assets").glob("*")}
+    assert assets == {Path(name).name for name in files if "/leaderboard/site/assets/" in name}
+    assert {"index.html", "uplot.min.js", "uplot-LICENSE.txt"} <= assets
 
 
 def test_the_sdist_gives_the_same_wheel(built: dict[str, Path]) -> None:

@@ -28,7 +28,16 @@ def leaderboard(
             "--out", parser=options.output_folder("--out"), metavar="DIR", help="Folder the boards are written to."
         ),
     ] = Path("leaderboards"),
-    formats: Annotated[str, typer.Option("--format", help="Of md, csv, tex, json, with commas.")] = "md,csv",
+    formats: Annotated[str, typer.Option("--format", help="Of md, csv, tex, json, html, with commas.")] = "md,csv",
+    further: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--with",
+            parser=options.input_folder("--with", "a folder of records and artifacts"),
+            metavar="DIR",
+            help="A further store, whose records the boards show too; may be given again.",
+        ),
+    ] = None,
     no_cost: Annotated[bool, typer.Option("--no-cost", help="Leave out parameters, steps, time and memory.")] = False,
     print_boards: Annotated[bool, typer.Option("--print", help="Print the boards as Markdown as well.")] = False,
     check: Annotated[
@@ -49,6 +58,7 @@ def leaderboard(
 ) -> None:
     """Write the leaderboards that follow from the records of a store: same records, same bytes."""
     from ssliqa_bench.leaderboard.boards import (
+        SITE,
         build_pages,
         check_boards,
         parse_formats,
@@ -59,7 +69,9 @@ def leaderboard(
     if published and few_labels:
         raise InputError("--published, --few-labels: got both; expected one of them.")
     wanted = parse_formats(formats)
-    records = _read_records(store)
+    stores = [store, *(further or [])]
+    # A record that two stores hold counts once.
+    records = list({record.key: record for own in stores for record in _read_records(own)}.values())
     if stale:
         _report_stale(records)
         return
@@ -74,6 +86,10 @@ def leaderboard(
     else:
         pages = build_pages(records, cost=not no_cost)
     texts = render_pages(pages, wanted)
+    if SITE in wanted:
+        if published or few_labels:
+            raise InputError("--format html: the site shows boards; leave out --published and --few-labels.")
+        texts |= _site(records, stores)
     if print_boards:
         typer.echo("\n".join(render_pages(pages, ("md",)).values()), nl=False)
     if not check:
@@ -87,6 +103,16 @@ def leaderboard(
             f'{"; ".join(problems)}. "ssliqa-bench leaderboard{flag} --store {store} --out {out}" writes them anew.'
         )
     print(f"The {len(texts)} boards under {out} follow from the {len(records)} records in {store}.", file=sys.stderr)
+
+
+def _site(records: list[Record], stores: list[Path]) -> dict[str, str]:
+    """The files of the site; predictions are read from the first store that has the record."""
+    from ssliqa_bench.leaderboard.site.build import build_site
+    from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.store.records import read_predictions, record_keys
+
+    place = {key: own for own in reversed(stores) for key in record_keys(own)}
+    return build_site(records, lambda run, dataset: read_predictions(place[run.key], run.key, dataset), load_registry())
 
 
 def _read_records(store: Path) -> list[Record]:

@@ -16,16 +16,19 @@ from ssliqa_bench.store.record import Record
 
 # What `leaderboard` writes unless asked for more.
 DEFAULT_FORMATS = ("md", "csv")
+# The site is no rendering of single pages: it has data that readers filter and compare (`site/build.py`).
+SITE = "html"
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
     """Read `md,csv`; InputError for a format that boards are not written in."""
     formats = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    known = ", ".join((*RENDERERS, SITE))
     for name in formats:
-        if name not in RENDERERS:
-            raise InputError(f'--format: got "{name}"; expected one or more of {", ".join(RENDERERS)}.')
+        if name != SITE and name not in RENDERERS:
+            raise InputError(f'--format: got "{name}"; expected one or more of {known}.')
     if not formats:
-        raise InputError(f"--format: got nothing; expected one or more of {', '.join(RENDERERS)}.")
+        raise InputError(f"--format: got nothing; expected one or more of {known}.")
     return formats
 
 
@@ -45,10 +48,12 @@ def build_boards(
 
 
 def render_pages(pages: Iterable[Page], formats: Sequence[str]) -> dict[str, str]:
-    """The text of pages by path, in some formats."""
+    """The text of pages by path, in some formats; the site is left to `build_site`."""
     texts: dict[str, str] = {}
     for page in pages:
         for name in formats:
+            if name == SITE:
+                continue
             text = RENDERERS[name](page)
             if text is not None:
                 texts[f"{page.name}.{name}"] = text

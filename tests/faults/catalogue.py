@@ -50,6 +50,7 @@ _FOLDERS: dict[str, tuple[str, ...]] = {
     "store gc": ("store", "gc", "--store", "AT"),
     "store evaluate": ("store", "evaluate", "--store", "AT"),
     "leaderboard": ("leaderboard", "--store", "AT", "--out", "boards"),
+    "leaderboard --with": ("leaderboard", "--store", "STORE", "--with", "AT", "--out", "boards"),
     "test": ("test", "RUN", "--on", "tiny-c", "--store", "AT"),
 }
 _NEW_FILES: dict[str, tuple[str, ...]] = {

@@ -1,0 +1,111 @@
+/* Shared parts: elements, numbers, routes, data that is loaded as scripts. Text reaches the page as text nodes only. */
+"use strict";
+const Site = (() => {
+  const data = window.SSLIQA.index;
+  const rowOfKey = new Map();
+  for (const row of data.rows) for (const run of row.runs) rowOfKey.set(run.key, row);
+
+  function add(node, children) {
+    for (const child of children.flat(Infinity)) {
+      if (child === null || child === undefined || child === false || child === "") continue;
+      node.append(child instanceof Node ? child : document.createTextNode(String(child)));
+    }
+    return node;
+  }
+  function set(node, attributes) {
+    for (const [name, value] of Object.entries(attributes || {})) {
+      if (value === null || value === undefined || value === false) continue;
+      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
+      else node.setAttribute(name, value === true ? "" : value);
+    }
+    return node;
+  }
+  const h = (tag, attributes, ...children) => add(set(document.createElement(tag), attributes), children);
+  const svg = (tag, attributes, ...children) =>
+    add(set(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes), children);
+
+  const missing = "–";
+  const fixed = (value, digits = 3) => (value === null || value === undefined ? missing : value.toFixed(digits));
+  const signed = (value) => (value === null || value === undefined ? missing : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3));
+  const count = (value) => (value === null || value === undefined ? missing : Math.round(value).toLocaleString("en"));
+  const size = (bytes) => (bytes ? `${count(bytes / 2 ** 20)} MiB` : missing);
+
+  const href = (path, parameters) => {
+    const query = new URLSearchParams(parameters || {}).toString();
+    return `#/${path.map(encodeURIComponent).join("/")}${query ? `?${query}` : ""}`;
+  };
+  function route() {
+    const [path, query] = location.hash.replace(/^#\/?/, "").split("?");
+    let parts = [""];
+    try { parts = path.split("/").map(decodeURIComponent); } catch { /* a broken address shows the first page */ }
+    return { path: parts, query: new URLSearchParams(query || "") };
+  }
+
+  const loading = new Map();
+  /* A file of data, once; resolves to the document that it holds. */
+  function load(kind, name) {
+    const held = window.SSLIQA[kind] && window.SSLIQA[kind][name];
+    if (held) return Promise.resolve(held);
+    const file = `data/${kind}/${name.replace(/[^A-Za-z0-9._-]/g, "_")}.js`;
+    if (!loading.has(file)) {
+      loading.set(file, new Promise((resolve, reject) => {
+        const script = h("script", { src: file });
+        script.onload = () => resolve(window.SSLIQA[kind][name]);
+        script.onerror = () => reject(new Error(`${file} could not be read.`));
+        document.head.append(script);
+      }));
+    }
+    return loading.get(file);
+  }
+
+  const tip = document.getElementById("tip");
+  function hint(text, at) {
+    tip.hidden = !text;
+    if (!text) return;
+    tip.textContent = text;
+    const box = at.getBoundingClientRect();
+    tip.style.left = `${Math.min(box.right + 10, innerWidth - tip.offsetWidth - 8)}px`;
+    tip.style.top = `${Math.max(box.top - tip.offsetHeight - 6, 6)}px`;
+  }
+
+  /* A table whose columns sort: {name, title, value(row), cell(row), num, first}. */
+  function table(caption, columns, rows, options = {}) {
+    const sort = options.sort || "";
+    const by = columns.find((column) => column.name === sort.replace(/^-/, ""));
+    const ordered = by && by.value ? sorted(rows, by.value, sort.startsWith("-")) : rows;
+    const head = columns.map((column) => {
+      const order = by === column ? (sort.startsWith("-") ? "descending" : "ascending") : null;
+      const label = column.value && options.onsort
+        ? h("button", { type: "button", onclick: () => options.onsort(next(column, sort)) }, column.title) : column.title;
+      return h("th", { scope: "col", class: classes(column), "aria-sort": order }, label);
+    });
+    const body = ordered.map((row) => h("tr", { class: options.rowClass ? options.rowClass(row) : null },
+      columns.map((column) => h(column.head ? "th" : "td", { scope: column.head ? "row" : null, class: classes(column) },
+        column.cell(row)))));
+    return h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+      h("table", {}, h("caption", {}, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+  }
+  const classes = (column) => [column.num ? "num" : "", column.style || ""].join(" ").trim() || null;
+  const next = (column, sort) => {
+    const first = column.num ? `-${column.name}` : column.name;
+    return sort === first ? (column.num ? column.name : `-${column.name}`) : first;
+  };
+  function sorted(rows, value, down) {
+    const keyed = rows.map((row, k) => [value(row), k, row]);
+    const none = (v) => v === null || v === undefined || v === "";
+    keyed.sort(([a, i], [b, j]) => {
+      if (none(a) || none(b)) return none(a) - none(b) || i - j;
+      const order = typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+      return (down ? -order : order) || i - j;
+    });
+    return keyed.map((entry) => entry[2]);
+  }
+
+  const facts = (pairs) => h("dl", {}, pairs.filter(([, value]) => value !== null && value !== undefined && value !== "")
+    .map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  const card = (title, ...children) => h("section", { class: "card" }, h("h2", {}, title), children);
+  const demoNotice = () => h("p", { class: "notice" }, h("strong", {}, "Demo data. "),
+    "The images and scores are generated: they show that the machinery works and are no evidence about human opinion.");
+
+  return { data, rowOfKey, h, svg, fixed, signed, count, size, missing, href, route, load, hint, table, sorted, facts, card, demoNotice };
+})();

@@ -1,0 +1,247 @@
+"""What the site knows: one document about all rows, one for each row, one for the images of each dataset."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ssliqa_bench.evaluation.constants import MINIMUM_MAPPING
+from ssliqa_bench.evaluation.mapping import fit_mapping
+from ssliqa_bench.files import canonical_json
+from ssliqa_bench.leaderboard.collect import Board, Row
+from ssliqa_bench.leaderboard.columns import COLUMNS, Place
+from ssliqa_bench.leaderboard.details import STATUS, can_gain, told_apart
+from ssliqa_bench.leaderboard.page import Number
+from ssliqa_bench.leaderboard.ranking import Ranked, remarks
+from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.words import budget_words, labels_used, setting
+from ssliqa_bench.registry.lookup import Registry
+from ssliqa_bench.store.predictions import Predictions
+from ssliqa_bench.store.record import DatasetResult, Record, StageFacts
+
+ReadPredictions = Callable[[Record, str], Predictions]
+Document = dict[str, Any]
+
+# Numbers over the runs of a row that the site shows, and columns of their parts.
+_SHOWN = ("srcc", "gain", "plcc_mapped", "plcc_raw", "krcc", "rmse_mapped", "p", "to_oracle")
+_BY_NAME = {measure.name: measure for measure in COLUMNS}
+# Logged quantities without a curve: rates and times of the machine, and counts per class.
+_UNSHOWN = ("images_per_second", "seconds", "epoch", "predicted_", "selected_", "aligned_")
+_CURVE_POINTS = 48
+
+
+def row_id(row: Row, view: View) -> str:
+    """A name for a row that is the same in every build."""
+    section = view.section
+    protocol = row.newest.cell.protocol
+    asked = [protocol, str(section.pair), section.budget, section.unlabeled_budget, row.method, row.setting]
+    return hashlib.sha256(canonical_json(asked).encode()).hexdigest()[:12]
+
+
+def index(boards: Iterable[tuple[Board, list[View]]], registry: Registry) -> Document:
+    """All rows of all boards with their figures, and what is known of methods and datasets."""
+    rows: list[Document] = []
+    sentences: list[Document] = []
+    methods: dict[str, Row] = {}
+    datasets: dict[str, str] = {}
+    for board, views in boards:
+        for view in views:
+            for item in view.ranked:
+                rows.append(_row(board, view, item))
+                held = methods.get(item.row.method)
+                if held is None or held.newest.created < item.row.newest.created:
+                    methods[item.row.method] = item.row
+                for run in item.row.runs.values():
+                    datasets.update({name: own.kind for name, own in run.datasets.items()})
+            if text := told_apart(view, view.section.ranking_dataset).plain:
+                sentences.append({"protocol": board.protocol, "pair": str(view.section.pair), "text": text,
+                                  "kind": _kind(board), "budget": _budget(view)})  # fmt: skip
+    return {
+        "rows": rows,
+        "sentences": sentences,
+        "methods": {name: _method(row, registry) for name, row in sorted(methods.items())},
+        "datasets": {name: _dataset(name, kind, registry) for name, kind in sorted(datasets.items())},
+    }
+
+
+def _kind(board: Board) -> str:
+    return "demo" if board.demo else "human"
+
+
+def _budget(view: View) -> str:
+    return budget_words(view.section).removeprefix(", ") or "all scores"
+
+
+def _row(board: Board, view: View, item: Ranked) -> Document:
+    row, section = item.row, view.section
+    found = remarks(row, section)
+    place = Place(view, row)
+    return {
+        "id": row_id(row, view), "kind": _kind(board), "protocol": board.protocol, "pair": str(section.pair),
+        "budget": _budget(view), "labels": labels_used(row), "method": row.method, "family": row.about.family or "",
+        "title": row.about.title, "setting": setting(row).plain, "rank": item.rank,
+        "status": "" if item.rank is not None else STATUS[item.status], "reference": row.reference or "",
+        "marks": [remark.mark for remark in found if remark.mark],
+        "notes": [remark.sentence.plain for remark in found],
+        "results": {name: _figures(view, row, name, side) for name, side in section.datasets if row.tested(name)},
+        "runs": [{"key": row.runs[seed].key, "seed": seed} for seed in row.seeds],
+        "cost": {own.name: _value(own.cell(place).value) for own in COLUMNS if own.cost and not own.text},
+        "device": _BY_NAME["device"].cell(place).value.plain,  # type: ignore[union-attr]
+    }  # fmt: skip
+
+
+def _figures(view: View, row: Row, dataset: str, side: str) -> Document:
+    """Figures of a row on a dataset: value, spread and interval of each."""
+    place = Place(view, row, dataset)
+    figures: Document = {"side": side, "seen": row.has_seen(dataset)}
+    for name in _SHOWN:
+        if name in ("gain", "p", "to_oracle") and not can_gain(row):
+            continue
+        number = _BY_NAME[name].cell(place).value
+        assert isinstance(number, Number)
+        if number.value is not None:
+            parts = (number.value, number.spread, number.lo, number.hi)
+            figures[name] = [None if part is None else short(part) for part in parts]
+    verdict = view.verdict(row, dataset)
+    if verdict is not None:
+        figures.update(verdict=verdict.comparison.verdict, comparator=verdict.reference.method)
+    return figures
+
+
+def _value(value: Any) -> float | None:
+    return short(value.value) if isinstance(value, Number) and value.value is not None else None
+
+
+def _method(row: Row, registry: Registry) -> Document:
+    """What the registry states of a method, as far as it knows it, else what the record states."""
+    entry = registry.methods.get(row.method)
+    about = {} if entry is None else {"description": entry.about.description, "citation": entry.about.citation}
+    trained = row.about.trained_on
+    return {
+        "title": row.about.title, "family": row.about.family or "", "like": row.like or "",
+        "reference": row.reference or "", "trained_on": trained if isinstance(trained, str) else list(trained), **about,
+    }  # fmt: skip
+
+
+def _dataset(name: str, kind: str, registry: Registry) -> Document:
+    entry = registry.datasets.get(name)
+    if entry is None:
+        return {"kind": kind, "title": name}
+    about = entry.about
+    return {
+        "kind": kind, "title": about.title, "description": about.description, "citation": about.citation,
+        "home": about.home, "terms": about.terms, "scale": list(entry.scale), "images": entry.images,
+    }  # fmt: skip
+
+
+class Images:
+    """Names, scores and groups of the test images of every dataset, each once; runs refer to them by number."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, dict[str, int]] = {}
+        self._scores: dict[str, list[float]] = {}
+        self._groups: dict[str, list[str]] = {}
+
+    def numbers(self, name: str, rows: Predictions) -> list[int]:
+        """The numbers of the images of a table of predictions."""
+        known, scores = self._found.setdefault(name, {}), self._scores.setdefault(name, [])
+        groups = self._groups.setdefault(name, [])
+        for k, image in enumerate(rows.image):
+            if image not in known:
+                known[image] = len(known)
+                scores.append(short(rows.score[k] or 0.0))
+                groups.append(rows.group[k] if rows.group is not None else image)
+        return [known[image] for image in rows.image]
+
+    def documents(self) -> dict[str, Document]:
+        """By the name of the dataset's file."""
+        found = {}
+        for name, known in self._found.items():
+            places = {group: k for k, group in enumerate(dict.fromkeys(self._groups[name]))}
+            numbered = [places[group] for group in self._groups[name]]
+            alone = numbered == list(range(len(numbered)))
+            found[name] = {"names": list(known), "scores": self._scores[name], "groups": None if alone else numbered}
+        return found
+
+
+def row_document(row: Row, read: ReadPredictions, images: Images) -> Document:
+    """All runs of a row: facts, logs, metrics, and predictions where they may be shown."""
+    params = row.newest.facts.key_parts.get("params", {})
+    return {"params": params, "runs": [_run(row.runs[seed], read, images) for seed in row.seeds]}
+
+
+def _run(record: Record, read: ReadPredictions, images: Images) -> Document:
+    facts = record.facts
+    return {
+        "key": record.key, "seed": record.cell.seed, "created": facts.created, "device": facts.device,
+        "threads": facts.threads, "precision": facts.precision, "steps": facts.steps,
+        "parameters": facts.n_parameters, "memory": facts.peak_memory_bytes,
+        "seconds": [short(facts.seconds.train), short(facts.seconds.predict)],
+        "versions": dict(sorted(facts.versions.items())), "commit": facts.git.commit[:12] if facts.git else "",
+        "notes": list(record.notes), "leak": record.leak.reason if record.leak else "",
+        "roles": {name: dict(sorted(own.roles.items())) for name, own in sorted(record.datasets.items())},
+        "stages": [_stage(stage) for stage in facts.stages],
+        "results": {name: _result(record, name, own, read, images) for name, own in sorted(record.results.items())},
+    }  # fmt: skip
+
+
+def _stage(stage: StageFacts) -> Document:
+    """The logged numbers of a stage as columns, those that every entry has."""
+    names = [name for name in (stage.log[0] if stage.log else {})
+             if not name.startswith(_UNSHOWN) and all(_finite(entry.get(name)) for entry in stage.log)]  # fmt: skip
+    logs = {name: [short(entry[name], 5) for entry in stage.log] for name in sorted(names)}
+    return {"name": stage.name, "steps": stage.steps, "seconds": short(stage.seconds), "log": logs}
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _result(record: Record, name: str, result: DatasetResult, read: ReadPredictions, images: Images) -> Document:
+    metrics = result.metrics
+    shown = {own: getattr(metrics, own) for own in ("srcc", "krcc", "plcc_mapped", "plcc_raw", "rmse_mapped")}
+    intervals = {own: [short(found.lo), short(found.hi)] for own, found in (metrics.intervals or {}).items() if found}
+    document: Document = {
+        "n": metrics.n, "mapping": metrics.mapping, "split": result.dataset.split_hash[:12],
+        "metrics": {own: None if value is None else short(value) for own, value in shown.items()},
+        "intervals": intervals,
+        "by": {kind: {label: own.srcc for label, own in sorted(parts.values.items())}
+               for kind, parts in sorted((metrics.by or {}).items())},
+    }  # fmt: skip
+    if result.withheld or not result.dataset.labels_redistributable:
+        return document
+    rows = read(record, name)
+    if not rows.image or not all(map(_finite, rows.score)) or len(set(rows.image)) < len(rows.image):
+        return document
+    file = f"{name}-{result.dataset.fingerprint[:8]}"
+    document.update(images=file, at=images.numbers(file, rows), x=[short(value) for value in rows.prediction],
+                    curve=_curve(rows, record.facts.protocol.mapping))  # fmt: skip
+    return document
+
+
+def _curve(rows: Predictions, kind: str) -> list[list[float]]:
+    """Points of the fitted mapping over the range of the predictions."""
+    if len(rows.image) < MINIMUM_MAPPING or kind == "none":
+        return []
+    fitted = fit_mapping(rows.prediction, rows.score, kind=kind)
+    x = np.linspace(min(rows.prediction), max(rows.prediction), _CURVE_POINTS)
+    return [[short(a), short(b)] for a, b in zip(x.tolist(), fitted.apply(x).tolist(), strict=True)]
+
+
+def short(value: float, digits: int = 6) -> float:
+    """A number with some significant digits, which is enough to draw and to compare."""
+    found = float(f"{value:.{digits}g}")
+    return int(found) if found.is_integer() else found
+
+
+def script(name: str, document: Mapping[str, Any], key: str = "") -> str:
+    """A document as a script, since browsers read no JSON from the file system; nothing in it ends the script."""
+    body = canonical_json(document)
+    for mark in "<>&\u2028\u2029":
+        body = body.replace(mark, f"\\u{ord(mark):04x}")
+    at = f"[{canonical_json(key)}]" if key else ""
+    return f"(window.SSLIQA??={{}}).{name}{f'??={{}};window.SSLIQA.{name}{at}' if key else ''}={body};\n"

@@ -1,0 +1,107 @@
+"""Files of the site: what they hold, what they leave out, the same bytes from shuffled records."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ssliqa_bench.evaluation.mapping import fit_mapping
+from ssliqa_bench.leaderboard.site.build import build_site
+from ssliqa_bench.leaderboard.site.documents import short
+from ssliqa_bench.registry.load import load_registry
+from tests.leaderboard.site_records import predictions, site_of, some_records
+from tests.leaderboard.typed import typed
+
+
+def data(texts: dict[str, str], folder: str) -> dict[str, Any]:
+    """The documents of a folder of scripts, by their names."""
+    found = {}
+    for path, text in texts.items():
+        if path.startswith(f"site/data/{folder}"):
+            name = re.search(rf'SSLIQA\.{folder}\["([^"]*)"\]=', text)
+            found[name[1] if name else folder] = json.loads(text[text.index("=", text.index(f".{folder}") if not name
+                                                            else name.end() - 1) + 1 : -2])  # fmt: skip
+    return found
+
+
+def test_shuffled_records_give_the_same_site(made: ModuleType) -> None:
+    records = some_records(made)
+    expected = site_of(records)
+    random.Random(3).shuffle(records)
+    assert site_of(records) == expected
+    assert sum(len(text.encode()) for text in expected.values()) < 1_000_000
+
+
+def test_figures_are_those_of_the_records(made: ModuleType) -> None:
+    records = some_records(made)
+    index = data(site_of(records), "index")["index"]
+    (row,) = [row for row in index["rows"] if row["method"] == "ssiqa" and row["kind"] == "demo"]
+    values = [own["metrics"]["demo-wild"]["srcc"] for own in records if own["cell"]["method"] == "ssiqa" and "demo-wild" in own["metrics"]]
+    assert row["results"]["demo-wild"]["srcc"][0] == pytest.approx(np.mean(values), rel=1e-5)
+    assert row["results"]["demo-wild"]["srcc"][1] == pytest.approx(np.std(values, ddof=1), rel=1e-5)
+    assert [run["seed"] for run in row["runs"]] == [0, 1, 2, 3] and row["kind"] == "demo" and row["rank"] == 1
+    assert "gain" not in next(own for own in index["rows"] if own["method"] == "oracle")["results"]["demo-wild"]
+    assert index["methods"]["ssiqa"]["citation"].startswith("@inproceedings{pan2024ssiqa")
+
+
+def test_points_and_curve_are_those_of_the_predictions(made: ModuleType) -> None:
+    records = some_records(made)
+    texts = site_of(records)
+    (row,) = [row for row in data(texts, "index")["index"]["rows"] if row["method"] == "ssiqa" and row["kind"] == "demo"]
+    run = data(texts, "rows")[row["id"]]["runs"][1]
+    result = run["results"]["demo-wild"]
+    images = data(texts, "images")[result["images"]]
+    rows = predictions(typed(records[0]), "demo-wild", seed=1, method="ssiqa")
+    assert [images["names"][k] for k in result["at"]] == list(rows.image)
+    assert [images["scores"][k] for k in result["at"]] == pytest.approx(rows.score, rel=1e-5)
+    assert result["x"] == pytest.approx(rows.prediction, rel=1e-5)
+    x, y = np.array(result["curve"]).T
+    assert y == pytest.approx(fit_mapping(rows.prediction, rows.score).apply(x), rel=1e-3, abs=1e-3)
+    groups = [images["groups"][k] for k in result["at"]]
+    assert len(set(zip(groups, rows.group or (), strict=True))) == len(set(groups)) == len(set(rows.group or ()))
+
+
+@pytest.mark.parametrize("how", ["withheld", "not redistributable"])
+def test_names_and_scores_that_are_not_passed_on_are_in_no_file(made: ModuleType, how: str) -> None:
+    records = some_records(made)
+    for own in records:
+        if how == "withheld":
+            own["withheld"] = ["demo-wild"]
+        elif "demo-wild" in own["datasets"]:
+            own["datasets"]["demo-wild"]["labels_redistributable"] = False
+    texts = site_of(records)
+    assert not any("wild-0" in text for text in texts.values()) and any("syn-0" in text for text in texts.values())
+    results = [run["results"]["demo-wild"] for row in data(texts, "rows").values() for run in row["runs"]
+               if "demo-wild" in run["results"]]  # fmt: skip
+    assert results and all("x" not in own and own["metrics"]["srcc"] for own in results)
+
+
+def test_awkward_names_stay_inside_their_scripts(made: ModuleType) -> None:
+    text = "</script><script>alert(1)</script>\u2028 =cmd|x & \x1b[31m\r\n'\""
+    own = made.record(text, srcc={"demo-syn": 0.5}, recipe=text, notes=[text], overrides={text: text})
+    own["method"].update(title=text, family=text)
+    texts = build_site([typed(own)], predictions, load_registry())
+    for path, content in texts.items():
+        assert re.fullmatch(r"site/[A-Za-z0-9._/-]+", path)
+        if "/data/" in path:
+            assert "<" not in content and "\u2028" not in content and "\x1b" not in content
+            assert content.count("\n") == 1
+    assert data(texts, "index")["index"]["rows"][0]["method"] == text
+
+
+def test_assets_reach_for_nothing_outside(made: ModuleType) -> None:
+    texts = site_of(some_records(made))
+    for name in ("index.html", "site.css", "site.js", "pages.js", "charts.js", "compare.js"):
+        text = texts[f"site/{name}"]
+        assert not re.search(r"(src|href)=.https?:|@import|url\(|\bfetch\(|innerHTML|eval\(", text), name
+    assert "The MIT License" in texts["site/uplot-LICENSE.txt"]
+
+
+def test_numbers_keep_six_digits() -> None:
+    assert [short(0.123456789), short(12.0), short(-1e-9), short(1234567.0)] == [0.123457, 12, -1e-09, 1234570]
