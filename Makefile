@@ -71,9 +71,9 @@ test-slow: $(INSTALLED_TEST) ## run the slow tests and those of them that kill p
 faults: $(INSTALLED_TEST) ## run tests/faults: bad inputs, flipped bits, kills, planted pickles
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadscope -m faults tests/faults $(ARGS)
 
-test-browser: $(INSTALLED_TEST) ## open the site in Chromium (Debian: apt-get install chromium) and check it with axe-core (npm)
+test-browser: $(INSTALLED_TEST) ## open site and rating page in Chromium (Debian: apt-get install chromium); axe-core comes by npm
 	@test -f build/axe/node_modules/axe-core/axe.min.js || npm install --silent --prefix build/axe axe-core@4.14.1
-	@$(BIN)/python -m pytest -m browser tests/leaderboard/test_browser.py $(ARGS)
+	@$(BIN)/python -m pytest -m browser tests/leaderboard tests/photos $(ARGS)
 
 site: $(INSTALLED) ## write the committed site anew from the committed records
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --with leaderboards/demo --format html --out leaderboards

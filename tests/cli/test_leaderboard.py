@@ -53,6 +53,21 @@ def test_print_gives_the_markdown_on_standard_output(
     assert "n_parameters" not in (tmp_path / "boards" / "demo" / "standard.csv").read_text()
 
 
+def test_the_site_is_written_from_several_stores_and_checked(
+    board: Command, store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path / "other", MADE["record"]("another", 7))
+    words = ("--format", "html", "--with", str(tmp_path / "other"), "--with", str(store))
+    assert board(*words) == 0
+    index = tmp_path / "boards" / "site" / "data" / "index.js"
+    assert '"another"' in index.read_text() and (tmp_path / "boards" / "site" / "index.html").is_file()
+    assert board(*words, "--check") == 0
+    index.write_text("edited")
+    assert board(*words, "--check") == 1
+    assert "site/data/index.js: differs" in capsys.readouterr().err
+    assert board("--format", "html", "--published") == 2
+
+
 def test_check_fails_on_an_edited_board_and_writes_nothing(
     board: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

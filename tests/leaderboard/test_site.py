@@ -42,7 +42,8 @@ def test_figures_are_those_of_the_records(made: ModuleType) -> None:
     records = some_records(made)
     index = data(site_of(records), "index")["index"]
     (row,) = [row for row in index["rows"] if row["method"] == "ssiqa" and row["kind"] == "demo"]
-    values = [own["metrics"]["demo-wild"]["srcc"] for own in records if own["cell"]["method"] == "ssiqa" and "demo-wild" in own["metrics"]]
+    values = [own["metrics"]["demo-wild"]["srcc"] for own in records
+              if own["cell"]["method"] == "ssiqa" and "demo-wild" in own["metrics"]]  # fmt: skip
     assert row["results"]["demo-wild"]["srcc"][0] == pytest.approx(np.mean(values), rel=1e-5)
     assert row["results"]["demo-wild"]["srcc"][1] == pytest.approx(np.std(values, ddof=1), rel=1e-5)
     assert [run["seed"] for run in row["runs"]] == [0, 1, 2, 3] and row["kind"] == "demo" and row["rank"] == 1
@@ -53,18 +54,19 @@ def test_figures_are_those_of_the_records(made: ModuleType) -> None:
 def test_points_and_curve_are_those_of_the_predictions(made: ModuleType) -> None:
     records = some_records(made)
     texts = site_of(records)
-    (row,) = [row for row in data(texts, "index")["index"]["rows"] if row["method"] == "ssiqa" and row["kind"] == "demo"]
+    rows = data(texts, "index")["index"]["rows"]
+    (row,) = [row for row in rows if row["method"] == "ssiqa" and row["kind"] == "demo"]
     run = data(texts, "rows")[row["id"]]["runs"][1]
     result = run["results"]["demo-wild"]
     images = data(texts, "images")[result["images"]]
-    rows = predictions(typed(records[0]), "demo-wild", seed=1, method="ssiqa")
-    assert [images["names"][k] for k in result["at"]] == list(rows.image)
-    assert [images["scores"][k] for k in result["at"]] == pytest.approx(rows.score, rel=1e-5)
-    assert result["x"] == pytest.approx(rows.prediction, rel=1e-5)
+    table = predictions(typed(records[0]), "demo-wild", seed=1, method="ssiqa")
+    assert [images["names"][k] for k in result["at"]] == list(table.image)
+    assert [images["scores"][k] for k in result["at"]] == pytest.approx(table.score, rel=1e-5)
+    assert result["x"] == pytest.approx(table.prediction, rel=1e-5)
     x, y = np.array(result["curve"]).T
-    assert y == pytest.approx(fit_mapping(rows.prediction, rows.score).apply(x), rel=1e-3, abs=1e-3)
+    assert y == pytest.approx(fit_mapping(table.prediction, table.score).apply(x), rel=1e-3, abs=1e-3)
     groups = [images["groups"][k] for k in result["at"]]
-    assert len(set(zip(groups, rows.group or (), strict=True))) == len(set(groups)) == len(set(rows.group or ()))
+    assert len(set(zip(groups, table.group or (), strict=True))) == len(set(groups)) == len(set(table.group or ()))
 
 
 @pytest.mark.parametrize("how", ["withheld", "not redistributable"])
