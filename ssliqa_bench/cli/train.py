@@ -195,7 +195,7 @@ def train(
             f"{out}: {', '.join(files)}. Next: {shlex.join(['ssliqa-bench', 'score', '--model', str(out), 'PHOTOS'])}"
         )
     if "scatter.png" not in files:
-        print("No scatter plot, since matplotlib is not installed: pip install 'ssliqa-bench[plots]'.", file=sys.stderr)
+        print("No scatter plot, since matplotlib is not installed: pip install matplotlib.", file=sys.stderr)
     return 0
 
 

@@ -14,6 +14,8 @@ from ssliqa_bench.photos.folds import FOLDS, folds
 from ssliqa_bench.training.images import FeatureSource, PixelSource
 from ssliqa_bench.types import FloatArray, derive_seed
 
+_FLOOR = 0.1  # of the mean deviation of a feature: one that is silent on the scored photographs must not decide alone
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -58,7 +60,8 @@ def next_labels(
         progress(number + 1, 2 * FOLDS)
     disagreement = said.std(axis=0, ddof=1)
     known, asked = _standardised(photos.labeled, len(photos)), _standardised(source, total)
-    middle, width = known.mean(axis=0), known.std(axis=0) + 1e-6
+    middle, spread = known.mean(axis=0), known.std(axis=0)
+    width = np.maximum(spread, _FLOOR * spread.mean())
     known, asked = (known - middle) / width, (asked - middle) / width
     nearest = np.min([_distances(asked, one) for one in known], axis=0)
     ranks, left = rankdata(disagreement), np.ones(total, dtype=bool)

@@ -6,6 +6,8 @@ import csv
 import json
 import math
 import shutil
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +190,21 @@ def test_a_model_of_another_version_is_named(
     (other / "config.json").write_text(json.dumps({**config, "schema": 99}))
     assert main(["score", "--model", str(other), str(photos)]) == 2
     assert "schema 99" in capsys.readouterr().err
+
+
+def test_an_image_beyond_the_limit_of_pixels_is_listed_and_the_rest_is_scored(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 20_000, 20_000, 8, 2, 0, 0, 0)
+    huge = tmp_path / "huge.png"
+    huge.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b""))
+    assert main(["score", *CONTRAST, str(huge), str(photos / "00.png"), "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert [one["image"] for one in told["bad"]] == [str(huge)] and "400 megapixels" in told["bad"][0]["reason"]
+    assert told["images"][1]["scores"]["contrast"]["score"] is not None
 
 
 @pytest.mark.slow
