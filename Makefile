@@ -76,7 +76,7 @@ test-browser: $(INSTALLED_TEST) ## open site and rating page in Chromium (Debian
 	@$(BIN)/python -m pytest -m browser tests/leaderboard tests/photos $(ARGS)
 
 site: $(INSTALLED) ## write the committed site anew from the committed records
-	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --with leaderboards/demo --format html --out leaderboards
+	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --with leaderboards/published --with leaderboards/demo --format html --out leaderboards
 
 test-wheel: $(INSTALLED_TEST) ## build wheel and sdist, install each and use it from an empty folder
 	@$(BIN)/python -m pytest -m slow tests/test_packaging.py $(ARGS)

@@ -192,6 +192,7 @@ def test_axe_finds_no_serious_fault(page: Any, site: Path, records: list[dict[st
 def test_the_committed_site_opens(page: Any) -> None:
     site = ROOT / "leaderboards/site"
     files = [path for path in site.rglob("*") if path.is_file()]
+    assert any(path.parent.name == "rows" for path in files), "the data of the site is committed with it"
     assert sum(path.stat().st_size for path in files) < 5_000_000
     go(page, site)
     assert page.locator("tbody tr").count() > 5
