@@ -105,7 +105,15 @@ class Match:
 
 @dataclass(frozen=True)
 class Source:
-    """A paper, or another place where figures were published, with its tables."""
+    """A paper, or another place where figures were published, with its tables.
+
+    Attributes:
+        differs: how its protocol is known to differ from ours, sentence by sentence.
+        tables: title by table, and what differs there alone.
+        rules: which run of ours a row may be compared with; the first that fits decides.
+        partners: the other dataset of each task.
+        metrics: our metric for a printed one, where it is not that of `METRICS`.
+    """
 
     name: str
     title: str
@@ -115,6 +123,11 @@ class Source:
     tables: Mapping[str, Mapping[str, Any]]
     rules: tuple[Mapping[str, Any], ...]
     partners: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, str] = field(default_factory=dict)
+
+    def metric(self, row: Printed) -> str | None:
+        """Our metric for a printed figure; None where we have none."""
+        return self.metrics.get(row.metric, METRICS.get(row.metric))
 
     def rule(self, row: Printed) -> Mapping[str, Any] | None:
         """The first rule that fits a row; None where no run of ours stands beside it."""
@@ -167,7 +180,7 @@ class Published:
             name: Source(
                 name=name, title=own["title"], citation=own.get("citation", ""), address=own.get("address", ""),
                 differs=tuple(own.get("differs", ())), tables=own["tables"], rules=tuple(own["rules"]),
-                partners=own.get("partners", {}),
+                partners=own.get("partners", {}), metrics=own.get("metrics", {}),
             )
             for name, own in content.items()
         }  # fmt: skip
@@ -217,7 +230,7 @@ class Shelf:
             return Match(rule["state"], command=rule.get("command", "").format(test=row.test))
         ours = source.ours(row)
         differs = source.differences(row)
-        name = METRICS.get(row.metric)
+        name = source.metric(row)
         if ours is None or name is None:
             return Match("no verifiable source")
         for pair in ours.pairs:
@@ -239,6 +252,10 @@ def _reproduced(row: Printed, ours: Ours, runs: Sequence[Record], values: Sequen
         more.append(f"{len(runs)} of {protocol.repeats} repeats are on record.")
     if row.aggregate and row.aggregate != protocol.aggregate:
         more.append(f"The paper prints the {row.aggregate}, here it is the {protocol.aggregate}.")
+    if name == "plcc_mapped":
+        raw = summarise([_metric(own.results[ours.dataset], "plcc_raw") for own in runs], protocol.aggregate).value
+        if raw is not None:
+            more.append(f"Without a fit before it, our PLCC is {raw:.3f}.")
     skipped = sum(own.results[ours.dataset].dataset.skipped for own in runs)
     if skipped:
         more.append(f"{skipped} unreadable images were skipped.")

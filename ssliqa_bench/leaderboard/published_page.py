@@ -166,7 +166,8 @@ def _about_interval() -> Paragraph:
     return Paragraph(phrase(
         "Intervals are of our figure at 95 %: over random splits by the corrected t distribution (Nadeau and Bengio "
         "2003), of one run over draws of its images. A printed figure has no interval of its own and counts as exact, "
-        "so the difference carries the interval of ours alone. PLCC is compared after the fitted mapping."
+        "so the difference carries the interval of ours alone. PLCC is compared after the fitted mapping, with "
+        "pyiqa's without one, as its figures are."
     ))  # fmt: skip
 
 

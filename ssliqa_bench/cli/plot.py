@@ -1,0 +1,142 @@
+"""`plot`: figures of records as PNG, SVG or PDF."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ssliqa_bench.cli import options
+from ssliqa_bench.cli.options import DEFAULT_STORE
+from ssliqa_bench.errors import InputError
+
+if TYPE_CHECKING:
+    from ssliqa_bench.store.record import Record
+
+plot_app = typer.Typer(help="Draw records: PNG, SVG or PDF, by the suffix of --out.", no_args_is_help=True)
+
+_Run = Annotated[str, typer.Argument(metavar="RUN", help="First digits of a record's key.")]
+_Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", parser=options.output_file("--out", "a file ending in .png, .svg or .pdf"), metavar="FILE",
+        help="The figure: .png, .svg or .pdf.",
+    ),
+]  # fmt: skip
+
+
+def register(app: typer.Typer) -> None:
+    """Attach the commands of this file."""
+    app.add_typer(plot_app, name="plot")
+
+
+@plot_app.command("scatter")
+def scatter(run: _Run, out: _Out, store: options.StoreToRead = DEFAULT_STORE) -> int:
+    """Scores over predictions with the fitted curve, one panel for each dataset."""
+    _require("matplotlib")
+    from ssliqa_bench.leaderboard import figures
+    from ssliqa_bench.store.records import read_predictions
+
+    record = _record(store, run)
+    shown = [name for name, own in record.results.items() if not own.withheld]
+    for name in record.withheld:
+        print(f"{name}: not recomputable here: its names and scores were not passed on.", file=sys.stderr)
+    if not shown:
+        raise InputError(f"Record {record.key[:12]} holds no scores that were passed on, so there is nothing to draw.")
+    figures.save(figures.scatter(record, {name: read_predictions(store, record.key, name) for name in shown}), out)
+    return _wrote(out)
+
+
+@plot_app.command("log")
+def log(run: _Run, out: _Out, store: options.StoreToRead = DEFAULT_STORE) -> int:
+    """What training logged, epoch by epoch, for each stage."""
+    _require("matplotlib")
+    from ssliqa_bench.leaderboard import figures
+
+    figures.save(figures.log(_record(store, run)), out)
+    return _wrote(out)
+
+
+@plot_app.command("curve")
+def curve(
+    out: _Out,
+    methods: Annotated[
+        list[str] | None, typer.Argument(metavar="[METHOD …]", help="Methods to draw, all unless named.")
+    ] = None,
+    dataset: Annotated[str, typer.Option("--dataset", help="The tested dataset, where there are several.")] = "",
+    store: options.StoreToRead = DEFAULT_STORE,
+) -> int:
+    """SRCC against the number of labels, with intervals; metrics as lines marked `seen` or `?`."""
+    _require("matplotlib")
+    from dataclasses import replace
+
+    from ssliqa_bench.leaderboard import figures
+    from ssliqa_bench.leaderboard.few_labels import few_labels
+    from ssliqa_bench.store.records import iter_records
+
+    found = [one for one in few_labels(iter_records(store)) if not dataset or one.dataset == dataset]
+    if methods:
+        known = {own.method for one in found for own in (*one.curves, *one.lines)}
+        if missing := [name for name in methods if name not in known]:
+            raise InputError(f"{missing[0]}: {store} holds no record of it; found "
+                             f"{', '.join(sorted(known)) or 'none'}.")  # fmt: skip
+        found = [
+            replace(one, curves=tuple(own for own in one.curves if own.method in methods),
+                    lines=tuple(own for own in one.lines if own.method in methods))
+            for one in found
+        ]  # fmt: skip
+        found = [one for one in found if one.curves]
+    if not found:
+        raise InputError(f"{store}: no record of a learner{f' on {dataset}' if dataset else ''}, so there is no curve.")
+    # The one with the most numbers of labels; several pairs or recipes have a figure each on request.
+    chosen = max(found, key=lambda one: max(len(own.points) for own in one.curves))
+    if len(found) > 1:
+        names = ", ".join(f"{one.pair} on {one.dataset}" for one in found if one is not chosen)
+        print(f"Drawn: {chosen.pair} on {chosen.dataset}. Not drawn: {names}.", file=sys.stderr)
+    figures.save(figures.curve(chosen), out)
+    return _wrote(out)
+
+
+@plot_app.command("compare")
+def compare(
+    out: _Out,
+    methods: Annotated[
+        list[str] | None, typer.Argument(metavar="[METHOD …]", help="Methods to rank, all unless named.")
+    ] = None,
+    protocol: Annotated[str, typer.Option("--protocol", help="Of the records.")] = "standard",
+    store: options.StoreToRead = DEFAULT_STORE,
+) -> int:
+    """Critical-difference diagram: mean ranks of methods over six or more datasets."""
+    _require("matplotlib")
+    from ssliqa_bench.leaderboard import figures
+    from ssliqa_bench.leaderboard.ranks import srcc_table
+    from ssliqa_bench.store.records import iter_records
+
+    figures.save(figures.critical_difference(srcc_table(iter_records(store), protocol, methods)), out)
+    return _wrote(out)
+
+
+def _record(store: Path, run: str) -> Record:
+    from ssliqa_bench.store.records import find_record, read_record
+
+    return read_record(store, find_record(store, run))
+
+
+def _require(*packages: str) -> None:
+    """Refuse where a package of the extra `plots` is missing, without importing it.
+
+    Raises:
+        InputError: names the extra.
+    """
+    missing: Sequence[str] = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(f"plot: {', '.join(missing)} is not installed: pip install 'ssliqa-bench[plots]'.")
+
+
+def _wrote(out: Path) -> int:
+    print(f"Wrote {out}", file=sys.stderr)
+    return 0
