@@ -59,6 +59,11 @@ class Row:
         return self.newest.facts.protocol.aggregate
 
     @property
+    def submitted(self) -> bool:
+        """Whether any of its predictions were handed in rather than computed here."""
+        return any(run.submitted for run in self.runs.values())
+
+    @property
     def setting(self) -> str:
         """Recipe and overrides as canonical JSON: equal for rows that were asked for alike."""
         return canonical_json([self.recipe, dict(self.overrides)])

@@ -89,6 +89,8 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     """
     if row.reference == kind:
         return Paired(NOTHING)
+    if row.submitted:
+        return Paired(NOTHING, None, (phrase("was handed in, so no comparator is known to make as many steps"),))
     if not any(run.facts.steps for run in row.runs.values()):
         fitted = any(run.facts.stages for run in row.runs.values())
         reason = "is fitted without steps, so no comparator makes as many" if fitted else "trains nothing"

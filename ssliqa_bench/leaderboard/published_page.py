@@ -33,7 +33,7 @@ _TITLES = {
     "param_ratio_pct": "Parameters (%)", "delta_plcc_pct": "Gain in PLCC (%)", "delta_srcc_pct": "Gain in SRCC (%)",
 }  # fmt: skip
 _ABOUT_STATES = {
-    "reproduced": "our records hold the same figure; the difference is ours minus theirs",
+    "reproduced": "our records hold a figure to compare it with; the difference is ours minus theirs",
     "runnable with data": "the registry holds method and protocol, the data must be at hand; no record yet",
     "labels not public": "the scores of these images were never published, so nobody outside can compute it",
     "no verifiable source": "the registry holds no code that is known to give this figure",

@@ -16,7 +16,7 @@ class Ranked:
     """A row in its place. `rank` is None for rows that stand outside the ranking; `status` says why.
 
     Status: ranked, comparator, oracle, seen (weights saw the ranking dataset), outdated (images, scores or split of the
-    pair or of the ranking dataset differ from those of the newest record), untested, undefined.
+    pair or of the ranking dataset differ from those of the newest record), unverified (handed in), untested, undefined.
     """
 
     row: Row
@@ -60,6 +60,8 @@ def rank_rows(section: Section) -> list[Ranked]:
             ranked.append(Ranked(row, None, "outdated"))
         elif row.has_seen(dataset):
             ranked.append(Ranked(row, None, "seen"))
+        elif row.submitted:
+            ranked.append(Ranked(row, None, "unverified"))
         elif value is None:
             ranked.append(Ranked(row, None, "undefined" if row.tested(dataset) else "untested"))
         else:
@@ -72,6 +74,8 @@ def remarks(row: Row, section: Section) -> list[Remark]:
     """What a reader must know about a row's runs: mixtures, look-aheads, skipped images, older records, no bound."""
     runs = [row.runs[seed] for seed in row.seeds]
     found = _oracle_below_labels(row, section)
+    if row.submitted:
+        found.append(Remark.marked("unverified", "predictions were handed in; nobody here ran the code behind them"))
     if parts := mixed_parts(runs):
         found.append(Remark.marked("mixed", f"the runs of this row differ in {', '.join(parts)}"))
     if row.outdated:

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from ssliqa_bench.leaderboard.compare import paired_gain
 from ssliqa_bench.leaderboard.ranking import Remark, rank_rows, remarks, run_notes, span
-from tests.leaderboard.typed import collect
+from tests.leaderboard.typed import build_boards, collect
 
 
 def test_reference_rows_stand_by_their_value_without_a_rank(made: ModuleType) -> None:
@@ -106,3 +107,20 @@ def test_an_oracle_below_labels_only_bounds_nothing(made: ModuleType, oracle: fl
 
 def test_span() -> None:
     assert [span([]), span([5, 5]), span([9, 3, 5])] == ["", "5", "3 to 9"]
+
+
+def test_a_submission_is_marked_wherever_it_stands(made: ModuleType) -> None:
+    handed = {"submission": {"lower_is_better": False, "left_out": 0}, "steps": 0, "stages": []}
+    theirs = [made.record("theirs", seed, srcc={"demo-syn": 0.99, "demo-wild": 0.99}, **handed) for seed in range(5)]
+    records = [*made.demo_suite(), *theirs]
+    (section,) = collect(records)[0].sections
+    row = next(own for own in section.rows if own.method == "theirs")
+    (remark,) = remarks(row, section)
+    assert remark.mark == "unverified" and "nobody here ran the code" in remark.sentence.plain
+    assert [(own.rank, own.status) for own in rank_rows(section) if own.row is row] == [(None, "unverified")]
+    texts = {name: text for name, text in build_boards(records).items() if name.endswith(".md")}
+    assert "`theirs`" not in texts.pop("demo/standard.md")  # no method of theirs is the best of a pair
+    (page,) = texts.values()
+    assert "`theirs` *unverified*" in page and "**0.990**" not in page
+    gain = paired_gain(row, section.rows, "demo-wild", "comparator")
+    assert [note.plain for note in gain.notes] == ["was handed in, so no comparator is known to make as many steps"]
