@@ -32,9 +32,10 @@
     return [
       { name: "rank", title: "Rank", num: true, value: (row) => (row.rank === null ? null : -row.rank), cell: (row) => row.rank ?? row.status },
       { name: "method", title: "Method", head: true, style: "method", value: (row) => row.method,
-        cell: (row) => [methodLink(row.method), row.marks.map((mark) => h("span", { class: "tag" }, mark)), h("small", {}, row.title)] },
-      { name: "pair", title: "Pair", value: (row) => row.pair, cell: (row) => [h("code", {}, row.pair), h("br"), h("small", {}, `${row.budget}, ${row.protocol}`)] },
-      { name: "labels", title: "Labels", num: true, value: (row) => parseInt(row.labels, 10), cell: (row) => row.labels },
+        cell: (row) => [methodLink(row.method), row.marks.map((mark) => h("span", { class: "tag" }, mark)), h("small", {}, row.title),
+          h("small", { class: "only-small" }, `${row.pair}, ${row.budget}`)] },
+      { name: "pair", title: "Pair", style: "hide-small", value: (row) => row.pair, cell: (row) => [h("code", {}, row.pair), h("br"), h("small", {}, `${row.budget}, ${row.protocol}`)] },
+      { name: "labels", title: "Labels", num: true, style: "hide-small", value: (row) => parseInt(row.labels, 10), cell: (row) => row.labels },
       ...sides.map((side) => ({ name: `srcc-${side}`, title: `SRCC ${side}`, num: true,
         value: (row) => (figure(row, side, "srcc") || [null])[0], cell: (row) => number(figure(row, side, "srcc"), fixed, [0, 1]) })),
       { name: "gain", title: "Gain", num: true, value: (row) => (judged(row).gain || [null])[0], cell: (row) => number(judged(row).gain, signed, [-0.2, 0.2]) },
