@@ -23,9 +23,9 @@ from ssliqa_bench.evaluation.constants import MINIMUM_MAPPING
 from ssliqa_bench.evaluation.correlations import krcc, mae, plcc, rmse, srcc
 from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.evaluation.mapping import fit_mapping
-from ssliqa_bench.types import FloatArray
+from ssliqa_bench.types import FloatArray, Scale
 
-Columns = Literal["raw", "mapped", "classes", "expected and class", "expected and score", "native"]
+Columns = Literal["raw", "units", "mapped", "classes", "expected and class", "expected and score", "native"]
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Metric:
         name: key in records, JSON and boards.
         function: (predicted, true) -> value, None where undefined.
         higher_is_better: direction of the value.
-        of: the two columns that the function is given. `raw`: predictions and scores; `mapped`: mapped predictions
-            and scores; `classes`: predicted and true class; `expected and class`: the prediction as a place on the
-            scale of classes, and the true class; `expected and score`: both as places on that scale; `native`: these
-            in native units.
+        of: the two columns that the function is given. `raw`: predictions and scores; `units`: the same, predictions
+            in the units of the scores where their scale is known; `mapped`: mapped predictions and scores; `classes`:
+            predicted and true class; `expected and class`: the prediction as a place on the scale of classes, and the
+            true class; `expected and score`: both as places on that scale; `native`: these in native units.
         always: computed every time and a key of its own; the others stand in `extra` when asked for.
     """
 
@@ -68,7 +68,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("plcc_mapped", plcc, higher_is_better=True, of="mapped"),
     Metric("rmse_mapped", rmse, higher_is_better=False, of="mapped"),
     Metric("mae_mapped", mae, higher_is_better=False, of="mapped", always=False),
-    Metric("rmse_raw", rmse, higher_is_better=False, always=False),
+    Metric("rmse_raw", rmse, higher_is_better=False, of="units", always=False),
     Metric("main_score", main_score, higher_is_better=True, always=False),
     Metric("accuracy", accuracy, higher_is_better=True, of="classes", always=False),
     Metric("kappa_quadratic", kappa_quadratic, higher_is_better=True, of="classes", always=False),
@@ -90,6 +90,7 @@ def evaluate(
     mapping: str = "logistic4",
     extra: Sequence[str] = (),
     classes: ClassInputs | None = None,
+    scale: tuple[float, float] | None = None,
 ) -> dict[str, Any]:
     """All metrics of a set of predictions, ready for JSON; None where a value is undefined.
 
@@ -104,6 +105,8 @@ def evaluate(
         extra: names of further metrics of the table.
         classes: predicted and true classes, for the metrics of classes. Without, predictions and scores that are
             whole numbers are classes themselves.
+        scale: scores at 0 and 1 of predictions that are on [0, 1], by which `rmse_raw` converts them; None for
+            predictions in the units of the scores or on a scale of their own, which it takes as they are.
 
     Returns:
         The keys n, srcc, krcc, plcc_raw, plcc_mapped, rmse_mapped, mapping (the status), extra.
@@ -119,6 +122,7 @@ def evaluate(
     if classes is not None and classes.true.shape != given.shape:
         raise InputError(f"Got {len(classes.true)} classes and {len(given)} scores; expected one of each per image.")
     columns: dict[Columns, tuple[Any, Any] | None] = {"raw": (predicted, given), "mapped": None}
+    columns["units"] = (predicted if scale is None else Scale(*scale).from01(predicted), given)
     status = "none"
     if mapping == "none" or len(given) >= MINIMUM_MAPPING:
         fitted = fit_mapping(predicted, given, kind=mapping)

@@ -52,7 +52,7 @@ def add_tests(plan: Plan, record: Record, datasets: Sequence[str], settings: Set
     scorer = Scorer(plan, learner, store, tests, use_store=True, processes=settings.processes)
     judged = scorer.judge(record.facts.model_key, artifact)
     results, rows = scorer.results(
-        judged, {}, dataset_facts(plan, sources, skipped),
+        judged, {}, dataset_facts(plan, learner, sources, skipped),
         leak=leak_facts(leaks, settings), notes=_look_alikes(learner, sources, settings),
     )  # fmt: skip
     for name in datasets:
@@ -75,7 +75,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> Recor
     scorer = Scorer(plan, learner, store, sets.tests, use_store=settings.use_store, processes=settings.processes)
     judged = {s.stage.name: scorer.judge(s.key, s.load()) for s in stages if s.stage.predicts}
     final = judged.popitem()[1] if judged else scorer.judge(untrained_key(plan, learner), None)
-    datasets = dataset_facts(plan, sources, skipped)
+    datasets = dataset_facts(plan, learner, sources, skipped)
     predicted = time.perf_counter()
     results, rows = scorer.results(final, judged, datasets)
     facts = run_facts(

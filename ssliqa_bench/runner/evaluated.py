@@ -42,13 +42,21 @@ class Evaluation:
         return result.model_copy(update={**values, "evaluation_version": EVALUATION_VERSION})
 
 
-def evaluate_rows(rows: Predictions, *, mapping: str, extra: Sequence[str], rule: ClassRule | None) -> Evaluation:
+def evaluate_rows(
+    rows: Predictions,
+    *,
+    mapping: str,
+    extra: Sequence[str],
+    rule: ClassRule | None,
+    scale: tuple[float, float] | None = None,
+) -> Evaluation:
     """Metrics of the final model and of those before it, from the columns of a record; intervals and breakdowns of the
     final model alone.
 
     Args:
         mapping, extra: as the protocol states them.
         rule: how images fall into classes, where the protocol sees any.
+        scale: scores at 0 and 1 of a learner's predictions; None for predictions of another kind.
 
     Raises:
         InputError: a value is not finite, or there are fewer than two rows.
@@ -56,7 +64,7 @@ def evaluate_rows(rows: Predictions, *, mapping: str, extra: Sequence[str], rule
     scores = np.array(rows.score, dtype=np.float64)
 
     def judged(values: Sequence[float], classes: ClassInputs | None) -> dict[str, Any]:
-        return evaluate(np.array(values), scores, mapping=mapping, extra=extra, classes=classes)
+        return evaluate(np.array(values), scores, mapping=mapping, extra=extra, classes=classes, scale=scale)
 
     def classes_of(predicted: Classes | None) -> ClassInputs | None:
         return None if rule is None else rule.inputs(rows.true_class, predicted, len(rows))
@@ -99,6 +107,7 @@ def how_evaluated(record: Record, dataset: str) -> dict[str, Any]:
         "mapping": record.facts.protocol.mapping,
         "extra": tuple(result.metrics.extra),
         "rule": ClassRule.recorded(result.classes),
+        "scale": result.dataset.scale,
     }
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssliqa_bench.datasets.splits import split_hash
-from ssliqa_bench.registry.schema import ProtocolEntry
+from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import peak_memory_bytes
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import Source
@@ -26,6 +26,9 @@ from ssliqa_bench.store.record import (
     Seconds,
     StageFacts,
 )
+
+if TYPE_CHECKING:
+    from ssliqa_bench.methods.base import Learner
 
 
 def run_facts(
@@ -84,7 +87,15 @@ def run_facts(
     )
 
 
-def dataset_facts(plan: Plan, sources: Mapping[str, Source], skipped: Mapping[str, int]) -> dict[str, DatasetFacts]:
+def scale_of(entry: DatasetEntry, learner: Learner) -> tuple[float, float] | None:
+    """Scores of a dataset, higher is better, at 0 and 1 of the scale on which learners predict; None for a method that
+    learns from no scores, whose predictions are on a scale of their own."""
+    return entry.native_scale.ends if learner.needs.labels else None
+
+
+def dataset_facts(
+    plan: Plan, learner: Learner, sources: Mapping[str, Source], skipped: Mapping[str, int]
+) -> dict[str, DatasetFacts]:
     """Every dataset of a run as it was used."""
     return {
         name: DatasetFacts(
@@ -95,6 +106,7 @@ def dataset_facts(plan: Plan, sources: Mapping[str, Source], skipped: Mapping[st
             labels_redistributable=plan.entries[name].labels_redistributable,
             roles={role: list(source.roles).count(role) for role in sorted(set(source.roles))},
             skipped=skipped[name],
+            scale=scale_of(plan.entries[name], learner),
         )
         for name, source in sources.items()
     }

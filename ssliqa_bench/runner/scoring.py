@@ -14,6 +14,7 @@ from ssliqa_bench.models.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.artifact_keys import prediction_key
 from ssliqa_bench.runner.classes import ClassRule, true_classes
 from ssliqa_bench.runner.evaluated import Evaluation, columns_of, evaluate_rows
+from ssliqa_bench.runner.facts import scale_of
 from ssliqa_bench.runner.learners import model_of
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import TestSet
@@ -106,9 +107,9 @@ class Scorer:
 
     def evaluate(self, dataset: str, rows: Predictions) -> Evaluation:
         """Metrics of the rows of one dataset, as the protocol says."""
-        plan = self._plan
-        rule = ClassRule.of(plan.entries[dataset], plan.protocol.classes)
-        return evaluate_rows(rows, mapping=plan.protocol.mapping, extra=plan.extra_metrics, rule=rule)
+        plan, entry = self._plan, self._plan.entries[dataset]
+        rule, scale = ClassRule.of(entry, plan.protocol.classes), scale_of(entry, self._learner)
+        return evaluate_rows(rows, mapping=plan.protocol.mapping, extra=plan.extra_metrics, rule=rule, scale=scale)
 
     def results(
         self,

@@ -87,7 +87,11 @@ class ProtocolFacts(Part):
 
 
 class DatasetFacts(Part):
-    """A dataset of a run: what it was, which roles its images had, and how many unreadable ones were skipped."""
+    """A dataset of a run: what it was, which roles its images had, and how many unreadable ones were skipped.
+
+    Attributes:
+        scale: scores, higher is better, at 0 and 1 of a learner's predictions; None where these are on another scale.
+    """
 
     kind: str
     side: Side
@@ -96,6 +100,7 @@ class DatasetFacts(Part):
     labels_redistributable: bool
     roles: dict[str, Count]
     skipped: Count
+    scale: Annotated[tuple[float, float] | None, Field(strict=False)] = None
 
 
 class StageFacts(Part):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -45,6 +46,20 @@ def test_further_metrics_stand_in_extra() -> None:
                      "rmse_raw": pytest.approx(np.sqrt(np.mean((x - y) ** 2)))}
     with pytest.raises(InputError, match=r'Unknown metric "mae_maped". Did you mean \'mae_mapped\''):
         evaluate(x, y, extra=("mae_maped",))
+
+
+def test_rmse_raw_is_in_the_units_of_the_scores() -> None:
+    """Predictions on [0, 1], scores from 1 (worst) to 5; and scores of which lower is better, negated when read."""
+    shares = np.array([0.0, 0.25, 0.5, 1.0, 0.75, 0.1])
+    scores = np.array([1.5, 2.0, 3.5, 4.0, 4.5, 1.0])
+    found = evaluate(shares, scores, extra=("rmse_raw",), scale=(1, 5))
+    expected = math.sqrt(sum((1 + 4 * x - y) ** 2 for x, y in zip(shares, scores, strict=True)) / 6)
+    assert found["extra"]["rmse_raw"] == pytest.approx(expected)
+    turned = evaluate(shares, scores - 6, extra=("rmse_raw",), scale=(-5, -1))
+    assert turned["extra"]["rmse_raw"] == pytest.approx(expected)
+    plain = evaluate(shares, scores, extra=("rmse_raw",))
+    assert {k: v for k, v in found.items() if k != "extra"} == {k: v for k, v in plain.items() if k != "extra"}
+    assert plain["extra"]["rmse_raw"] == pytest.approx(float(np.sqrt(np.mean((shares - scores) ** 2))))
 
 
 def test_main_score_is_that_of_the_ntire_challenges() -> None:

@@ -269,6 +269,10 @@ def test_other_metrics_and_other_classes_are_asked_for_alike(
     assert extra["rmse_raw"] > 0 and extra["mae_argmax"] is not None
     classes = found.results["tiny-a"].classes
     assert classes is not None and classes.scale == (1, 5) and sum(classes.images) == 8
+    rows = read_predictions(store, found.key, "tiny-a")  # predictions on [0, 1], scores from 1 to 5
+    errors = [1 + 4 * value - score for value, score in zip(rows.prediction, rows.score, strict=True)]
+    assert extra["rmse_raw"] == pytest.approx(np.sqrt(np.mean(np.square(errors))))
+    assert found.results["tiny-a"].dataset.scale == (1, 5)
     extra, found = run("own-4")
     assert extra["rmse_raw"] > 0 and extra["mae_argmax"] is None
     assert any("predicts 5 classes where the protocol sees 4" in note for note in found.notes)
