@@ -60,8 +60,12 @@ def contents(wheel: Path) -> dict[str, bytes]:
 def test_the_wheel_holds_the_registry_the_suites_and_the_assets_of_the_site(built: dict[str, Path]) -> None:
     files = contents(built["tree"])
     assert files["ssliqa_bench/_data/registry.yaml"] == (ROOT / "registry.yaml").read_bytes()
-    suites = {name.rpartition("/")[2] for name in files if name.startswith("ssliqa_bench/_data/benchmarks/")}
+    folder = "ssliqa_bench/_data/benchmarks/"
+    held = {name.removeprefix(folder) for name in files if name.startswith(folder)}
+    suites = {name for name in held if "/" not in name}
     assert suites == {path.name for path in (ROOT / "benchmarks").glob("*.yaml")} and "demo.yaml" in suites
+    published = {f"published/{path.name}" for path in (ROOT / "benchmarks/published").iterdir()}
+    assert held - suites == published and "published/sources.yaml" in published
     assert "ssliqa_bench/py.typed" in files
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "ssliqa_bench").rglob("*.py")}
     assert {name for name in files if name.endswith(".py")} == modules
