@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ssliqa_bench.caches import cache_lock, keep
 from ssliqa_bench.errors import CorruptFileError, DataError
-from ssliqa_bench.files import exclusive_lock, read_sealed, set_aside, sha256_file, write_sealed
+from ssliqa_bench.files import read_sealed, set_aside, sha256_file
 
 LOG = logging.getLogger("ssliqa_bench")
 
@@ -25,7 +26,7 @@ def file_hashes(paths: Iterable[str], cache: Path | None = None) -> dict[str, st
     if cache is None:
         return {path: sha256_file(path) for path in paths}
     # One process reads the files, others that want the same wait for what it finds.
-    with exclusive_lock(cache.with_suffix(".lock")):
+    with cache_lock(cache.with_suffix(".lock")):
         known = _read_cache(cache)
         found: dict[str, list[Any]] = {}
         for path in paths:
@@ -38,7 +39,7 @@ def file_hashes(paths: Iterable[str], cache: Path | None = None) -> dict[str, st
                 raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
             found[path] = entry
         if any(known.get(path) != entry for path, entry in found.items()):
-            write_sealed(cache, {"files": {**known, **found}}, kind=_KIND)
+            keep(cache, {"files": {**known, **found}}, kind=_KIND)
     return {path: entry[2] for path, entry in found.items()}
 
 
@@ -48,7 +49,7 @@ def reread(cache: Path) -> list[str]:
     The cache then holds what was read, so that whoever asks next sees the change.
     """
     found = []
-    with exclusive_lock(cache.with_suffix(".lock")):
+    with cache_lock(cache.with_suffix(".lock")):
         known = _read_cache(cache)
         for path, entry in known.items():
             try:
@@ -59,7 +60,7 @@ def reread(cache: Path) -> list[str]:
             except OSError:
                 continue  # file_hashes reports it to whoever needs it
         if found:
-            write_sealed(cache, {"files": known}, kind=_KIND)
+            keep(cache, {"files": known}, kind=_KIND)
     return sorted(found)
 
 

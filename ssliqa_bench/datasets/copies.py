@@ -14,10 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ssliqa_bench.caches import keep
 from ssliqa_bench.checksums import file_hashes
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import CorruptFileError, DataError, SchemaError
-from ssliqa_bench.files import digest, read_sealed, set_aside, write_sealed
+from ssliqa_bench.files import digest, read_sealed, set_aside
 
 if TYPE_CHECKING:
     from ssliqa_bench.datasets.near_copies import NearCopies
@@ -106,7 +107,7 @@ def search_copies(
         LOG.warning("%s: looking for copies among %d images, once; this takes minutes.", dataset, len(raw.path))
     found = near_copies(raw.path, processes=processes, progress=progress)
     sets = [[raw.name[row] for row in rows] for rows in found.sets]
-    write_sealed(kept, {**asdict(found), "sets": sets}, kind=_KIND)
+    keep(kept, {**asdict(found), "sets": sets}, kind=_KIND)
     return found
 
 

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.datasets.distort import KADID_KINDS
 from ssliqa_bench.datasets.distort.drawn import DRAWN_KINDS
 from ssliqa_bench.datasets.distorting import MadeBy, Task, Wanted, finished_images, make_images
 from ssliqa_bench.datasets.references import references_of
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, StorageError
-from ssliqa_bench.files import atomic_path, exclusive_lock, write_text
+from ssliqa_bench.files import atomic_path, write_text
 from ssliqa_bench.registry.schema import DatasetEntry, MadeFrom
 from ssliqa_bench.tabular.writer import csv_text
 from ssliqa_bench.types import derive_seed
@@ -87,7 +88,7 @@ def make_dataset(
     total = sum(map(len, wanted.values()))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with exclusive_lock(folder / f".{IMAGES}.lock"):
+        with cache_lock(folder / f".{IMAGES}.lock", named="--data-root"):
             made_by = MadeBy(_KIND, made_from.seed, GENERATOR_VERSION)
             finished = finished_images(folder / IMAGES, folder / _STATE, made_by)
             lacking = {one: tuple(i for i in images if i.name not in finished) for one, images in wanted.items()}

@@ -14,10 +14,11 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.datasets.archives import unpack
 from ssliqa_bench.datasets.base import find_folder
 from ssliqa_bench.errors import DataError, InputError, StorageError
-from ssliqa_bench.files import exclusive_lock, sha256_file
+from ssliqa_bench.files import sha256_file
 from ssliqa_bench.net import fetch
 from ssliqa_bench.registry.schema import DatasetEntry, DownloadFacts
 
@@ -48,7 +49,7 @@ def download(entry: DatasetEntry, data_root: Path, cache_root: Path, counter: Co
         raise InputError(by_hand(entry, data_root))
     home = Path(data_root) / _HOME
     archive = home / _file_name(facts.url)
-    with exclusive_lock(home / f"{archive.name}.lock"):  # other entries may share the archive
+    with cache_lock(home / f"{archive.name}.lock", named="--data-root"):  # other entries may share the archive
         there = find_folder(entry, data_root, cache_root)
         if there is not None:
             return there

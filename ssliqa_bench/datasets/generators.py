@@ -8,9 +8,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.checksums import file_hashes
 from ssliqa_bench.errors import CorruptFileError, StorageError
-from ssliqa_bench.files import exclusive_lock, read_sealed, set_aside, write_sealed
+from ssliqa_bench.files import read_sealed, set_aside, write_sealed
 
 LOG = logging.getLogger("ssliqa_bench")
 
@@ -31,7 +32,7 @@ def generated_folder(name: str, home: Path, generator: Callable[[Path], None], h
     """
     folder = home / name
     try:
-        with exclusive_lock(home / f"{name}.lock"):
+        with cache_lock(home / f"{name}.lock"):
             if folder.exists() and not _is_whole(folder, hashes):
                 aside = set_aside(folder)
                 LOG.warning("%s: its generated files were damaged; set aside as %s and made again.", name, aside)

@@ -15,10 +15,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.datasets.distort import KADID_KINDS
 from ssliqa_bench.datasets.distorting import MadeBy, Task, Wanted, finished_images, make_images
 from ssliqa_bench.errors import DataError, InputError
-from ssliqa_bench.files import exclusive_lock
 from ssliqa_bench.tabular import read_rows
 
 LIST = "kadis700k_ref_imgs.csv"
@@ -133,7 +133,7 @@ def distort_kadis(
         raise InputError(f"KADIS-700k: {processes} processes; expected 1 or more.")
     rows = read_kadis_list(folder)
     # A second call waits for the first one and then finds everything done.
-    with exclusive_lock(folder / f".{DISTORTED}.lock"):
+    with cache_lock(folder / f".{DISTORTED}.lock", named="--data-root"):
         made_by = MadeBy(_KIND, seed, GENERATOR_VERSION)
         finished = finished_images(folder / DISTORTED, folder / _STATE, made_by)
         tasks = [

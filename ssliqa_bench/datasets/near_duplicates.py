@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ssliqa_bench.caches import cache_lock, keep
 from ssliqa_bench.errors import CorruptFileError
-from ssliqa_bench.files import exclusive_lock, read_sealed, set_aside, write_sealed
+from ssliqa_bench.files import read_sealed, set_aside
 
 LOG = logging.getLogger("ssliqa_bench")
 
@@ -45,7 +46,7 @@ def perceptual_hashes(images: Images, rows: Sequence[int], cache: Path) -> Hashe
 
     Hashes are kept in the file `cache` by content hash, so that each picture is hashed once.
     """
-    with exclusive_lock(cache.with_suffix(".lock")):
+    with cache_lock(cache.with_suffix(".lock")):
         known = _read(cache)
         missing = sorted({images.hashes[row]: row for row in rows if images.hashes[row] not in known}.items())
         if missing:
@@ -53,7 +54,7 @@ def perceptual_hashes(images: Images, rows: Sequence[int], cache: Path) -> Hashe
 
             for content, row in missing:
                 known[content] = str(imagehash.phash(Image.fromarray(images.image(row))))
-            write_sealed(cache, {"hashes": known}, kind=_KIND)
+            keep(cache, {"hashes": known}, kind=_KIND)
     return np.array([int(known[images.hashes[row]], 16) for row in rows], dtype=np.uint64)
 
 

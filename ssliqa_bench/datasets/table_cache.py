@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ssliqa_bench.caches import keep
 from ssliqa_bench.errors import CorruptFileError
-from ssliqa_bench.files import digest, read_sealed, set_aside, sha256_file, write_sealed
+from ssliqa_bench.files import digest, read_sealed, set_aside, sha256_file
 
 if TYPE_CHECKING:
     from ssliqa_bench.datasets.table import RawTable
@@ -79,7 +80,7 @@ class KeptTable:
         for name in _NUMBERS:
             if columns[name] is not None:
                 columns[name] = _without_nan(columns[name].tolist())
-        write_sealed(self._path, {"files": _stamps(raw.reads), "columns": columns}, kind=_KIND)
+        keep(self._path, {"files": _stamps(raw.reads), "columns": columns}, kind=_KIND)
 
 
 def _without_nan(value: Any) -> Any:

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
+from ssliqa_bench.caches import keep
 from ssliqa_bench.checksums import file_hashes
 from ssliqa_bench.errors import CorruptFileError, InputError
-from ssliqa_bench.files import atomic_path, digest, read_sealed, sha256_file, write_sealed
+from ssliqa_bench.files import atomic_path, digest, read_sealed, sha256_file
 from ssliqa_bench.models.packages import packaged_file
 from ssliqa_bench.net import probe
 from ssliqa_bench.paths import file_to_read
@@ -223,7 +224,7 @@ def published_weights(
         return replace(Published(**read_sealed(kept, kind=_KIND)), option=option, switch=switch)
     except (FileNotFoundError, CorruptFileError, TypeError):
         found = _LIBRARIES[library](what, model, option)
-        write_sealed(kept, asdict(found), kind=_KIND)
+        keep(kept, asdict(found), kind=_KIND)
         return replace(found, switch=switch)
 
 

@@ -21,8 +21,9 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
+from ssliqa_bench.caches import cache_lock, keep
 from ssliqa_bench.errors import CorruptFileError, DataError, StorageError
-from ssliqa_bench.files import atomic_path, digest, exclusive_lock, read_sealed, set_aside, write_sealed
+from ssliqa_bench.files import atomic_path, digest, read_sealed, set_aside, write_sealed
 from ssliqa_bench.pixels.decode import PIXELS_VERSION, Picture, content_hash, open_picture, resize_short
 from ssliqa_bench.pixels.formats import decoders
 
@@ -121,7 +122,7 @@ def open_pixels(
         StorageError: the disk is full or the cache cannot be written.
     """
     folder = _folder(fingerprint, short_side, cache_root)
-    with exclusive_lock(folder.with_name(f"{folder.name}.lock")):
+    with cache_lock(folder.with_name(f"{folder.name}.lock")):
         index = _verified(folder, table)
         if index is not None and index["bad"] and index.get("decoders") != decoders():
             index = None  # what could not be decoded then may be decoded now
@@ -155,7 +156,7 @@ def unreadable(
 
 def reread(folder: Path) -> str | None:
     """Read a cache again whatever its size and time; why it is damaged, in which case it was set aside, else None."""
-    with exclusive_lock(folder.with_name(f"{folder.name}.lock")):
+    with cache_lock(folder.with_name(f"{folder.name}.lock")):
         try:
             index = read_sealed(folder / _INDEX, kind="pixel-cache")
             (folder / _STAMP).unlink(missing_ok=True)
@@ -254,7 +255,7 @@ def _verify_flat(folder: Path, index: Mapping[str, Any]) -> None:
             pixels = np.frombuffer(handle.read(height * width * 3), dtype=np.uint8).reshape(height, width, 3)
             if content_hash(pixels) != stated:
                 raise CorruptFileError(f"{flat}: the pixels of {name} do not match their checksum.")
-    write_sealed(folder / _STAMP, stamp, kind="pixel-stamp")
+    keep(folder / _STAMP, stamp, kind="pixel-stamp")
 
 
 def _opened(folder: Path, index: Mapping[str, Any], table: ImageFiles) -> Pixels:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from dataclasses import dataclass
 
 from ssliqa_bench.datasets.splits import split_hash
@@ -17,6 +16,7 @@ from ssliqa_bench.runner.keys import Difference, key_differences
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.record import Cell, Record
+from ssliqa_bench.store.places import LOCKS
 from ssliqa_bench.store.records import iter_records, read_record, set_record_aside
 from ssliqa_bench.store.store import Store
 
@@ -55,7 +55,8 @@ def run(plan: Plan, settings: Settings) -> Outcome:
             return Outcome(compute(plan, settings), cached=False)
     except SsliqaError:
         if made is not None:  # a refused run leaves no store behind; one that finished a stage keeps it
-            store.remove_locks(before=time.time() + 1)
+            with contextlib.suppress(OSError):
+                (made / LOCKS).rmdir()
             with contextlib.suppress(OSError):
                 made.rmdir()
         raise

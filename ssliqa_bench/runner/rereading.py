@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.checksums import reread
 from ssliqa_bench.errors import CorruptFileError
-from ssliqa_bench.files import exclusive_lock, read_sealed, set_aside, sha256_file
+from ssliqa_bench.files import read_sealed, set_aside, sha256_file
 from ssliqa_bench.pixels import cache
 
 
@@ -34,7 +35,7 @@ def reread_caches(cache_root: Path) -> list[str]:
 
 def _reread_features(folder: Path) -> str | None:
     """As `cache.reread`, of the features of a frozen network (`pixels.features`)."""
-    with exclusive_lock(folder.with_name(f"{folder.name}.lock")):
+    with cache_lock(folder.with_name(f"{folder.name}.lock")):
         try:
             stated = read_sealed(folder / "index.json", kind="feature-cache")["sha256"]
             if sha256_file(folder / "features.f16") != stated:

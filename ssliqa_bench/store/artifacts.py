@@ -6,10 +6,10 @@ computed again.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -32,9 +32,16 @@ class ArtifactStore:
     def __init__(self, store: Store | str | os.PathLike[str]) -> None:
         self.store = store if isinstance(store, Store) else Store(store)
 
-    def lock(self, key: str) -> AbstractContextManager[bool]:
-        """Hold the right to compute what is stored under a key; other processes wait, then find it done."""
-        return self.store.lock(key)
+    @contextlib.contextmanager
+    def lock(self, key: str) -> Iterator[bool]:
+        """Hold the right to compute what is stored under a key; other processes wait, then find it done.
+
+        Temporary files that a killed process left under the key are removed first.
+        """
+        with self.store.lock(key) as held:
+            for kind in (ARTIFACTS, CHECKPOINTS, PREDICTIONS):
+                self.store.remove_temporary(f"{kind}/{key}/")
+            yield held
 
     def load(self, key: str) -> tuple[Artifact, dict[str, Any]] | None:
         """An artifact and the facts stored with it; None where it is absent or was damaged."""

@@ -50,8 +50,8 @@ class Place(Protocol):
     def scan(self, prefix: str) -> list[Stored]:
         """Every object whose path begins with `prefix`, sorted by path."""
 
-    def temporary(self) -> list[Stored]:
-        """Temporary files, which are no objects."""
+    def temporary(self, prefix: str = "") -> list[Stored]:
+        """Temporary files whose path begins with `prefix`; they are no objects."""
 
     def size(self, path: str) -> int:
         """Size in bytes; FileNotFoundError where the object is absent."""
@@ -80,19 +80,21 @@ class Folder:
 
     def put(self, path: str, data: bytes) -> None:
         """See `Place`."""
-        write_bytes(self.root / path, data)
+        with self._writing():
+            write_bytes(self.root / path, data)
 
     def create(self, path: str, data: bytes) -> bool:
         """See `Place`."""
-        return create_bytes(self.root / path, data)
+        with self._writing():
+            return create_bytes(self.root / path, data)
 
     def scan(self, prefix: str) -> list[Stored]:
         """See `Place`; locks and temporary files are no objects."""
         return [found for found in self._files(prefix) if not _is_temporary(found.path)]
 
-    def temporary(self) -> list[Stored]:
+    def temporary(self, prefix: str = "") -> list[Stored]:
         """See `Place`."""
-        return [found for found in self._files("") if _is_temporary(found.path)]
+        return [found for found in self._files(prefix) if _is_temporary(found.path)]
 
     def size(self, path: str) -> int:
         """See `Place`."""
@@ -137,6 +139,13 @@ class Folder:
                     with contextlib.suppress(FileNotFoundError):  # deleted just now by another process
                         found.append(Stored(f"{base}{name}", os.stat(os.path.join(place, name)).st_size))
         return sorted(found)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except StorageError as error:
+            raise StorageError(f"{error} --store names the folder.") from error.__cause__
 
     @contextlib.contextmanager
     def _reading(self, path: str) -> Iterator[None]:
@@ -198,7 +207,7 @@ class Remote:
         stored = [Stored(name[len(self._root) :].lstrip("/"), int(info["size"])) for name, info in found.items()]
         return sorted(item for item in stored if item.path.startswith(prefix))
 
-    def temporary(self) -> list[Stored]:
+    def temporary(self, prefix: str = "") -> list[Stored]:
         """See `Place`; there are none."""
         return []
 

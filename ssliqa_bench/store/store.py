@@ -11,10 +11,10 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,6 +25,7 @@ from ssliqa_bench.store.places import LOCKS, Folder, Place, Remote, Stored
 
 ENTRY_SCHEMA = 2
 IN_USE = "in-use"
+_SWEPT: set[str] = set()  # stores in which this process looked for leftovers of others
 _FILES = "files"  # the field of a mark that lists the data files
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FOLDED = re.compile(r"^([a-z][a-z0-9+.-]+):/(?=[^/])")  # pathlib folds the slashes of an address
@@ -99,9 +100,9 @@ class Store:
         """As `list`, each path with its size in bytes."""
         return self._place.scan(prefix)
 
-    def temporary(self) -> Sequence[Stored]:
+    def temporary(self, prefix: str = "") -> Sequence[Stored]:
         """Temporary files of writes in progress and of killed writers; they are no objects."""
-        return self._place.temporary()
+        return self._place.temporary(prefix)
 
     def size(self, path: str) -> int:
         """Size of an object in bytes; FileNotFoundError where it is absent."""
@@ -120,12 +121,14 @@ class Store:
         """Hold the right to compute what will be stored under a key, as advice to other processes.
 
         Yields True, or False at once where `wait` is false and another process holds it. Where there are no locks
-        (an address that is no folder, a read-only store) everybody gets True.
+        (an address that is no folder, a read-only store) everybody gets True. The file of an exclusive lock is removed
+        at the end, also one that a killed process left.
         """
         handle, held = None, True
-        if self.folder is not None:
+        file = None if self.folder is None else self.folder / LOCKS / f"{_checked(key)}.lock"
+        if file is not None:
             try:
-                handle = take_lock(self.folder / LOCKS / f"{_checked(key)}.lock", shared=shared, wait=wait)
+                handle = take_lock(file, shared=shared, wait=wait)
                 held = handle is not None
             except OSError as error:
                 if error.errno in _FULL:
@@ -134,21 +137,53 @@ class Store:
                         f"then run the same command again."
                     ) from error
         with handle or contextlib.nullcontext():
-            yield held
+            try:
+                yield held
+            finally:
+                if file is not None and handle is not None and not shared:
+                    with contextlib.suppress(OSError):  # removed while it is held: who waits looks whether it is there
+                        file.unlink(missing_ok=True)
 
-    def in_use(self) -> AbstractContextManager[bool]:
-        """Hold off `store gc` while a run is in progress; any number of runs hold it at once."""
-        return self.lock(IN_USE, shared=True)
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Hold off `store gc` while a run is in progress; any number of runs hold it at once.
+
+        Whoever comes first, while nobody else uses the store, removes what killed processes left: temporary files and
+        locks. Once per process, since it looks at every file name.
+        """
+        if self.folder is not None and self._identity() not in _SWEPT:
+            _SWEPT.add(self._identity())
+            self.remove_leftovers()
+        with self.lock(IN_USE, shared=True):
+            yield
+        with self.lock(IN_USE, wait=False):
+            pass  # the last one to leave removes the lock
+
+    def remove_leftovers(self) -> None:
+        """Delete temporary files and locks of killed processes; nothing happens while another process uses the store."""
+        if self.folder is None or not self.folder.is_dir():
+            return
+        with contextlib.suppress(StorageError), self.lock(IN_USE, wait=False) as alone:
+            if alone:
+                for left in self.temporary():
+                    self.delete(left.path)
+                self.remove_locks(before=math.inf)
+
+    def remove_temporary(self, prefix: str) -> None:
+        """Delete the temporary files below a prefix; the caller holds the lock under which they are written."""
+        for left in self.temporary(prefix):
+            with contextlib.suppress(StorageError):  # a store that can only be read
+                self.delete(left.path)
 
     def remove_locks(self, *, before: float) -> None:
         """Delete the files of locks that nobody holds and that were made before a time (seconds since 1970)."""
         if self.folder is None:
             return
         for file in sorted((self.folder / LOCKS).glob("*.lock")):
-            with self.lock(file.stem, wait=False) as held:
-                path = f"{LOCKS}/{file.name}"
-                if held and self.modified(path) < before:
-                    self.delete(path)
+            with contextlib.suppress(FileNotFoundError):
+                if file.stem != IN_USE and file.stat().st_mtime < before:
+                    with self.lock(file.stem, wait=False):
+                        pass  # the end of a lock removes its file
 
     def put_entry(
         self, folder: str, files: Mapping[str, bytes], body: Mapping[str, Any], *, kind: str, mark: str

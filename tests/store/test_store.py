@@ -489,14 +489,45 @@ def test_shared_locks_keep_out_only_the_exclusive_one(folder: Store) -> None:
 def test_a_lock_on_a_removed_file_is_taken_again(folder: Store) -> None:
     """Whoever waits for a lock whose file is removed meanwhile must not hold what nobody else sees."""
     assert folder.folder is not None
-    got = threading.Event()
+    got, mine = threading.Event(), folder.lock("key")
     with folder.lock("key"):
-        waiter = threading.Thread(target=lambda: folder.lock("key").__enter__() and got.set())
+        waiter = threading.Thread(target=lambda: mine.__enter__() and got.set())
         waiter.start()
         waiter.join(0.2)
         (folder.folder / "locks" / "key.lock").unlink()
     waiter.join(30)
     assert got.is_set() and (folder.folder / "locks" / "key.lock").exists()
+    mine.__exit__(None, None, None)
+    assert list((folder.folder / "locks").iterdir()) == [], "whoever lets go of a lock removes its file"
+
+
+def test_whoever_comes_alone_removes_what_the_dead_left(folder: Store) -> None:
+    assert folder.folder is not None
+    kept = {"records/a/facts.json": b"{}", "artifacts/b/tensors-0.safetensors": b"t"}
+    for path, data in kept.items():
+        folder.put(path, data)
+    dead = ["records/a/.facts.json.ab_12345.tmp", "artifacts/b/.tensors-0.safetensors.abcdefgh.tmp",
+            "checkpoints/c/epoch-0001/.artifact.json.abcdefgh.tmp", "locks/d.lock", "locks/in-use.lock"]  # fmt: skip
+    for name in dead:
+        (folder.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder.folder / name).touch()
+    with folder.in_use():
+        left = {path.relative_to(folder.folder).as_posix() for path in folder.folder.rglob("*") if path.is_file()}
+        assert left == {*kept, "locks/in-use.lock"}
+        assert not (folder.folder / "checkpoints").exists()
+    assert list((folder.folder / "locks").iterdir()) == []
+
+
+def test_leftovers_stay_while_another_process_may_be_writing_them(folder: Store) -> None:
+    assert folder.folder is not None
+    part = folder.folder / "records" / "a" / ".facts.json.abcdefgh.tmp"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half")
+    with folder.lock("in-use", shared=True):
+        folder.remove_leftovers()
+        assert part.exists()
+    folder.remove_leftovers()
+    assert not part.exists()
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.ENOLCK, errno.EOPNOTSUPP])

@@ -1,0 +1,90 @@
+"""Caches on disk: written under a lock, and read without one where their folder cannot be written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ssliqa_bench.errors import StorageError
+from ssliqa_bench.files import exclusive_lock, write_sealed
+
+LOG = logging.getLogger("ssliqa_bench")
+
+VARIABLE = "$SSLIQA_CACHE"
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@contextlib.contextmanager
+def cache_lock(path: Path | str, named: str = VARIABLE) -> Iterator[bool]:
+    """Hold the lock of a cache, as `exclusive_lock`; the lock file is removed at the end.
+
+    Yields False, without a lock, where its folder may not be written: then nobody else writes there either, and what
+    is there can be read.
+
+    Args:
+        named: the option or variable that names the folder, for messages.
+
+    Raises:
+        StorageError: the lock cannot be made for another reason, or what is done inside cannot write.
+    """
+    path, writable = Path(path), True
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(exclusive_lock(path))
+        except StorageError as error:
+            if not _refused(error.__cause__):
+                raise _with_name(error, named) from error.__cause__
+            writable = False
+        else:
+            # Removed while it is held: who waits for it looks whether it is still there.
+            held.callback(path.unlink, missing_ok=True)
+        try:
+            yield writable
+        except StorageError as error:
+            raise _with_name(error, named) from error.__cause__
+        except OSError as error:
+            if not _refused(error):
+                raise
+            text = f"Could not write {error.filename or path}: {error.strerror}."
+            raise _with_name(StorageError(text), named) from error
+
+
+def keep(path: Path | str, payload: dict[str, Any], *, kind: str, named: str = VARIABLE) -> bool:
+    """Write a sealed file of a cache; False, and a line in the log, where its folder may not be written.
+
+    What killed writers of the same file left is removed.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    path = Path(path)
+    with cache_lock(path.with_name(f".{path.name}.lock"), named) as writable:
+        if writable:
+            remove_temporary(path)
+            write_sealed(path, payload, kind=kind)
+    if not writable:
+        LOG.warning("%s may not be written: what was computed is not kept there. %s names another folder.",
+                    path.parent, named)  # fmt: skip
+    return writable
+
+
+def remove_temporary(path: Path) -> None:
+    """Remove temporary files of atomic writes of a path; the caller holds the lock under which it is written."""
+    pattern = re.compile(rf"\.{re.escape(path.name)}\.[a-z0-9_]{{8}}\.tmp")
+    with contextlib.suppress(FileNotFoundError):
+        for other in path.parent.iterdir():
+            if pattern.fullmatch(other.name):
+                other.unlink(missing_ok=True)
+
+
+def _refused(error: BaseException | None) -> bool:
+    return isinstance(error, OSError) and error.errno in _REFUSED
+
+
+def _with_name(error: StorageError, named: str) -> StorageError:
+    return error if named in str(error) else StorageError(f"{error} {named} names the folder.")
