@@ -9,6 +9,9 @@ PYTHON ?=
 JOBS ?= $(shell nproc 2>/dev/null || echo 1)
 # Tests of one file stay in one worker, which builds what they share.
 PARALLEL ?= -n $(JOBS) --dist loadfile
+# How much `make faults-full` does.
+KILLS ?= 50
+MINUTES ?= 30
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
@@ -17,7 +20,7 @@ DEMO_SUITES := demo demo_ssliqa demo_matching demo_bns
 DEMO_CLAIMS := demo demo_ssliqa demo_bns
 PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
 
-.PHONY: help install install-test demo test test-slow faults test-browser site test-wheel check-board readme check-readme lint types \
+.PHONY: help install install-test demo test test-slow faults faults-full audit test-browser site test-wheel check-board readme check-readme lint types \
   bench pins mapping-cases demo-records open-records demo-claims lock clean
 
 help: ## list the targets
@@ -77,6 +80,12 @@ test-browser: $(INSTALLED_TEST) ## open site and rating page in Chromium (Debian
 
 site: $(INSTALLED) ## write the committed site anew from the committed records
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --with leaderboards/published --with leaderboards/demo --format html --out leaderboards
+
+faults-full: $(INSTALLED_TEST) ## 50 kills, all places, a soak of 30 minutes; write docs/reliability.md (KILLS=50 MINUTES=30)
+	@$(BIN)/python benchmarks/reliability.py --kills $(KILLS) --minutes $(MINUTES)
+
+audit: $(INSTALLED) ## report known vulnerabilities of the pinned dependencies, where an advisory service is reached
+	@$(BIN)/python .ci/audit.py
 
 test-wheel: $(INSTALLED_TEST) ## build wheel and sdist, install each and use it from an empty folder
 	@$(BIN)/python -m pytest -m slow tests/test_packaging.py $(ARGS)

@@ -41,8 +41,7 @@ def cache_lock(path: Path | str, named: str = VARIABLE) -> Iterator[bool]:
                 raise _with_name(error, named) from error.__cause__
             writable = False
         else:
-            # Removed while it is held: who waits for it looks whether it is still there.
-            held.callback(path.unlink, missing_ok=True)
+            held.callback(_remove, path)  # while it is held: who waits for it looks whether it is still there
         try:
             yield writable
         except StorageError as error:
@@ -79,7 +78,12 @@ def remove_temporary(path: Path) -> None:
     with contextlib.suppress(FileNotFoundError):
         for other in path.parent.iterdir():
             if pattern.fullmatch(other.name):
-                other.unlink(missing_ok=True)
+                _remove(other)
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _refused(error: BaseException | None) -> bool:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import subprocess
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parent.parent
@@ -37,3 +42,45 @@ def test_constraints_pin_every_dependency_that_setup_cfg_names() -> None:
     pins = (ROOT / "constraints.txt").read_text().split()
     assert named <= {pin.partition("==")[0].lower().replace("_", "-") for pin in pins}
     assert all(re.fullmatch(r"[\w.-]+==[\w.+!-]+", pin) for pin in pins), "plain versions only"
+
+
+@pytest.fixture
+def audit() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("audit", ROOT / ".ci/audit.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+FOUND = {"id": "CVE-1", "fix_versions": ["2.0"]}
+
+
+@pytest.mark.parametrize(("found", "last"), [
+    ([], "skipped: no advisories were found for any of 0 packages"),
+    ([{"name": "a", "skip_reason": "not found"}] * 3, "skipped: no advisories were found for any of 3 packages"),
+    ([{"name": "a", "version": "1", "vulns": []}], "1 of 1 packages audited: 0 known vulnerabilities."),
+    ([{"name": "a", "version": "1", "vulns": [FOUND, FOUND]}, {"name": "b", "skip_reason": "not found"}],
+     "1 of 2 packages audited: 2 known vulnerabilities; nothing is known of 1."),
+])  # fmt: skip
+def test_an_audit_that_reached_nothing_is_no_clean_one(audit: ModuleType, found: list[Any], last: str) -> None:
+    lines = audit.report(found).splitlines()
+    assert last in lines[-1]
+    assert len(lines) == 1 + sum(len(package.get("vulns", ())) for package in found)
+
+
+@pytest.mark.parametrize("error", [
+    OSError("no space"),
+    subprocess.TimeoutExpired("pip", 3),
+    subprocess.CalledProcessError(1, "pip", stderr="looking\nERROR: no network\n"),
+])  # fmt: skip
+def test_an_audit_that_cannot_be_made_says_why(
+    audit: ModuleType, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(audit, "_installed", fail)
+    said = audit.main(ROOT / "constraints.txt")
+    reason = getattr(error, "stderr", None) or str(error)
+    assert said == f"Dependency audit skipped: {reason.strip().splitlines()[-1]}"

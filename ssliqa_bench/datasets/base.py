@@ -7,6 +7,7 @@ unique names, files that exist, one direction) is checked and done here, once.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +28,8 @@ from ssliqa_bench.types import FloatArray
 
 if TYPE_CHECKING:
     from ssliqa_bench.registry.schema import DatasetEntry
+
+LOG = logging.getLogger("ssliqa_bench")
 
 _FIRST = 3
 
@@ -55,8 +58,8 @@ def load_table(
 
     A generated dataset is made below `cache_root` on first use. `rating_std` is passed on only where the
     registry says that it is the spread of the ratings. `facts` holds the named subsets, name -> distortions, the
-    dataset after whose groups its own are named, the groups that have copies in them, how many copies there are, and
-    the model by which scores follow from individual ratings.
+    dataset after whose groups its own are named, the groups that have copies in them, how many copies there are, the
+    model by which scores follow from individual ratings, and the images whose scores are unofficial.
 
     Args:
         load: imports what "module:name" names; `Registry.load` also finds modules beside users' files.
@@ -68,6 +71,10 @@ def load_table(
     for problem in row_problems(entry, raw):
         raise DataError(problem.message)
     scale = entry.native_scale
+    if raw.unofficial:
+        LOG.warning("%s: the scores of %d images (first: %s) come from a list that no source of the dataset passes on. "
+                    "Results on them are marked *unofficial labels* and are never ranked.", entry.name,
+                    len(raw.unofficial), raw.unofficial[0])  # fmt: skip
     copies = find_copies(entry, raw, cache_root)
     group, copied = join_groups(groups_of(entry, raw), copies.sets)
     return Table(
@@ -94,6 +101,7 @@ def load_table(
             "copies": copied,
             "copies_counted": copies.counts(),
             "ratings_model": raw.ratings_model,
+            "unofficial": frozenset(raw.unofficial),
         },
     )
 

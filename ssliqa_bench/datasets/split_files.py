@@ -67,7 +67,8 @@ def read_lists(file: Path | None, by_part: Mapping[str, Path | None], tables: Se
                         f"(first: {first}){f'; near the first is {hint[0]!r}' if hint else ''}.")
     empty = [table.dataset for table in tables if not any(dataset == table.dataset for dataset, _, _ in lists)]
     if empty:
-        raise DataError(f"The lists name no image of {', '.join(empty)}.")
+        files = ", ".join(str(path) for path in ([file] if file is not None else given.values()))
+        raise DataError(f"{files}: the lists name no image of {', '.join(empty)}.")
     return lists
 
 

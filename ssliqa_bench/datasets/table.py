@@ -92,6 +92,7 @@ class RawTable:
             read is then kept beside the image cache until one of them changes.
         scores_from: "ratings" where the scores follow from ratings; "" where they are stated.
         ratings_model: of `opinion.MODELS`, by which scores follow from individual ratings; "" without any.
+        unofficial: images whose scores come from a list that no source of the dataset passes on.
     """
 
     name: tuple[str, ...]
@@ -113,6 +114,7 @@ class RawTable:
     files: tuple[str, ...] | None = None
     scores_from: str = ""
     ratings_model: str = ""
+    unofficial: tuple[str, ...] = ()
 
     @property
     def extent(self) -> str:

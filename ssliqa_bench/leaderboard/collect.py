@@ -89,6 +89,12 @@ class Row:
         """The seeds whose runs were tested on a dataset."""
         return tuple(seed for seed in self.seeds if dataset in self.runs[seed].results)
 
+    @property
+    def unofficial(self) -> tuple[str, ...]:
+        """Datasets of which a run used scores that no source of the dataset passes on."""
+        used = (item for run in self.runs.values() for item in run.datasets.items())
+        return tuple(sorted({name for name, dataset in used if dataset.unofficial_labels}))
+
     def has_seen(self, dataset: str) -> bool:
         """Whether the weights the method starts from were trained on the dataset."""
         trained_on = self.about.trained_on

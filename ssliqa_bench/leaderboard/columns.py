@@ -105,7 +105,9 @@ def _mark(row: Row, dataset: str) -> str:
     """Why a value does not compete with the others of its column."""
     if not row.tested(dataset):
         return ""
-    return "outdated" if dataset in row.outdated else "seen" if row.has_seen(dataset) else ""
+    if dataset in row.outdated:
+        return "outdated"
+    return "unofficial" if dataset in row.unofficial else "seen" if row.has_seen(dataset) else ""
 
 
 def _asked(read: Callable[[Record, str], float | None]) -> Callable[[Place], Cell]:

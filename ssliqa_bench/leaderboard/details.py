@@ -33,7 +33,7 @@ from ssliqa_bench.leaderboard.words import budget_words, data_items, setting, sp
 from ssliqa_bench.store.record import Metrics
 
 STATUS = {"comparator": "ref", "oracle": "ref", "seen": "seen", "outdated": "old", "unverified": MISSING,
-          "untested": MISSING, "undefined": MISSING}  # fmt: skip
+          "unofficial": "unofficial", "untested": MISSING, "undefined": MISSING}  # fmt: skip
 # The measures of a run that records hold intervals of.
 _MEASURES = {"srcc": "SRCC", "plcc_mapped": "PLCC", "plcc_raw": "PLCC raw", "krcc": "KRCC", "rmse_mapped": "RMSE"}
 # Wider tables are continued in a further one.
@@ -115,7 +115,7 @@ def with_best(cells: Sequence[Cell], ranked: Sequence[Ranked], end: str | None) 
 def _competes(item: Ranked, cell: Cell) -> bool:
     return (
         item.row.reference is None
-        and item.status not in ("outdated", "unverified")
+        and item.status not in ("outdated", "unofficial", "unverified")
         and not cell.mark
         and cell.number is not None
     )

@@ -16,7 +16,8 @@ class Ranked:
     """A row in its place. `rank` is None for rows that stand outside the ranking; `status` says why.
 
     Status: ranked, comparator, oracle, seen (weights saw the ranking dataset), outdated (images, scores or split of the
-    pair or of the ranking dataset differ from those of the newest record), unverified (handed in), untested, undefined.
+    pair or of the ranking dataset differ from those of the newest record), unofficial (scores that no source of the
+    dataset passes on), unverified (handed in), untested, undefined.
     """
 
     row: Row
@@ -40,7 +41,7 @@ class Remark:
 def rank_rows(section: Section) -> list[Ranked]:
     """Rows by SRCC on the section's ranking dataset, best first; equal values share a rank.
 
-    Reference rows and rows with seen or outdated data are placed by their value, without a rank.
+    Reference rows and rows with seen, outdated or unofficial data are placed by their value, without a rank.
     """
     dataset = section.ranking_dataset
     decisive = {dataset, *section.pair.datasets}
@@ -58,6 +59,8 @@ def rank_rows(section: Section) -> list[Ranked]:
             ranked.append(Ranked(row, None, row.reference))
         elif decisive.intersection(row.outdated):
             ranked.append(Ranked(row, None, "outdated"))
+        elif decisive.intersection(row.unofficial):
+            ranked.append(Ranked(row, None, "unofficial"))
         elif row.has_seen(dataset):
             ranked.append(Ranked(row, None, "seen"))
         elif row.submitted:
@@ -82,6 +85,9 @@ def remarks(row: Row, section: Section) -> list[Remark]:
         names = ", ".join(row.outdated)
         found.append(Remark.marked("outdated", f"images, scores or split of {names} differ from those of the newest "
                                                f"record; the same run made again renews it"))  # fmt: skip
+    if row.unofficial:
+        found.append(Remark.marked("unofficial labels", f"no source of {', '.join(row.unofficial)} passes on the "
+                                                        f"scores that were used; never ranked"))  # fmt: skip
     for field, sentence in (
         ("transductive", "test images of the unlabeled side stood, unscored, among the training images"),
         ("stratified", "the labeled images were drawn by looking at scores that are withheld"),

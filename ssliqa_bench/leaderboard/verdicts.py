@@ -42,7 +42,7 @@ def verdicts(section: Section, dataset: str) -> list[Verdict]:
     found: list[tuple[Row, Row, list[float]]] = []
     declared = 0
     for row in section.rows:
-        if row.reference is not None or row.outdated:
+        if row.reference is not None or row.outdated or row.unofficial:
             continue
         gain = paired_gain(row, section.rows, dataset, "comparator")
         if gain.reference is None:

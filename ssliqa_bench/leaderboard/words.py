@@ -171,6 +171,8 @@ def _marks(sections: list[Section]) -> list[Phrase]:
     if any(row.outdated for _, row in rows):
         found.append(phrase(Mark("outdated"), ": images, scores or splits differ from those of the newest record; ",
                             Mark("old"), ": not ranked."))  # fmt: skip
+    if any(row.unofficial for _, row in rows):
+        found.append(phrase(Mark("unofficial"), ": no source of the dataset passes on the scores; not ranked."))
     return [joined(found, " ")] if found else []
 
 

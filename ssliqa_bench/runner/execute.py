@@ -15,8 +15,8 @@ from ssliqa_bench.errors import CorruptFileError, InputError, LeakError, SchemaE
 from ssliqa_bench.runner.keys import Difference, key_differences
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.settings import Settings
-from ssliqa_bench.store.record import Cell, Record
 from ssliqa_bench.store.places import LOCKS
+from ssliqa_bench.store.record import Cell, Record
 from ssliqa_bench.store.records import iter_records, read_record, set_record_aside
 from ssliqa_bench.store.store import Store
 

@@ -107,9 +107,17 @@ def dataset_facts(
             roles={role: list(source.roles).count(role) for role in sorted(set(source.roles))},
             skipped=skipped[name],
             scale=scale_of(plan.entries[name], learner),
+            unofficial_labels=_unofficial(source),
         )
         for name, source in sources.items()
     }
+
+
+def _unofficial(source: Source) -> bool:
+    """Whether a run uses scores that no source of the dataset passes on."""
+    found = source.table.facts.get("unofficial", ())
+    scored = ("labeled", "validation", "test")
+    return any(role in scored and name in found for name, role in zip(source.table.name, source.roles, strict=True))
 
 
 def leak_facts(leaks: Sequence[str], settings: Settings) -> Leak | None:

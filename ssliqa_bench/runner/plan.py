@@ -205,6 +205,7 @@ def make_plan(
     spec = asked.spec
     roles = assign_roles(spec.pair, tables, asked.protocol, spec.seed, spec.budget, spec.unlabeled_budget)
     _check_test_parts(roles)
+    _check_official_part(asked, tables, roles, registry)
     leaks = tolerated(lambda: check_roles(tables, roles), settings)
     if not leaks:
         files = {name: own.hashes for name, own in data.items()}
@@ -230,6 +231,24 @@ def _check_test_parts(roles: Mapping[str, Sequence[Role]]) -> None:
             raise InputError(f"{name}: the test part has 1 image of {len(own)}; at least 2 are needed, and intervals "
                              f"need {MINIMUM_GROUPS}. A split of 80/20 takes 6 images with a score for that: add "
                              f"images, or take a protocol with a larger test part.")
+
+
+def _check_official_part(
+    asked: Resolved, tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]], registry: Registry
+) -> None:
+    """Refuse before any decoding a run whose only test part is an optional one that is not there."""
+    if any("test" in own for own in roles.values()):
+        return
+    for name in asked.spec.pair.datasets:
+        entry, parts = asked.entries[name], set(tables[name].split or ())
+        if entry.optional_images and parts and "test" not in parts and asked.protocol.split.rule == "official":
+            others = [other.name for other in registry.protocols.values() if other.split.within == "train"]
+            raise InputError(
+                f"{asked.spec}: {name} has no test part here: its optional {entry.optional_images:,} images are not "
+                f'there. "ssliqa-bench show {name}" says where they go (download, note). Without them: --test D,… '
+                f"tests on other datasets, and a protocol that splits the training part tests on that "
+                f"({', '.join(others)})."
+            )
 
 
 def _read(

@@ -91,6 +91,8 @@ class DatasetFacts(Part):
 
     Attributes:
         scale: scores, higher is better, at 0 and 1 of a learner's predictions; None where these are on another scale.
+        unofficial_labels: whether the run used scores that no source of the dataset passes on; it is never
+            ranked.
     """
 
     kind: str
@@ -101,6 +103,7 @@ class DatasetFacts(Part):
     roles: dict[str, Count]
     skipped: Count
     scale: Annotated[tuple[float, float] | None, Field(strict=False)] = None
+    unofficial_labels: bool = False
 
 
 class StageFacts(Part):

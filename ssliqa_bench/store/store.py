@@ -160,7 +160,7 @@ class Store:
             pass  # the last one to leave removes the lock
 
     def remove_leftovers(self) -> None:
-        """Delete temporary files and locks of killed processes; nothing happens while another process uses the store."""
+        """Delete what killed processes left: temporary files, locks; nothing while another process uses the store."""
         if self.folder is None or not self.folder.is_dir():
             return
         with contextlib.suppress(StorageError), self.lock(IN_USE, wait=False) as alone:

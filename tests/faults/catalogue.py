@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.faults.world import PLACES
+from tests.faults.world import FORGED, PLACES
 
 
 @dataclass(frozen=True)
@@ -298,4 +298,12 @@ SUITES = [
         ("title: t\nruns: [{methods: [], pairs: [demo-syn], seeds: 1}]", ("methods",)),
     )
 ]
-CASES = [*PATHS, *NUMBERS, *WORDS, *TABLES, *LABELS, *REGISTRIES, *SUITES]
+FORGERIES = [
+    Case((*words, "--store", f"forged-{name}"), (named,))
+    for name, (_, _, named) in FORGED.items()
+    for words in (("store", "ls"), ("store", "ls", "--json"), ("store", "why", "RUN", "--registry", "TINY"),
+                  ("store", "evaluate", "--registry", "TINY"), ("store", "gc"), ("store", "export", "new"),
+                  ("leaderboard", "--out", "boards"), ("leaderboard", "--out", "boards", "--stale"),
+                  ("test", "RUN", "--on", "tiny-c", "--registry", "TINY"))
+]  # fmt: skip
+CASES = [*FORGERIES, *PATHS, *NUMBERS, *WORDS, *TABLES, *LABELS, *REGISTRIES, *SUITES]

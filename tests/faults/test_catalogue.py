@@ -9,15 +9,17 @@ from pathlib import Path
 import pytest
 
 from tests.faults.catalogue import CASES, Case
-from tests.faults.world import called, furnish
+from tests.faults.conftest import Count
+from tests.faults.world import called, forge, furnish
 
 pytestmark = pytest.mark.faults
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory, tiny_pair: Path) -> Path:
+def world(tmp_path_factory: pytest.TempPathFactory, tiny_pair: Path, finished_store: Path) -> Path:
     root = tmp_path_factory.mktemp("world")
     furnish(root, tiny_pair)
+    forge(root, finished_store)
     return root
 
 
@@ -28,22 +30,25 @@ def test_the_catalogue_is_large_enough() -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_a_bad_input_is_refused(
-    case: Case, world: Path, finished_store: Path, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch
+    case: Case, world: Path, finished_store: Path, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch, count: Count
 ) -> None:
+    count("bad inputs")
     monkeypatch.chdir(world)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     if case.content is not None:
         (world / "input.csv").write_bytes(case.content if isinstance(case.content, bytes) else case.content.encode())
-    key = next((finished_store / "records").iterdir()).name
+    key = min((finished_store / "records").iterdir()).name
     stand_ins = {"RUN": key, "STORE": str(finished_store), "TINY": str(tiny_pair / "registry.yaml")}
     before = set(os.listdir(world))
     answer = called(*(stand_ins.get(word, word) for word in case.words))
     left = set(os.listdir(world)) - before - {"input.csv"}
     for name in left:  # the next case finds what this one found
         shutil.rmtree(world / name) if (world / name).is_dir() else (world / name).unlink()
+    count("bad inputs: tracebacks, hangs, unexpected errors", int(bool(answer.fault)))
     assert not answer.fault, answer.err
     assert answer.code == case.code, answer.err or answer.out
     missing = [name for name in case.names if name not in answer.err]
     assert not missing, answer.err
     assert answer.out == "", "nothing is printed as if it were a result"
     assert not left, "nothing is left behind"
+    count("bad inputs: refused with the right exit code and a message that names what is wrong")

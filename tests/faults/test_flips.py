@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.conftest import Count, size
 from tests.faults.world import called
 
 pytestmark = pytest.mark.faults
 
-FLIPS = 6  # of each file
+FLIPS = size("FLIPS", 6)  # of each file
 RECORDED = ("facts.json", "metrics.json", "predictions-*.parquet")
 REUSED = ("artifacts/*/artifact.json", "artifacts/*/tensors-*.safetensors", "predictions/*/artifact.json",
           "predictions/*/tensors-*.safetensors")  # fmt: skip
@@ -27,7 +28,7 @@ def flipped(path: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("kind", RECORDED)
-def test_of_a_record(tmp_path: Path, finished_store: Path, kind: str) -> None:
+def test_of_a_record(tmp_path: Path, finished_store: Path, kind: str, count: Count) -> None:
     store = tmp_path / "store"
     shutil.copytree(finished_store, store)
     unseen = []
@@ -35,6 +36,7 @@ def test_of_a_record(tmp_path: Path, finished_store: Path, kind: str) -> None:
         whole = path.read_bytes()
         for number in range(FLIPS):
             flipped(path, number)
+            count("flipped bits")
             verified = called("store", "verify", "--store", str(store))
             assert not verified.fault, verified.err
             if verified.code == 0:
@@ -42,11 +44,14 @@ def test_of_a_record(tmp_path: Path, finished_store: Path, kind: str) -> None:
             board = called("leaderboard", "--store", str(store), "--out", str(tmp_path / "boards"))
             assert not board.fault, board.err
             path.write_bytes(whole)
+    count("flipped bits: results that changed without a word", len(unseen))
     assert not unseen
 
 
 @pytest.mark.parametrize("kind", REUSED)
-def test_of_what_a_run_reuses(tmp_path: Path, finished_store: Path, tiny_pair: Path, kind: str) -> None:
+def test_of_what_a_run_reuses(
+    tmp_path: Path, finished_store: Path, tiny_pair: Path, kind: str, count: Count
+) -> None:
     """The record is taken away, so that the run is answered from the stages and predictions of the store."""
     words = ("run", "--method", "supervised", "--pair", "tiny-a:tiny-b", "--registry", str(tiny_pair / "registry.yaml"))
     truth = None
@@ -58,10 +63,13 @@ def test_of_what_a_run_reuses(tmp_path: Path, finished_store: Path, tiny_pair: P
         shutil.rmtree(store / "records")
         for path in sorted(store.glob(kind)):
             flipped(path, number)
+            count("flipped bits")
         answer = called(*words, "--store", str(store))
         assert answer.code == 0 and not answer.fault, answer.err
         after = results(store)
-        assert after and all(truth[key] == value for key, value in after.items())
+        changed = sum(truth[key] != value for key, value in after.items())
+        count("flipped bits: results that changed without a word", changed)
+        assert after and not changed
 
 
 def results(store: Path) -> dict[str, list[list[float]]]:
@@ -77,7 +85,8 @@ def results(store: Path) -> dict[str, list[list[float]]]:
 
 @pytest.mark.parametrize("number", range(FLIPS))
 def test_of_a_checkpoint(
-    tmp_path: Path, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch, number: int, whole: dict[str, list[list[float]]]
+    tmp_path: Path, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch, number: int, whole: dict[str, list[list[float]]],
+    count: Count,
 ) -> None:
     from ssliqa_bench.store.artifacts import ArtifactStore
 
@@ -94,6 +103,7 @@ def test_of_a_checkpoint(
     files = [path for path in sorted((store / "checkpoints").rglob("*")) if path.suffix in (".json", ".safetensors")]
     assert len(files) == 2
     flipped(files[number % 2], number)
+    count("flipped bits")
     answer = called(*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
     assert answer.code == 0 and "Set aside" in answer.err
     assert results(store) == whole
@@ -111,7 +121,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_pair: Path) -> dict[str
     return results(store)
 
 
-def test_of_a_split_file(tmp_path: Path, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_split_file(tmp_path: Path, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch, count: Count) -> None:
     """A split that was imported carries a checksum: no flip gives another split."""
     monkeypatch.chdir(tmp_path)
     registry = ("--registry", str(tiny_pair / "registry.yaml"))
@@ -125,9 +135,11 @@ def test_of_a_split_file(tmp_path: Path, tiny_pair: Path, monkeypatch: pytest.Mo
     content, other = file.read_bytes(), []
     for number in range(10 * FLIPS):
         flipped(file, number)
+        count("flipped bits")
         answer = called(*export)
         assert not answer.fault, answer.err
         if answer.code == 0 and answer.out != before.out:
             other.append(number)
         file.write_bytes(content)
+    count("flipped bits: results that changed without a word", len(other))
     assert not other

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.conftest import Count, size
 from tests.faults.test_flips import results
 from tests.faults.world import called
 
 pytestmark = pytest.mark.faults
 
-KILLS = 8
+KILLS = size("KILLS", 8)
 WORDS = ("run", "--method", "ssiqa", "--pair", "tiny-a:tiny-b")
 
 
@@ -54,8 +55,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_pair: Path) -> dict[str
 
 @pytest.mark.parametrize("kill", range(KILLS))
 def test_a_killed_run_leaves_what_the_next_one_can_use(
-    tmp_path: Path, tiny_pair: Path, whole: dict[str, list[list[float]]], kill: int
+    tmp_path: Path, tiny_pair: Path, whole: dict[str, list[list[float]]], kill: int, count: Count
 ) -> None:
+    count("kills")
     store = tmp_path / "store"
     words = (*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
     draw = random.Random(kill)
@@ -73,9 +75,13 @@ def test_a_killed_run_leaves_what_the_next_one_can_use(
     assert results(store) == whole
     assert called("store", "verify", "--store", str(store)).code == 0
     assert not list(store.rglob("*.corrupt-*"))
+    assert not list(store.rglob("*.tmp")) and not list(store.glob("locks/*")), "the next run removes what it left"
+    count("kills: same record from the same command, nothing left behind")
 
 
-def test_three_processes_on_one_store(tmp_path: Path, tiny_pair: Path, whole: dict[str, list[list[float]]]) -> None:
+def test_three_processes_on_one_store(
+    tmp_path: Path, tiny_pair: Path, whole: dict[str, list[list[float]]], count: Count
+) -> None:
     store = tmp_path / "store"
     words = (*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
     numbers = [forked(*words) for _ in range(3)]
@@ -87,3 +93,4 @@ def test_three_processes_on_one_store(tmp_path: Path, tiny_pair: Path, whole: di
     assert ends == [0, 0, 0]
     assert results(store) == whole
     assert called("store", "verify", "--store", str(store)).code == 0
+    count("processes on one store at once that gave the same record", 3)

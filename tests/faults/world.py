@@ -7,10 +7,13 @@ import io
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
+
+from tests.resealed import reseal
 
 SECONDS = 60  # in which a command on a bad input has to answer
 
@@ -80,6 +83,31 @@ PLACES = {
     "below": "file.txt/below",
     "empty": "",
 }
+
+
+# What a forger changes in the record of a store, by name: the file, the change, and what the message must name.
+FORGED: dict[str, tuple[str, Callable[[dict[str, Any]], object], str]] = {
+    "no-cell": ("facts.json", lambda facts: facts.pop("cell"), "cell"),
+    "seed-text": ("facts.json", lambda facts: facts["cell"].update(seed="0"), "cell.seed"),
+    "stages-null": ("facts.json", lambda facts: facts.update(stages=None), "stages"),
+    "datasets-list": ("facts.json", lambda facts: facts.update(datasets=[]), "datasets"),
+    "no-protocol": ("facts.json", lambda facts: facts.pop("protocol"), "protocol"),
+    "protocol-outside": ("facts.json", lambda facts: facts["cell"].update(protocol="../../x"), "cell.protocol"),
+    "another-key": ("facts.json", lambda facts: facts.update(key="1" * 64), "key"),
+    "no-metrics": ("*/metrics.json", lambda result: result.pop("metrics"), "metrics"),
+    "srcc-text": ("*/metrics.json", lambda result: result["metrics"].update(srcc="high"), "metrics.srcc"),
+    "no-version": ("*/metrics.json", lambda result: result.pop("evaluation_version"), "evaluation_version"),
+}
+
+
+def forge(root: Path, store: Path) -> None:
+    """Lay out a store `forged-NAME` with one forged record, whose checksums are right, for every forgery."""
+    (record, *_) = sorted((store / "records").iterdir())
+    for name, (pattern, change, _) in FORGED.items():
+        copy = root / f"forged-{name}" / "records" / record.name
+        shutil.copytree(record, copy)
+        for path in copy.glob(pattern):
+            reseal(path, change)
 
 
 def furnish(root: Path, data: Path) -> None:

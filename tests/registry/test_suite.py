@@ -150,3 +150,17 @@ def test_packaged_suites_go_by_their_bare_name(
         load_suite("dmo", registry)
     with pytest.raises(RegistryError, match=r"demo\.yaml: no such file"):
         load_suite("demo.yaml", registry)
+
+
+@pytest.mark.parametrize(("suite", "method", "pair", "protocol"), [
+    *(("ssiqa_tables", "pyiqa:ilniqe", pair, "ssiqa") for pair in ("live:csiq", "kadid:tid2013", "livefb:spaq")),
+    *(("ssliqa_tables", "niqe", "koniq-1to5:koniq-1to5", protocol) for protocol in ("ssliqa", "ssliqa-cross")),
+    # SS-IQA's row on LIVE Challenge stands on the board of SSLIQA: same pair, same protocol.
+    ("ssiqa_tables", "ssiqa", "koniq-1to5:koniq-1to5", "ssliqa-cross"),
+    ("ssliqa_tables", "ssliqa", "koniq-1to5:koniq-1to5", "ssliqa-cross"),
+])  # fmt: skip
+def test_suites_of_papers_hold_the_rows_of_their_tables(
+    registry: Registry, suite: str, method: str, pair: str, protocol: str
+) -> None:
+    specs = load_suite(suite, registry, seeds=[0]).runs
+    assert any((spec.method, str(spec.pair), spec.protocol) == (method, pair, protocol) for spec in specs)

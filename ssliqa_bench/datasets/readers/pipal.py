@@ -46,7 +46,7 @@ def read_pipal(folder: Path, options: Mapping[str, Any]) -> RawTable:
         folder: `PIPAL`, with `Train_Label`, `Train_Ref` and the distorted images; the validation set is found in
             `Val_Label` (or `pipal21_val.txt`), `Val_Dist` and `Val_Ref`, or below `validation`; the challenge's test
             pairs in `NTIRE2022_FR_Testing_Dis` and `NTIRE2022_FR_Testing_Ref`, or `Dis` and `Ref`, perhaps below
-            `testing`.
+            `testing`. Scores of the validation set are unofficial, as no download has them.
         options: `part`: `scored` (default), or `challenge`, the test pairs, without scores.
 
     Raises:
@@ -115,6 +115,8 @@ def _scored(folder: Path) -> RawTable:
         group=tuple(f"{reference}.bmp" for reference, _ in codes),
         distortion=tuple(kind for _, kind in codes),
         split=tuple("test" if kind == _CHALLENGE else "train" for _, kind in codes),
+        # No download holds the labels of the validation set: whoever has a list got it from somebody.
+        unofficial=tuple(name for name, (_, kind) in zip(names, codes, strict=True) if kind == _CHALLENGE),
     )
 
 

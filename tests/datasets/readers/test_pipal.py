@@ -10,6 +10,8 @@ import pytest
 
 from ssliqa_bench.datasets.readers.pipal import read_pipal
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.store.records import read_record
+from tests.conftest import Bench
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
 from tests.datasets.miniatures import Miniature
 from tests.datasets.miniatures.pipal import LAYOUTS
@@ -138,3 +140,52 @@ def test_real_labels_of_both_parts(tmp_path: Path) -> None:
     groups = np.array(found.group)
     assert len(set(groups[test])) == 25 and not set(groups[test]) & set(groups[~test])
     assert set(Counter(groups[test]).values()) == {40}
+
+
+@pytest.mark.parametrize("layout", sorted(LAYOUTS))
+def test_scores_of_the_validation_set_are_unofficial(
+    tmp_path: Path, layout: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = LAYOUTS[layout](tmp_path / "data")
+    found = read(made)
+    of_test = {name for name in made.names if "_10_" in name and not np.isnan(made.scores[name])}
+    assert found.facts["unofficial"] == of_test
+    assert ("unofficial labels" in caplog.text) == bool(of_test)
+
+
+TWO = """
+protocols:
+  official: {about: {title: Its test part}, split: {rule: official}}
+  abroad: {about: {title: Other datasets}, split: {rule: official}, tests: [tiny-a]}
+  inside: {about: {title: Its training part}, split: {rule: random, train: 0.7, by: group, within: train}}
+"""
+
+
+@pytest.mark.parametrize(("layout", "protocol", "code"), [
+    ("official", "official", 2),
+    ("official", "abroad", 0),
+    ("official", "inside", 0),
+    ("pyiqa", "abroad", 0),
+    ("with the validation set", "official", 0),
+    ("with the validation set", "inside", 0),
+])  # fmt: skip
+def test_only_what_tests_on_the_validation_set_needs_it(
+    own_bench: Bench, tmp_path: Path, layout: str, protocol: str, code: int
+) -> None:
+    made = LAYOUTS[layout](tmp_path / "pipal")
+    (tmp_path / "p.yaml").write_text(TWO)
+    for path in (own_bench.data / "tiny-a",):
+        (made.root / path.name).symlink_to(path)
+    given, _, err = own_bench(
+        "run", "--method", "ridge-probe", "--recipe", "check", "--pair", "pipal", "--protocol", protocol, "--data-root",
+        str(made.root), "--registry", str(made.registry_file()), "--registry", str(tmp_path / "p.yaml"),
+    )  # fmt: skip
+    assert given == code, err
+    if code:
+        assert "optional 5 images are not there" in err and "ntire2022" in err and "decoding" not in err
+        return
+    (folder,) = (own_bench.store / "records").iterdir()
+    record = read_record(own_bench.store, folder.name)
+    used = protocol == "official"
+    assert record.datasets["pipal"].unofficial_labels == used
+    assert set(record.results) == ({"tiny-a"} if protocol == "abroad" else {"pipal"})

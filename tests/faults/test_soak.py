@@ -1,0 +1,129 @@
+"""Everything at once, for a while: runs that are killed, stopped, damaged and started again on one store."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.faults.catalogue import CASES
+from tests.faults.conftest import Count, size
+from tests.faults.test_flips import flipped, results
+from tests.faults.test_kills import ended, forked
+from tests.faults.world import called, furnish
+
+pytestmark = pytest.mark.faults
+
+SECONDS = size("SOAK_SECONDS", 20)
+SEEDS = 3
+METHODS = ("supervised", "ssiqa", "ridge-probe")
+
+
+class Soak:
+    """One store, and the operations that are drawn on it."""
+
+    def __init__(self, root: Path, tiny_pair: Path, count: Count) -> None:
+        self.store, self.root, self.count = root / "store", root, count
+        self.draw = random.Random(0)
+        self.registry = str(tiny_pair / "registry.yaml")
+        self.truth: dict[str, list[list[float]]] = {}
+
+    def words(self) -> tuple[str, ...]:
+        """A run, drawn at random."""
+        return ("run", "--method", self.draw.choice(METHODS), "--pair", "tiny-a:tiny-b", "--seed",
+                str(self.draw.randrange(SEEDS)), "--registry", self.registry, "--store", str(self.store))  # fmt: skip
+
+    def whole(self) -> None:
+        """A run to its end; its record is the one that it left before, if it did."""
+        answer = called(*self.words())
+        assert answer.code == 0 and not answer.fault, answer.err
+        self.compare()
+
+    def killed(self) -> None:
+        """A run that is ended at a random moment."""
+        number = forked(*self.words())
+        how = self.draw.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+        if ended(number, self.draw.uniform(0.0, 2.0)) is None:
+            os.kill(number, how)
+            _, status = os.waitpid(number, 0)
+            code = os.waitstatus_to_exitcode(status)
+            assert code in (-signal.SIGKILL, 128 + how, 0), code
+
+    def together(self) -> None:
+        """Two processes at once."""
+        numbers = [forked(*self.words()) for _ in range(2)]
+        assert [ended(number, 200) for number in numbers] == [0, 0]
+        self.compare()
+
+    def damaged(self) -> None:
+        """One bit of an artifact or of cached predictions flips; the run that reads it computes it again."""
+        files = sorted(path for kind in ("artifacts", "predictions") for path in self.store.glob(f"{kind}/*/*"))
+        files = [path for path in files if path.is_file() and ".corrupt-" not in str(path)]
+        if files:
+            flipped(self.draw.choice(files), self.draw.randrange(1000))
+            for record in self.store.glob("records/*"):
+                shutil.rmtree(record)
+        self.whole()
+
+    def refused(self) -> None:
+        """A bad input of the catalogue, beside the store."""
+        alone = [case for case in CASES if case.content is None and not {"RUN", "--store"} & {*case.words}]
+        case = self.draw.choice(alone)
+        stand_ins = {"STORE": str(self.store), "TINY": self.registry}
+        before = set(os.listdir())
+        answer = called(*(stand_ins.get(word, word) for word in case.words))
+        assert not answer.fault and answer.code != 0, answer.err
+        assert set(os.listdir()) == before
+
+    def looked_at(self) -> None:
+        """Boards, lists and checks of the store as it is."""
+        for words in (("store", "ls"), ("leaderboard", "--out", str(self.root / "boards"))):
+            answer = called(*words, "--store", str(self.store))
+            assert not answer.fault, answer.err
+
+    def compare(self) -> None:
+        """Every record has the predictions that it had when it was first written."""
+        for key, found in results(self.store).items():
+            assert self.truth.setdefault(key, found) == found
+            self.count("soak: records compared with their first version")
+
+
+@pytest.mark.timeout(SECONDS + 900)
+def test_a_store_in_use_for_a_while(
+    tmp_path: Path, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch, count: Count
+) -> None:
+    (tmp_path / "world").mkdir()
+    furnish(tmp_path / "world", tiny_pair)
+    monkeypatch.chdir(tmp_path / "world")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    soak = Soak(tmp_path, tiny_pair, count)
+    soak.whole()
+    operations: list[Callable[[], None]] = [soak.whole, soak.killed, soak.killed, soak.together, soak.damaged,
+                                            soak.refused, soak.refused, soak.looked_at]  # fmt: skip
+    began, opened, memory = time.monotonic(), len(os.listdir("/proc/self/fd")), peak()
+    while time.monotonic() - began < SECONDS:
+        operation = soak.draw.choice(operations)
+        operation()
+        count(f"soak: {operation.__name__.replace('_', ' ')}")
+    soak.whole()
+    count("soak: seconds", round(time.monotonic() - began))
+    count("soak: more open files at the end", len(os.listdir("/proc/self/fd")) - opened)
+    count("soak: growth of peak memory, MB", round(peak() - memory))
+    count("soak: temporary files left", len(list(soak.store.rglob("*.tmp"))))
+    count("soak: locks left", len(list(soak.store.glob("locks/*"))))
+    verified = called("store", "verify", "--store", str(soak.store))
+    count("soak: problems that store verify finds", 0 if verified.code == 0 else 1)
+    assert verified.code == 0, verified.out
+    assert not list(soak.store.rglob("*.tmp")) and not list(soak.store.glob("locks/*"))
+
+
+def peak() -> float:
+    """Peak memory of this process in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
