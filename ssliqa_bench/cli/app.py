@@ -12,7 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
-from ssliqa_bench.cli.process import flushed, log_on_stderr, output_lost, same_environment, text_streams, what_is_kept
+from ssliqa_bench.cli.process import (
+    flushed,
+    log_on_stderr,
+    output_lost,
+    same_environment,
+    signs_of_life,
+    text_streams,
+    what_is_kept,
+)
 from ssliqa_bench.errors import SsliqaError
 from ssliqa_bench.stop import Stopped, stopping_on_signals
 from ssliqa_bench.text import printable
@@ -102,7 +110,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words.remove("--debug")
         words.insert(0, "--debug")
     without_stdout = sys.stdout is None
-    with text_streams(), log_on_stderr(), same_environment():
+    command = next((word for word in words if not word.startswith("-")), "ssliqa-bench")
+    with text_streams(), log_on_stderr(), same_environment(), signs_of_life(command):
         try:
             with stopping_on_signals():
                 code = flushed(_called(words, debug))

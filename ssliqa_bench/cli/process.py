@@ -7,11 +7,16 @@ import contextlib
 import errno
 import logging
 import os
+import signal
 import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
+from typing import Any, TextIO, cast
 
 from ssliqa_bench.text import printable
 
+PULSE = 30.0  # seconds
 _PLAIN = {"…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "≥": ">=", "≤": "<=", "±": "+-", "·": ".", "→": "->",
           "“": '"', "”": '"', "’": "'", "Δ": "delta", "τ": "tau", "κ": "kappa", "β": "beta"}  # fmt: skip
 _KEPT = {
@@ -102,6 +107,52 @@ def log_on_stderr() -> Iterator[None]:
         yield
     finally:
         log.removeHandler(handler)
+
+
+class _Heard:
+    """A text stream that remembers when something was last written to it."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.last = time.monotonic()
+
+    def write(self, text: str) -> int:
+        """Pass a text on."""
+        self.last = time.monotonic()
+        return self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+@contextlib.contextmanager
+def signs_of_life(command: str) -> Iterator[None]:
+    """Where stderr is no terminal, write a line whenever nothing was written to it for thirty seconds."""
+    stream = sys.stderr
+    if stream is None or stream.isatty():
+        yield
+        return
+    heard, began, done = _Heard(stream), time.monotonic(), threading.Event()
+
+    def watch() -> None:
+        if hasattr(signal, "pthread_sigmask"):  # signals are the main thread's, also those that it blocks
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while not done.wait(max(heard.last + PULSE - time.monotonic(), 0.01)):
+            if time.monotonic() - heard.last >= PULSE:
+                with contextlib.suppress(OSError, ValueError):  # nobody reads on, or the stream was closed
+                    heard.write(f"{command}: still working, {time.monotonic() - began:.0f} s so far\n")
+                    heard.flush()
+
+    watcher = threading.Thread(target=watch, name="signs-of-life", daemon=True)
+    sys.stderr = watched = cast(TextIO, heard)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        if sys.stderr is watched:
+            sys.stderr = stream
 
 
 def flushed(code: int) -> int:
