@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -112,9 +113,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50, help="processes that are killed [50]")
     parser.add_argument("--minutes", type=float, default=30.0, help="of soak [30]")
+    parser.add_argument("--jobs", type=int, default=1, help="parts at a time [1]")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reliability.md", help="the page")
     options = parser.parse_args()
-    results = [measured(part) for part in parts(options.kills, options.minutes)]
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(measured, parts(options.kills, options.minutes)))
     write_text(options.out, report(results, options.kills, options.minutes))
     return int(any(result.exceptions for result in results))
 
