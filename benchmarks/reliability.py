@@ -54,11 +54,11 @@ class Result:
     seconds: float
 
 
-def parts(kills: int, minutes: float) -> tuple[Part, ...]:
+def parts(kills: int, minutes: float, flips: int) -> tuple[Part, ...]:
     """All parts at their full size."""
     return (
         Part("Bad inputs, over all commands", "test_catalogue.py"),
-        Part("Flipped bits, over every kind of stored file", "test_flips.py", (("FLIPS", 12),)),
+        Part("Flipped bits, over every kind of stored file", "test_flips.py", (("FLIPS", flips),)),
         Part("Killed and concurrent processes", "test_kills.py", (("KILLS", kills),)),
         Part("Signals: at imports, in training, in the workers of a sweep", "test_signals.py"),
         Part("Planted pickles: weights, checkpoints, caches, records, splits, tables", "test_pickles.py"),
@@ -113,11 +113,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50, help="processes that are killed [50]")
     parser.add_argument("--minutes", type=float, default=30.0, help="of soak [30]")
+    parser.add_argument("--flips", type=int, default=12, help="flipped bits of each stored file [12]")
     parser.add_argument("--jobs", type=int, default=1, help="parts at a time [1]")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reliability.md", help="the page")
     options = parser.parse_args()
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(measured, parts(options.kills, options.minutes)))
+        results = list(pool.map(measured, parts(options.kills, options.minutes, options.flips)))
     write_text(options.out, report(results, options.kills, options.minutes))
     return int(any(result.exceptions for result in results))
 

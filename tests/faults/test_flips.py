@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Count, size
-from tests.faults.world import called
+from tests.faults.world import called, worked
 
 pytestmark = pytest.mark.faults
 
@@ -64,7 +64,7 @@ def test_of_what_a_run_reuses(
         for path in sorted(store.glob(kind)):
             flipped(path, number)
             count("flipped bits")
-        answer = called(*words, "--store", str(store))
+        answer = worked(*words, "--store", str(store))
         assert answer.code == 0 and not answer.fault, answer.err
         after = results(store)
         changed = sum(truth[key] != value for key, value in after.items())
@@ -99,12 +99,12 @@ def test_of_a_checkpoint(
     store = tmp_path / "store"
     with monkeypatch.context() as patched:
         patched.setattr(ArtifactStore, "save_checkpoint", save_and_stop)
-        called(*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
+        worked(*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
     files = [path for path in sorted((store / "checkpoints").rglob("*")) if path.suffix in (".json", ".safetensors")]
     assert len(files) == 2
     flipped(files[number % 2], number)
     count("flipped bits")
-    answer = called(*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
+    answer = worked(*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
     assert answer.code == 0 and "Set aside" in answer.err
     assert results(store) == whole
 
@@ -116,7 +116,7 @@ WORDS = ("run", "--method", "supervised", "--pair", "tiny-a:tiny-b", "--set", "e
 def whole(tmp_path_factory: pytest.TempPathFactory, tiny_pair: Path) -> dict[str, list[list[float]]]:
     """The predictions of the run that was never interrupted."""
     store = tmp_path_factory.mktemp("whole") / "store"
-    answer = called(*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
+    answer = worked(*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
     assert answer.code == 0, answer.err
     return results(store)
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import Count, size
 from tests.faults.test_flips import results
-from tests.faults.world import called
+from tests.faults.world import called, worked
 
 pytestmark = pytest.mark.faults
 
@@ -24,7 +24,7 @@ def forked(*words: str) -> int:
     """The id of a process that runs a command; its exit code is that of the command."""
     number = os.fork()
     if number == 0:
-        code = called(*words).code
+        code = worked(*words).code
         os._exit(70 if code is None else code)
     return number
 
@@ -48,7 +48,7 @@ def ended(number: int, seconds: float) -> int | None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, tiny_pair: Path) -> dict[str, list[list[float]]]:
     store = tmp_path_factory.mktemp("undisturbed") / "store"
-    answer = called(*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
+    answer = worked(*WORDS, "--registry", str(tiny_pair / "registry.yaml"), "--store", str(store))
     assert answer.code == 0, answer.err
     return results(store)
 
@@ -70,7 +70,7 @@ def test_a_killed_run_leaves_what_the_next_one_can_use(
         os.kill(number, signal.SIGKILL)
         _, status = os.waitpid(number, 0)
     assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
-    answer = called(*words)
+    answer = worked(*words)
     assert answer.code == 0 and not answer.fault, answer.err
     assert results(store) == whole
     assert called("store", "verify", "--store", str(store)).code == 0

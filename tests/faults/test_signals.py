@@ -77,7 +77,7 @@ def wait_for(folder: Path, pattern: str, process: subprocess.Popen[str]) -> None
 def test_while_a_run_trains_and_the_same_command_resumes(
     tmp_path: Path, tiny_pair: Path, number: int, count: Count
 ) -> None:
-    from tests.faults.world import called
+    from tests.faults.world import worked
 
     count("signals sent")
     store, registry = tmp_path / "store", str(tiny_pair / "registry.yaml")
@@ -87,7 +87,7 @@ def test_while_a_run_trains_and_the_same_command_resumes(
     process.send_signal(number)
     ended_well(number, process.wait(60), process.communicate()[1], "kept", "same command resumes")
     assert list(store.glob("checkpoints/*/*/artifact.json"))
-    answer = called(*words)
+    answer = worked(*words)
     assert answer.code == 0 and not answer.fault, answer.err
     assert not list(store.rglob("*.tmp")) and not list(store.glob("locks/*"))
     count("signals answered by one line and the exit code")

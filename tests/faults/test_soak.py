@@ -17,7 +17,7 @@ from tests.faults.catalogue import CASES
 from tests.faults.conftest import Count, size
 from tests.faults.test_flips import flipped, results
 from tests.faults.test_kills import ended, forked
-from tests.faults.world import called, furnish
+from tests.faults.world import called, furnish, worked
 
 pytestmark = pytest.mark.faults
 
@@ -42,7 +42,7 @@ class Soak:
 
     def whole(self) -> None:
         """A run to its end; its record is the one that it left before, if it did."""
-        answer = called(*self.words())
+        answer = worked(*self.words())
         assert answer.code == 0 and not answer.fault, answer.err
         self.compare()
 
