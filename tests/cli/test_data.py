@@ -360,7 +360,7 @@ def test_download_then_check(command: Command, tmp_path: Path, mirror: tuple[Ser
     assert code == 0, err
     assert f"koniq: is in {tmp_path}/data/koniq10k. Next: ssliqa-bench data check koniq" in out and "Terms: " in out
     left = {path.name for path in (tmp_path / "data").rglob("*") if path.is_file()}
-    assert left == {Path(name).name for name in (*made.names, "meta_info_KonIQ10kDataset.csv")} | {"koniq10k.tgz.lock"}
+    assert left == {Path(name).name for name in (*made.names, "meta_info_KonIQ10kDataset.csv")}
     assert command("check", "koniq", "--registry", str(file), "--jobs", "1")[0] == 0
     server.asked.clear()
     code, out, _ = command("download", "koniq", "--registry", str(file))
@@ -396,7 +396,7 @@ def test_a_malicious_archive_leaves_nothing(
     code, _, err = command("download", "koniq", "--registry", str(file))
     assert code == 2 and '"../../evil.txt" leaves the folder' in err and "koniq" in err
     assert not list(tmp_path.rglob("evil.txt")) and not (tmp_path / "data" / "koniq10k").exists()
-    assert {path.name for path in (tmp_path / "data" / ".downloads").iterdir()} == {"koniq10k.tgz.lock"}
+    assert {path.name for path in (tmp_path / "data" / ".downloads").iterdir()} == set()
 
 
 @pytest.mark.parametrize("mode", ["gz", "bz2", "xz"])
@@ -414,7 +414,7 @@ def test_a_damaged_archive_is_removed_and_said(
     assert code == 2 and out == "" and not (tmp_path / "data" / "koniq10k").exists()
     assert "koniq: " in err and "koniq10k.tgz: not readable as a tar archive" in err
     assert "The archive is removed; the same command fetches it anew." in err
-    assert {path.name for path in (tmp_path / "data" / ".downloads").iterdir()} == {"koniq10k.tgz.lock"}
+    assert {path.name for path in (tmp_path / "data" / ".downloads").iterdir()} == set()
     server.files["/koniq10k.tgz"] = content
     assert command("download", "koniq", "--registry", str(file))[0] == 0
 
