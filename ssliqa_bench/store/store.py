@@ -154,10 +154,12 @@ class Store:
         if self.folder is not None and self._identity() not in _SWEPT:
             _SWEPT.add(self._identity())
             self.remove_leftovers()
-        with self.lock(IN_USE, shared=True):
-            yield
-        with self.lock(IN_USE, wait=False):
-            pass  # the last one to leave removes the lock
+        try:
+            with self.lock(IN_USE, shared=True):
+                yield
+        finally:
+            with contextlib.suppress(StorageError), self.lock(IN_USE, wait=False):
+                pass  # the last one to leave removes the lock
 
     def remove_leftovers(self) -> None:
         """Delete what killed processes left: temporary files, locks; nothing while another process uses the store."""

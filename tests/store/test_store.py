@@ -518,6 +518,13 @@ def test_whoever_comes_alone_removes_what_the_dead_left(folder: Store) -> None:
     assert list((folder.folder / "locks").iterdir()) == []
 
 
+def test_a_failure_leaves_no_lock(folder: Store) -> None:
+    assert folder.folder is not None
+    with pytest.raises(ZeroDivisionError), folder.in_use():
+        raise ZeroDivisionError
+    assert list((folder.folder / "locks").iterdir()) == []
+
+
 def test_leftovers_stay_while_another_process_may_be_writing_them(folder: Store) -> None:
     assert folder.folder is not None
     part = folder.folder / "records" / "a" / ".facts.json.abcdefgh.tmp"
