@@ -20,6 +20,7 @@ SIGNALS = pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, sign
 AT_IMPORT = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored, and what is ignored stays so
 
 awaited, number, *words = sys.argv[1:]
 sys.argv = ["ssliqa-bench", *words]
@@ -34,7 +35,8 @@ sys.meta_path.insert(0, Bell())
 from ssliqa_bench.__main__ import entry_point
 sys.exit(entry_point())
 """
-STARTED = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+STARTED = ("import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+           "signal.signal(signal.SIGHUP, signal.SIG_DFL); ")  # fmt: skip
 COMMAND = f"{STARTED}import sys; from ssliqa_bench.__main__ import entry_point; sys.exit(entry_point())"
 
 
