@@ -84,7 +84,6 @@ def peak_memory_bytes() -> int:
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True, timeout=10
-    )
+    words = ["git", "--no-optional-locks", "-C", str(folder), *arguments]  # a killed one leaves no lock in the checkout
+    done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=10)
     return done.stdout.strip()
