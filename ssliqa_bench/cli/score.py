@@ -82,10 +82,10 @@ def score(
     max_pixels: options.MaxPixels = None,
     json: options.Json = False,
 ) -> int:
-    """Score images in the units of the data that a model learned from; higher is better.
+    """Score images in the units and direction of the scores that a model learned from.
 
-    `spread` is the standard deviation over the crops of an image, where a model judges by crops. Images without a score
-    are listed at the end, in FILE.bad.csv where there is a FILE, and make the exit code 1.
+    For metrics, higher is better. `spread` is the standard deviation over the crops of an image, for models that use
+    several. Images that cannot be scored are listed at the end, in FILE.bad.csv with --csv FILE, and the exit code is 1.
     """
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.photos.listing import find_images
@@ -123,7 +123,9 @@ def score(
             tell(done, len(found))
     units = [_units(one, request.name) for one, request in zip(opened(asked), asked, strict=True)]
     if html is not None:
-        write_report(html, rows, names, units)
+        scales = [one.scale for one in opened(asked)]
+        lower = [scale is not None and not scale.higher_is_better for scale in scales]
+        write_report(html, rows, names, units, lower)
     if json:
         print_json(_document(rows, names, units))
     elif csv is None:

@@ -30,21 +30,28 @@ table { border-collapse: collapse; } td, th { padding: .1rem .8rem .1rem 0; text
 """
 
 
-def write_report(path: Path, rows: Iterable[Scored], models: Sequence[str], units: Sequence[str]) -> None:
+def write_report(
+    path: Path,
+    rows: Iterable[Scored],
+    models: Sequence[str],
+    units: Sequence[str],
+    lower_is_better: Sequence[bool],
+) -> None:
     """Write the page; only the images that it shows are decoded.
 
     Args:
         rows: images as scored; bad ones are counted and listed.
         models: name of each model.
         units: what the values of each model are, as words.
+        lower_is_better: for each model, whether a lower value means better quality.
 
     Raises:
         StorageError: it cannot be written.
     """
     rows = list(rows)
     parts = [f"<p>{len(rows):,} images.</p>"]
-    for number, (name, unit) in enumerate(zip(models, units, strict=True)):
-        parts += _of_model(rows, number, name, unit)
+    for number, (name, unit, lower) in enumerate(zip(models, units, lower_is_better, strict=True)):
+        parts += _of_model(rows, number, name, unit, lower)
     bad = [(row.image, model, reason) for row in rows for model, reason in row.problems]
     if bad:
         parts.append(f"<h2>Without a score: {len(bad)}</h2><table><tr><th>image<th>model<th>reason</tr>")
@@ -56,7 +63,7 @@ def write_report(path: Path, rows: Iterable[Scored], models: Sequence[str], unit
     write_bytes(path, page.encode())
 
 
-def _of_model(rows: Sequence[Scored], number: int, name: str, unit: str) -> list[str]:
+def _of_model(rows: Sequence[Scored], number: int, name: str, unit: str, lower: bool) -> list[str]:
     """The sections of one model."""
     known = [row for row in rows if not math.isnan(row.scores[number].value)]
     parts = [f"<h2>{_text(name)}</h2><p>{_text(unit)}</p>"]
@@ -64,7 +71,7 @@ def _of_model(rows: Sequence[Scored], number: int, name: str, unit: str) -> list
         return [*parts, "<p>No image has a score.</p>"]
     values = np.array([row.scores[number].value for row in known])
     parts.append(f"<p>Mean {values.mean():.4g}, from {values.min():.4g} to {values.max():.4g}.</p>{_histogram(values)}")
-    order = np.argsort(-values, kind="stable")
+    order = np.argsort(values if lower else -values, kind="stable")
     parts += _grid("Best", [known[k] for k in order[:SHOWN]], number)
     parts += _grid("Worst", [known[k] for k in order[::-1][:SHOWN]], number)
     spreads = np.array([row.scores[number].spread for row in known])

@@ -25,7 +25,8 @@ class Score:
     """What one model gives for one image.
 
     Attributes:
-        value: in native units of the model's training data, or a metric's own, higher is better; NaN where it has none.
+        value: in the units and direction of the scores that the model learned from, or a metric's own, higher is
+            better; NaN where there is none.
         spread: standard deviation over the crops of the image in the same units; NaN of a model without crops.
     """
 

@@ -19,6 +19,7 @@ from ssliqa_bench.cli.app import main
 from ssliqa_bench.models.folder import write_model_folder
 from ssliqa_bench.models.load import find_model, load_model
 from ssliqa_bench.photos import scoring
+from ssliqa_bench.photos.report import write_report
 from ssliqa_bench.types import Scale
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
@@ -155,6 +156,17 @@ def test_the_page_shows_best_and_worst_and_escapes_names(photos: Path, model: Pa
     text = page.read_text()
     assert text.count("data:image/jpeg;base64,") == 3 * 7  # best, worst, most uncertain
     assert "<b>&.png" not in text and "&lt;b&gt;&amp;.png" in text and "most uncertain" in text.lower()
+
+
+@pytest.mark.parametrize("lower", [False, True])
+def test_the_best_images_of_the_page_follow_the_direction_of_the_scale(tmp_path: Path, lower: bool) -> None:
+    names = [str(tmp_path / f"{number:02}.png") for number in range(30)]
+    rows = [scoring.Scored(name, (scoring.Score(float(number)),)) for number, name in enumerate(names)]
+    write_report(tmp_path / "page.html", rows, ["mine"], ["scores"], [lower])
+    best, _, worst = (tmp_path / "page.html").read_text().partition("<h3>Best</h3>")[2].partition("<h3>Worst</h3>")
+    shown = names if lower else names[::-1]
+    assert shown[0] in best and shown[-1] not in best
+    assert shown[-1] in worst and shown[0] not in worst
 
 
 @pytest.mark.parametrize(
