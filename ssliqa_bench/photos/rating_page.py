@@ -24,11 +24,11 @@ from PIL import Image
 
 from ssliqa_bench.errors import DataError, SsliqaError
 from ssliqa_bench.photos.ratings import LEVELS, Ratings
-from ssliqa_bench.pixels.decode import decode
+from ssliqa_bench.pixels.decode import open_picture
 
 LOOPBACK = "127.0.0.1"
 _LARGEST = 4096  # bytes of an answer
-_AS_IT_IS = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+_AS_IT_IS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))  # how such files begin
 _WORDS = ("bad", "poor", "fair", "good", "excellent")
 _PAGE = Path(__file__).parent / "rating_page.html"
 
@@ -158,22 +158,26 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(text.encode(), "text/html; charset=utf-8", policy)
 
     def _image(self, place: int) -> None:
-        """A file as it is where browsers show it, else its picture as PNG: no pixel differs from what models see."""
+        """A file as it is where browsers show what models see, else its picture as PNG.
+
+        Transparent pixels are white for models, and grey on this page; embedded profiles are applied.
+        """
         path = self.server.paths[place]
         try:
-            pixels = decode(path)
-        except DataError as error:
+            picture = open_picture(path)
+            data = path.read_bytes()
+        except (DataError, OSError) as error:
             with self.server.lock:
                 self.server.unreadable[place] = str(error)
             self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, "not readable as an image")
             return
-        kind = _AS_IT_IS.get(path.suffix.lower())
-        if kind is not None:
-            self._send(path.read_bytes(), kind)
+        kind = next((kind for start, kind in _AS_IT_IS if data.startswith(start)), None)
+        if kind is not None and not picture.blended and not picture.profile:
+            self._send(data, kind)
             return
-        data = io.BytesIO()
-        Image.fromarray(pixels).save(data, "PNG", compress_level=1)
-        self._send(data.getvalue(), "image/png")
+        made = io.BytesIO()
+        Image.fromarray(picture.pixels).save(made, "PNG", compress_level=1)
+        self._send(made.getvalue(), "image/png")
 
     def _json(self, content: Any) -> None:
         self._send(json.dumps(content).encode(), "application/json")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import errno
 import io
 import os
 from collections.abc import Mapping, Sequence
@@ -11,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ssliqa_bench.errors import CorruptFileError, InputError
-from ssliqa_bench.files import write_text
+from ssliqa_bench.errors import CorruptFileError, InputError, StorageError
+from ssliqa_bench.files import write_bytes, write_text
 from ssliqa_bench.tabular.writer import csv_text
 from ssliqa_bench.types import derive_seed
 
@@ -59,20 +61,30 @@ class Ratings:
                                  f"another file, so that it is not replaced.")  # fmt: skip
             _append(own.answers, csv_text([], _ANSWERS))
             return own
-        data = own.answers.read_bytes()
+        data, begun = own.answers.read_bytes(), csv_text([], _ANSWERS).encode()
+        if begun.startswith(data):  # killed while the file was begun
+            write_bytes(own.answers, begun)
+            return own
         whole = data[: data.rfind(b"\n") + 1]
-        if whole != data:
-            with open(own.answers, "rb+") as file:
-                file.truncate(len(whole))
-        header, *rows = csv.reader(io.StringIO(whole.decode(), newline="")) or [[]]
+        try:
+            header, *rows = list(csv.reader(io.StringIO(whole.decode(), newline=""))) or [[]]
+        except (UnicodeDecodeError, csv.Error) as error:
+            raise CorruptFileError(f"{own.answers}: is not readable as CSV: {error}.") from error
         if tuple(header) != _ANSWERS:
             raise CorruptFileError(
                 f"{own.answers}: has the columns {', '.join(header)}; expected {', '.join(_ANSWERS)}."
             )
-        for image, who, rating in rows:
+        for row in rows:
+            if len(row) != len(_ANSWERS):
+                raise CorruptFileError(f"{own.answers}: a row has {len(row)} cells ({', '.join(row)[:80]}); expected "
+                                       f"{', '.join(_ANSWERS)}.")  # fmt: skip
+            image, who, rating = row
             if rating not in map(str, range(1, LEVELS + 1)):
                 raise CorruptFileError(f"{own.answers}: {image}: rating {rating}; expected 1 to {LEVELS}.")
             own.found[image, who] = int(rating)
+        if whole != data:
+            with open(own.answers, "rb+") as file:
+                file.truncate(len(whole))
         return own
 
     @property
@@ -90,6 +102,7 @@ class Ratings:
 
         Raises:
             InputError: no such image or rating.
+            StorageError: the answer could not be written; the file is as before.
         """
         if not 0 <= place < len(self.images) or not 1 <= rating <= LEVELS:
             raise InputError(f"Got image {place} and rating {rating}; expected a rating of 1 to {LEVELS}.")
@@ -125,8 +138,19 @@ def _spread(values: np.ndarray) -> float:
 
 
 def _append(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "ab") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+    """Add text to the end of a file on the disk, all of it or nothing."""
+    data = text.encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                if file.write(data) != len(data):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                os.fsync(file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    file.truncate(before)
+                raise
+    except OSError as error:
+        raise StorageError(f"{path}: the answer could not be written: {error.strerror or error}.") from error

@@ -98,10 +98,11 @@ class ScoreFile:
         if not data.endswith(b"\n"):
             data = data[: data.rfind(b"\n") + 1]
             write_bytes(self.path, data)
-        header, *rows = csv.reader(io.StringIO(data.decode(errors="surrogateescape"), newline="")) or [[]]
+        text = io.StringIO(data.decode(errors="surrogateescape"), newline="")
+        header, *rows = list(csv.reader(text)) or [[]]
         if tuple(header) != self._header:
             raise CorruptFileError(f"{self.path}: has other columns than score wrote. {other}")
-        for cells in rows:
+        for cells in filter(None, rows):  # a blank line is no row
             self.done[cells[0]] = _read_row(cells, tuple(self._models), f"{self.path}: {other}")
 
 

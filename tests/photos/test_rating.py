@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
 import http.client
+import io
 import json
 import os
 import shutil
@@ -17,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from ssliqa_bench.cli.app import main
 from ssliqa_bench.errors import CorruptFileError, InputError
@@ -95,6 +98,59 @@ def test_images_are_the_files_and_a_broken_one_is_left_out(server: RatingServer,
     assert ask(server, f"/image?place={broken}")[0] == 422
     state = json.loads(ask(server, "/state")[1])
     assert state["total"] == 6 and state["unreadable"] == 1
+
+
+def test_transparent_pixels_are_white_as_for_models_and_the_content_decides_the_kind(
+    server: RatingServer, photos: Path
+) -> None:
+    Image.new("RGBA", (8, 8), (255, 0, 0, 0)).save(photos / "00.png")
+    Image.new("RGB", (8, 8), (0, 128, 0)).save(photos / "01.png", "BMP")
+    for name, colour in (("00.png", (255, 255, 255)), ("01.png", (0, 128, 0))):
+        status, content, headers = ask(server, f"/image?place={server.ratings.images.index(name)}")
+        assert status == 200 and headers["Content-Type"] == "image/png" and content.startswith(b"\x89PNG")
+        assert Image.open(io.BytesIO(content)).getpixel((3, 3)) == colour
+
+
+@pytest.mark.parametrize("row", ["00.png,anna", "00.png,anna,3,4", "", "\xff"])
+def test_a_damaged_row_of_answers_is_named(photos: Path, tmp_path: Path, row: str) -> None:
+    labels = tmp_path / "scores.csv"
+    answers = Ratings.open(labels, ["00.png"], "anna").answers
+    answers.write_bytes(f"image,rater,rating\n{row}\n".encode("latin-1"))
+    with pytest.raises(CorruptFileError, match="scores.ratings.csv"):
+        Ratings.open(labels, ["00.png"], "anna")
+
+
+@pytest.mark.parametrize("start", [b"", b"image,ra"])
+def test_a_file_of_answers_that_was_not_begun_in_full_is_begun_again(tmp_path: Path, start: bytes) -> None:
+    (tmp_path / "scores.ratings.csv").write_bytes(start)
+    found = Ratings.open(tmp_path / "scores.csv", ["a.jpg"], "anna")
+    found.add(0, 3)
+    assert found.answers.read_text() == "image,rater,rating\na.jpg,anna,3\n"
+
+
+def test_a_file_of_somebody_else_keeps_its_last_line(tmp_path: Path) -> None:
+    other = tmp_path / "scores.ratings.csv"
+    other.write_text("x,y\n1,2")
+    with pytest.raises(CorruptFileError):
+        Ratings.open(tmp_path / "scores.csv", ["a.jpg"], "anna")
+    assert other.read_text() == "x,y\n1,2"
+
+
+def test_an_answer_that_the_disk_does_not_take_leaves_the_file_as_it_was(
+    server: RatingServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = json.loads(ask(server, "/state")[1])["place"]
+    before = server.ratings.answers.read_bytes()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("ssliqa_bench.photos.ratings.os.fsync", full)
+        status, content, _ = ask(server, "/rate", {"place": place, "rating": 4})
+    assert status == 507 and b"No space left" in content
+    assert server.ratings.answers.read_bytes() == before and not server.ratings.found
+    assert ask(server, "/rate", {"place": place, "rating": 4})[0] == 200 and len(rows(server.ratings.answers)) == 1
 
 
 @pytest.mark.parametrize(
