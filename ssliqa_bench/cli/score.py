@@ -85,7 +85,7 @@ def score(
     """Score images in the units and direction of the scores that a model learned from.
 
     For metrics, higher is better. `spread` is the standard deviation over the crops of an image, for models that use
-    several. Images that cannot be scored are listed at the end, in FILE.bad.csv with --csv FILE, and the exit code is 1.
+    several. Images that cannot be scored are listed at the end (with --csv FILE in FILE.bad.csv); the exit code is 1.
     """
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.photos.listing import find_images
