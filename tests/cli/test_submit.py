@@ -109,7 +109,8 @@ def test_a_file_that_does_not_fit_is_refused(finished: Bench, hand: Hand, tmp_pa
 
 def test_names_of_the_registry_are_taken(finished: Bench, hand: Hand, tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", rows_of(finished))
-    for name, message in (("ssiqa", "is a method of the registry"), ("a\x1b[31mb", "printable characters")):
+    taken = "is a method of the registry"
+    for name, message in (("ssiqa", taken), ("pyiqa", taken), ("pyiqa:vsi", taken), ("a\x1b[31mb", "printable")):
         code, _, err = hand(file, name=name)
         assert code == 2 and message in err and "\x1b" not in err
 
