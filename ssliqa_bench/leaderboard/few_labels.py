@@ -106,11 +106,13 @@ def few_labels(records: Iterable[Record]) -> list[FewLabels]:
     metrics: dict[tuple[str, str], list[Record]] = defaultdict(list)
     for record in newest:
         for dataset, result in record.results.items():
+            if result.dataset.side == "external":  # all its images are tested, not those of the split
+                continue
             if not record.facts.stages:
                 if not record.submitted:
                     metrics[dataset, _test_part(record, dataset)].append(record)
                 continue
-            if result.dataset.side == "external" or record.facts.method.unlabeled_role == "labeled":
+            if record.facts.method.unlabeled_role == "labeled":
                 continue
             cell = record.cell
             place = (cell.pair, dataset, cell.protocol, cell.recipe, canonical_json(cell.overrides),

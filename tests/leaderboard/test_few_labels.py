@@ -94,6 +94,14 @@ def test_unknown_training_data_is_marked_and_other_splits_are_left_out(made: Mod
     assert next(line for line in found.lines if line.method == "piqe").point.stat.n == 4
 
 
+def test_a_metric_that_tested_all_images_of_a_dataset_is_no_line(made: ModuleType, records: list[Record]) -> None:
+    newer = made.record("piqe", 0, pair="b:b", kind="authentic", srcc={"a": 0.9}, created="2099-01-01T00:00:00Z")
+    assert newer["datasets"]["a"]["side"] == "external"
+    (found,) = few_labels([*records, typed(newer)])
+    (line,) = found.lines
+    assert line.point.stat.value == pytest.approx(0.3) and line.point.stat.n == 4
+
+
 def test_the_order_of_records_changes_no_byte(records: list[Record]) -> None:
     formats = ("md", "csv", "json", "tex")
     shuffled = list(records)
