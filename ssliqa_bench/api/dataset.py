@@ -60,15 +60,15 @@ class QualityDataset(Dataset[tuple[Any, float]]):
             pixels = resize_short(pixels, self._short_side)
         image = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))
         shown = image if self._transform is None else self._transform(image)
-        return shown, self.scores[index]
+        return shown, self._score(index)
 
     @property
     def scores(self) -> tuple[float, ...]:
         """Native scores (n,), higher is better; NaN where withheld or not known."""
-        return tuple(
-            math.nan if role == "unlabeled" else float(score)
-            for role, score in zip(self.roles, self.table.score, strict=True)
-        )
+        return tuple(self._score(row) for row in range(len(self)))
+
+    def _score(self, row: int) -> float:
+        return math.nan if self.roles[row] == "unlabeled" else float(self.table.score[row])
 
     @property
     def names(self) -> tuple[str, ...]:
