@@ -25,7 +25,7 @@ from ssliqa_bench.files import write_text
 ROOT = Path(__file__).resolve().parents[1]
 FIGURE = re.compile(r"^figure: (.*): (-?\d+)$", re.MULTILINE)
 SUMMARY = re.compile(r"^=* ?((?:\d+ \w+(?:, )?)+) in [\d.]+s", re.MULTILINE)
-EXCEPTION = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+EXCEPTION = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,8 @@ def family_of(
         return Family((taken,))
     if not unlabeled:
         raise InputError(f"--method {method}: learns from unlabeled images; name a folder of them with --unlabeled.")
-    twin = next((name for name, entry in registry.methods.items() if entry.like == taken.name), None)
+    twin = next((name for name, entry in registry.methods.items()
+                 if entry.like == taken.name and entry.unlabeled_role != "labeled"), None)  # fmt: skip
     if twin is None:
         raise InputError(f"--method {method}: the registry has no comparator with the same steps on labels alone, so "
                          f"that it could not be found out whether unlabeled images helped. Take auto.")  # fmt: skip
