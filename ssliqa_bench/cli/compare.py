@@ -35,14 +35,14 @@ def compare(
     runs: Annotated[list[str], typer.Argument(metavar="RUN RUN …", help=_ABOUT)],
     store: options.Store = options.DEFAULT_STORE,
     images: Annotated[
-        int, typer.Option("--images", min=0, max=10_000, help="How many of the images that differ most are listed.")
+        int, typer.Option("--images", min=0, max=10_000, help="How many of the most different images to list.")
     ] = 10,
     as_json: options.Json = False,
 ) -> None:
     """Compare the first RUN with each of the others: difference of SRCC with interval, by part, and image by image.
 
-    Records that differ in the seed alone are compared together. Over random splits the interval is that of the
-    corrected resampled t-test, on one test part that of draws of its groups.
+    Records that differ only in the seed are compared together. Over random splits the interval is that of the
+    corrected resampled t-test; on a single test part it comes from resampling its groups.
     """
     from ssliqa_bench.cli.output import print_json
 

@@ -116,7 +116,7 @@ def download(
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
 ) -> int:
-    """Fetch a dataset from where it is open, or say how to get it; goes on where an earlier call broke off."""
+    """Download a dataset if openly available, else say how to get it; resumes an interrupted download."""
     from ssliqa_bench.datasets.base import find_folder
     from ssliqa_bench.datasets.check import dataset_status
     from ssliqa_bench.datasets.download import download as fetch_dataset
@@ -132,7 +132,7 @@ def download(
         if state.state != "complete":
             way = f" {entry.download.note.strip()}" if entry.download is not None and entry.download.note else ""
             raise InputError(f"{entry.name}: {there} is there, but {state.state}: {state.note} Nothing was fetched; "
-                             f"mend it, or move it away and call again.{way}")
+                             f"fix it, or move it away and run the command again.{way}")
     folder = fetch_dataset(entry, settings.data_root, settings.cache_root, lambda what: counted(what, "bytes"))
     print(f"{entry.name}: {'is' if there is None else 'was already'} in {folder}. Next: ssliqa-bench data check "
           f"{entry.name}")

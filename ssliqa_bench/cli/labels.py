@@ -37,7 +37,11 @@ def label_budget(
     target: Annotated[
         float | None,
         typer.Option(
-            "--target", min=0.0, max=1.0, help="SRCC for which labels are counted.", rich_help_panel=options.TRAINING
+            "--target",
+            min=0.0,
+            max=1.0,
+            help="SRCC to reach; prints how many labels it needs.",
+            rich_help_panel=options.TRAINING,
         ),
     ] = None,
     method: _Method = _METHOD,
@@ -49,7 +53,7 @@ def label_budget(
     repeats: Annotated[
         int,
         typer.Option(
-            "--repeats", min=1, max=100, help="Of five-fold cross-validation.", rich_help_panel=options.TRAINING
+            "--repeats", min=1, max=100, help="Repeats of five-fold cross-validation.", rich_help_panel=options.TRAINING
         ),
     ] = 4,
     seed: Seed = 0,
@@ -58,9 +62,9 @@ def label_budget(
     max_pixels: options.MaxPixels = None,
     json: options.Json = False,
 ) -> int:
-    """Find out how SRCC grows with the number of labels, and how many a target needs.
+    """Estimate how SRCC grows with the number of labels, and how many labels a target needs.
 
-    Beyond the labels that are there, a power law carries the curve on; the intervals are those of the expected SRCC.
+    Beyond the labels at hand, the curve is extrapolated by a power law. Intervals are those of the expected SRCC.
     """
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.photos.budget import learning_curve
@@ -111,7 +115,7 @@ def next_labels(
             "--out",
             parser=options.output_file("--out"),
             metavar="FILE",
-            help="Write the CSV there [standard output].",
+            help="Write the CSV to this file [standard output].",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
@@ -127,7 +131,7 @@ def next_labels(
     max_pixels: options.MaxPixels = None,
     json: options.Json = False,
 ) -> int:
-    """Pick the photographs to score next: models disagree about them, and nothing like them is scored yet.
+    """Pick the photographs to score next: those on which models disagree and that are unlike any scored so far.
 
     The CSV has the columns image, prediction, disagreement (units of the scores) and distance; `rate --only` takes it.
     """

@@ -28,28 +28,32 @@ def leaderboard(
             "--out", parser=options.output_folder("--out"), metavar="DIR", help="Folder the boards are written to."
         ),
     ] = Path("leaderboards"),
-    formats: Annotated[str, typer.Option("--format", help="Of md, csv, tex, json, html, with commas.")] = "md,csv",
+    formats: Annotated[
+        str, typer.Option("--format", help="Formats, separated by commas: md, csv, tex, json, html.")
+    ] = "md,csv",
     further: Annotated[
         list[Path] | None,
         typer.Option(
             "--with",
             parser=options.input_folder("--with", "a folder of records and artifacts"),
             metavar="DIR",
-            help="A further store, whose records the boards show too; may be given again.",
+            help="Another store whose records are added; may be repeated.",
         ),
     ] = None,
     no_cost: Annotated[bool, typer.Option("--no-cost", help="Leave out parameters, steps, time and memory.")] = False,
     print_boards: Annotated[bool, typer.Option("--print", help="Print the boards as Markdown as well.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail where boards in --out do not follow from the records.")
+        bool, typer.Option("--check", help="Write nothing; fail if boards in --out differ from what the records give.")
     ] = False,
     stale: Annotated[
         bool,
-        typer.Option("--stale", help="Write nothing; list the records made by other code than today's, or other data."),
+        typer.Option(
+            "--stale", help="Write nothing; list records made with other code than today's, or with other data."
+        ),
     ] = False,
     published: Annotated[
         bool,
-        typer.Option("--published", help="Write published figures beside those of the records, in place of boards."),
+        typer.Option("--published", help="Write published figures beside our own, in place of boards."),
     ] = False,
     few_labels: Annotated[
         bool,

@@ -64,10 +64,10 @@ def log(run: _Run, out: _Out, store: options.StoreToRead = DEFAULT_STORE) -> int
 @plot_app.command("curve")
 def curve(
     out: _Out,
-    methods: Annotated[
-        list[str] | None, typer.Argument(metavar="[METHOD …]", help="Methods to draw, all unless named.")
-    ] = None,
-    dataset: Annotated[str, typer.Option("--dataset", help="The tested dataset, where there are several.")] = "",
+    methods: Annotated[list[str] | None, typer.Argument(metavar="[METHOD …]", help="Methods to draw [all].")] = None,
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="The tested dataset [the one with most label counts].")
+    ] = "",
     store: options.StoreToRead = DEFAULT_STORE,
 ) -> int:
     """SRCC against the number of labels, with intervals; metrics as lines marked `seen` or `?`."""
@@ -104,10 +104,8 @@ def curve(
 @plot_app.command("compare")
 def compare(
     out: _Out,
-    methods: Annotated[
-        list[str] | None, typer.Argument(metavar="[METHOD …]", help="Methods to rank, all unless named.")
-    ] = None,
-    protocol: Annotated[str, typer.Option("--protocol", help="Of the records.")] = "standard",
+    methods: Annotated[list[str] | None, typer.Argument(metavar="[METHOD …]", help="Methods to rank [all].")] = None,
+    protocol: Annotated[str, typer.Option("--protocol", help="Protocol of the records.")] = "standard",
     store: options.StoreToRead = DEFAULT_STORE,
 ) -> int:
     """Critical-difference diagram: mean ranks of methods over six or more datasets."""

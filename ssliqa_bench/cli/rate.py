@@ -1,4 +1,4 @@
-"""`rate`: score one's own photographs on a page of this machine."""
+"""`rate`: score one's own photographs on a local page."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def rate(
             "--labels",
             parser=options.output_file("--labels"),
             metavar="FILE",
-            help="Label file that the ratings give; single answers stand in a file beside it.",
+            help="Label file to write; individual ratings go to NAME.ratings.csv beside it.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = Path("scores.csv"),
     rater: Annotated[
-        str, typer.Option("--rater", metavar="NAME", help="Who rates.", rich_help_panel=options.DATA)
+        str, typer.Option("--rater", metavar="NAME", help="Name of the rater.", rich_help_panel=options.DATA)
     ] = "me",
     only: Annotated[
         Path | None,
@@ -47,7 +47,7 @@ def rate(
             "--only",
             parser=options.input_file("--only", "a table with the column image, as next-labels writes it"),
             metavar="FILE",
-            help="Only the images of this table.",
+            help="Rate only the images of this table.",
             rich_help_panel=options.DATA,
         ),
     ] = None,
@@ -57,14 +57,14 @@ def rate(
     ] = 0,
     no_browser: Annotated[
         bool,
-        typer.Option("--no-browser", help="Only print the address.", rich_help_panel=options.MACHINE),
+        typer.Option("--no-browser", help="Print the address without opening it.", rich_help_panel=options.MACHINE),
     ] = False,
     max_pixels: options.MaxPixels = None,
 ) -> int:
     """Rate photographs from 1 (bad) to 5 (excellent) in the browser, one at a time, with the keys 1 to 5.
 
-    Every answer is saved at once; the same command resumes. Several people rate under names of their own, one after the
-    other. The page is served on this machine alone.
+    Every rating is saved at once; the same command resumes. Several people can rate, one after the other, each under
+    their own name. The page can be opened only on this machine.
     """
     from ssliqa_bench.photos.rating_page import RatingServer
     from ssliqa_bench.photos.ratings import Ratings

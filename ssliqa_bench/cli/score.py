@@ -56,13 +56,15 @@ def score(
             "--csv",
             parser=options.output_file("--csv"),
             metavar="FILE",
-            help="Write a row per image as it is scored; a file that is there is continued. Without: print a table.",
+            help="Write a row per image as it is scored, resuming an existing file. Without it, print a table.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
     restart: Annotated[
         bool,
-        typer.Option("--restart", help="Replace the file of --csv.", rich_help_panel=options.OUTPUT),
+        typer.Option(
+            "--restart", help="Replace the --csv file instead of resuming it.", rich_help_panel=options.OUTPUT
+        ),
     ] = False,
     html: Annotated[
         Path | None,
@@ -70,7 +72,7 @@ def score(
             "--html",
             parser=options.output_file("--html"),
             metavar="FILE",
-            help="Also write a page of the best, the worst and the most uncertain images.",
+            help="Also write a page with the best, the worst and the most uncertain images.",
             rich_help_panel=options.OUTPUT,
         ),
     ] = None,
@@ -97,7 +99,7 @@ def score(
     from ssliqa_bench.runner.progress import counted
 
     if not model:
-        raise InputError("--model: name one or several: a folder of a model, the key of a record, or a metric such as "
+        raise InputError("--model: name one or several: a model folder, the key of a record, or a metric such as "
                          "niqe.")  # fmt: skip
     found = find_images(images or (), lists or ())
     asked = requests(model, store, registry or (), device_kind(device))

@@ -27,21 +27,26 @@ def submit(
         ),
     ],
     name: Annotated[str, typer.Option("--name", help="What boards call the method.")],
-    dataset: Annotated[str, typer.Option("--dataset", help="The dataset that is predicted, for example livec.")],
-    protocol: Annotated[str, typer.Option("--protocol", help="Whose test images are evaluated.")] = "standard",
+    dataset: Annotated[str, typer.Option("--dataset", help="The dataset of the predictions, for example livec.")],
+    protocol: Annotated[str, typer.Option("--protocol", help="Protocol whose test images are evaluated.")] = "standard",
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="The split that was predicted [0].")
+        int | None, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Seed of the split [0].")
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", min=1, max=options.MOST_SEEDS, help="Splits 0 … N-1, for a method trained on none."),
+        typer.Option(
+            "--seeds",
+            min=1,
+            max=options.MOST_SEEDS,
+            help="Splits 0 … N-1, for a method that was trained on none of them.",
+        ),
     ] = None,
     lower_is_better: Annotated[
         bool | None,
-        typer.Option("--lower-is-better/--higher-is-better", help="What a prediction means [higher is better]."),
+        typer.Option("--lower-is-better/--higher-is-better", help="Direction of the predictions [higher is better]."),
     ] = None,
     trained_on: Annotated[
-        str, typer.Option("--trained-on", metavar="D,…", help="Datasets that it learned from; none, or [unknown].")
+        str, typer.Option("--trained-on", metavar="D,…", help="Datasets it was trained on, or none [unknown].")
     ] = "unknown",
     separator: options.Separator = "",
     data_root: options.DataRoot = None,

@@ -26,7 +26,7 @@ Labels = Annotated[
         "--labels",
         parser=options.input_file("--labels", "a table of images and scores"),
         metavar="FILE",
-        help="Table with the columns image and score: CSV, Excel workbook or JSON; more in `data add --help`.",
+        help="Table with the columns image and score: CSV, Excel workbook or JSON; see `data add --help`.",
         rich_help_panel=options.DATA,
     ),
 ]
@@ -36,7 +36,7 @@ Images = Annotated[
         "--images",
         parser=options.input_folder("--images", "a folder of photographs"),
         metavar="DIR",
-        help="Folder that the names in it are relative to.",
+        help="Folder that the names in --labels are relative to.",
         rich_help_panel=options.DATA,
     ),
 ]
@@ -53,7 +53,7 @@ Unlabeled = Annotated[
 Scale = Annotated[
     str | None,
     typer.Option(
-        "--scale", metavar="LO,HI", help="Ends of the scores [those that occur].", rich_help_panel=options.DATA
+        "--scale", metavar="LO,HI", help="Ends of the scale [lowest and highest score].", rich_help_panel=options.DATA
     ),
 ]
 Direction = Annotated[
@@ -63,17 +63,19 @@ Direction = Annotated[
 Columns = Annotated[
     str | None,
     typer.Option(
-        "--columns", help="The file's names of columns: image=filename,score=mos.", rich_help_panel=options.DATA
+        "--columns", help="Column names in the table: image=filename,score=mos.", rich_help_panel=options.DATA
     ),
 ]
 Separator = Annotated[
     str,
-    typer.Option("--separator", help="Character between the cells [recognised].", rich_help_panel=options.DATA),
+    typer.Option("--separator", help="Character between cells [detected].", rich_help_panel=options.DATA),
 ]
 Ratings = Annotated[
     str,
     typer.Option(
-        "--ratings", help="How scores follow from single ratings; as `data add`.", rich_help_panel=options.DATA
+        "--ratings",
+        help="How scores are computed from individual ratings; see `data add --help`.",
+        rich_help_panel=options.DATA,
     ),
 ]
 Seed = Annotated[
@@ -91,7 +93,7 @@ def train(
             "--out",
             parser=options.output_folder("--out"),
             metavar="DIR",
-            help="Folder of the model.",
+            help="Folder to write the model to.",
             rich_help_panel=options.OUTPUT,
         ),
     ],
@@ -99,7 +101,10 @@ def train(
     method: Annotated[
         str,
         typer.Option(
-            "--method", metavar="NAME", help="A method, or auto to choose one.", rich_help_panel=options.TRAINING
+            "--method",
+            metavar="NAME",
+            help="A method, or auto to let cross-validation choose.",
+            rich_help_panel=options.TRAINING,
         ),
     ] = "auto",
     recipe: Annotated[
@@ -107,7 +112,7 @@ def train(
         typer.Option(
             "--recipe",
             metavar="NAME",
-            help="Named parameters; frozen: heads on a pretrained network, in seconds.",
+            help="Named set of parameters; frozen: a head on a frozen pretrained network, fitted in seconds.",
             rich_help_panel=options.TRAINING,
         ),
     ] = "frozen",
@@ -121,7 +126,7 @@ def train(
             "--unlabeled-budget",
             min=1,
             metavar="N",
-            help="Unlabeled images that are used at most.",
+            help="Maximum number of unlabeled images used.",
             rich_help_panel=options.DATA,
         ),
     ] = 2000,
@@ -136,7 +141,7 @@ def train(
             "--repeats",
             min=1,
             max=100,
-            help="Of five-fold cross-validation [2; 1 with --unlabeled].",
+            help="Repeats of five-fold cross-validation [2; 1 with --unlabeled].",
             rich_help_panel=options.TRAINING,
         ),
     ] = None,
@@ -146,11 +151,11 @@ def train(
     jobs: options.ImageJobs = None,
     max_pixels: options.MaxPixels = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace a model that is in --out.", rich_help_panel=options.OUTPUT)
+        bool, typer.Option("--force", help="Replace an existing model in --out.", rich_help_panel=options.OUTPUT)
     ] = False,
     json: options.Json = False,
 ) -> int:
-    """Train a model on your own scores: which learner, how good to expect it, whether unlabeled images helped."""
+    """Train a model on your own scores, with its expected accuracy and whether unlabeled images helped."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.photos.preparing import checked, drawn, photographs
     from ssliqa_bench.photos.training import check_folder, family_of, write_model
@@ -179,7 +184,7 @@ def train(
         found = type(found)(found.labeled, drawn(found.unlabeled, unlabeled_budget, seed), found.registry)
     networks = {candidate.network and candidate.network.key: candidate.network for candidate in family.all}
     if len(networks) > 1:
-        raise InputError("The learners take features of different networks; name one with --method.")
+        raise InputError("The learners use features of different networks; name one with --method.")
     photos = photographs(found, next(iter(networks.values())), settings)
     with counted("cross-validation", "fits") as tell:
         trained = train_model(
@@ -195,7 +200,7 @@ def train(
             f"{out}: {', '.join(files)}. Next: {shlex.join(['ssliqa-bench', 'score', '--model', str(out), 'PHOTOS'])}"
         )
     if "scatter.png" not in files:
-        print("No scatter plot, since matplotlib is not installed: pip install matplotlib.", file=sys.stderr)
+        print("No scatter plot: matplotlib is not installed (pip install 'ssliqa-bench[plots]').", file=sys.stderr)
     return 0
 
 
