@@ -112,7 +112,7 @@ def load_dataset(
         name: of the dataset, or an alias.
         seed: of the split.
         protocol: says how the split is made.
-        budget: images that keep their score: a count (int) or a fraction (float); None means what the protocol says.
+        budget: labeled images: a count (int) or a fraction (float); None takes that of the protocol.
         transform: of a uint8 tensor (3, H, W); for batches it should give tensors of one size.
         registry: registry files of your own.
         data_root: folder of the datasets' folders; None takes $SSLIQA_DATA or data.

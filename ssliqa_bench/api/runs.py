@@ -74,12 +74,12 @@ def run(
     Args:
         method: name of a method. A plan of `make_plan`, with its `Settings` as the second argument, is run as it is and
             gives an `Outcome`.
-        pair: "A:B" (labels of A, unlabeled images of B) or "A".
+        pair: "A:B" (labeled images from A, unlabeled images from B) or "A".
         seed: of split and training.
         seeds: runs seeds 0 to N-1 in place of one.
         protocol, recipe: names; the recipe is that of dataset A unless it is given.
         params: parameters of the method to change, by name.
-        budget, unlabeled_budget: images that keep their score, unlabeled images: a count (int) or a fraction (float).
+        budget, unlabeled_budget: labeled images from A, unlabeled images from B: a count (int) or a fraction (float).
         tests: further datasets to evaluate on.
         registry: registry files of your own.
         settings: fields of `Settings`: store, data_root, device, threads, quiet and so on.

@@ -84,7 +84,7 @@ def label_budget(
         return 0
     print(f"{method}, {count:,} labels; SRCC to expect with 95 % interval")
     for row in rows:
-        beyond = "  carried on" if row["labels"] > curve.labels[-1] else ""
+        beyond = "  extrapolated" if row["labels"] > curve.labels[-1] else ""
         print(f"{row['labels']:>9,} labels  {row['srcc']:.3f}  [{row['lo']:.3f}, {row['hi']:.3f}]{beyond}")
     if needed is not None:
         few, many = (_count(needed[end]) for end in ("fewest", "most"))

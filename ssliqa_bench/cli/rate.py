@@ -18,7 +18,7 @@ _EXAMPLES = """Examples:
 
 ssliqa-bench rate photos --labels scores.csv --rater anna
 
-ssliqa-bench rate photos --labels scores.csv --rater ben --only next.csv"""
+ssliqa-bench rate more --labels more-scores.csv --rater ben --only next.csv"""
 
 
 def rate(
@@ -79,19 +79,19 @@ def rate(
         server = RatingServer(ratings, [folder / name for name in names], port)
     except OSError as error:
         raise InputError(
-            f"--port {port}: cannot be listened on ({error.strerror}); leave it out for a free one."
+            f"--port {port}: is not available ({error.strerror}); leave it out to use a free one."
         ) from error
     with server, contextlib.suppress(Stopped):
         print(f"Open {server.address}", flush=True)
-        _say(f"{len(ratings.open_images):,} of {len(names):,} images are open for {ratings.rater}. Ctrl-C ends; every "
-             f"answer is saved.")  # fmt: skip
+        _say(f"{len(ratings.open_images):,} of {len(names):,} images are left for {ratings.rater}. Ctrl-C ends; every "
+             f"rating is saved.")  # fmt: skip
         _open(server.address, no_browser)
         server.serve_forever()
     ratings.export()
     told = ", ".join(f"{who} {count:,}" for who, count in sorted(ratings.counts().items()))
     print(
         printable(
-            f"{labels}: scores of {len({image for image, _ in ratings.found}):,} images ({told or 'no answers'})."
+            f"{labels}: scores of {len({image for image, _ in ratings.found}):,} images ({told or 'no ratings'})."
         )
     )
     for place, reason in sorted(server.unreadable.items()):
@@ -128,7 +128,7 @@ def _open(address: str, no_browser: bool) -> None:
 
     display = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     if no_browser or not display or not webbrowser.open(address):
-        _say("No browser was opened; open the address yourself. From another machine: ssh -L.")
+        _say("No browser was opened; open the address yourself. From another machine, forward the port with ssh -L.")
 
 
 def _say(text: str) -> None:

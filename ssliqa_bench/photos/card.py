@@ -28,11 +28,11 @@ def card_text(summary: Mapping[str, Any], chosen: Candidate, scale: Scale, *, pl
         f"better; {summary['unlabeled']:,} images without.",
         "## How it was tested",
         f"Five-fold cross-validation by group, {summary['expected']['srcc']['splits']} splits in all. In each of them "
-        "the choice of the learner was made anew on the training part, so that the figures are not flattered by it. "
-        "They are those of models trained on four fifths of the labels; this one saw all. Intervals: corrected "
+        "the learner was chosen anew on the training part, so the choice does not bias the figures. They are those of "
+        "models trained on four fifths of the labels; this one was trained on all. Intervals: corrected "
         "resampled t-test (Nadeau and Bengio, 2003), 95 %.",
         _figures(summary),
-        "Expected for photographs of the same kind, scored by the same people. Other photographs: unknown.",
+        "These figures apply to photographs of the same kind, scored by the same people; for others they are unknown.",
     ]
     if plot is not None:
         parts.append(f"![Predictions of held-out images over their scores]({plot})")
@@ -69,7 +69,7 @@ def _choice(summary: Mapping[str, Any]) -> list[str]:
 
 
 def _licence(chosen: Candidate) -> str:
-    notes = ["The model follows from your labels and from the weights below; your rights in the photographs are yours."]
+    notes = ["The model is derived from your labels and the weights below; your rights in the photographs stay yours."]
     for backbone in chosen.backbones.values():
         network = backbone.features_of or backbone
         terms = (network.about.terms or "terms not stated in the registry").strip()

@@ -151,7 +151,7 @@ def recommended(choice: Choice) -> str:
         gain += f" [{choice.difference.lo:+.3f}, {choice.difference.hi:+.3f}]"
     return {
         "helped": f"Unlabeled images helped ({gain})"
-        + ("." if kept else f"; {choice.chosen.name} from labels alone is better all the same, and is kept."),
-        "hurt": f"Unlabeled images hurt ({gain}): the model without them is kept, and it is the one to use.",
-        "cannot tell": f"Whether unlabeled images help cannot be told ({gain}): the model without them is kept.",
+        + ("." if kept else f", but {choice.chosen.name}, from labels alone, is still better and is kept."),
+        "hurt": f"Unlabeled images hurt ({gain}): the model is trained without them.",
+        "cannot tell": f"It cannot be told whether unlabeled images help ({gain}): the model is trained without them.",
     }[choice.said]

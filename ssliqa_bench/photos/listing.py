@@ -49,7 +49,7 @@ def _named(word: str) -> list[str]:
     if os.path.isdir(word):
         inside = list(_below(word))
         if not inside:
-            raise InputError(f"{word}: holds no image; images are known by the ending of their names.")
+            raise InputError(f"{word}: holds no image; images are recognised by their file extension.")
         return inside
     if os.path.lexists(word) or not glob.has_magic(word):
         file_to_read(word, _IMAGE)
@@ -57,7 +57,7 @@ def _named(word: str) -> list[str]:
     matching = sorted(glob.iglob(word, recursive=True))
     inside = [path for path in matching if is_image_name(os.path.basename(path)) and os.path.isfile(path)]
     if not inside:
-        raise InputError(f"{word}: no image fits this pattern ({len(matching)} other names do).")
+        raise InputError(f"{word}: no image matches this pattern ({len(matching)} other names do).")
     return inside
 
 

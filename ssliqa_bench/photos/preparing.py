@@ -53,7 +53,7 @@ def checked(own: OwnPhotographs, settings: Settings, progress: Progress | None =
     if len(raw.name) < FEWEST:
         raise InputError(
             f"{raw.source}: {len(raw.name)} images with a score; expected at least {FEWEST}. With fewer, a test part "
-            f"has three images or less, and no figure says whether the model is of any use. Score more images: "
+            f"has three images or less, too few to say whether the model is of any use. Score more images: "
             f"ssliqa-bench rate."
         )
     if not np.isfinite(raw.score).all():
@@ -76,7 +76,7 @@ def drawn(table: Table, count: int | None, seed: int) -> Table:
         return table
     random = np.random.Generator(np.random.Philox(key=derive_seed(seed, "unlabeled")))
     LOG.warning(
-        "%d of %d unlabeled images are used, drawn at random; --unlabeled-budget takes more.", count, len(table)
+        "%d of %d unlabeled images are used, drawn at random; raise --unlabeled-budget to use more.", count, len(table)
     )
     return table.take(np.sort(random.permutation(len(table))[:count]))
 

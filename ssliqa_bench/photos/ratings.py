@@ -57,8 +57,8 @@ class Ratings:
         own = cls(labels, tuple(images), rater.strip())
         if not own.answers.exists():
             if labels.exists():
-                raise InputError(f"--labels {labels}: is there, and no answers beside it ({own.answers.name}); name "
-                                 f"another file, so that it is not replaced.")  # fmt: skip
+                raise InputError(f"--labels {labels}: exists without its file of ratings ({own.answers.name}); name "
+                                 f"another file, so that it is not overwritten.")  # fmt: skip
             _append(own.answers, csv_text([], _ANSWERS))
             return own
         data, begun = own.answers.read_bytes(), csv_text([], _ANSWERS).encode()

@@ -90,7 +90,7 @@ class ScoreFile:
         try:
             known = read_sealed(self._state, kind=_KIND)["models"]
         except FileNotFoundError:
-            raise InputError(f"{self.path}: is there and is no file that score left. {other}") from None
+            raise InputError(f"{self.path}: exists and was not written by score. {other}") from None
         if known != self._models:
             raise InputError(f"{self.path}: was scored by {', '.join(known)}, which {_differ(known, self._models)}. "
                              f"{other}")  # fmt: skip
@@ -118,7 +118,7 @@ def _read_row(cells: Sequence[str], names: Sequence[str], where: str) -> Scored:
 
 
 def _differ(known: Mapping[str, str], asked: Mapping[str, str]) -> str:
-    return "are other models than now" if set(known) != set(asked) else "have the same names now and other weights"
+    return "are other models than now" if set(known) != set(asked) else "have the same names but other weights now"
 
 
 def _encoded(rows: object, header: Sequence[str] = ()) -> bytes:

@@ -26,7 +26,7 @@ AUTO = "auto"
 CARD, HELD_OUT, SCATTER = "README.md", "held_out.csv", "scatter.png"
 _LABELS_ONLY = ("kernel-ridge", "ridge-probe")
 _UNLABELED = "pseudo-label"
-# The learner from unlabeled images is fitted more than a hundred times while it is looked whether it helps.
+# The learner from unlabeled images is fitted more than a hundred times to find out whether they help.
 _SHORT = {"epochs": 5}
 _LIBRARIES = ("torch", "numpy", "scikit-learn", "timm")
 
@@ -107,7 +107,7 @@ def family_of(
                  if entry.like == taken.name and entry.unlabeled_role != "labeled"), None)  # fmt: skip
     if twin is None:
         raise InputError(f"--method {method}: the registry has no comparator with the same steps on labels alone, so "
-                         f"that it could not be found out whether unlabeled images helped. Take auto.")  # fmt: skip
+                         f"it could not be determined whether unlabeled images help. Use --method auto.")  # fmt: skip
     comparator = of(twin, taken.method.overrides)
     return Family((*labels_only, comparator), taken, comparator)
 

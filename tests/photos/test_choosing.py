@@ -140,7 +140,7 @@ def test_the_verdict_follows_the_paired_test_and_a_loss_is_never_kept(
     assert found.chosen.learns_from_unlabeled == (said == "helped")
     assert said.split()[0] in recommended(found).lower() or said == "cannot tell"
     if said == "hurt":
-        assert "without them is kept" in recommended(found)
+        assert "trained without them" in recommended(found)
 
 
 def test_unlabeled_images_that_weigh_nothing_never_help() -> None:

@@ -45,7 +45,7 @@ def test_a_name_with_the_marks_of_a_pattern_is_a_name_where_there_is_such_a_file
     [
         ([], "no image is named"),
         (["photos/b.jpeg"], "Did you mean b.jpg"),
-        (["photos/*.gif"], "no image fits"),
+        (["photos/*.gif"], "no image matches"),
         (["empty"], "holds no image"),
         (["@photos"], "is a folder"),
         (["@blank.txt"], "names no image"),

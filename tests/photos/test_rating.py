@@ -235,7 +235,7 @@ def test_an_answer_that_was_cut_off_is_taken_off_and_the_rest_is_kept(tmp_path: 
 
 def test_files_of_somebody_else_are_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "scores.csv").write_text("image,score\na.jpg,3\n")
-    with pytest.raises(InputError, match="no answers beside it"):
+    with pytest.raises(InputError, match="exists without its file of ratings"):
         Ratings.open(tmp_path / "scores.csv", ["a.jpg"], "anna")
     (tmp_path / "other.ratings.csv").write_text("x,y\n1,2\n")
     with pytest.raises(CorruptFileError, match="expected image, rater, rating"):
@@ -278,5 +278,5 @@ def test_without_a_display_the_address_is_printed_and_ctrl_c_ends_it(photos: Pat
         told = page.stderr.readline() + page.stderr.readline()
         page.send_signal(signal.SIGINT)
         out, err = page.communicate(timeout=60)
-    assert page.returncode == 0 and "no answers" in out
+    assert page.returncode == 0 and "no ratings" in out
     assert "open the address yourself" in told and "Traceback" not in told + err
