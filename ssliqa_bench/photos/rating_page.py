@@ -66,10 +66,9 @@ class RatingServer(ThreadingHTTPServer):
         ratings = self.ratings
         left = [k for k in ratings.open_images if k not in self.unreadable]
         shown = place if place is not None else (left[0] if left else None)
-        order = ratings.order
-        before = None
-        if shown is None or order.index(shown):
-            before = order[-1] if shown is None else order[order.index(shown) - 1]
+        order = [k for k in ratings.order if k not in self.unreadable]
+        at = order.index(shown) if shown in order else len(order) if shown is None else 0
+        before = order[at - 1] if at else None
         return {
             "place": shown,
             "before": before,

@@ -98,6 +98,10 @@ def test_images_are_the_files_and_a_broken_one_is_left_out(server: RatingServer,
     assert ask(server, f"/image?place={broken}")[0] == 422
     state = json.loads(ask(server, "/state")[1])
     assert state["total"] == 6 and state["unreadable"] == 1
+    order, befores = server.ratings.order, []
+    for shown in order:
+        befores.append(json.loads(ask(server, f"/state?place={shown}")[1])["before"])
+    assert broken not in befores  # going back passes over it
 
 
 def test_transparent_pixels_are_white_as_for_models_and_the_content_decides_the_kind(
