@@ -174,17 +174,17 @@ def gc(
 
     from ssliqa_bench.errors import InputError
     from ssliqa_bench.store.records import iter_records
-    from ssliqa_bench.store.store import IN_USE, Store
-    from ssliqa_bench.store.usage import DAY, KEEP, needs_of, remove, unneeded
+    from ssliqa_bench.store.store import DAY, IN_USE, Store
+    from ssliqa_bench.store.usage import KEEP, needs_of, remove, unneeded
 
     if keep not in KEEP:
         raise InputError(f'--keep: got "{keep}"; expected {", ".join(KEEP[:-1])} or {KEEP[-1]}.')
     space, before = Store(store), time.time() - DAY
     if not space.list():
         raise InputError(f"{store}: there is no such store, or it is empty. Name its folder with --store.")
-    if space.folder is None and not dry_run:
-        print(f"{space} has no locks: make sure that no run uses it.", file=sys.stderr)
     with contextlib.nullcontext(True) if dry_run else space.lock(IN_USE, wait=False) as alone:
+        if space.unlocked and not dry_run:
+            print(f"{space} has no locks: make sure that no run uses it.", file=sys.stderr)
         if not alone:
             raise InputError(
                 f"{store}: a run is in progress, and may need what no record names yet. Nothing was removed; run the "

@@ -14,6 +14,7 @@ import hashlib
 import math
 import os
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,7 @@ from ssliqa_bench.store.places import LOCKS, Folder, Place, Remote, Stored
 
 ENTRY_SCHEMA = 2
 IN_USE = "in-use"
+DAY = 86_400.0  # seconds; what is younger may belong to a process at work
 _SWEPT: set[str] = set()  # stores in which this process looked for leftovers of others
 _FILES = "files"  # the field of a mark that lists the data files
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -55,6 +57,8 @@ class Store:
         self.address = text if "://" in text else _FOLDED.sub(r"\1://", text)
         self.folder = None if "://" in self.address else Path(self.address)
         self._place: Place = Remote(self.address) if self.folder is None else Folder(self.folder)
+        # Known to have no locks: an address that is no folder, or a folder in which taking one failed.
+        self.unlocked = self.folder is None
 
     def __str__(self) -> str:
         return self.address
@@ -131,6 +135,7 @@ class Store:
                 handle = take_lock(file, shared=shared, wait=wait)
                 held = handle is not None
             except OSError as error:
+                self.unlocked = True
                 if error.errno in _FULL:
                     raise StorageError(
                         f"Could not write below {self.address}: the disk is full. Make room or name another --store, "
@@ -167,15 +172,19 @@ class Store:
             return
         with contextlib.suppress(StorageError), self.lock(IN_USE, wait=False) as alone:
             if alone:
-                for left in self.temporary():
-                    self.delete(left.path)
+                self.remove_temporary("")
                 self.remove_locks(before=math.inf)
 
     def remove_temporary(self, prefix: str) -> None:
-        """Delete the temporary files below a prefix; the caller holds the lock under which they are written."""
+        """Delete the temporary files below a prefix; the caller holds the lock under which they are written.
+
+        Where there are no locks, a live process may be writing them: only those older than a day are deleted.
+        """
+        before = time.time() - DAY if self.unlocked else math.inf
         for left in self.temporary(prefix):
-            with contextlib.suppress(StorageError):  # a store that can only be read
-                self.delete(left.path)
+            with contextlib.suppress(StorageError, FileNotFoundError):  # a store that can only be read
+                if self._place.modified(left.path) < before:
+                    self.delete(left.path)
 
     def remove_locks(self, *, before: float) -> None:
         """Delete the files of locks that nobody holds and that were made before a time (seconds since 1970)."""

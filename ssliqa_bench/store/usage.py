@@ -17,7 +17,6 @@ from ssliqa_bench.store.store import ENTRY_SCHEMA, Store, data_name
 RECORDS = "records"
 KINDS = (RECORDS, ARTIFACTS, CHECKPOINTS, PREDICTIONS)
 KEEP = ("phases", "final", "none")
-DAY = 86_400.0
 _ASIDE = ".corrupt-"
 
 

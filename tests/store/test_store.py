@@ -7,13 +7,14 @@ import contextlib
 import errno
 import fcntl
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -632,3 +633,27 @@ def test_a_folder_needs_no_fsspec() -> None:
     script = "import sys; from ssliqa_bench.store.store import Store; Store('x').list(); print('fsspec' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_without_locks_only_old_temporary_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A live writer cannot be told from a killed one on a file system that has no locks."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    store = Store(tmp_path / "store")
+    store.put("artifacts/ab/x.bin", b"x")
+    folder = tmp_path / "store/artifacts/ab"
+    young, old = (folder / f".{name}.bin.{name}.tmp" for name in ("young", "old"))
+    for file in (young, old):
+        file.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    assert {PurePosixPath(left.path).name for left in store.temporary()} == {young.name, old.name}
+    with store.lock("ab") as held:
+        assert held and store.unlocked
+        store.remove_temporary("artifacts/ab/")
+    assert young.exists() and not old.exists()
+    os.utime(young, (0, 0))
+    store.remove_leftovers()
+    assert not young.exists()
