@@ -6,6 +6,7 @@ Every import statement counts, also those inside functions. Loading a class by i
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -107,3 +108,14 @@ def test_no_module_imports_itself_through_others() -> None:
         for module in free:
             del waiting[module]
     assert not waiting, f"in or behind a circle: {', '.join(sorted(waiting))}"
+
+
+def test_the_table_in_the_docs_is_this_map() -> None:
+    """docs/architecture.md: layer, perhaps what it is, and what it may import."""
+    text = (ROOT.parent / "docs/architecture.md").read_text(encoding="utf-8")
+    section = text.partition("## Layers")[2].partition("\n## ")[0]
+    rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `") or "| all" in line]
+    found = {re.findall(r"`(\w+)`|^ (all) ", left)[0]: set(re.findall(r"`(\w+)`", right)) for left, right in rows}
+    named = {name or other: layers for (name, other), layers in found.items()}
+    assert named.pop("all") == FREE
+    assert named == {layer: arrows for layer, arrows in ARROWS.items() if layer != "__main__"}

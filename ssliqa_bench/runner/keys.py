@@ -222,6 +222,28 @@ def run_parts(
     }
 
 
+def submission_parts(
+    *, cell: Mapping[str, Any], inputs: str, lower_is_better: bool, dataset: str, fingerprint: str, split_hash: str
+) -> dict[str, Any]:
+    """What the run key of predictions made elsewhere is the hash of; their model key is the same hash.
+
+    Args:
+        cell: as in `run_parts`.
+        inputs: checksum of what the metrics are computed from.
+        fingerprint, split_hash: of the dataset, and of who is in its test part.
+    """
+    return {
+        "cell": dict(cell),
+        "submission": {"inputs": inputs, "lower_is_better": lower_is_better},
+        "rows": {dataset: {"fingerprint": fingerprint, "split": split_hash}},
+    }
+
+
+def submitted_prediction_key(inputs: str) -> str:
+    """Key of predictions made elsewhere: they are what they are, whatever made them."""
+    return digest(["submitted", inputs])
+
+
 def dataset_part(
     *,
     fingerprint: str,

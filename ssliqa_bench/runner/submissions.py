@@ -20,14 +20,13 @@ from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import InputError, near_names
 from ssliqa_bench.evaluation.correlations import srcc
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION
-from ssliqa_bench.files import digest
 from ssliqa_bench.pixels.cache import open_pixels
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.classes import ClassRule, true_classes
 from ssliqa_bench.runner.evaluated import columns_of, evaluate_rows
 from ssliqa_bench.runner.facts import protocol_facts
-from ssliqa_bench.runner.keys import make_key
+from ssliqa_bench.runner.keys import make_key, submission_parts, submitted_prediction_key
 from ssliqa_bench.runner.resolve import extra_of
 from ssliqa_bench.runner.sets import Source, test_set
 from ssliqa_bench.runner.settings import Settings
@@ -147,7 +146,7 @@ def _record(submission: Submission, entry: DatasetEntry, rules: ProtocolEntry, s
     found = evaluate_rows(rows, mapping=rules.mapping, extra=extra_of(rules), rule=ClassRule.of(entry, rules.classes))
     run = _facts(submission, rules, facts, seed, entry.name, found.inputs, left_out=len(submission.values) - len(rows))
     result = DatasetResult(
-        run=run.key, dataset=facts, prediction_key=digest(["submitted", found.inputs]),
+        run=run.key, dataset=facts, prediction_key=submitted_prediction_key(found.inputs),
         evaluation_version=EVALUATION_VERSION, inputs=found.inputs, metrics=found.metrics, stages={},
         classes=found.classes,
     )  # fmt: skip
@@ -159,11 +158,10 @@ def _facts(submission: Submission, rules: ProtocolEntry, dataset: DatasetFacts, 
     spec = RunSpec(method=submission.name, pair=Pair.parse(name), protocol=rules.name, seed=seed, recipe=RECIPE)
     cell = Cell.of(spec)
     handed_in = SubmissionFacts(lower_is_better=bool(submission.lower_is_better), left_out=left_out)
-    parts = {
-        "cell": cell.model_dump(),
-        "submission": {"inputs": inputs, "lower_is_better": handed_in.lower_is_better},
-        "rows": {name: {"fingerprint": dataset.fingerprint, "split": dataset.split_hash}},
-    }
+    parts = submission_parts(
+        cell=cell.model_dump(), inputs=inputs, lower_is_better=handed_in.lower_is_better, dataset=name,
+        fingerprint=dataset.fingerprint, split_hash=dataset.split_hash,
+    )  # fmt: skip
     return RunFacts(
         key=make_key(parts),
         created=provenance.now(),
@@ -184,7 +182,7 @@ def _facts(submission: Submission, rules: ProtocolEntry, dataset: DatasetFacts, 
         device="unknown",
         threads=0,
         precision="unknown",
-        model_key=digest(parts),
+        model_key=make_key(parts),
         key_parts=parts,
         code=CodeFacts(definitions={}, files={}),
         versions={"ssliqa-bench": provenance.own_version()},
