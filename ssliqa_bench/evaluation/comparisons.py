@@ -6,6 +6,7 @@ one-sided tests place the difference within a declared margin. `not distinguishe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
@@ -120,6 +121,32 @@ def compare_splits(
         error = float(np.std(values, ddof=1) * np.sqrt(1.0 / n + test_fraction / (1.0 - test_fraction)))
     return _judged(Comparison(float(np.mean(values)), None, None, None, n, "not distinguished", error, float(n - 1),
                               margin, confidence))
+
+
+def mean_correlation(values: Sequence[float] | FloatArray, test_fraction: float) -> tuple[float, float] | None:
+    """Ends of the 95 % interval of a mean correlation over random splits of one dataset.
+
+    The variance of a mean over random splits is corrected as in `compare_splits`, for a figure as for a difference. The
+    interval is laid out where correlations are nearly normal (Fisher's z), around the mean, so that it ends below one.
+
+    Args:
+        values: correlation on each split, shape (n,), in [-1, 1].
+        test_fraction: as in `compare_splits`.
+
+    Returns:
+        Both ends; None for fewer splits than `MINIMUM_SPLITS`, and where a value is -1 or 1.
+
+    Raises:
+        InputError: as `compare_splits`.
+    """
+    found = np.asarray(values, dtype=np.float64)
+    if np.abs(found).max(initial=0.0) >= 1.0:
+        return None
+    spread = compare_splits([math.atanh(value) for value in found], test_fraction)
+    if spread.lo is None or spread.hi is None:
+        return None
+    middle, reach = math.atanh(math.fsum(found) / len(found)), (spread.hi - spread.lo) / 2.0
+    return math.tanh(middle - reach), math.tanh(middle + reach)
 
 
 def holm(family: Mapping[str, Kind], *, declared: int | None = None) -> dict[str, Kind]:

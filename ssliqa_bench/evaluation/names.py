@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from ssliqa_bench.errors import InputError, unknown_name
 
 ALWAYS = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
+CORRELATIONS = ("srcc", "krcc", "plcc_raw", "plcc_mapped")  # in [-1, 1]
 FURTHER = ("mae_mapped", "rmse_raw", "main_score")
 OF_CLASSES = (
     "accuracy",

@@ -68,6 +68,15 @@ def over_seeds(row: Row, dataset: str, metric: str) -> Stat:
     return summarise([row.metric(seed, dataset, metric) for seed in row.tested(dataset)], row.aggregate)
 
 
+def drawn_share(record: Record, dataset: str) -> float | None:
+    """Share of a dataset in the test part; None where the seed does not draw it: fixed splits, external datasets."""
+    split = record.facts.protocol.split
+    if split["rule"] != "random" or record.results[dataset].dataset.side == "external":
+        return None
+    train, test = split["train"], split.get("test")
+    return float(test / (train + test)) if test else 1.0 - float(train)
+
+
 def find_reference(row: Row, rows: Iterable[Row], kind: Reference) -> Row | None:
     """The comparator or oracle a row is measured against: of the method itself or of its nearest ancestor.
 

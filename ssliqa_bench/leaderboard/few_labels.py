@@ -11,9 +11,10 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from ssliqa_bench.files import canonical_json
-from ssliqa_bench.leaderboard.compare import Stat, summarise
+from ssliqa_bench.leaderboard.compare import Stat, drawn_share, summarise
 from ssliqa_bench.store.comparable import newest_of_cells
 from ssliqa_bench.store.record import Record
 
@@ -100,7 +101,7 @@ class FewLabels:
 def few_labels(records: Iterable[Record]) -> list[FewLabels]:
     """All that records hold of SRCC against the number of labels, in any order of the records."""
     newest = newest_of_cells(records)
-    groups: dict[tuple[str, ...], dict[str, dict[int, list[Record]]]] = defaultdict(
+    groups: dict[tuple[str, ...], dict[str, dict[str, list[Record]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
     metrics: dict[tuple[str, str], list[Record]] = defaultdict(list)
@@ -117,7 +118,7 @@ def few_labels(records: Iterable[Record]) -> list[FewLabels]:
             cell = record.cell
             place = (cell.pair, dataset, cell.protocol, cell.recipe, canonical_json(cell.overrides),
                      _test_part(record, dataset))  # fmt: skip
-            groups[place][cell.method][_labels(record)].append(record)
+            groups[place][cell.method][canonical_json(cell.budget)].append(record)
     found = []
     for place, methods in sorted(groups.items()):
         pair, dataset, protocol, recipe, _, part = place
@@ -146,9 +147,11 @@ def extra_labels(curve: Curve, labels: int, srcc: float) -> Extra:
     return Extra(math.exp(counts[k - 1] + share * (counts[k] - counts[k - 1])) - labels)
 
 
-def _curve(runs: Mapping[int, Sequence[Record]], method: str, dataset: str) -> Curve:
-    title = next(iter(next(iter(runs.values())))).facts.method.title
-    return Curve(method, title, tuple(_point(labels, runs[labels], dataset) for labels in sorted(runs)))
+def _curve(budgets: Mapping[str, Sequence[Record]], method: str, dataset: str) -> Curve:
+    """One point per budget: the splits of one budget may differ by an image, as groups do in size."""
+    title = next(iter(next(iter(budgets.values())))).facts.method.title
+    points = [_point(round(fmean(map(_labels, runs))), runs, dataset) for runs in budgets.values()]
+    return Curve(method, title, tuple(sorted(points, key=lambda point: point.labels)))
 
 
 def _point(labels: int, runs: Sequence[Record], dataset: str) -> Point:
@@ -156,13 +159,13 @@ def _point(labels: int, runs: Sequence[Record], dataset: str) -> Point:
     values = [run.results[dataset].metrics.srcc for run in ordered]
     stat = summarise(values, ordered[0].facts.protocol.aggregate)
     defined = [value for value in values if value is not None]
-    share = _test_share(ordered[0])
-    if share is None or len(defined) < len(values):
+    share = drawn_share(ordered[0], dataset)
+    if share is None or len(defined) < len(values) or ordered[0].facts.protocol.aggregate != "mean":
         return Point(labels, stat)
-    from ssliqa_bench.evaluation.comparisons import compare_splits  # brings scipy
+    from ssliqa_bench.evaluation.comparisons import mean_correlation  # brings scipy
 
-    found = compare_splits(defined, share)
-    return Point(labels, stat, found.lo, found.hi)
+    ends = mean_correlation(defined, share)
+    return Point(labels, stat) if ends is None else Point(labels, stat, *ends)
 
 
 def _lines(records: Sequence[Record], dataset: str) -> tuple[Line, ...]:
@@ -192,11 +195,3 @@ def _test_part(record: Record, dataset: str) -> str:
         subset = None
     tested = None if subset is None else own.roles.get("test")
     return canonical_json([own.fingerprint, dict(protocol.split), subset, tested])
-
-
-def _test_share(record: Record) -> float | None:
-    split = record.facts.protocol.split
-    if split["rule"] != "random":
-        return None
-    train, test = split["train"], split.get("test")
-    return float(test / (train + test)) if test else 1.0 - float(train)

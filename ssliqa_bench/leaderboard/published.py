@@ -17,7 +17,8 @@ from typing import Any, Literal
 import yaml
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.leaderboard.compare import Stat, summarise
+from ssliqa_bench.evaluation.names import CORRELATIONS
+from ssliqa_bench.leaderboard.compare import Stat, drawn_share, summarise
 from ssliqa_bench.registry.load import data_folder
 from ssliqa_bench.specs import Pair
 from ssliqa_bench.store.comparable import newest_of_cells
@@ -267,14 +268,14 @@ def _interval(runs: Sequence[Record], dataset: str, name: str, stat: Stat) -> tu
     if len(runs) == 1:
         stored = (runs[0].results[dataset].metrics.intervals or {}).get(name)
         return (None, None) if stored is None else (stored.lo, stored.hi)
-    split = runs[0].facts.protocol.split
-    if split["rule"] != "random" or stat.value is None or runs[0].facts.protocol.aggregate != "mean":
-        return None, None
-    from ssliqa_bench.evaluation.comparisons import compare_splits  # brings scipy
-
-    train, test = split["train"], split.get("test")
-    share = test / (train + test) if test else 1.0 - train
+    share = drawn_share(runs[0], dataset)
     values = [value for run in runs if (value := _metric(run.results[dataset], name)) is not None]
+    if share is None or stat.value is None or runs[0].facts.protocol.aggregate != "mean":
+        return None, None
+    from ssliqa_bench.evaluation.comparisons import compare_splits, mean_correlation  # brings scipy
+
+    if name in CORRELATIONS:
+        return mean_correlation(values, share) or (None, None)
     found = compare_splits(values, share)
     return found.lo, found.hi
 

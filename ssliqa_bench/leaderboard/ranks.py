@@ -7,17 +7,25 @@ from collections.abc import Collection, Iterable
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.leaderboard.compare import summarise
+from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.store.comparable import newest_of_cells
-from ssliqa_bench.store.record import Record
+from ssliqa_bench.store.record import Budget, Record
+
+# Method, recipe, labels and unlabeled images as they were asked for.
+Setting = tuple[str, str, Budget, Budget]
 
 
 def srcc_table(
     records: Iterable[Record], protocol: str, methods: Collection[str] | None = None
 ) -> dict[str, dict[str, float]]:
-    """SRCC by method, then by pair and tested dataset, over the seeds; without overrides, oracles and demo data.
+    """SRCC by method, then by dataset, over the seeds; without overrides, oracles and demo data.
 
-    A dataset counts once: where several pairs test it, the first by name, and a dataset that is another one in other
-    sizes or with other scores (`koniq-1024`) counts with it, since ranks need independent datasets.
+    What boards do not rank is left out too: predictions made elsewhere, unofficial labels, methods whose weights have
+    seen the dataset. A method that was run with several recipes or numbers of labels has a row for each.
+
+    A dataset counts once: where several pairs test it, the pair with most methods, then the first by name; and a
+    dataset that is another one in other sizes or with other scores (`koniq-1024`) counts with it, since ranks need
+    independent datasets.
 
     Args:
         methods: those that are wanted; None takes all that were tested on every dataset.
@@ -25,29 +33,61 @@ def srcc_table(
     Raises:
         InputError: a method has no such record.
     """
-    values: dict[str, dict[str, dict[str, list[Record]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    rows: dict[Setting, dict[str, dict[str, list[Record]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
+    rivals: dict[str, dict[str, set[Setting]]] = defaultdict(lambda: defaultdict(set))
+    known = load_registry().datasets
     for record in newest_of_cells(records):
         cell = record.cell
-        oracle = record.facts.method.unlabeled_role == "labeled"
-        if cell.protocol != protocol or cell.overrides or oracle or (methods and cell.method not in methods):
+        wanted = not methods or cell.method in methods
+        if cell.protocol != protocol or cell.overrides or not wanted or not _is_ranked(record):
             continue
+        setting = (cell.method, cell.recipe, cell.budget, cell.unlabeled_budget)
         for dataset, result in record.results.items():
-            if result.dataset.kind != "demo":
-                values[dataset.partition("-")[0]][f"{cell.pair} {dataset}"][cell.method].append(record)
-    missing = sorted(set(methods or ()) - {name for own in values.values() for runs in own.values() for name in runs})
+            trained_on = record.facts.method.trained_on
+            seen = not isinstance(trained_on, str) and dataset in trained_on
+            if result.dataset.kind != "demo" and not result.dataset.unofficial_labels and not seen:
+                entry = known.get(dataset)
+                family = dataset if entry is None else entry.groups_as or entry.split_as or dataset
+                rows[setting][family][f"{cell.pair} {dataset}"].append(record)
+                rivals[family][f"{cell.pair} {dataset}"].add(setting)
+    missing = sorted(set(methods or ()) - {setting[0] for setting in rows})
     if missing:
-        raise InputError(f"{missing[0]}: no record with the protocol {protocol} of it on a dataset that is no demo.")
+        raise InputError(f"{missing[0]}: no record with the protocol {protocol} of it that boards rank on real data.")
     found: dict[str, dict[str, float]] = defaultdict(dict)
-    for family, by_pair in sorted(values.items()):
+    names = _names(rows)
+    for family, by_pair in sorted(rivals.items()):
         pair = min(by_pair, key=lambda name: (-len(by_pair[name]), name))
         dataset = pair.rpartition(" ")[2]
-        for method, runs in by_pair[pair].items():
-            ordered = sorted(runs, key=lambda run: run.cell.seed)
+        for setting in by_pair[pair]:
+            ordered = sorted(rows[setting][family][pair], key=lambda run: run.cell.seed)
             srcc = [run.results[dataset].metrics.srcc for run in ordered]
             value = summarise(srcc, ordered[0].facts.protocol.aggregate).value
             if value is not None:
-                found[method][family] = value
+                found[names[setting]][family] = value
     whole = max((len(own) for own in found.values()), default=0)
     if methods is None:
         return {name: own for name, own in sorted(found.items()) if len(own) == whole}
     return dict(sorted(found.items()))
+
+
+def _is_ranked(record: Record) -> bool:
+    return not record.submitted and record.facts.method.unlabeled_role != "labeled"
+
+
+def _names(settings: Iterable[Setting]) -> dict[Setting, str]:
+    """The method's name, and what else tells two of its settings apart."""
+    by_method: dict[str, list[Setting]] = defaultdict(list)
+    for setting in settings:
+        by_method[setting[0]].append(setting)
+    found = {}
+    for method, own in by_method.items():
+        for setting in own:
+            differing = [
+                f"{value} {word}".strip()
+                for k, word in ((1, ""), (2, "labels"), (3, "unlabeled"))
+                if len({other[k] for other in own}) > 1 and (value := "all" if setting[k] is None else setting[k])
+            ]
+            found[setting] = f"{method} ({', '.join(differing)})" if differing else method
+    return found

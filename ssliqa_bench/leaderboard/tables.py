@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from ssliqa_bench.errors import InputError
+from ssliqa_bench.errors import InputError, unknown_name
 from ssliqa_bench.leaderboard.boards import build_boards
 from ssliqa_bench.store.records import iter_records
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 
 class Leaderboard(Mapping[str, str]):
-    """Boards by protocol (`standard`, `demo/standard` …): their Markdown, and each as a table."""
+    """The Markdown of boards by protocol (`standard`) and of the page of each pair (`standard/koniq--livec`).
+
+    A board is also a table, which holds all pairs of its protocol.
+    """
 
     def __init__(self, texts: Mapping[str, str]) -> None:
         self._texts = texts
@@ -32,10 +35,21 @@ class Leaderboard(Mapping[str, str]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """The boards that are tables."""
+        return tuple(name.removesuffix(".csv") for name in self._texts if name.endswith(".csv"))
+
     def table(self, name: str) -> pd.DataFrame:
-        """A board as a table, with the columns of its CSV file."""
+        """A board, by its protocol, as a table with the columns of its CSV file.
+
+        Raises:
+            InputError: there is no such board, or it is the page of one pair.
+        """
         import pandas as pd
 
+        if name not in self.protocols:
+            raise unknown_name("board with a table", name, self.protocols, "list(boards.protocols)")
         return pd.read_csv(io.StringIO(self._texts[f"{name}.csv"]), comment="#")
 
     def __repr__(self) -> str:
@@ -43,7 +57,8 @@ class Leaderboard(Mapping[str, str]):
 
     def _repr_html_(self) -> str:
         return "".join(
-            f"<h3>{html.escape(name)}</h3>{self.table(name).to_html(index=False, border=0, na_rep='')}" for name in self
+            f"<h3>{html.escape(name)}</h3>{self.table(name).to_html(index=False, border=0, na_rep='')}"
+            for name in self.protocols
         )
 
 

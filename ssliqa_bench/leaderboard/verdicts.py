@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
 from ssliqa_bench.leaderboard.collect import Row, Section
-from ssliqa_bench.leaderboard.compare import paired_gain
+from ssliqa_bench.leaderboard.compare import drawn_share, paired_gain
 
 if TYPE_CHECKING:
     from ssliqa_bench.evaluation.comparisons import Comparison
@@ -50,8 +49,8 @@ def verdicts(section: Section, dataset: str) -> list[Verdict]:
         declared += 1
         if len(gain.differences) >= MINIMUM_SPLITS:
             found.append((row, gain.reference, list(gain.differences)))
-    fraction = test_fraction(section)
-    if fraction is None or not found or dict(section.datasets)[dataset] == "external":
+    fraction = test_fraction(section, dataset)
+    if fraction is None or not found:
         return []
     from ssliqa_bench.evaluation.comparisons import compare_splits, holm  # brings scipy
 
@@ -63,11 +62,8 @@ def verdicts(section: Section, dataset: str) -> list[Verdict]:
     ]
 
 
-def test_fraction(section: Section) -> float | None:
-    """Share of a dataset in the test part; None where it is not drawn by the seed."""
-    splits: list[Mapping[str, Any]] = [run.facts.protocol.split for row in section.rows for run in row.runs.values()]
-    split = splits[0]
-    if split["rule"] != "random" or any(other != split for other in splits):
-        return None
-    train, test = split["train"], split.get("test")
-    return float(test / (train + test)) if test else 1.0 - float(train)
+def test_fraction(section: Section, dataset: str) -> float | None:
+    """Share of a dataset in the test part; None where it is not drawn by the seed, or not alike for all rows."""
+    runs = [run for row in section.rows for run in row.runs.values() if dataset in run.results]
+    split = runs[0].facts.protocol.split
+    return None if any(run.facts.protocol.split != split for run in runs) else drawn_share(runs[0], dataset)

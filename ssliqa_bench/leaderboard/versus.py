@@ -20,6 +20,7 @@ from ssliqa_bench.evaluation.comparisons import Comparison, compare_fixed, compa
 from ssliqa_bench.evaluation.constants import MINIMUM_PART, MINIMUM_SPLITS
 from ssliqa_bench.evaluation.paired_tables import PARTS, ImageDifference, by_gap, in_order, most_different
 from ssliqa_bench.files import canonical_json
+from ssliqa_bench.leaderboard.compare import drawn_share
 from ssliqa_bench.store.comparable import age
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Record
@@ -116,8 +117,8 @@ def _duel(one: Contender, other: Contender, dataset: str, seeds: tuple[int, ...]
             return replace(duel, reason=f"not comparable: {reason} (seed {mine.cell.seed})")
     # Training seeds leave the test part as it is: one part, however often it is named.
     parts = {run.results[dataset].dataset.split_hash for run in ours}
-    fraction = _test_fraction(ours[0])
-    redrawn = fraction is not None and ours[0].results[dataset].dataset.side != "external" and len(parts) == len(seeds)
+    fraction = drawn_share(ours[0], dataset)
+    redrawn = fraction is not None and len(parts) == len(seeds)
     withheld = any(run.results[dataset].withheld for run in (*ours, *theirs))
     few = redrawn and 1 < len(seeds) < MINIMUM_SPLITS
     if withheld and not redrawn:
@@ -250,15 +251,6 @@ def _unlike(one: Record, other: Record, dataset: str) -> str:
     fields = ("split", "subset", "validation") if mine.dataset.side != "external" else ("subset",)
     stated = [run.facts.protocol.model_dump(include=set(fields)) for run in (one, other)]
     return "" if stated[0] == stated[1] else "tested on other images, by another protocol"
-
-
-def _test_fraction(run: Record) -> float | None:
-    """Share of a dataset in the test part; None where it is not drawn by the seed."""
-    split = run.facts.protocol.split
-    if split["rule"] != "random":
-        return None
-    train, test = split["train"], split.get("test")
-    return float(test / (train + test)) if test else 1.0 - float(train)
 
 
 def _mean(runs: Sequence[Record], dataset: str) -> float | None:

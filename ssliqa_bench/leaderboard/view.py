@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -75,18 +73,10 @@ class View:
             held = (metrics.intervals or {}).get("srcc")
             return None if held is None else Span(held.lo, held.hi, "images")
         values = [value for seed in seeds if (value := row.metric(seed, dataset, "srcc")) is not None]
-        fraction = test_fraction(self.section)
-        if (fraction is None or len(values) < max(MINIMUM_SPLITS, len(seeds)) or row.aggregate != "mean"
-                or self.sides[dataset] == "external"):  # fmt: skip
+        fraction = test_fraction(self.section, dataset)
+        if fraction is None or len(values) < max(MINIMUM_SPLITS, len(seeds)) or row.aggregate != "mean":
             return None
-        from ssliqa_bench.evaluation.comparisons import compare_splits  # brings scipy
+        from ssliqa_bench.evaluation.comparisons import mean_correlation  # brings scipy
 
-        if max(map(abs, values)) >= 1.0:
-            return None
-        # The variance of a mean over random splits is the same for a figure as for a difference of two. The interval
-        # is that of the mean, laid out where correlations are nearly normal (Fisher's z), so that it ends below one.
-        found = compare_splits([math.atanh(value) for value in values], fraction)
-        if found.lo is None or found.hi is None:
-            return None
-        middle, reach = math.atanh(statistics.fmean(values)), (found.hi - found.lo) / 2.0
-        return Span(math.tanh(middle - reach), math.tanh(middle + reach), "splits")
+        ends = mean_correlation(values, fraction)
+        return None if ends is None else Span(*ends, "splits")

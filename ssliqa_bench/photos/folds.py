@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssliqa_bench.errors import DataError
-from ssliqa_bench.evaluation.comparisons import compare_splits
+from ssliqa_bench.evaluation.comparisons import compare_splits, mean_correlation
 from ssliqa_bench.evaluation.correlations import plcc, srcc
 from ssliqa_bench.types import FloatArray, IntArray, Scale, derive_seed
 
@@ -82,11 +82,14 @@ def expected(values: Sequence[float] | FloatArray, fraction: float = 1.0 / FOLDS
 
 
 def expected_of(splits: Sequence[Mapping[str, float]]) -> dict[str, Expected]:
-    """The figures of some splits, each with its interval, which correlations do not take beyond -1 and 1."""
+    """The figures of some splits, each with its interval, which ends within the values that the figure can take."""
     found = {}
     for name in FIGURES:
-        own = expected([split[name] for split in splits])
-        least, most = (0.0, np.inf) if name == "mae" else (-1.0, 1.0)
-        lo, hi = (None if end is None else float(np.clip(end, least, most)) for end in (own.lo, own.hi))
+        values = [split[name] for split in splits]
+        own = expected(values)
+        if name == "mae":
+            lo, hi = (None if end is None else max(0.0, end) for end in (own.lo, own.hi))
+        else:
+            lo, hi = mean_correlation(values, 1.0 / FOLDS) or (None, None)
         found[name] = Expected(own.mean, lo, hi, own.splits)
     return found

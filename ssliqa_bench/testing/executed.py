@@ -17,7 +17,7 @@ Result = TypeVar("Result")
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # These hand a stage its pixels and artifacts, keep its checkpoints and report how far it is; they change no result.
-_CARRIERS = ("pixels/cache.py", "runner/stages.py", "runner/progress.py", "store", "files.py", "testing")
+_CARRIERS = ("cli", "pixels/cache.py", "runner/stages.py", "runner/progress.py", "store", "files.py", "testing")
 
 
 def unkeyed(plan: Plan, run: Callable[[], Result]) -> tuple[Result, int, list[str]]:

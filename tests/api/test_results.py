@@ -41,10 +41,13 @@ def test_the_package_of_boards_can_be_called_whatever_was_imported_first(finishe
     import ssliqa_bench.leaderboard.boards as module
 
     boards = ssliqa_bench.leaderboard(finished.store)
-    assert module.build_boards is not None and list(boards) == ["demo/standard"]
+    assert module.build_boards is not None and list(boards) == ["demo/standard", "demo/standard/tiny-a--tiny-b"]
     assert "# Leaderboard" in boards["demo/standard"] and "supervised" in repr(boards)
+    assert "`ssiqa`" in boards["demo/standard/tiny-a--tiny-b"]
     table = boards.table("demo/standard")
     assert "ssiqa" in set(table["method"]) and "<table" in boards._repr_html_()
+    with pytest.raises(InputError, match="board with a table"):
+        boards.table("demo/standard/tiny-a--tiny-b")
     with pytest.raises(InputError, match="No records"):
         ssliqa_bench.leaderboard(finished.store / "none")
 

@@ -9,7 +9,7 @@ import pytest
 import scipy.stats
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.evaluation.comparisons import Comparison, compare_fixed, compare_splits, holm
+from ssliqa_bench.evaluation.comparisons import Comparison, compare_fixed, compare_splits, holm, mean_correlation
 from ssliqa_bench.evaluation.constants import ANALYTIC_ABOVE, EQUIVALENCE_MARGIN, MINIMUM_GROUPS, MINIMUM_SPLITS
 from ssliqa_bench.evaluation.resampling import Groups, arrange
 
@@ -201,3 +201,13 @@ def test_bad_arguments_on_a_fixed_part(change: dict[str, object], said: str) -> 
     (a,), (b,), scores = _methods()
     with pytest.raises(InputError, match=said):
         compare_fixed(**{"pred_a": a, "pred_b": b, "scores": scores, **change})  # type: ignore[arg-type]
+
+
+def test_the_interval_of_a_mean_correlation_is_laid_out_in_z() -> None:
+    values, fraction = [0.91, 0.95, 0.97, 0.99, 0.93], 0.2
+    z = np.arctanh(values)
+    reach = scipy.stats.t.ppf(0.975, 4) * np.sqrt((1 / 5 + fraction / (1 - fraction)) * np.var(z, ddof=1))
+    lo, hi = mean_correlation(values, fraction) or (0.0, 0.0)
+    assert (np.arctanh(lo) + np.arctanh(hi)) / 2 == pytest.approx(np.arctanh(np.mean(values)))
+    assert (np.arctanh(hi) - np.arctanh(lo)) / 2 == pytest.approx(reach) and hi < 1
+    assert mean_correlation([0.9, 1.0, 0.8], fraction) is None and mean_correlation([0.9, 0.8], fraction) is None

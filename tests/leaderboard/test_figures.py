@@ -87,6 +87,12 @@ def test_a_dataset_counts_once_and_demo_data_not_at_all(made: ModuleType) -> Non
         "ssiqa": {"koniq": pytest.approx(0.6), "livec": pytest.approx(0.5)},
         "supervised": {"koniq": 0.5, "livec": 0.4},
     }
+    given += [record("musiq", "livec", 0.99, trained_on=["livec"]), record("supervised", "livec", 0.6, budget=93)]
+    ranked = srcc_table(given, "standard", ["supervised"])
+    assert ranked["supervised (all labels)"] == {"koniq": 0.5, "livec": 0.4}, "settings are not pooled"
+    assert ranked["supervised (93 labels)"] == {"livec": 0.6}
+    with pytest.raises(InputError, match="musiq: no record"):  # its weights have seen the dataset
+        srcc_table(given, "standard", ["musiq"])
     with pytest.raises(InputError, match="niqe: no record with the protocol standard"):
         srcc_table(given, "standard", ["niqe"])
 

@@ -70,7 +70,7 @@ def test_twenty_images_are_rated_by_key_and_a_kill_loses_none(
         for _ in range(count):
             place = page.locator("body").get_attribute("data-place")
             name = page.locator("#name").inner_text()
-            page.wait_for_function("() => document.querySelector('#image').naturalWidth === 60")
+            page.wait_for_selector(f"body[data-shown='{place}']")
             said[name] = 1 + len(said) % 5
             page.keyboard.press(str(said[name]))
             page.wait_for_function("place => document.body.dataset.place !== place", arg=place)
