@@ -274,7 +274,12 @@ def test_names_outside_the_folder_are_refused(
 def test_without_a_display_the_address_is_printed_and_ctrl_c_ends_it(photos: Path, tmp_path: Path) -> None:
     env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     words = [sys.executable, "-m", "ssliqa_bench", "rate", str(photos), "--labels", str(tmp_path / "scores.csv")]
-    with subprocess.Popen(words, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as page:
+
+    def heard() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored where the tests were started in the background
+
+    with subprocess.Popen(words, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                          preexec_fn=heard) as page:  # fmt: skip
         assert page.stdout is not None
         line = page.stdout.readline()
         assert line.startswith("Open http://127.0.0.1:") and "token=" in line
