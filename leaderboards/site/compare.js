@@ -76,5 +76,5 @@ const Compare = (() => {
     return found;
   }
 
-  return { paired, srcc };
+  return { paired, srcc, MINIMUM };
 })();

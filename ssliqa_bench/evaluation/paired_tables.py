@@ -133,7 +133,7 @@ def compare_tables(
         first=_defined(srcc(ours, scores)),
         second=_defined(srcc(theirs, scores)),
         overall=overall,
-        by={name: _by_label(ours, theirs, scores, groups, labels[name], given) for name in PARTS if name in labels},
+        by={name: by_label(ours, theirs, scores, groups, labels[name], **given) for name in PARTS if name in labels},
         images=most_different(one.image, scores, ours, theirs)[:images],
     )
 
@@ -196,14 +196,25 @@ def read_prediction_table(given: Any, source: str) -> PredictionTable:
     return PredictionTable(images, prediction, score, labels, source)
 
 
-def _by_label(
+def by_label(
     ours: FloatArray,
     theirs: FloatArray,
     scores: FloatArray,
     groups: Sequence[str] | None,
     labels: Sequence[str],
-    given: Mapping[str, Any],
+    **given: Any,
 ) -> dict[str, FixedComparison | None]:
+    """The comparison on the images of each label, corrected for the number of labels (Holm).
+
+    Args:
+        ours, theirs: predictions, shape (n,), or (k, n) of k training seeds.
+        groups: as in `compare_fixed`.
+        labels: of each image, "" for one that has none.
+        given: further arguments of `compare_fixed`.
+
+    Returns:
+        Label to comparison; None for fewer than `MINIMUM_PART` images and where SRCC is undefined.
+    """
     rows: dict[str, list[int]] = {}
     for row, label in enumerate(labels):
         if label:
@@ -211,8 +222,9 @@ def _by_label(
     found: dict[str, FixedComparison | None] = {}
     for label in in_order(rows):
         at = np.array(rows[label])
-        columns = ours[at], theirs[at], scores[at]
-        if len(at) < MINIMUM_PART or any(len(np.unique(column)) < 2 for column in columns):
+        columns = ours[..., at], theirs[..., at], scores[at]
+        flat = any(len(np.unique(row)) < 2 for column in columns for row in np.atleast_2d(column))
+        if len(at) < MINIMUM_PART or flat:
             found[label] = None
             continue
         own = None if groups is None else [groups[row] for row in at]

@@ -17,8 +17,8 @@ import numpy as np
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.breakdown import breakdown
 from ssliqa_bench.evaluation.comparisons import Comparison, compare_fixed, compare_splits, holm
-from ssliqa_bench.evaluation.constants import MINIMUM_PART, MINIMUM_SPLITS
-from ssliqa_bench.evaluation.paired_tables import PARTS, ImageDifference, by_gap, in_order, most_different
+from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
+from ssliqa_bench.evaluation.paired_tables import PARTS, ImageDifference, by_gap, by_label, in_order, most_different
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.compare import drawn_share
 from ssliqa_bench.store.comparable import age
@@ -179,29 +179,15 @@ def _over_images(duel: Duel, rows: Sequence[tuple[Predictions, Predictions]]) ->
     first = np.array([_in_order_of(base, a, duel.dataset).prediction for a, _ in rows])
     second = np.array([_in_order_of(base, b, duel.dataset).prediction for _, b in rows])
     scores = np.array(base.score, dtype=np.float64)
-    by = {}
+    by: dict[str, Mapping[str, Comparison | None]] = {}
     for name in PARTS:
         labels = getattr(base, name)
         if labels is not None:
-            by[name] = _by_label(first, second, scores, base.group, labels)
+            by[name] = by_label(first, second, scores, base.group, labels)
     flat = any(len(np.unique(row)) < 2 for row in (scores, *first, *second))
     if flat:
         return replace(duel, by=by, reason="SRCC is undefined in a run")
     return replace(duel, by=by, overall=compare_fixed(first, second, scores, base.group))
-
-
-def _by_label(first: np.ndarray, second: np.ndarray, scores: np.ndarray, groups: Sequence[str] | None,
-              labels: Sequence[str]) -> dict[str, Comparison | None]:  # fmt: skip
-    found: dict[str, Comparison | None] = {}
-    for label in in_order({label for label in labels if label}):
-        at = np.array([row for row, own in enumerate(labels) if own == label])
-        columns = [scores[at], *first[:, at], *second[:, at]]
-        if len(at) < MINIMUM_PART or any(len(np.unique(column)) < 2 for column in columns):
-            found[label] = None
-            continue
-        own_groups = None if groups is None else [groups[row] for row in at]
-        found[label] = compare_fixed(first[:, at], second[:, at], scores[at], own_groups)
-    return _corrected(found)
 
 
 def _corrected(found: Mapping[str, Comparison | None]) -> dict[str, Comparison | None]:

@@ -53,7 +53,7 @@ class Request:
         if folder.is_dir():
             raise InputError(f"--model {self.model}: holds neither {FACTS} of a record nor {CONFIG} of a model.")
         registry = load_registry(self.registry)
-        if self._is_method(registry):
+        if registry.has_method(self.model):
             return _metric(self.model, registry)
         return self._recorded(registry)
 
@@ -65,10 +65,6 @@ class Request:
                              f"not have. Choose a no-reference metric or a trained model.")  # fmt: skip
         folders = load_registry(self.registry).search_folders if self.registry else ()
         return load_finished(finished, device=self.device, folders=folders)
-
-    def _is_method(self, registry: Registry) -> bool:
-        prefix = self.model.partition(":")[0]
-        return any(name in registry.methods or name in registry.aliases["methods"] for name in (self.model, prefix))
 
     def _recorded(self, registry: Registry) -> Finished:
         digits = len(self.model) >= _KEY and set(self.model) <= set("0123456789abcdef")

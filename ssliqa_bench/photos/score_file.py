@@ -52,7 +52,7 @@ class ScoreFile:
             self._continue()
         else:
             write_bytes(path, csv_text([], self._header).encode())
-            write_sealed(self._state, {"models": self._models}, kind=_KIND)
+            write_sealed(self._state, {"models": self._models, "folder": os.getcwd()}, kind=_KIND)
         self.bad_path.unlink(missing_ok=True)  # what was bad is tried again
         self._file: IO[bytes] | None = None
 
@@ -88,9 +88,10 @@ class ScoreFile:
         """Read what an earlier call left; a line that it could not finish is taken off."""
         other = f"Name another file, or replace it with --restart: {self.path}."
         try:
-            known = read_sealed(self._state, kind=_KIND)["models"]
+            state = read_sealed(self._state, kind=_KIND)
         except FileNotFoundError:
             raise InputError(f"{self.path}: exists and was not written by score. {other}") from None
+        known, folder = state["models"], state.get("folder", os.getcwd())
         if known != self._models:
             raise InputError(f"{self.path}: was scored by {', '.join(known)}, which {_differ(known, self._models)}. "
                              f"{other}")  # fmt: skip
@@ -103,6 +104,11 @@ class ScoreFile:
         if tuple(header) != self._header:
             raise CorruptFileError(f"{self.path}: has other columns than score wrote. {other}")
         for cells in filter(None, rows):  # a blank line is no row
+            if folder != os.getcwd() and not os.path.isabs(cells[0]):
+                raise InputError(
+                    f"{self.path}: names its images as seen from {folder}, and {cells[0]} may be another picture here. "
+                    f"Run the command there, or name the images by absolute paths. {other}"
+                )
             self.done[cells[0]] = _read_row(cells, tuple(self._models), f"{self.path}: {other}")
 
 

@@ -155,6 +155,14 @@ class Registry:
             root = self.datasets[root.groups_as]
         return entry if root is entry else entry.model_copy(update={"groups_as": root.name})
 
+    def has_method(self, name: str) -> bool:
+        """Whether a name means a method: that of an entry, an alias, or `PREFIX:NAME`."""
+        try:
+            self.method(name)
+        except InputError:
+            return name in self.methods  # a prefix alone is an entry and no method
+        return True
+
     def method(self, name: str) -> MethodEntry:
         """The method of that name or alias, or, for `PREFIX:NAME`, the one that the entry of the prefix stands for.
 

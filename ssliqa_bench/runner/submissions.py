@@ -196,18 +196,9 @@ def _facts(submission: Submission, rules: ProtocolEntry, dataset: DatasetFacts, 
 def _check_name(name: str, registry: Registry) -> None:
     if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
         raise InputError(f"--name: got {name!r}; expected 1 to {_LONGEST_NAME} printable characters.")
-    if _is_method(name, registry):
+    if registry.has_method(name):
         raise InputError(f'--name: "{name}" is a method of the registry, whose records are made by its code; name the '
                          f"submission otherwise.")  # fmt: skip
-
-
-def _is_method(name: str, registry: Registry) -> bool:
-    """Whether the registry knows a name: as an entry, an alias, or `PREFIX:NAME`."""
-    try:
-        registry.method(name)
-    except InputError:
-        return name in registry.methods  # a prefix alone is an entry and no method
-    return True
 
 
 def _check_images(submission: Submission, table: Table) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -107,3 +108,13 @@ def test_assets_reach_for_nothing_outside(made: ModuleType) -> None:
 
 def test_numbers_keep_six_digits() -> None:
     assert [short(0.123456789), short(12.0), short(-1e-9), short(1234567.0)] == [0.123457, 12, -1e-09, 1234570]
+
+
+def test_the_committed_site_has_the_assets_of_the_package() -> None:
+    """Where it has not: `make site`."""
+    root = Path(__file__).parents[2]
+    assets = {path.name: path.read_bytes() for path in (root / "ssliqa_bench/leaderboard/site/assets").iterdir()}
+    committed = root / "leaderboards/site"
+    assert len(assets) > 5 and {path.name for path in committed.iterdir()} == {*assets, "data"}
+    for name, content in assets.items():
+        assert (committed / name).read_bytes() == content, name

@@ -132,6 +132,21 @@ def test_a_file_is_continued_where_it_broke_off(photos: Path, tmp_path: Path, mo
     assert len(table(out)) == 1
 
 
+def test_a_relative_name_is_no_other_picture_in_another_folder(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, other = tmp_path / "scores.csv", tmp_path / "other"
+    (name,) = [path.name for path in photos.glob("one*")]
+    shutil.copytree(photos, other)
+    monkeypatch.chdir(photos)
+    assert main(["score", *CONTRAST, name, "--csv", str(out)]) == 0
+    before = out.read_bytes()
+    monkeypatch.chdir(other)
+    assert main(["score", *CONTRAST, name, "--csv", str(out)]) == 2
+    assert f"as seen from {photos}" in capsys.readouterr().err and out.read_bytes() == before
+    assert main(["score", *CONTRAST, name, "--csv", str(out), "--restart"]) == 0
+
+
 def test_a_file_of_other_models_or_of_somebody_else_is_refused(
     photos: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

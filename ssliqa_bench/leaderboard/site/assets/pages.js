@@ -233,7 +233,10 @@
   }
   function words(found) {
     const gap = `SRCC ${fixed(found.first)} against ${fixed(found.second)}: difference ${signed(found.difference)}`;
-    if (found.lo === null) return `${gap}. No interval: ${found.units} groups of images, 30 are needed.`;
+    if (found.lo === null) {
+      const why = found.units < Compare.MINIMUM ? `${found.units} groups of images, ${Compare.MINIMUM} are needed` : "the draws of images do not differ, or leave SRCC undefined";
+      return `${gap}. No interval: ${why}.`;
+    }
     const told = found.p <= 0.05 ? (found.difference > 0 ? "the first ranks these images better" : "the second ranks these images better") : "not distinguished";
     return `${gap}, 95 % interval ${signed(found.lo)} to ${signed(found.hi)}, p ${found.p < 0.001 ? "< 0.001" : `= ${fixed(found.p)}`}: ${told}. This is about these two models; training them again may change it.`;
   }
