@@ -3,6 +3,7 @@
 const Compare = (() => {
   const DRAWS = 1000;
   const MINIMUM = 30;
+  const MARGIN = 0.01;
 
   /* Ranks, equal values sharing the mean of theirs. */
   function ranks(values) {
@@ -37,12 +38,37 @@ const Compare = (() => {
     };
   }
 
-  /* Cumulative normal distribution (Abramowitz and Stegun 26.2.17), absolute error below 1e-7. */
-  function normal(z) {
-    const t = 1 / (1 + 0.2316419 * Math.abs(z));
-    const tail = Math.exp(-z * z / 2) / Math.sqrt(2 * Math.PI)
-      * t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))));
-    return z > 0 ? 1 - tail : tail;
+  /* Logarithm of the gamma function for x >= 0.5 (Stirling's series above 10, recurrence below). */
+  function logGamma(x) {
+    let shift = 0;
+    for (; x < 10; x += 1) shift -= Math.log(x);
+    const y = 1 / (x * x);
+    return shift + (x - 0.5) * Math.log(x) - x + 0.5 * Math.log(2 * Math.PI) + (1 / 12 - y * (1 / 360 - y * (1 / 1260 - y / 1680))) / x;
+  }
+
+  /* Regularised incomplete beta function by its continued fraction (Abramowitz and Stegun 26.5.8), from the back. */
+  function incompleteBeta(x, a, b) {
+    if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
+    if (x > (a + 1) / (a + b + 2)) return 1 - incompleteBeta(1 - x, b, a);
+    let fraction = 1;
+    for (let m = 200; m >= 1; m -= 1) {
+      const k = Math.floor(m / 2);
+      const term = m % 2 ? -(a + k) * (a + b + k) * x / ((a + 2 * k) * (a + 2 * k + 1)) : k * (b - k) * x / ((a + 2 * k - 1) * (a + 2 * k));
+      fraction = 1 + term / fraction;
+    }
+    const front = a * Math.log(x) + b * Math.log(1 - x) - Math.log(a) - (logGamma(a) + logGamma(b) - logGamma(a + b));
+    return Math.exp(front) / fraction;
+  }
+
+  /* Student's t: two-sided p of a value, and the value that is exceeded in absolute terms with probability p. */
+  const studentP = (t, degrees) => incompleteBeta(degrees / (degrees + t * t), degrees / 2, 0.5);
+  function studentQuantile(p, degrees) {
+    let low = 0, high = 1e4;
+    for (let k = 0; k < 200; k += 1) {
+      const middle = (low + high) / 2;
+      if (studentP(middle, degrees) > p) low = middle; else high = middle;
+    }
+    return (low + high) / 2;
   }
 
   /* a, b: predictions of the same images; groups: number of each image's group, or null. */
@@ -70,11 +96,15 @@ const Compare = (() => {
     const mean = drawn.reduce((sum, v) => sum + v, 0) / drawn.length;
     const error = Math.sqrt(drawn.reduce((sum, v) => sum + (v - mean) ** 2, 0) / (drawn.length - 1));
     if (!(error > 0)) return found;
-    found.lo = found.difference - 1.96 * error;
-    found.hi = found.difference + 1.96 * error;
-    found.p = 2 * (1 - normal(Math.abs(found.difference) / error));
+    const degrees = units.length - 1, reach = studentQuantile(0.05, degrees) * error;
+    found.lo = found.difference - reach;
+    found.hi = found.difference + reach;
+    found.p = studentP(found.difference / error, degrees);
+    const inner = studentQuantile(0.1, degrees) * error;
+    const equal = Math.abs(found.difference) + inner < MARGIN;
+    found.verdict = found.p <= 0.05 ? (found.difference > 0 ? "better" : "worse") : equal ? "equivalent" : "not distinguished";
     return found;
   }
 
-  return { paired, srcc, MINIMUM };
+  return { paired, srcc, studentP, studentQuantile, MINIMUM };
 })();

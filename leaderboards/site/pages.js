@@ -114,6 +114,7 @@
         card("Cost, mean over runs", table("Cost", [
           { name: "pair", title: "Pair", head: true, cell: (row) => `${row.pair}, ${row.budget}` },
           { name: "parameters", title: "Parameters", num: true, cell: (row) => count(row.cost.n_parameters) },
+          { name: "rate", title: "Images/s", num: true, cell: (row) => count(row.cost.images_per_second) },
           { name: "seconds", title: "Training (s)", num: true, cell: (row) => fixed(row.cost.seconds, 1) },
           { name: "memory", title: "Memory", num: true, cell: (row) => size(row.cost.peak_memory_bytes) },
           { name: "device", title: "Device", cell: (row) => row.device },
@@ -152,7 +153,7 @@
     for (const [name, result] of Object.entries(own.results)) {
       const plot = result.images
         ? [Charts.scatter(result, await load("images", result.images)), h("p", { class: "soft" }, `Fitted mapping: ${result.mapping}. Hover a point, or use the arrow keys, for the image.`)]
-        : h("p", {}, "Scores and names of this dataset are not passed on: not recomputable here.");
+        : h("p", {}, "Scores and names of this dataset may not be redistributed: not recomputable here.");
       parts.push(h("h2", {}, `On ${name} (${row.results[name] ? row.results[name].side : ""} side)`),
         h("div", { class: "grid" }, card("Scores against predictions", plot), card("Metrics", metricTable(result),
           h("p", { class: "soft" }, `${count(result.n)} test images, split `, h("code", {}, result.split)),
@@ -178,7 +179,7 @@
         ["Device", `${own.device}, ${own.threads} thread${own.threads === 1 ? "" : "s"}, ${own.precision}`], ["Commit", own.commit],
         ["Images", Object.entries(own.roles).map(([name, roles]) => `${name}: ${Object.entries(roles).map(([role, n]) => `${n} ${role}`).join(", ")}`).join("; ")],
         ["Versions", Object.entries(own.versions).map(([name, version]) => `${name} ${version}`).join(", ")], ["Leak allowed", own.leak]]),
-      own.notes.length > 0 && [h("h2", {}, "What the run noted"), h("ul", {}, own.notes.map((note) => h("li", {}, note)))],
+      own.notes.length > 0 && [h("h2", {}, "Notes of the run"), h("ul", {}, own.notes.map((note) => h("li", {}, note)))],
       others.length > 0 && [h("h2", {}, "Other runs of this row"), h("ul", { class: "cloud" }, others)],
     ] };
   }
@@ -217,7 +218,7 @@
         { name: "b", title: rows[1].method, num: true, cell: (metric) => fixed(two.metrics[metric]) },
       ], Object.keys(NAMES));
       let plots = null, verdict;
-      if (!one.images || !two.images) verdict = "Scores and names of this dataset are not passed on: not recomputable here.";
+      if (!one.images || !two.images) verdict = "Scores and names of this dataset may not be redistributed: not recomputable here.";
       else if (one.images !== two.images || one.split !== two.split) verdict = "The runs were tested on different images: not comparable.";
       else {
         const images = await load("images", one.images);
@@ -237,15 +238,15 @@
       const why = found.units < Compare.MINIMUM ? `${found.units} groups of images, ${Compare.MINIMUM} are needed` : "the draws of images do not differ, or leave SRCC undefined";
       return `${gap}. No interval: ${why}.`;
     }
-    const told = found.p <= 0.05 ? (found.difference > 0 ? "the first ranks these images better" : "the second ranks these images better") : "not distinguished";
+    const told = { better: "the first ranks these images better", worse: "the second ranks these images better" }[found.verdict] || found.verdict;
     return `${gap}, 95 % interval ${signed(found.lo)} to ${signed(found.hi)}, p ${found.p < 0.001 ? "< 0.001" : `= ${fixed(found.p)}`}: ${told}. This is about these two models; training them again may change it.`;
   }
 
   function about() {
     return { title: "About", nodes: [h("h1", {}, "How to read this site"),
       h("p", {}, "SRCC: Spearman's rank correlation between scores and predictions on test images, mean over runs. The interval is for other random splits of the same images, corrected for training parts that overlap (Nadeau and Bengio 2003); of a single run it is for other test images."),
-      h("p", {}, "Gain: SRCC minus that of the row's comparator, which learns from the labels alone for as many steps, taken seed by seed. Verdicts are corrected for all comparisons of a table (Holm). Not distinguished does not mean equal; equivalent: within 0.010 of the comparator."),
-      h("p", {}, "Ref: comparators and oracles, not ranked. Seen: the weights a method starts from were trained on that dataset. Old: images, scores or splits differ from those of the newest record."),
+      h("p", {}, "Gain: SRCC minus that of the row's comparator, which is trained on the labels alone for the same number of steps, paired by seed. Verdicts are corrected for all comparisons of a table (Holm). Not distinguished does not mean equal; equivalent: within 0.010 of the comparator."),
+      h("p", {}, "Ref: comparators and oracles, not ranked. Seen: the initial weights of a method were trained on that dataset. Old: images, scores or splits differ from those of the newest record."),
       h("p", {}, "The scatter shows native scores against predictions with the mapping that PLCC and RMSE use."),
       h("p", {}, "The address of a page holds its filters, so a link shows the same selection.")] };
   }

@@ -105,7 +105,7 @@ const Site = (() => {
     .map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
   const card = (title, ...children) => h("section", { class: "card" }, h("h2", {}, title), children);
   const demoNotice = () => h("p", { class: "notice" }, h("strong", {}, "Demo data. "),
-    "The images and scores are generated: they show that the machinery works and are no evidence about human opinion.");
+    "The images and scores are generated. They show that the software works and are no evidence about human opinion.");
 
   return { data, rowOfKey, h, svg, fixed, signed, count, size, missing, href, route, load, hint, table, sorted, facts, card, demoNotice };
 })();

@@ -7,17 +7,12 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
+from ssliqa_bench.leaderboard.cells import method_cell, rank_cell, with_best
 from ssliqa_bench.leaderboard.collect import Board
 from ssliqa_bench.leaderboard.columns import Measure, Place, columns_of
-from ssliqa_bench.leaderboard.details import (
-    can_gain,
-    method_cell,
-    rank_cell,
-    section_blocks,
-    told_apart,
-    with_best,
-)
+from ssliqa_bench.leaderboard.details import section_blocks
 from ssliqa_bench.leaderboard.flat import flat_table
+from ssliqa_bench.leaderboard.gains import can_gain, told_apart
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,

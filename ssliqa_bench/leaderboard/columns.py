@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -194,7 +195,7 @@ def _fact(*path: str) -> Callable[[Place], Cell]:
     """A fact of the runs themselves: always the mean."""
 
     def read(run: Record) -> float | None:
-        if run.submitted:  # what was handed in has no cost that anyone here measured
+        if run.submitted:  # the cost of submitted predictions was not measured here
             return None
         value: Any = run.facts
         for part in path:
@@ -206,6 +207,17 @@ def _fact(*path: str) -> Callable[[Place], Cell]:
         return Cell(Number(int(value) if value is not None and value.is_integer() else value))
 
     return compute
+
+
+def _training_rate(place: Place) -> Cell:
+    """Images per second of training: mean over the logged epochs of a run, then over the runs that logged it."""
+    rates = []
+    for run in place.row.runs.values():
+        logged = [entry.get("images_per_second") for stage in run.facts.stages for entry in stage.log]
+        known = [float(rate) for rate in logged if isinstance(rate, int | float) and math.isfinite(rate)]
+        if known:
+            rates.append(math.fsum(known) / len(known))
+    return Cell(Number(math.fsum(rates) / len(rates) if rates else None))
 
 
 def _device(place: Place) -> Cell:
@@ -228,6 +240,7 @@ COLUMNS: tuple[Measure, ...] = (
     Measure("change", "Change", "detail", _change, "signed", sides=("labeled",)),
     Measure("n_parameters", "Parameters", "cost", _fact("n_parameters"), "count", sides=(), cost=True),
     Measure("steps", "Steps", "cost", _fact("steps"), "count", sides=(), cost=True),
+    Measure("images_per_second", "Images/s", "cost", _training_rate, "count", sides=(), cost=True),
     Measure("seconds", "Training (s)", "cost", _fact("seconds", "train"), "tenths", sides=(), cost=True),
     Measure("peak_memory_bytes", "Memory (MiB)", "cost", _fact("peak_memory_bytes"), "mebibytes", sides=(), cost=True),
     Measure("device", "Device", "cost", _device, sides=(), cost=True, text=True),

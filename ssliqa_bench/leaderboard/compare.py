@@ -99,11 +99,11 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     if row.reference == kind:
         return Paired(NOTHING)
     if row.submitted:
-        return Paired(NOTHING, None, (phrase("was handed in, so no comparator is known to make as many steps"),))
+        return Paired(NOTHING, None, (phrase("submitted predictions; no step-matched comparator"),))
     if not any(run.facts.steps for run in row.runs.values()):
         fitted = any(run.facts.stages for run in row.runs.values())
-        reason = "is fitted without steps, so no comparator makes as many" if fitted else "trains nothing"
-        return Paired(NOTHING, None, (phrase(reason, ", so there is nothing to compare it with"),))
+        reason = "closed-form fit; no step-matched comparator" if fitted else "not trained; no comparator"
+        return Paired(NOTHING, None, (phrase(reason),))
     reference = find_reference(row, rows, kind)
     if reference is None:
         missing = phrase(f"no {kind} of this method on record for this recipe and its overrides")
@@ -128,7 +128,7 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     stat = summarise(differences, row.aggregate)
     said = [phrase(f"over {len(common)} of {len(row.seeds)} runs: ", joined(notes, "; "))] if notes else []
     if stat.value is None:
-        said.append(phrase("SRCC is undefined in a run or in its counterpart"))
+        said.append(phrase("SRCC is undefined in a run or in its comparator's"))
     unlike = sorted({part for seed in common for part in _unlike_parts(row.runs[seed], reference.runs[seed])})
     if unlike:
         differ = f" differ in {', '.join(unlike)}"

@@ -78,37 +78,38 @@ def remarks(row: Row, section: Section) -> list[Remark]:
     runs = [row.runs[seed] for seed in row.seeds]
     found = _oracle_below_labels(row, section)
     if row.submitted:
-        found.append(Remark.marked("unverified", "predictions were handed in; nobody here ran the code behind them"))
+        found.append(Remark.marked("unverified", "submitted predictions; the code behind them was not run here"))
     if parts := mixed_parts(runs):
         found.append(Remark.marked("mixed", f"the runs of this row differ in {', '.join(parts)}"))
     if row.outdated:
         names = ", ".join(row.outdated)
         found.append(Remark.marked("outdated", f"images, scores or split of {names} differ from those of the newest "
-                                               f"record; the same run made again renews it"))  # fmt: skip
+                                               f"record; repeat the run to renew it"))  # fmt: skip
     if row.unofficial:
-        found.append(Remark.marked("unofficial labels", f"no source of {', '.join(row.unofficial)} passes on the "
+        found.append(Remark.marked("unofficial labels", f"no source of {', '.join(row.unofficial)} publishes the "
                                                         f"scores that were used; never ranked"))  # fmt: skip
     for field, sentence in (
-        ("transductive", "test images of the unlabeled side stood, unscored, among the training images"),
-        ("stratified", "the labeled images were drawn by looking at scores that are withheld"),
+        ("transductive", "test images of the unlabeled side were used, without scores, in training"),
+        ("stratified", "the labeled images were drawn with knowledge of withheld scores"),
     ):
         if any(getattr(run.facts.protocol, field) for run in runs):
             found.append(Remark.marked(field, sentence))
     for reason in dict.fromkeys(run.leak.reason for run in runs if run.leak is not None):
-        found.append(Remark.marked("leak", f"images stand in two roles, allowed because: {reason}"))
+        found.append(Remark.marked("leak allowed", f"some images have two roles, allowed because: {reason}"))
     if withheld := sorted({name for run in runs for name in run.withheld}):
         names = ", ".join(withheld)
-        found.append(Remark(phrase(f"names and scores of {names} are not passed on: not recomputable here")))
+        found.append(Remark(phrase(f"names and scores of {names} may not be redistributed: not recomputable here")))
     older = {own.evaluation_version for run in runs for own in run.results.values()} - {EVALUATION_VERSION}
     if older:
         versions = ", ".join(map(str, sorted(older)))
-        found.append(Remark(phrase(f"evaluated by version {versions}, not by version {EVALUATION_VERSION} of today")))
+        today = f"the current version is {EVALUATION_VERSION}"
+        found.append(Remark(phrase(f"evaluated with version {versions} of the metrics; {today}")))
     found += [Remark(phrase(sentence)) for sentence in _skipped(row)]
     if row.about.trained_on == "unknown":
-        found.append(Remark(phrase("which datasets its weights were trained on is unknown")))
+        found.append(Remark(phrase("the training data of its weights is unknown")))
     if row.older:
         records = f"{row.older} older record{'s' if row.older > 1 else ''}"
-        found.append(Remark(phrase(f"{records} of the same runs left out")))
+        found.append(Remark(phrase(f"{records} of the same runs not shown")))
     return found
 
 
@@ -122,7 +123,7 @@ def _oracle_below_labels(row: Row, section: Section) -> list[Remark]:
         return []
     names = joined((phrase(f"on {dataset} it is below ", Code(gain.reference.method)) for dataset, gain in below
                     if gain.reference is not None), " and ")  # fmt: skip
-    return [Remark.marked("no bound", "reference not valid here, ", names, ", which learns from the labels alone")]
+    return [Remark.marked("no bound", "not an upper bound here: ", names, ", trained on the labels alone")]
 
 
 def run_notes(row: Row) -> list[str]:

@@ -1,4 +1,4 @@
-"""What boards say in words: names of rows, sections and splits, and what their columns mean."""
+"""The words of boards: names of rows, sections and splits, and what their columns mean."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ssliqa_bench.store.comparable import age
 
 DEMO = Notice(
     "Demo data.",
-    phrase("The images and scores of demo datasets are generated: they show that the machinery works and are no "
+    phrase("The images and scores of demo datasets are generated. They show that the software works and are no "
            "evidence about human opinion."),
 )  # fmt: skip
 _SPREAD = {
@@ -126,10 +126,10 @@ def legend(views: list[View], *, cost: bool) -> list[Paragraph]:
     found += _marks(sections)
     if any(view.trains for view in views):
         found.append(phrase(
-            "Gain: SRCC minus that of the row's comparator, which learns from the labels alone for as many steps. To "
-            "oracle: SRCC minus that of an oracle, which is also given the scores withheld from the others. "
-            "Differences are taken seed by seed between runs of equal recipe, overrides, budgets and steps; above "
-            "zero is better. Losses: runs in which the row is below its comparator."
+            "Gain: SRCC minus that of the row's comparator, which is trained on the labels alone for the same number "
+            "of steps. To oracle: SRCC minus that of the oracle, which is trained on the withheld scores as well. "
+            "Differences are paired by seed, between runs of equal recipe, overrides, budgets and steps; positive is "
+            "better. Losses: runs in which the row is below its comparator."
         ))  # fmt: skip
     if any(view.verdicts(dataset) for view in views for dataset in view.sides):
         margin = decimals(EQUIVALENCE_MARGIN)
@@ -144,7 +144,7 @@ def legend(views: list[View], *, cost: bool) -> list[Paragraph]:
         words += " Change: SRCC after the last stage minus after the first; below zero is forgetting."
     found += [phrase(words), *_class_words(sections)]
     if cost:
-        found.append(phrase("Cost: means over the runs."))
+        found.append(phrase("Cost: means over the runs. Images/s: images per second of training, by its log."))
     return [Paragraph(own) for own in found]
 
 
@@ -164,15 +164,14 @@ def _marks(sections: list[Section]) -> list[Phrase]:
     rows = [(section, row) for section in sections for row in section.rows]
     found = []
     if any(row.reference for _, row in rows):
-        found.append(phrase(Mark("ref"), ": comparators and oracles, shown where their value puts them, not ranked."))
+        found.append(phrase(Mark("ref"), ": comparators and oracles; listed by their value, not ranked."))
     if any(row.has_seen(dataset) for section, row in rows for dataset, _ in section.datasets):
-        found.append(phrase(Mark("seen"), ": the weights it starts from were trained on that dataset; not ranked on "
-                            "it."))  # fmt: skip
+        found.append(phrase(Mark("seen"), ": its initial weights were trained on that dataset; not ranked on it."))
     if any(row.outdated for _, row in rows):
         found.append(phrase(Mark("outdated"), ": images, scores or splits differ from those of the newest record; ",
                             Mark("old"), ": not ranked."))  # fmt: skip
     if any(row.unofficial for _, row in rows):
-        found.append(phrase(Mark("unofficial"), ": no source of the dataset passes on the scores; not ranked."))
+        found.append(phrase(Mark("unofficial"), ": no source of the dataset publishes these scores; not ranked."))
     return [joined(found, " ")] if found else []
 
 

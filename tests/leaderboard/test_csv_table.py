@@ -58,7 +58,7 @@ def test_texts_with_separators_survive(made: ModuleType) -> None:
 
 def test_no_cost_leaves_its_columns_out(made: ModuleType) -> None:
     gone = set(lines(made.demo_suite([0]))[0]) - set(lines(made.demo_suite([0]), cost=False)[0])
-    assert gone == {"n_parameters", "steps", "seconds", "peak_memory_bytes", "device"}
+    assert gone == {"n_parameters", "steps", "images_per_second", "seconds", "peak_memory_bytes", "device"}
 
 
 def test_marks_stand_in_a_column(made: ModuleType) -> None:

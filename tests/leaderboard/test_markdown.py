@@ -13,7 +13,7 @@ from ssliqa_bench.leaderboard.numbers import count, decimals, mebibytes, signed
 from tests.leaderboard.typed import build_boards
 
 EXAMPLE = Path(__file__).with_name("example_board.md")
-WILD = "### What the unlabeled images bring on demo-wild"
+WILD = "### Gain from unlabeled images on demo-wild"
 
 
 def board(records: list[dict[str, Any]], *, cost: bool = True) -> str:
@@ -99,7 +99,7 @@ def test_seen_cells_are_marked_and_never_best(made: ModuleType) -> None:
     rows = {row["Method"]: row for row in table(text, "## koniq:livec")}
     assert (rows["saw"]["#"], rows["saw"]["SRCC livec (unlabeled)"]) == ("seen", "0.990 seen")
     assert rows["good"]["#"] == "1" and "**0.800**" in text and "**0.990**" not in text
-    assert "*seen*: the weights it starts from were trained on that dataset" in text
+    assert "*seen*: its initial weights were trained on that dataset" in text
 
 
 def test_a_dataset_tested_in_some_runs_only_says_in_which(made: ModuleType) -> None:
@@ -119,7 +119,7 @@ def test_overrides_and_budgets_are_named(made: ModuleType) -> None:
 def test_several_comparators_are_named_in_a_column(made: ModuleType) -> None:
     own = made.record("long-1in100", srcc={"demo-wild": 0.5})
     own["method"].update(like="ssiqa-1in100", chain=["supervised", "long-1in100"])
-    names = {row["Method"]: row["Comparator"] for row in table(board([*made.demo_suite([0]), own]), "### What")}
+    names = {row["Method"]: row["Comparator"] for row in table(board([*made.demo_suite([0]), own]), "### Gain")}
     assert names == {"ssiqa": "supervised-long", "ssiqa-1in100": "long-1in100"}
 
 
@@ -127,7 +127,7 @@ def test_no_cost_leaves_cost_out(made: ModuleType) -> None:
     with_cost, without = (board(made.demo_suite(), cost=cost) for cost in (True, False))
     assert table(with_cost, "### Cost")[0]["Memory (MiB)"] == "812"
     assert "### Cost" not in without and "Parameters" not in without
-    assert table(with_cost, "### What") == table(without, "### What")
+    assert table(with_cost, "### Gain") == table(without, "### Gain")
 
 
 def test_only_demo_boards_carry_the_banner(made: ModuleType) -> None:
@@ -161,5 +161,5 @@ def test_what_runs_note_stands_at_the_end_of_a_section_and_not_between_its_table
     text = board(runs)
     section = text[: text.index("## Methods")]
     assert section.rstrip().endswith(r"  - student: 3 of 9 \| images selected (seed 1)")
-    assert section.count("images selected") == 1 and "### What the runs noted" in section
-    assert "### What the runs noted" not in board(runs[:1])
+    assert section.count("images selected") == 1 and "### Notes of the runs" in section
+    assert "### Notes of the runs" not in board(runs[:1])

@@ -65,12 +65,12 @@ def test_remarks_name_everything_a_reader_must_know(made: ModuleType) -> None:
     runs[0]["notes"] = ["3 images were  converted\nfrom 16 bits"]
     older = made.record(seed=0, created="2025-01-01T00:00:00Z")
     found = first_remarks([*runs, older])
-    assert [remark.mark for remark in found if remark.mark] == ["mixed", "transductive", "stratified", "leak"]
+    assert [remark.mark for remark in found if remark.mark] == ["mixed", "transductive", "stratified", "leak allowed"]
     sentences = " | ".join(remark.sentence.plain for remark in found)
     assert "differ in protocol" in sentences
     assert "1 to 2 unreadable images of demo-wild skipped (seeds 1, 2)" in sentences
-    assert "trained on is unknown" in sentences
-    assert "1 older record of the same runs left out" in sentences
+    assert "training data of its weights is unknown" in sentences
+    assert "1 older record of the same runs not shown" in sentences
     assert "converted" not in sentences, "what runs note stands by itself"
 
 
@@ -85,7 +85,7 @@ def test_notes_of_runs_stand_once_with_their_seeds(made: ModuleType) -> None:
 def test_an_evaluation_of_another_version_is_named(made: ModuleType) -> None:
     runs = [made.record(seed=seed, evaluation_version=0) for seed in range(2)]
     (remark,) = first_remarks(runs)
-    assert "evaluated by version 0, not by version" in remark.sentence.plain and not remark.mark
+    assert "evaluated with version 0 of the metrics" in remark.sentence.plain and not remark.mark
     mixed = first_remarks([made.record(seed=0, evaluation_version=0), made.record(seed=1)])
     assert [own.mark for own in mixed] == ["mixed", ""]
 
@@ -116,11 +116,11 @@ def test_a_submission_is_marked_wherever_it_stands(made: ModuleType) -> None:
     (section,) = collect(records)[0].sections
     row = next(own for own in section.rows if own.method == "theirs")
     (remark,) = remarks(row, section)
-    assert remark.mark == "unverified" and "nobody here ran the code" in remark.sentence.plain
+    assert remark.mark == "unverified" and "the code behind them was not run here" in remark.sentence.plain
     assert [(own.rank, own.status) for own in rank_rows(section) if own.row is row] == [(None, "unverified")]
     texts = {name: text for name, text in build_boards(records).items() if name.endswith(".md")}
     assert "`theirs`" not in texts.pop("demo/standard.md")  # no method of theirs is the best of a pair
     (page,) = texts.values()
     assert "`theirs` *unverified*" in page and "**0.990**" not in page
     gain = paired_gain(row, section.rows, "demo-wild", "comparator")
-    assert [note.plain for note in gain.notes] == ["was handed in, so no comparator is known to make as many steps"]
+    assert [note.plain for note in gain.notes] == ["submitted predictions; no step-matched comparator"]

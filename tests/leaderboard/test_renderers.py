@@ -116,7 +116,7 @@ def test_stored_intervals_and_breakdowns_are_shown(made: ModuleType) -> None:
         kind = {"values": parts, "within": 0.6, "n": 60, "unlabeled": 0}
         own["metrics"]["demo-syn"].update(intervals={"srcc": ends, "krcc": None}, by={"distortion": kind})
     text = build_boards(records, formats=("md",))["demo/standard/demo-syn--demo-wild.md"]
-    sure = text.partition("### How sure single runs are on demo-syn")[2]
+    sure = text.partition("### Uncertainty of single runs on demo-syn")[2]
     assert "| `ssiqa` | 0.750 to 0.900 |" in sure
     kinds = text.partition("### SRCC by distortion on demo-syn")[2].partition("###")[0]
     assert "| Method  | Mean within |  blur | noise\\|white |" in kinds

@@ -28,7 +28,7 @@ def test_a_row_with_unofficial_labels_has_no_rank_and_is_never_best(made: Module
     text = build_boards(records)[PAGE]
     lines = [line for line in text.splitlines() if line.startswith("| unofficial |")]
     assert lines and all("`ssiqa` *unofficial labels*" in line and "**" not in line for line in lines)
-    assert f"no source of {dataset} passes on" in text
+    assert f"no source of {dataset} publishes the scores" in text
 
 
 def test_one_seed_marks_the_row(made: ModuleType) -> None:

@@ -49,32 +49,32 @@ def test_gains_are_tested_as_scipy_would_with_the_corrected_variance(made: Modul
 
 def test_the_board_prints_the_verdicts_in_words(made: ModuleType) -> None:
     text = board(records(made))
-    first, second = table(text, "### What the unlabeled images bring on demo-wild (unlabeled)")
+    first, second = table(text, "### Gain from unlabeled images on demo-wild (unlabeled)")
     assert (first["Method"], first["Comparator"], first["Gain"].split()[0]) == ("ssiqa", "supervised-long", "+0.050")
     assert (first["Losses"], first["Verdict"]) == ("0 of 5", "better")
     assert (second["Method"], second["Losses"]) == ("ssiqa-1in100", "2 of 5")
     assert second["Verdict"] == "not distinguished"
     words = " ".join(text.split())
-    assert "On demo-wild, all scores, 2 learners compared with labels only: unlabeled images help `ssiqa`;" in words
+    assert "On demo-wild with all scores, 2 learners against labels only: unlabeled images help `ssiqa`;" in words
     assert words.count("unlabeled images help") == 1 and "tied" not in words
 
 
 @pytest.mark.parametrize(("gain", "words"), [
-    (0.0001, "no learner is shown to gain or to lose; equivalent to labels only: `ssiqa`."),
+    (0.0001, "no learner shows a gain or a loss; equivalent to labels only: `ssiqa`."),
     (-0.05, "unlabeled images hurt `ssiqa`."),
 ])  # fmt: skip
 def test_losses_and_nothing_are_said_too(made: ModuleType, gain: float, words: str) -> None:
     spread = [-0.001, 0.001, 0.0, 0.002, -0.002]
     text = board(records(made, {"ssiqa": [gain + own for own in spread]}))
     assert words in " ".join(text.split())
-    (row,) = table(text, "### What the unlabeled images bring on demo-wild")
+    (row,) = table(text, "### Gain from unlabeled images on demo-wild")
     assert row["Verdict"] == ("worse" if gain < 0 else "equivalent")
 
 
 @pytest.mark.parametrize("split", [{"rule": "official"}, {"rule": "sorted", "by": "group", "train": 0.8}])
 def test_seeds_on_one_fixed_split_say_nothing_about_other_images(made: ModuleType, split: dict[str, Any]) -> None:
     text = board(records(made, protocol_fields={"split": split}))
-    assert "Verdict" not in text and "### What the unlabeled images bring" in text
+    assert "Verdict" not in text and "### Gain from unlabeled images" in text
 
 
 def test_a_split_by_counts_has_the_share_of_its_counts(made: ModuleType) -> None:

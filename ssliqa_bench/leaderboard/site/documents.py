@@ -12,9 +12,10 @@ import numpy as np
 from ssliqa_bench.evaluation.constants import MINIMUM_MAPPING
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.files import canonical_json
+from ssliqa_bench.leaderboard.cells import STATUS
 from ssliqa_bench.leaderboard.collect import Board, Row
 from ssliqa_bench.leaderboard.columns import COLUMNS, Place
-from ssliqa_bench.leaderboard.details import STATUS, can_gain, told_apart
+from ssliqa_bench.leaderboard.gains import can_gain, told_apart
 from ssliqa_bench.leaderboard.page import Number
 from ssliqa_bench.leaderboard.ranking import Ranked, remarks
 from ssliqa_bench.leaderboard.view import View

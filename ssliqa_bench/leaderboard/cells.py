@@ -1,0 +1,69 @@
+"""Cells and columns that name a row, and the best value of a column."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ssliqa_bench.leaderboard.collect import Row
+from ssliqa_bench.leaderboard.numbers import MISSING, SHOW
+from ssliqa_bench.leaderboard.page import Cell, Code, Column, Number, phrase
+from ssliqa_bench.leaderboard.ranking import Ranked, remarks
+from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.words import setting
+
+STATUS = {"comparator": "ref", "oracle": "ref", "seen": "seen", "outdated": "old", "unverified": MISSING,
+          "unofficial": "unofficial", "untested": MISSING, "undefined": MISSING}  # fmt: skip
+
+
+def name_columns(view: View, *, always: bool = False) -> list[Column]:
+    """The columns that name a row: the method, and its recipe where a method has several rows."""
+    method, recipe = Column("method", "Method", text=True), Column("recipe", "Recipe", text=True)
+    return [method, recipe] if always or not view.one_setting else [method]
+
+
+def name_cells(view: View, row: Row, *, always: bool = False) -> list[Cell]:
+    """The cells of `name_columns`."""
+    method, recipe = Cell(phrase(Code(row.method))), Cell(setting(row))
+    return [method, recipe] if always or not view.one_setting else [method]
+
+
+def rank_cell(item: Ranked) -> Cell:
+    """The rank, or why there is none."""
+    return Cell(phrase(STATUS[item.status] if item.rank is None else str(item.rank)))
+
+
+def method_cell(view: View, row: Row, *, notes: bool = True) -> Cell:
+    """The method with its marks, and with the sentences that explain them."""
+    found = remarks(row, view.section)
+    marks = " ".join(remark.mark for remark in found if remark.mark)
+    return Cell(phrase(Code(row.method)), marks, tuple(remark.sentence for remark in found) if notes else ())
+
+
+def with_best(cells: Sequence[Cell], ranked: Sequence[Ranked], end: str | None) -> list[Cell]:
+    """The cells of a column with the best of those that compete marked; values that look equal are all best.
+
+    With fewer than two competing values, there is no best.
+    """
+    numbers = [cell.number for item, cell in zip(ranked, cells, strict=True) if _competes(item, cell)]
+    known = [number for number in numbers if number is not None]
+    if end is None or len(known) < 2:
+        return list(cells)
+    top = max(known) if end == "high" else min(known)
+    found = []
+    for item, cell in zip(ranked, cells, strict=True):
+        own = cell.value
+        if isinstance(own, Number) and own.value is not None and _competes(item, cell):
+            show = SHOW[own.show]
+            cell = replace(cell, value=replace(own, best=show(own.value) == show(top)))
+        found.append(cell)
+    return found
+
+
+def _competes(item: Ranked, cell: Cell) -> bool:
+    return (
+        item.row.reference is None
+        and item.status not in ("outdated", "unofficial", "unverified")
+        and not cell.mark
+        and cell.number is not None
+    )
