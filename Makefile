@@ -99,8 +99,8 @@ types: $(INSTALLED_TEST) ## mypy, strict, on the files named in pyproject.toml
 pins: $(INSTALLED) ## renew the pins of keyed code after an intended change (WHY="what changed, and for which learners")
 	@$(BIN)/python benchmarks/key_pins.py renew "$(WHY)"
 
-bench: $(INSTALLED) ## print the timings of benchmarks/speed/
-	@for script in benchmarks/speed/*.py; do echo "$$script"; $(BIN)/python "$$script"; done
+bench: $(INSTALLED) ## run the timings of benchmarks/speed/ and write RESULTS.md there (ARGS='loop.py mapping.py' for some)
+	@$(BIN)/python benchmarks/speed/results.py $(ARGS)
 
 mapping-cases: $(INSTALLED) ## compare the score mapping with scipy on all 10,000 random cases
 	@$(BIN)/python benchmarks/speed/mapping.py --cases 10000

@@ -1,7 +1,7 @@
 """Whether `data check` shares its work among processes about as well as bare copies of the same decoding loop.
 
-    python benchmarks/speed/data_check.py               4,000 JPEG files of 512×384, two processes, five rounds
-    python benchmarks/speed/data_check.py --images 800  fewer
+    python benchmarks/speed/data_check.py               600 JPEG files of 512×384, two processes, five rounds
+    python benchmarks/speed/data_check.py --images 4000 more, for which starting the processes counts less
 
 Every round times the check and the bare loop, with one process and with several, starting the processes included; the
 order turns from round to round, since other work on the machine comes and goes. What counts is the median over rounds
@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from measuring import Figure, show
 from PIL import Image
 
 from ssliqa_bench.datasets.check import check_dataset
@@ -83,7 +84,7 @@ def seconds(action: Callable[[], object]) -> float:
 def main() -> int:
     """Print the times and the speed-ups."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--images", type=int, default=4000)
+    parser.add_argument("--images", type=int, default=600)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
@@ -107,10 +108,11 @@ def main() -> int:
         for number in range(args.rounds):
             order = list(actions) if number % 2 == 0 else list(actions)[::-1]
             rounds.append({name: seconds(actions[name]) for name in order})
+    rows = []
     for what, n in actions:
         taken = [round_[what, n] for round_ in rounds]
-        print(f"{what}, {n} process{'es' if n > 1 else ''}: median {median(taken):.2f} s "
-              f"({min(taken):.2f} to {max(taken):.2f})")
+        rows.append([f"{what}, {n} process{'es' if n > 1 else ''}",
+                     *(f"{seconds:.2f}" for seconds in (median(taken), min(taken), max(taken)))])
 
     def ratio(above: tuple[str, int], below: tuple[str, int]) -> float:
         return median(round_[above] / round_[below] for round_ in rounds)
@@ -118,10 +120,13 @@ def main() -> int:
     one, several = ("bare loop", 1), ("bare loop", args.processes)
     check_one, check_several = ("data check", 1), ("data check", args.processes)
     reached = ratio(several, check_several)
-    print(f"speed-up over one bare copy: data check {ratio(one, check_several):.2f}, bare copies "
-          f"{ratio(one, several):.2f}; the check over itself with one process: {ratio(check_one, check_several):.2f}")
-    print(f"data check reaches {reached:.2f} of the speed-up of {args.processes} bare copies (target {TARGET:g})")
-    return 0 if reached >= TARGET else 1
+    figures = [
+        Figure("speed-up of the check over one bare copy", ratio(one, check_several)),
+        Figure(f"speed-up of {args.processes} bare copies over one", ratio(one, several)),
+        Figure("speed-up of the check over itself with one process", ratio(check_one, check_several)),
+        Figure(f"{args.processes} decoding processes over {args.processes} bare copies", reached, at_least=TARGET),
+    ]
+    return show(("", "seconds", "least", "most"), rows, figures, rounds=args.rounds)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,15 @@
 Ours is what every learner of scores runs: rows, crops, forward, loss, backward, update, report, and the log of an
 epoch. The bare loop makes the same steps with the same network, loss and optimiser on crops drawn beforehand, so that
 the share printed, bare over ours, is 1 where reading and bookkeeping cost nothing. Both alternate; figures are medians
-over the rounds, in wall-clock time and in processor time of the whole process.
+over the rounds, in wall-clock time and in processor time of the whole process. On a CPU two training workers of one
+thread each are then timed beside two copies of the bare loop (the first network, wall-clock time).
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from measuring import Figure, at_once, show
 
 from ssliqa_bench.runner.devices import prepare_process
 from ssliqa_bench.training.images import ImageSet
@@ -52,6 +55,7 @@ CASES = {
         {"class": _TIMM, "arguments": {"name": "vit_small_patch16_224"}}, 224, 1, 32, 60, 384
     ),
 }
+_ORDERS = [("ours", "bare"), ("bare", "ours")] * 3
 ON = {"cpu": tuple(CASES)[:3], "cuda": ("vit_small_patch16_224",)}
 
 
@@ -99,8 +103,8 @@ def seconds_of(work: Callable[[], Any], device: str) -> tuple[float, float]:
     return time.perf_counter() - started[0], time.process_time() - started[1]
 
 
-def measured(case: Case, device: str, rounds: int) -> list[tuple[float, float, float, float]]:
-    """Seconds of a step in every round: ours and bare by the clock, ours and bare of the processor."""
+def loops(case: Case, device: str) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Our loop and the bare one."""
     context = context_of(case, device)
     items = case.batch * case.steps
     source = Memory(items, case.side)
@@ -127,6 +131,19 @@ def measured(case: Case, device: str, rounds: int) -> list[tuple[float, float, f
             loss.backward()
             optimizer.step()
 
+    return ours, bare
+
+
+def worker(name: str, kind: str) -> Callable[[], None]:
+    """What one of several processes does: our loop or the bare one, on one thread."""
+    prepare_process("cpu", 1)
+    ours, bare = loops(CASES[name], "cpu")
+    return ours if kind == "ours" else bare
+
+
+def measured(case: Case, device: str, rounds: int) -> list[tuple[float, float, float, float]]:
+    """Seconds of a step in every round: ours and bare by the clock, ours and bare of the processor."""
+    ours, bare = loops(case, device)
     found = []
     for turn in range(rounds + 1):  # the first one warms up
         first, second = (ours, bare) if turn % 2 else (bare, ours)
@@ -136,7 +153,7 @@ def measured(case: Case, device: str, rounds: int) -> list[tuple[float, float, f
     return found
 
 
-def main() -> None:
+def main() -> int:
     """Print one line per network."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
@@ -145,14 +162,27 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     prepare_process(options.device, options.threads)
-    print(f"{'network':24} {'ours ms':>9} {'bare ms':>9} {'share':>6}   {'cpu ours':>9} {'cpu bare':>9} {'share':>6}")
-    for name in options.network or ON[options.device]:
+    names = options.network or ON[options.device]
+    rows, figures, least = [], [], {"cpu": 0.93, "cuda": 0.95}[options.device]
+    for name in names:
         rounds = measured(CASES[name], options.device, options.rounds)
-        ours, bare, cpu_ours, cpu_bare = (statistics.median(column) * 1e3 for column in zip(*rounds, strict=True))
+        times = [statistics.median(column) * 1e3 for column in zip(*rounds, strict=True)]
         share = statistics.median(row[1] / row[0] for row in rounds)
         cpu_share = statistics.median(row[3] / row[2] for row in rounds)
-        print(f"{name:24} {ours:9.2f} {bare:9.2f} {share:6.3f}   {cpu_ours:9.2f} {cpu_bare:9.2f} {cpu_share:6.3f}")
+        rows.append([name, *(f"{value:.2f}" for value in times), f"{share:.3f}", f"{cpu_share:.3f}"])
+        # On a CPU the time of the processor: other work on the machine does not count.
+        figures.append(Figure(f"bare loop over our step, {name}", cpu_share if options.device == "cpu" else share,
+                              at_least=least))  # fmt: skip
+    if options.device == "cpu":
+        turns = [{kind: at_once(worker, [(names[0], kind)] * 2) for kind in order} for order in _ORDERS]
+        seconds = {kind: statistics.median(turn[kind] for turn in turns) for kind in ("ours", "bare")}
+        steps = 2e-3 * CASES[names[0]].steps
+        rows.append(["two processes, a step", *(f"{seconds[kind] / steps:.2f}" for kind in seconds), "", "", "", ""])
+        figures.append(Figure("two training workers over two bare copies",
+                              statistics.median(turn["bare"] / turn["ours"] for turn in turns), at_least=0.85))
+    head = ("network", "ours ms", "bare ms", "cpu ours", "cpu bare", "share", "cpu share")
+    return show(head, rows, figures, rounds=options.rounds)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,6 @@
 """How fast intervals are, beside a plain loop over scipy's functions, in one run.
 
-    python benchmarks/speed/resampling.py [--turns 3] [--images 2000] [--resamples 1000]
+    python benchmarks/speed/resampling.py [--turns 5] [--images 2000] [--resamples 1000]
 
 Both draw images with replacement as often and compute SRCC, KRCC, PLCC, and PLCC and RMSE after a logistic mapping that
 is fitted again in every draw. The plain loop starts each fit at the parameters of the fit of all images, as ours does.
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from measuring import Figure, ratio, show
 from scipy.optimize import curve_fit
 from scipy.special import expit
 from scipy.stats import kendalltau, pearsonr, spearmanr
@@ -74,7 +75,7 @@ def ours(x: FloatArray, y: FloatArray, resamples: int) -> Ends:
 def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--resamples", type=int, default=1000)
     options = parser.parse_args()
@@ -89,12 +90,13 @@ def main() -> int:
             started = time.process_time()
             ends[name] = form(x, y, options.resamples)
             times[name].append(time.process_time() - started)
-    for name, taken in times.items():
-        shown = "  ".join(f"{figure} {low:.4f} … {high:.4f}" for figure, (low, high) in ends[name].items())
-        print(f"{name:10} {statistics.median(taken):7.2f} s   {shown}")
-    ratio = statistics.median(times["plain loop"]) / statistics.median(times["ours"])
-    print(f"{ratio:.1f} times faster: {options.resamples} draws of {options.images} images, one thread")
-    return 0 if ratio >= AT_LEAST else 1
+    rows = [
+        [name, f"{statistics.median(taken):.2f}", *(f"{low:.4f} … {high:.4f}" for low, high in ends[name].values())]
+        for name, taken in times.items()
+    ]
+    words = f"times faster: {options.resamples} draws of {options.images} images, one thread"
+    reached = ratio(times["plain loop"], times["ours"])
+    return show(("", "CPU s", *NAMES), rows, [Figure(words, reached, at_least=AT_LEAST)], rounds=options.turns)
 
 
 if __name__ == "__main__":

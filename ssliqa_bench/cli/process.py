@@ -25,6 +25,7 @@ _KEPT = {
     ("sweep",): "Records, stages and epochs that were finished are kept; the same command resumes from them.",
     ("rate",): "Every answer is saved; the same command resumes.",
     ("score",): "Rows of --csv that were written are kept; the same command resumes.",
+    ("label",): "Shards that were finished are kept; the same command resumes.",
     ("data", "download"): "What was downloaded is kept; the same command resumes there.",
     ("data", "prepare"): "Images that were made are kept; the same command makes the rest.",
 }

@@ -34,11 +34,11 @@ def find_images(words: Sequence[str], lists: Sequence[Path] = (), stdin: BinaryI
         if word == "-":
             found += _lines((stdin or sys.stdin.buffer).read())
         elif word.startswith("@") and not os.path.exists(word):
-            found += _listed(Path(word[1:]))
+            found += names_of(Path(word[1:]))
         else:
             found += _named(word)
     for file in lists:
-        found += _listed(file)
+        found += names_of(file)
     if not found:
         raise InputError(f"IMAGES: no image is named; expected {_IMAGE}.")
     return list(dict.fromkeys(found))
@@ -47,7 +47,7 @@ def find_images(words: Sequence[str], lists: Sequence[Path] = (), stdin: BinaryI
 def _named(word: str) -> list[str]:
     """A file, the images of a folder, or those that fit a pattern."""
     if os.path.isdir(word):
-        inside = list(_below(word))
+        inside = list(images_below(word))
         if not inside:
             raise InputError(f"{word}: holds no image; images are recognised by their file extension.")
         return inside
@@ -61,7 +61,8 @@ def _named(word: str) -> list[str]:
     return inside
 
 
-def _below(folder: str) -> Iterator[str]:
+def images_below(folder: str) -> Iterator[str]:
+    """Image files below a folder, sorted; hidden files and folders of the system are left out."""
     for place, below, files in os.walk(folder):
         below[:] = sorted(name for name in below if not is_system_folder(name))
         for name in sorted(files):
@@ -70,7 +71,12 @@ def _below(folder: str) -> Iterator[str]:
                 yield path
 
 
-def _listed(file: Path) -> list[str]:
+def names_of(file: Path) -> list[str]:
+    """The names in a file with one per line.
+
+    Raises:
+        InputError: it is missing or names nothing.
+    """
     names = _lines(file_to_read(file, "a list with one image per line").read_bytes())
     if not names:
         raise InputError(f"{file}: names no image; expected one per line.")

@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 from ssliqa_bench.datasets.parallel import in_order
 from ssliqa_bench.errors import CorruptFileError, DataError, RunError
+from ssliqa_bench.models.load import LoadedModel
 from ssliqa_bench.photos.models import Request, opened
 from ssliqa_bench.pixels.decode import decode
 from ssliqa_bench.runner.devices import prepare_process
+from ssliqa_bench.types import ByteImage
 
 _FIRST = 8  # images by which the time of the rest is estimated
 _SHARE = 8  # images that a process gets at a time
@@ -76,14 +78,20 @@ def _score(image: str, models: tuple[Request, ...], threads: int) -> Scored:
         return Scored(image, (Score(math.nan),) * len(models), (("", reason),))
     scores, problems = [], []
     for request, model in zip(models, opened(models), strict=True):
-        try:
-            values, spreads = model.with_spread(pixels)
-            scores.append(Score(float(values[0]), math.nan if spreads is None else float(spreads[0])))
-        except CorruptFileError:
-            raise
-        except (RunError, DataError, MemoryError, ValueError) as error:
-            height, width = pixels.shape[:2]
-            scores.append(Score(math.nan))
-            told = "" if isinstance(error, RunError) else f": {str(error) or type(error).__name__}"
-            problems.append((request.name, f"no value for an image of {width}×{height} pixels{told}"))
+        score, problem = judged(model, pixels)
+        scores.append(score)
+        problems += [(request.name, problem)] if problem else []
     return Scored(image, tuple(scores), tuple(problems))
+
+
+def judged(model: LoadedModel, pixels: ByteImage) -> tuple[Score, str]:
+    """What a model gives for one picture, and why there is no value, empty where there is one."""
+    try:
+        values, spreads = model.with_spread(pixels)
+        return Score(float(values[0]), math.nan if spreads is None else float(spreads[0])), ""
+    except CorruptFileError:
+        raise
+    except (RunError, DataError, MemoryError, ValueError) as error:
+        height, width = pixels.shape[:2]
+        told = "" if isinstance(error, RunError) else f": {str(error) or type(error).__name__}"
+        return Score(math.nan), f"no value for an image of {width}×{height} pixels{told}"

@@ -40,6 +40,7 @@ _FILES: dict[str, tuple[str, ...]] = {
     "--test": ("splits", "import", "mine", "tiny-a", "--train", "file.txt", "--test", "AT", "--registry", "TINY"),
     "table": ("data", "ratings", "AT", "--write", "new.csv"),
     "suite": ("sweep", "AT"),
+    "label --list": ("label", "--model", "niqe", "--out", "new", "--list", "AT"),
 }
 _FOLDERS: dict[str, tuple[str, ...]] = {
     "--images": (*_ADD, "--labels", "labels.csv", "--images", "AT"),
@@ -65,6 +66,7 @@ _NEW_FOLDERS: dict[str, tuple[str, ...]] = {
     "run --data-root": (*_RUN, "--store", "new", "--data-root", "AT"),
     "leaderboard --out": ("leaderboard", "--store", "STORE", "--out", "AT"),
     "store export": ("store", "export", "AT", "--store", "STORE"),
+    "label --out": ("label", "photos", "--model", "niqe", "--out", "AT"),
 }
 
 
@@ -105,6 +107,7 @@ NUMBERS = [
         ((*_ADD, "--labels", "labels.csv", "--images", "photos"), "--scale",
          ("5,1", "1", "1,2,3", "a,b", "nan,5", "1,inf", "3,3", "")),
         (("sweep", "demo", *_WHERE), "--jobs", ("0", "-1", "100000")),
+        (("label", "photos", "--model", "niqe", "--out", "new"), "--shard-size", ("0", "-1", "x")),
         (("sweep", "demo", *_WHERE), "--seeds", ("0", "1000000000")),
     )
     for value in values
