@@ -2,8 +2,9 @@
 
     python benchmarks/speed/memory.py [--images 400,1600] [--rounds 5]
 
-Scores generated JPEG files of 512×384 pixels by a small trained model, a smaller and a larger number of them; memory holds
-one image at a time, so that the peak must not grow with the number. Beside it a process that only imports torch.
+Scores generated JPEG files of 512×384 pixels by a small trained model, a smaller and a larger number of them; memory
+holds one image at a time, so that the peak must not grow with the number. Beside it a process that only imports
+torch.
 """
 
 from __future__ import annotations
