@@ -4,7 +4,7 @@
 
 Makes JPEG files of 64×64 pixels and a small trained model. Labels the first few, then all without a break, and takes
 the peak memory of both; then all again in another folder, where the process is killed once shard 4 and once shard 13
-is there. Exits with 1 where an image is missing or occurs twice, where a prediction differs from the run without a break,
+is there. Exits with 1 where an image is missing or occurs twice, where a prediction differs from the whole run,
 where a finished shard was made again, or where the memory differs by more than a tenth.
 """
 
