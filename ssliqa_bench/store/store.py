@@ -22,6 +22,8 @@ from typing import Any
 
 from ssliqa_bench.errors import CorruptFileError, InputError, StorageError
 from ssliqa_bench.files import seal, take_lock, unseal
+from ssliqa_bench.store.leases import FOLDER as LEASES
+from ssliqa_bench.store.leases import lease
 from ssliqa_bench.store.places import LOCKS, Folder, Place, Remote, Stored
 
 ENTRY_SCHEMA = 2
@@ -97,12 +99,12 @@ class Store:
         return self._place.create(_checked(path), data)
 
     def list(self, prefix: str = "") -> list[str]:
-        """The sorted paths of all objects that begin with `prefix`."""
-        return [found.path for found in self._place.scan(prefix)]
+        """The sorted paths of all objects that begin with `prefix`; leases, like locks, are no objects."""
+        return [found.path for found in self.scan(prefix)]
 
     def scan(self, prefix: str = "") -> Sequence[Stored]:
         """As `list`, each path with its size in bytes."""
-        return self._place.scan(prefix)
+        return [found for found in self._place.scan(prefix) if not found.path.startswith(f"{LEASES}/")]
 
     def temporary(self, prefix: str = "") -> Sequence[Stored]:
         """Temporary files of writes in progress and of killed writers; they are no objects."""
@@ -124,12 +126,13 @@ class Store:
     def lock(self, key: str, *, shared: bool = False, wait: bool = True) -> Iterator[bool]:
         """Hold the right to compute what will be stored under a key, as advice to other processes.
 
-        Yields True, or False at once where `wait` is false and another process holds it. Where there are no locks
-        (an address that is no folder, a read-only store) everybody gets True. The file of an exclusive lock is removed
-        at the end, also one that a killed process left.
+        Yields True, or False at once where `wait` is false and another process holds it. Where there are no locks (an
+        address that is no folder, a file system without them) an exclusive lock is a lease of the store, which expires
+        when its owner dies; of a read-only store everybody gets True. The file of an exclusive lock is removed at the
+        end, also one that a killed process left.
         """
         handle, held = None, True
-        file = None if self.folder is None else self.folder / LOCKS / f"{_checked(key)}.lock"
+        file = None if self.folder is None or self.unlocked else self.folder / LOCKS / f"{_checked(key)}.lock"
         if file is not None:
             try:
                 handle = take_lock(file, shared=shared, wait=wait)
@@ -141,6 +144,10 @@ class Store:
                         f"Could not write below {self.address}: the disk is full. Make room or name another --store, "
                         f"then run the same command again."
                     ) from error
+        if self.unlocked and not shared and key != IN_USE:
+            with lease(self, _checked(key), wait=wait) as held:
+                yield held
+            return
         with handle or contextlib.nullcontext():
             try:
                 yield held
