@@ -151,8 +151,7 @@ def _parts(method: ResolvedMethod, learner: Learner) -> dict[str, keys.Behind]:
     parts = {"run": keys.behind(method.class_path, named, *keys.RUN_CODE, features=False)}
     for stage in learner.stages():
         own = {name: path for name, path in named.items() if name in stage.params}
-        modules = keys.stage_modules(stage.sets)
-        parts[f"stage {stage.name}"] = keys.behind(stage.path, own, *modules, features=False)
+        parts[f"stage {stage.name}"] = keys.behind(stage.path, own, *keys.STAGE_CODE, features=False)
     own = {name: path for name, path in named.items() if name in model.params}
     parts["predictions"] = keys.behind(model.path, own, *keys.PREDICTION_CODE, features=False)
     return parts

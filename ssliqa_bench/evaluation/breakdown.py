@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.evaluation.constants import MINIMUM_PART
 from ssliqa_bench.evaluation.correlations import srcc
-from ssliqa_bench.evaluation.inputs import paired
 
 
 def breakdown(

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.evaluation.inputs import paired
+from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.types import FloatArray, IntArray, Scale
 
 

@@ -16,6 +16,7 @@ from scipy.stats import t as student
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation import influence
+from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.evaluation.constants import (
     CONFIDENCE,
     DEFINED_SHARE,
@@ -26,7 +27,6 @@ from ssliqa_bench.evaluation.constants import (
     RESAMPLES,
 )
 from ssliqa_bench.evaluation.correlations import srcc
-from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.evaluation.resampling import Groups, Ties, arrange, rank_correlations
 from ssliqa_bench.types import FloatArray
 

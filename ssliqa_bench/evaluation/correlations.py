@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import kendalltau, rankdata
 
-from ssliqa_bench.evaluation.inputs import paired
+from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.types import FloatArray
 
 

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import numpy as np
 
 from ssliqa_bench.errors import unknown_name
+from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.evaluation.constants import MINIMUM_MAPPING
 from ssliqa_bench.evaluation.curves import Curve, Exponential, Line, Logistic, Step, Units
 from ssliqa_bench.evaluation.grid import grid_peaks, is_clustered
-from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.evaluation.search import Place, Sample, along_ridge, climb, free_place, survey
 from ssliqa_bench.types import FloatArray
 

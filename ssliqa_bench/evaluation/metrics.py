@@ -19,11 +19,15 @@ from ssliqa_bench.evaluation.classes import (
     mae_macro,
     mae_of,
 )
+from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.evaluation.constants import MINIMUM_MAPPING
 from ssliqa_bench.evaluation.correlations import krcc, mae, plcc, rmse, srcc
-from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.evaluation.mapping import fit_mapping
+from ssliqa_bench.evaluation.noise import Ratings, noise_figures
 from ssliqa_bench.types import FloatArray, Scale
+
+# Parameters of each mapping, for rmse*; a scale of its own counts as one.
+_FREEDOM = {"logistic4": 4, "logistic5": 5, "linear": 2, "none": 1}
 
 Columns = Literal["raw", "units", "mapped", "classes", "expected and class", "expected and score", "native"]
 
@@ -91,6 +95,7 @@ def evaluate(
     extra: Sequence[str] = (),
     classes: ClassInputs | None = None,
     scale: tuple[float, float] | None = None,
+    ratings: Ratings | None = None,
 ) -> dict[str, Any]:
     """All metrics of a set of predictions, ready for JSON; None where a value is undefined.
 
@@ -107,9 +112,11 @@ def evaluate(
             whole numbers are classes themselves.
         scale: scores at 0 and 1 of predictions that are on [0, 1], by which `rmse_raw` converts them; None for
             predictions in the units of the scores or on a scale of their own, which it takes as they are.
+        ratings: spread and number of the ratings behind the scores, where they are known.
 
     Returns:
-        The keys n, srcc, krcc, plcc_raw, plcc_mapped, rmse_mapped, mapping (the status), extra.
+        The keys n, srcc, krcc, plcc_raw, plcc_mapped, rmse_mapped, mapping (the status), extra, and with `ratings`
+        `noise`, as `noise_figures` gives it.
 
     Raises:
         InputError: shapes differ, a value is not finite, n < 2, an unknown mapping or metric.
@@ -137,6 +144,10 @@ def evaluate(
     result.update((metric.name, value(metric)) for metric in METRICS if metric.always)
     result["mapping"] = status
     result["extra"] = {name: value(optional[name]) for name in extra}
+    if ratings is not None:
+        mapped = None if columns["mapped"] is None else columns["mapped"][0]
+        freedom = _FREEDOM["linear" if status == "linear" else mapping]
+        result["noise"] = noise_figures(given, mapped, ratings, parameters=freedom)
     return result
 
 

@@ -13,6 +13,7 @@ from ssliqa_bench.errors import InputError, unknown_name
 ALWAYS = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
 CORRELATIONS = ("srcc", "krcc", "plcc_raw", "plcc_mapped")  # in [-1, 1]
 FURTHER = ("mae_mapped", "rmse_raw", "main_score")
+OF_NOISE = ("noise_limit", "rmse_star")  # where the ratings behind the scores are known
 OF_CLASSES = (
     "accuracy",
     "kappa_quadratic",

@@ -5,15 +5,58 @@ Scores are means of a few ratings. Their spread and number tell how far a score 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.evaluation.constants import CONFIDENCE
-from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.types import FloatArray
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """The spread of the ratings of each image, and how many there are.
+
+    Attributes:
+        std: standard deviations, shape (n,), in the units of the scores; NaN where unknown.
+        number: shape (n,), NaN where unknown, or one number for all images, the mean over these.
+    """
+
+    std: Any
+    number: Any
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether spread and number of an image are known and there are two ratings or more, shape (n,)."""
+        spread = np.asarray(self.std, dtype=np.float64)
+        number = np.broadcast_to(np.asarray(self.number, dtype=np.float64), spread.shape)
+        return np.isfinite(spread) & (number >= 2)
+
+
+def noise_figures(scores: Any, mapped: Any | None, ratings: Ratings, *, parameters: int) -> dict[str, Any]:
+    """What records hold of the noise of ratings, over the images whose ratings are known: `n`, `limit`, `rmse_star`.
+
+    Args:
+        scores: native opinion scores, shape (n,).
+        mapped: mapped predictions, shape (n,), in the units of the scores; None: `rmse_star` is None.
+        parameters: as in `rmse_star`.
+    """
+    known = ratings.known
+    given = np.asarray(scores, dtype=np.float64)[known]
+    if len(given) < 2:
+        return {"n": len(given), "limit": None, "rmse_star": None}
+    number = np.broadcast_to(np.asarray(ratings.number, dtype=np.float64), known.shape)[known]
+    spread = np.asarray(ratings.std, dtype=np.float64)[known]
+    beyond = None
+    if mapped is not None:
+        fitted = np.asarray(mapped, dtype=np.float64)[known]
+        beyond = rmse_star(fitted, given, spread, number, parameters=parameters)
+    return {"n": len(given), "limit": noise_limit(given, spread, number), "rmse_star": beyond}
 
 
 def noise_limit(scores: Any, rating_std: Any, n_ratings: Any) -> float | None:

@@ -13,10 +13,10 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.evaluation.comparisons import FixedComparison, compare_fixed, holm
 from ssliqa_bench.evaluation.constants import CONFIDENCE, EQUIVALENCE_MARGIN, MINIMUM_PART, RESAMPLES
 from ssliqa_bench.evaluation.correlations import srcc
-from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.tabular import read_rows
 from ssliqa_bench.types import FloatArray
 

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.evaluation.concordance import Counts, PairCounts
 from ssliqa_bench.evaluation.constants import ANALYTIC_ABOVE, DRAWN_IMAGES, FEWEST_RESAMPLES
 from ssliqa_bench.evaluation.correlations import centred, plcc
-from ssliqa_bench.evaluation.inputs import paired
 from ssliqa_bench.types import FloatArray, IntArray, derive_seed
 
 # Numbers in one batch of weights: small enough for the cache of a core, large enough that numpy's calls do not count.

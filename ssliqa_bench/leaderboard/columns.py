@@ -140,6 +140,14 @@ def _class_error(number: int) -> Callable[[Place], Cell]:
     return _asked(read)
 
 
+def _noise(field: Literal["limit", "rmse_star"]) -> Callable[[Place], Cell]:
+    def read(run: Record, dataset: str) -> float | None:
+        noise = run.results[dataset].metrics.noise
+        return None if noise is None else noise.limit if field == "limit" else noise.rmse_star
+
+    return _asked(read)
+
+
 def _mapping_notes(row: Row, dataset: str) -> list[Phrase]:
     statuses = Counter(row.runs[seed].results[dataset].metrics.mapping for seed in row.tested(dataset))
     total = sum(statuses.values())
@@ -263,6 +271,12 @@ _EXTRA: tuple[Measure, ...] = (
     Measure("mae_mos", "MAE score", "classes", _extra("mae_mos"), best="low"),
 )
 
+# What records hold of the noise of ratings, where these are known.
+_NOISE: tuple[Measure, ...] = (
+    Measure("rmse_star", "RMSE*", "detail", _noise("rmse_star"), best="low"),
+    Measure("noise_limit", "", "detail", _noise("limit")),
+)
+
 
 def require_columns(metrics: Iterable[str], where: str) -> None:
     """Refuse a metric that no column shows: a record would hold it, and no board would print it.
@@ -270,30 +284,31 @@ def require_columns(metrics: Iterable[str], where: str) -> None:
     Raises:
         CheckError: names the metrics; `where` says what holds them.
     """
-    missing = sorted(set(metrics) - {column.name for column in (*COLUMNS, *_EXTRA)})
+    missing = sorted(set(metrics) - {column.name for column in (*COLUMNS, *_EXTRA, *_NOISE)})
     if missing:
         raise CheckError(
             f"{where}: no column of the boards shows {', '.join(missing)}. Add a row to leaderboard/columns.py."
         )
 
 
-require_columns((*names.ALWAYS, *names.FURTHER, *names.OF_CLASSES), "evaluation/names.py")
+require_columns((*names.ALWAYS, *names.FURTHER, *names.OF_NOISE, *names.OF_CLASSES), "evaluation/names.py")
 
 
 def columns_of(sections: Iterable[Section]) -> tuple[Measure, ...]:
     """`COLUMNS`, and behind them what the records of some sections hold because their protocol asks for it: further
-    metrics, and the error of each class.
+    metrics, what is known of the noise of ratings, and the error of each class.
 
     Raises:
         CheckError: a record holds a metric that no column shows.
     """
-    held, levels = set[str](), 0
+    held, levels, noise = set[str](), 0, False
     for run in (run for section in sections for row in section.rows for run in row.runs.values()):
         for result in run.results.values():
             held.update(result.metrics.extra)
+            noise = noise or result.metrics.noise is not None
             levels = max(levels, 0 if result.classes is None else result.classes.levels)
     require_columns(held, "The records of these boards")
     by_class = (
         Measure(f"error_class_{k}", f"Class {k}", "classes", _class_error(k), best="low") for k in range(levels)
     )
-    return (*COLUMNS, *(column for column in _EXTRA if column.name in held), *by_class)
+    return (*COLUMNS, *(_NOISE if noise else ()), *(own for own in _EXTRA if own.name in held), *by_class)

@@ -253,6 +253,7 @@ class DatasetEntry(_Entry):
         valid_range: what a reader accepts, `scale` unless given.
         direction: of the native scores; tables are higher-is-better whatever it is.
         rating_statistics: the spread column is that of the ratings, not of their mean.
+        mean_ratings: how many ratings an image has on average, as its source says, where no file states it of each.
         split_by: what a split by group keeps together.
         twins: images, by name, that show one picture in files with other bytes; they are one group, as files with
             equal bytes are without being stated.
@@ -294,6 +295,7 @@ class DatasetEntry(_Entry):
         description='"higher_is_better" or "lower_is_better"'
     )
     rating_statistics: StrictBool = False
+    mean_ratings: Annotated[float | None, Field(gt=0)] = None
     split_by: Literal["group", "image"] = "group"
     twins: Twins = ()
     copies: CopiesFacts | None = None

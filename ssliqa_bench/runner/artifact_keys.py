@@ -106,7 +106,7 @@ def prediction_key(plan: Plan, learner: Learner, model: str, dataset: str, rows:
 
 def stage_code(plan: Plan, stage: Stage) -> Behind:
     """All code behind a stage's artifact."""
-    return plan.behind(stage.path, *keys.stage_modules(stage.sets), params=stage.params)
+    return plan.behind(stage.path, *keys.STAGE_CODE, params=stage.params)
 
 
 def model_code(plan: Plan, learner: Learner) -> Behind:

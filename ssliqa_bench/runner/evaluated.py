@@ -17,6 +17,7 @@ from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.evaluation.breakdown import breakdown
 from ssliqa_bench.evaluation.classes import ClassInputs, class_facts
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
+from ssliqa_bench.evaluation.noise import Ratings
 from ssliqa_bench.evaluation.uncertainty import intervals
 from ssliqa_bench.runner.classes import ClassRule
 from ssliqa_bench.store.predictions import Classes, Predictions
@@ -49,6 +50,7 @@ def evaluate_rows(
     extra: Sequence[str],
     rule: ClassRule | None,
     scale: tuple[float, float] | None = None,
+    mean_ratings: float | None = None,
 ) -> Evaluation:
     """Metrics of the final model and of those before it, from the columns of a record; intervals and breakdowns of the
     final model alone.
@@ -57,14 +59,19 @@ def evaluate_rows(
         mapping, extra: as the protocol states them.
         rule: how images fall into classes, where the protocol sees any.
         scale: scores at 0 and 1 of a learner's predictions; None for predictions of another kind.
+        mean_ratings: how many ratings an image has on average, for rows that do not state it of each image.
 
     Raises:
         InputError: a value is not finite, or there are fewer than two rows.
     """
     scores = np.array(rows.score, dtype=np.float64)
 
-    def judged(values: Sequence[float], classes: ClassInputs | None) -> dict[str, Any]:
-        return evaluate(np.array(values), scores, mapping=mapping, extra=extra, classes=classes, scale=scale)
+    def judged(
+        values: Sequence[float], classes: ClassInputs | None, ratings: Ratings | None = None
+    ) -> dict[str, Any]:
+        return evaluate(
+            np.array(values), scores, mapping=mapping, extra=extra, classes=classes, scale=scale, ratings=ratings
+        )
 
     def classes_of(predicted: Classes | None) -> ClassInputs | None:
         return None if rule is None else rule.inputs(rows.true_class, predicted, len(rows))
@@ -74,8 +81,9 @@ def evaluate_rows(
     # Without groups it is not known what may be drawn.
     ends = None if rows.group is None else intervals(rows.prediction, scores, rows.group, mapping=mapping)
     by = breakdown(rows.prediction, scores, labels) if labels else None
+    own = judged(rows.prediction, final, _ratings(rows, mean_ratings))
     return Evaluation(
-        metrics=Metrics.model_validate({**judged(rows.prediction, final), "intervals": ends, "by": by}),
+        metrics=Metrics.model_validate({**own, "intervals": ends, "by": by}),
         stages={
             name: Metrics(**judged(stage.prediction, classes_of(stage.predicted_class)))
             for name, stage in rows.stages.items()
@@ -108,6 +116,7 @@ def how_evaluated(record: Record, dataset: str) -> dict[str, Any]:
         "extra": tuple(result.metrics.extra),
         "rule": ClassRule.recorded(result.classes),
         "scale": result.dataset.scale,
+        "mean_ratings": result.dataset.mean_ratings,
     }
 
 
@@ -136,6 +145,14 @@ def with_images(rows: Predictions, table: Table, true_class: Classes | None) -> 
     """Predictions without images, completed with what a dataset at hand states about these."""
     whole = columns_of(table, np.array(rows.prediction), true_class)
     return replace(whole, predicted_class=rows.predicted_class, stages=rows.stages)
+
+
+def _ratings(rows: Predictions, mean_ratings: float | None) -> Ratings | None:
+    """Spread and number of the ratings; None where either is unknown of all images."""
+    if rows.rating_std is None or (rows.n_ratings is None and mean_ratings is None):
+        return None
+    number = mean_ratings if rows.n_ratings is None else np.array(rows.n_ratings, dtype=np.float64)
+    return Ratings(np.array(rows.rating_std, dtype=np.float64), number)
 
 
 def _numbers(column: FloatArray | None) -> tuple[float | None, ...] | None:

@@ -107,6 +107,7 @@ def dataset_facts(
             roles={role: list(source.roles).count(role) for role in sorted(set(source.roles))},
             skipped=skipped[name],
             scale=scale_of(plan.entries[name], learner),
+            mean_ratings=plan.entries[name].mean_ratings,
             unofficial_labels=_unofficial(source),
         )
         for name, source in sources.items()

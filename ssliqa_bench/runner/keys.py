@@ -12,7 +12,7 @@ code behind a key (files, names of definitions) is kept beside it, see `told`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,12 +23,12 @@ from ssliqa_bench.runner.code import Code
 SETS_CODE = ("ssliqa_bench.pixels.decode", "ssliqa_bench.runner.sets")
 # How features of a frozen network are made, for a learner that is handed these in place of pixels.
 FEATURES_CODE = ("ssliqa_bench.models.feature_views",)
-# How the runner answers a stage that asks about its validation images.
-VALIDATION_CODE = ("ssliqa_bench.evaluation.correlations",)
+# How a stage is handed its sets, parameters and seed.
+STAGE_CODE = ("ssliqa_bench.runner.stage_context",)
 # How a model is asked, and what it sees of an image.
 PREDICTION_CODE = ("ssliqa_bench.models.predict", "ssliqa_bench.training.views")
 # All that the runner adds to the code of a method.
-RUN_CODE = (*VALIDATION_CODE, *PREDICTION_CODE)
+RUN_CODE = (*STAGE_CODE, *PREDICTION_CODE)
 
 _ABSENT = object()
 
@@ -79,11 +79,6 @@ def behind(entry: str, named: Mapping[str, str], *modules: str, features: bool) 
     """
     images = (*SETS_CODE, *FEATURES_CODE) if features else SETS_CODE
     return Behind({"entry": entry, **named}, (*images, *modules))
-
-
-def stage_modules(sets: Collection[str]) -> tuple[str, ...]:
-    """What the runner does for a stage that is handed some sets, beside making them."""
-    return VALIDATION_CODE if "validation" in sets else ()
 
 
 def stage_key(
@@ -201,7 +196,8 @@ def run_parts(
     """What a run key is the hash of, as records hold it.
 
     Args:
-        cell: what a board calls one cell: two cells keep records of their own, also where they share a model.
+        cell: what a board calls one cell, as `cell_part` gives it: two cells keep records of their own, also where
+            they share a model.
         params: all parameters of the method, as `key_params` gives them.
         code: `Behind.part` of the method's class and of what its parameters name.
         rows: `dataset_part` of every dataset that is learned from.
@@ -220,6 +216,17 @@ def run_parts(
         "seed": seed,
         **_numerics(machine),
     }
+
+
+def cell_part(cell: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, Any]:
+    """A cell as run keys hold it: a class that an override names is left out; it is in `code`.
+
+    Args:
+        named: what parameters name, `module:Name` by parameter.
+    """
+
+    overrides = {name: {} if value == named.get(name, "") else value for name, value in cell["overrides"].items()}
+    return {**cell, "overrides": overrides}
 
 
 def submission_parts(

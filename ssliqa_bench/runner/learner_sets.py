@@ -8,7 +8,6 @@ import numpy as np
 
 from ssliqa_bench.datasets.splits import transductive_rows
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
 from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets
@@ -16,15 +15,11 @@ from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets
 
 def make_sets(plan: Plan, learner: Learner, sources: Mapping[str, Source]) -> LearnerSets:
     """What a learner may see of a plan's datasets; every image and group in one role only."""
-    pair = plan.spec.pair
     return build_sets(
         sources,
+        learner.needs,
         labels_for_unlabeled=plan.method.unlabeled_role == "labeled",
-        distribution=bool(learner.needs.distribution),
-        rating_std=bool(learner.needs.rating_std),
-        measures={"srcc": srcc, "plcc": plcc, "rmse": rmse},
-        test_references=learner.needs.references is True,
-        transductive=transductive_rows(pair, plan.tables, plan.roles, plan.protocol, plan.spec.seed),
+        transductive=transductive_rows(plan.spec.pair, plan.tables, plan.roles, plan.protocol, plan.spec.seed),
     )
 
 

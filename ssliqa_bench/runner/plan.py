@@ -74,7 +74,7 @@ class Plan(Resolved):
     def key_parts(self) -> dict[str, Any]:
         """What its key is the hash of."""
         return keys.run_parts(
-            cell=cell_of(self.spec),
+            cell=keys.cell_part(cell_of(self.spec), self.method.named("class")),
             params=self.key_params(),
             weights={name: weight.sha256 for name, weight in self.weights.items()},
             code=self.method_code.part(self.code),

@@ -109,7 +109,14 @@ class Scorer:
         """Metrics of the rows of one dataset, as the protocol says."""
         plan, entry = self._plan, self._plan.entries[dataset]
         rule, scale = ClassRule.of(entry, plan.protocol.classes), scale_of(entry, self._learner)
-        return evaluate_rows(rows, mapping=plan.protocol.mapping, extra=plan.extra_metrics, rule=rule, scale=scale)
+        return evaluate_rows(
+            rows,
+            mapping=plan.protocol.mapping,
+            extra=plan.extra_metrics,
+            rule=rule,
+            scale=scale,
+            mean_ratings=entry.mean_ratings,
+        )
 
     def results(
         self,

@@ -6,13 +6,15 @@ the scores of unlabeled, validation and test images stay here, and so do referen
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ssliqa_bench.errors import LeakError
+from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
+from ssliqa_bench.methods.base import Needs
 from ssliqa_bench.runner.rows import Place, Told, set_rows, told_of
 from ssliqa_bench.training.images import ImageOrigin, ImageSet, LabeledSet, PixelSource
 from ssliqa_bench.types import FloatArray, Role
@@ -59,15 +61,16 @@ class TestSet:
         return self.table.score
 
 
-Measure = Callable[[FloatArray, FloatArray], float | None]
+# What a learner may ask of its validation images.
+_MEASURES = {"srcc": srcc, "plcc": plcc, "rmse": rmse}
 
 
 class HeldOut:
     """Validation images: a learner asks how good its predictions for them are, and sees no score."""
 
-    def __init__(self, images: ImageSet, scores: FloatArray, measures: Mapping[str, Measure]):
+    def __init__(self, images: ImageSet, scores: FloatArray):
         self.images = images
-        self._answer = lambda name, predictions: measures[name](predictions, scores)
+        self._answer = lambda name, predictions: _MEASURES[name](predictions, scores)
 
     def srcc(self, predictions: FloatArray) -> float | None:
         """SRCC of predictions for `images`, in their order; None where it is undefined."""
@@ -83,7 +86,7 @@ class HeldOut:
 
     def without_references(self) -> HeldOut:
         """The same with the images alone."""
-        alone = HeldOut(self.images.without_references(), np.empty(0), {})
+        alone = HeldOut(self.images.without_references(), np.empty(0))
         alone._answer = self._answer
         return alone
 
@@ -109,28 +112,24 @@ class LearnerSets:
 
 def build_sets(
     sources: Mapping[str, Source],
+    needs: Needs,
     *,
-    labels_for_unlabeled: bool,
-    distribution: bool,
-    rating_std: bool,
-    measures: Mapping[str, Measure],
+    labels_for_unlabeled: bool = False,
     transductive: Sequence[Place] = (),
-    test_references: bool = False,
 ) -> LearnerSets:
     """The sets of a run, whose sources passed `check_content`.
 
     Args:
         sources: datasets of the run, those of the pair first.
-        transductive: test rows (dataset, row) that also join the unlabeled images, where the protocol says so.
+        needs: what the learner asks for; the rest is withheld.
         labels_for_unlabeled: the oracle: unlabeled rows are handed over as labeled.
-        distribution, rating_std: rating statistics that the learner asked for.
-        measures: how the runner answers questions about the validation images: srcc, plcc, rmse.
-        test_references: test images come with their references, where the sources have any.
+        transductive: test rows (dataset, row) that also join the unlabeled images, where the protocol says so.
     """
     tables = {name: source.table for name, source in sources.items()}
     roles = {name: source.roles for name, source in sources.items()}
     rows = set_rows(roles, labels_for_unlabeled=labels_for_unlabeled, transductive=transductive)
-    asked = {"distribution": distribution, "rating_std": rating_std}
+    asked = {"distribution": bool(needs.distribution), "rating_std": bool(needs.rating_std)}
+    references = needs.references is True
     labeled = _ordered(sources, rows.labeled, told_of(tables, rows.labeled, **asked))
     told = told_of(tables, labeled, **asked)
     unlabeled = _ordered(sources, rows.unlabeled)
@@ -140,10 +139,10 @@ def build_sets(
     return LearnerSets(
         labeled=LabeledSet(images, told.score01, told.distribution, told.rating_std) if labeled else None,
         unlabeled=_images(sources, unlabeled) if unlabeled else None,
-        validation=HeldOut(_images(sources, held_out), held_scores, measures) if held_out else None,
+        validation=HeldOut(_images(sources, held_out), held_scores) if held_out else None,
         counts=rows.counts,
         roles=roles,
-        tests={name: test_set(s, references=test_references) for name, s in sources.items() if s.rows("test")},
+        tests={name: test_set(s, references=references) for name, s in sources.items() if s.rows("test")},
     )
 
 

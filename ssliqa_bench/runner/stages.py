@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-
-import torch
+from typing import Any
 
 from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.methods.base import Learner
@@ -15,12 +13,12 @@ from ssliqa_bench.models.weights import usable_file
 from ssliqa_bench.runner.artifact_keys import stage_keys
 from ssliqa_bench.runner.devices import peak_memory_bytes, reset_peak_memory
 from ssliqa_bench.runner.plan import Plan
-from ssliqa_bench.runner.sets import HeldOut, LearnerSets
+from ssliqa_bench.runner.sets import LearnerSets
+from ssliqa_bench.runner.stage_context import stage_context
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.record import Record
-from ssliqa_bench.training.images import ImageSet, LabeledSet
-from ssliqa_bench.training.stages import Reporter, SetName, Stage, StageContext
-from ssliqa_bench.types import Artifact, derive_seed
+from ssliqa_bench.training.stages import Reporter, Stage
+from ssliqa_bench.types import Artifact
 
 
 @dataclass
@@ -101,26 +99,22 @@ class StageRunner:
         return StageResult(stage, key, facts, False, self._store)
 
     def _compute(self, stage: Stage, key: str, done: Mapping[str, StageResult]) -> dict[str, Any]:
-        plan, sets = self._plan, self._sets
+        plan = self._plan
         checkpoints = _StageCheckpoints(self._store, key)
         if not self._use_store:
             self._store.clear_checkpoints(key)
         report = _Notes(self._report, stage.name)
-        context = StageContext(
-            name=stage.name,
-            labeled=_shown(stage, "labeled", sets.labeled),
-            unlabeled=_shown(stage, "unlabeled", sets.unlabeled),
-            validation=_shown(stage, "validation", sets.validation),
-            counts={name: sets.counts[name] for name in stage.counts},
-            inputs={name: done[name].load() for name in stage.inputs},
-            params=stage.declared(plan.params),
-            settings=stage.settings,
-            seed=derive_seed(plan.spec.seed, "training"),
-            device=torch.device(plan.device),
+        context = stage_context(
+            stage,
+            self._sets,
+            {name: done[name].load() for name in stage.inputs},
+            stage.declared(plan.params),
+            {name: usable_file(w) for name, w in plan.weights.items() if name in stage.params},
+            seed=plan.spec.seed,
+            device=plan.device,
             precision=plan.precision,
             checkpoints=checkpoints,
             report=report,
-            weights={name: usable_file(w) for name, w in plan.weights.items() if name in stage.params},
         )
         reset_peak_memory(plan.device)
         started = time.perf_counter()
@@ -163,16 +157,6 @@ def discard(stages: Sequence[StageResult], keep: str, store: ArtifactStore) -> N
     for result in doomed:
         if not result.cached:
             store.remove(result.key)
-
-
-_Set = TypeVar("_Set", LabeledSet, ImageSet, HeldOut)
-
-
-def _shown(stage: Stage, name: SetName, images: _Set | None) -> _Set | None:
-    """A set as the stage may see it."""
-    if name not in stage.sets or images is None:
-        return None
-    return images if stage.references else images.without_references()
 
 
 class _Notes:

@@ -142,8 +142,12 @@ def _record(submission: Submission, entry: DatasetEntry, rules: ProtocolEntry, s
     facts = DatasetFacts(
         kind=entry.kind, side="labeled", fingerprint=data.fingerprint, split_hash=split_hash(table, roles),
         labels_redistributable=entry.labels_redistributable, roles=role_counts(roles), skipped=0,
+        mean_ratings=entry.mean_ratings,
     )  # fmt: skip
-    found = evaluate_rows(rows, mapping=rules.mapping, extra=extra_of(rules), rule=ClassRule.of(entry, rules.classes))
+    found = evaluate_rows(
+        rows, mapping=rules.mapping, extra=extra_of(rules), rule=ClassRule.of(entry, rules.classes),
+        mean_ratings=entry.mean_ratings,
+    )  # fmt: skip
     run = _facts(submission, rules, facts, seed, entry.name, found.inputs, left_out=len(submission.values) - len(rows))
     result = DatasetResult(
         run=run.key, dataset=facts, prediction_key=submitted_prediction_key(found.inputs),

@@ -10,7 +10,7 @@ from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.runner.evaluated import evaluate_rows, how_evaluated
-from ssliqa_bench.runner.keys import make_key
+from ssliqa_bench.runner.keys import cell_part, make_key
 from ssliqa_bench.runner.renewal import find_images
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
@@ -71,7 +71,7 @@ def _look(found: Verification, record: Record, store: Store, registry: Registry,
     stated = record.facts.converted_from or record.key
     if make_key(record.facts.key_parts) != stated:
         found.problems.append(f"{short}: key {stated[:12]} does not follow from key_parts")
-    if record.facts.key_parts.get("cell") != record.cell.model_dump():
+    if record.facts.key_parts.get("cell") != cell_part(record.cell.model_dump(), record.facts.code.definitions):
         found.problems.append(f"{short}: cell is not the one in key_parts")
     for dataset, result in record.results.items():
         rows = read_predictions(store, record.key, dataset)

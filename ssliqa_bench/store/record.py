@@ -91,6 +91,7 @@ class DatasetFacts(Part):
 
     Attributes:
         scale: scores, higher is better, at 0 and 1 of a learner's predictions; None where these are on another scale.
+        mean_ratings: how many ratings an image has on average, of a dataset that does not state it of each image.
         unofficial_labels: whether the run used scores that no source of the dataset passes on; it is never
             ranked.
     """
@@ -103,6 +104,7 @@ class DatasetFacts(Part):
     roles: dict[str, Count]
     skipped: Count
     scale: Annotated[tuple[float, float] | None, Field(strict=False)] = None
+    mean_ratings: Annotated[float | None, Field(gt=0)] = None
     unofficial_labels: bool = False
 
 
@@ -239,6 +241,15 @@ class Breakdown(Part):
     unlabeled: Count
 
 
+class Noise(Part):
+    """What the noise of the ratings of `n` images leaves: the correlation that no prediction can be expected to exceed,
+    √reliability, and the error beyond it, rmse* of ITU-T P.1401, in the units of the scores."""
+
+    n: Count
+    limit: Annotated[float | None, Field(ge=0, le=1)]
+    rmse_star: Annotated[float | None, Field(ge=0)]
+
+
 class Metrics(Part):
     """Metrics of predictions, None where undefined.
 
@@ -247,6 +258,7 @@ class Metrics(Part):
         extra: further metrics that the protocol asks for.
         intervals: of the final model, where the groups are known; None for a figure that has none.
         by: SRCC of the final model by `distortion`, `level` and `part`, those that the dataset states.
+        noise: of the final model, where spread and number of the ratings are known.
     """
 
     n: Count
@@ -259,6 +271,7 @@ class Metrics(Part):
     extra: dict[str, float | None]
     intervals: dict[str, Interval | None] | None = None
     by: dict[Literal["distortion", "level", "part"], Breakdown] | None = None
+    noise: Noise | None = None
 
 
 class ClassFacts(Part):

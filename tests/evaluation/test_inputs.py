@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.evaluation.inputs import paired, read_score_file
+from ssliqa_bench.evaluation.columns import paired
+from ssliqa_bench.evaluation.inputs import read_score_file
 
 
 def _write(folder: Path, content: str | bytes) -> Path:

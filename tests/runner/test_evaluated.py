@@ -14,6 +14,7 @@ from scipy import stats
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS
+from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.runner.classes import ClassRule
 from ssliqa_bench.runner.evaluated import columns_of, evaluate_rows
 from ssliqa_bench.store.predictions import Predictions, StagePredictions
@@ -55,6 +56,27 @@ def test_metrics_of_the_final_model_and_of_stages_are_those_of_scipy() -> None:
         assert metrics.plcc_raw == pytest.approx(stats.pearsonr(values, rows.score)[0], abs=1e-12)
         assert metrics.extra["rmse_raw"] == pytest.approx(np.sqrt(np.mean(np.subtract(values, rows.score) ** 2)))
     assert found.stages["initial"].intervals is None and found.stages["initial"].by is None
+
+
+def test_the_noise_of_ratings_is_in_the_metrics_where_spread_and_number_are_known() -> None:
+    """The limit in closed form, and rmse* by a plain loop over the mapped predictions."""
+    rows = made()
+    spread = np.random.default_rng(5).uniform(5, 30, len(rows))
+    known = replace(rows, rating_std=tuple(spread.tolist()))
+    assert evaluated(rows).metrics.noise is None and evaluated(known).metrics.noise is None
+    counted = replace(known, n_ratings=(20.0,) * len(rows))
+    by_image = evaluated(counted).metrics.noise
+    on_average = evaluate_rows(known, mapping="logistic4", extra=(), rule=None, mean_ratings=20).metrics.noise
+    assert by_image == on_average and by_image is not None and by_image.n == len(rows)
+    scores = np.array(rows.score)
+    assert by_image.limit == pytest.approx(np.sqrt(1 - np.mean(spread**2 / 20) / np.var(scores, ddof=1)), abs=1e-12)
+    mapped = fit_mapping(rows.prediction, rows.score).apply(np.array(rows.prediction))
+    beyond = 0.0
+    for value, score, deviation in zip(mapped, rows.score, spread, strict=True):
+        beyond += max(abs(value - score) - stats.t.ppf(0.975, 19) * deviation / np.sqrt(20), 0.0) ** 2
+    assert by_image.rmse_star == pytest.approx(np.sqrt(beyond / (len(rows) - 4)), abs=1e-9)
+    some = replace(counted, rating_std=(None, *counted.rating_std[1:]))  # type: ignore[index]
+    assert evaluated(some).metrics.noise.n == len(rows) - 1  # type: ignore[union-attr]
 
 
 def test_intervals_are_over_groups_and_only_where_these_are_known_and_many() -> None:

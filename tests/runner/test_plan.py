@@ -205,6 +205,31 @@ def test_settings_come_from_the_environment_where_nothing_is_given(monkeypatch: 
         Settings.from_environment(keep="everything")
 
 
+def test_a_class_named_by_an_override_is_keyed_by_its_code_and_not_by_its_path(bench: Bench) -> None:
+    """One source under two names gives equal keys; two definitions of one source do not."""
+    source = "class One:\n    shift = 1\n\n\nclass Two:\n    shift = 2\n"
+    entry = {
+        "about": {"title": "T", "description": "D"},
+        "extends": "supervised",
+        "class": "ssliqa_bench.methods.supervised:Supervised",
+        "params": {"metric_class": "ssliqa_bench.integrations.pyiqa:Metric"},
+    }
+    registry = bench.registry({"methods": {"named": entry}})
+    plans = {}
+    for module in ("made_first", "made_second"):
+        (registry.parent / module).mkdir()
+        (registry.parent / module / "__init__.py").write_text(source)
+        for name in ("One", "Two"):
+            changed = (("metric_class", f"{module}:{name}"),)
+            plans[module, name] = bench.plan("named", registry=registry, overrides=changed)[0]
+    keys = {place: plan.key for place, plan in plans.items()}
+    assert keys["made_first", "One"] == keys["made_second", "One"] != keys["made_first", "Two"]
+    assert "made_first" not in str(plans["made_first", "One"].key_parts)
+    assert keys["made_first", "One"] != bench.key("named", registry=registry)
+    told = plans["made_first", "One"].method_code.told(plans["made_first", "One"].code)
+    assert told["definitions"]["metric_class"] == "made_first:One"
+
+
 def test_code_holds_the_classes_that_parameters_name(bench: Bench) -> None:
     """Those of all parameters for a run; for a stage, of the parameters that it reads."""
     named_class = {"metric_class": "ssliqa_bench.integrations.pyiqa:Metric"}
@@ -224,7 +249,7 @@ def test_code_holds_the_classes_that_parameters_name(bench: Bench) -> None:
     told = named.method_code.told(named.code)
     assert told["definitions"]["metric_class"] == named_class["metric_class"]
     assert "ssliqa_bench/integrations/pyiqa.py" in told["files"]
-    assert "ssliqa_bench" not in str({**named.key_parts, "cell": None}), "no path of a class or file is keyed"
+    assert "ssliqa_bench" not in str(named.key_parts), "no path of a class or file is keyed"
     entry = "ssliqa_bench.methods.supervised:run_initial"
 
     def part(plan: Any, *params: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import LeakError
-from ssliqa_bench.evaluation.correlations import plcc, rmse, srcc
+from ssliqa_bench.methods.base import Needs
 from ssliqa_bench.runner.sets import LearnerSets, Source, build_sets, check_content, test_set
 from ssliqa_bench.types import Role
 
@@ -56,10 +56,16 @@ def pair(**columns: Any) -> dict[str, Source]:
     }
 
 
-def build(sources: dict[str, Source], **asked: Any) -> LearnerSets:
-    measures = {"srcc": srcc, "plcc": plcc, "rmse": rmse}
-    chosen = {"labels_for_unlabeled": False, "distribution": False, "rating_std": False, "measures": measures, **asked}
-    return build_sets(sources, **chosen)
+def build(
+    sources: dict[str, Source],
+    *,
+    labels_for_unlabeled: bool = False,
+    transductive: Sequence[tuple[str, int]] = (),
+    **asked: Any,
+) -> LearnerSets:
+    return build_sets(
+        sources, Needs(**asked), labels_for_unlabeled=labels_for_unlabeled, transductive=transductive
+    )
 
 
 def pair_with_references(values: dict[str, list[int]]) -> dict[str, Source]:
@@ -264,7 +270,7 @@ REFERENCES = {"a": [101, 101, 102, 103, 102, 104], "b": [111, 112, 111, 113, 112
 
 
 def test_references_stand_beside_their_images_whatever_the_order() -> None:
-    sets = build(pair_with_references(REFERENCES), test_references=True)
+    sets = build(pair_with_references(REFERENCES), references=True)
     of_image = dict(zip([1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15], REFERENCES["a"] + REFERENCES["b"], strict=True))
     found = [sets.labeled.images, sets.unlabeled, sets.validation.images, *(t.images for t in sets.tests.values())]
     for images in found:
@@ -282,7 +288,7 @@ def test_references_stand_beside_their_images_whatever_the_order() -> None:
 
 
 def test_test_images_come_with_references_only_where_they_are_asked_for() -> None:
-    alone, compared = (build(pair_with_references(REFERENCES), test_references=asked) for asked in (False, True))
+    alone, compared = (build(pair_with_references(REFERENCES), references=asked) for asked in (False, True))
     for name, test in alone.tests.items():
         assert test.images.references is None and compared.tests[name].images.references is not None
         assert values(test.images) == values(compared.tests[name].images)
