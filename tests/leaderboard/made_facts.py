@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ssliqa_bench.evaluation import EVALUATION_VERSION
+
 PAIR = "demo-syn:demo-wild"
 
 # method -> (title, family, like, chain, oracle, steps, SRCC on A and B of seed 0, SRCC on A after the first stage)
@@ -95,7 +97,7 @@ def record(
         "seconds": {"train": 50.1, "predict": 2.0, "total": 53.0}, "steps": steps,
         "model_steps": changes.get("steps", steps),
         "n_parameters": 200000, "peak_memory_bytes": 812 * 2**20, "device": "cpu", "threads": 1, "precision": "float32",
-        "evaluation_version": 1, "evaluation_inputs": {}, "model_key": "3" * 64, "leak": None,
+        "evaluation_version": EVALUATION_VERSION, "evaluation_inputs": {}, "model_key": "3" * 64, "leak": None,
         "key_parts": {
             "params": {"lr": 0.001}, "code": {"entry": {"tree": "t", "definition": method}, "modules": ["m"]},
             "rows": {}, "seed": seed, "versions": {"torch": "2.15.0"}, "weights": {},
