@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from scipy.stats import rankdata, studentized_range
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.constants import CONFIDENCE, MINIMUM_DATASETS
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.leaderboard.few_labels import LABELS_ONLY, FewLabels
 from ssliqa_bench.store.predictions import Predictions
@@ -23,7 +24,6 @@ from ssliqa_bench.store.record import Record
 from ssliqa_bench.text import printable
 
 SUFFIXES = (".png", ".svg", ".pdf")
-MINIMUM_DATASETS = 6
 # Okabe and Ito, "Color universal design" (2008), without yellow, which is faint on white.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -142,7 +142,7 @@ def curve(found: FewLabels) -> Figure:
         return figure
 
 
-def critical_difference(table: Mapping[str, Mapping[str, float]], confidence: float = 0.95) -> Figure:
+def critical_difference(table: Mapping[str, Mapping[str, float]], confidence: float = CONFIDENCE) -> Figure:
     """Mean ranks of methods over datasets; a bar joins those that are not told apart.
 
     Args:
@@ -194,7 +194,7 @@ def critical_difference(table: Mapping[str, Mapping[str, float]], confidence: fl
 
 
 def mean_ranks(
-    table: Mapping[str, Mapping[str, float]], datasets: Sequence[str], confidence: float = 0.95
+    table: Mapping[str, Mapping[str, float]], datasets: Sequence[str], confidence: float = CONFIDENCE
 ) -> tuple[dict[str, float], float]:
     """Mean rank of each method over datasets (1 is best, ties share theirs), and Nemenyi's critical difference."""
     methods = sorted(table)

@@ -245,7 +245,7 @@ def _recorded(store: str | os.PathLike[str], key: str) -> Finished:
         artifact = loaded[0]
     origin = {"record": key, "cell": facts.cell.model_dump(mode="json"), "versions": facts.versions}
     where = f"Record {key[:12]}"
-    return Finished(Description.from_json(facts.model, where), artifact, origin, where)
+    return Finished(Description.from_json(facts.model.model_dump(), where), artifact, origin, where)
 
 
 def _networks(told: Description) -> list[str]:

@@ -14,13 +14,12 @@ import numpy as np
 from scipy.stats import t as student
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.evaluation.constants import CONFIDENCE
+from ssliqa_bench.evaluation.constants import CONFIDENCE, SMALLEST_BUDGET
 from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
 from ssliqa_bench.photos.folds import FOLDS, folds, measured
 from ssliqa_bench.types import FloatArray, derive_seed
 
 BUDGETS = 6
-_FEWEST = 10  # labels of the smallest budget
 _EXPONENTS = (0.25, 0.5, 1.0)  # tried; the spread of what they say counts as an error of its own
 _MOST = 1_000_000
 
@@ -88,7 +87,7 @@ def learning_curve(
         raise InputError(f"--method {candidate.name}: learns from unlabeled images; take a learner from labels.")
     splits = list(folds(photos.groups, repeats, derive_seed(seed, "budget")))
     most = min(len(training) for _, training, _ in splits)
-    budgets = np.unique(np.geomspace(min(_FEWEST, most), most, BUDGETS).astype(int))
+    budgets = np.unique(np.geomspace(min(SMALLEST_BUDGET, most), most, BUDGETS).astype(int))
     found = np.empty((len(splits), len(budgets)))
     for number, (_, training, test) in enumerate(splits):
         random = np.random.Generator(np.random.Philox(key=derive_seed(seed, "budget", number)))

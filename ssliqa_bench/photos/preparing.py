@@ -16,6 +16,7 @@ from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.datasets.user_datasets import OwnPhotographs, add_dataset, read_labels
 from ssliqa_bench.errors import DataError, InputError
+from ssliqa_bench.evaluation.constants import MINIMUM_LABELS
 from ssliqa_bench.photos.fitting import Photographs
 from ssliqa_bench.pixels.cache import open_pixels
 from ssliqa_bench.pixels.features import Network, open_features
@@ -27,8 +28,6 @@ from ssliqa_bench.training.images import PixelSource
 from ssliqa_bench.types import derive_seed
 
 LOG = logging.getLogger("ssliqa_bench")
-
-FEWEST = 20  # labels
 
 
 @dataclass(frozen=True)
@@ -50,10 +49,10 @@ def checked(own: OwnPhotographs, settings: Settings, progress: Progress | None =
     raw = read_labels(own)
     if raw is None:
         raise InputError("--labels and --images: give a table of scores and the folder of its images.")
-    if len(raw.name) < FEWEST:
+    if len(raw.name) < MINIMUM_LABELS:
         raise InputError(
-            f"{raw.source}: {len(raw.name)} images with a score; expected at least {FEWEST}. With fewer, a test part "
-            f"has three images or less, too few to say whether the model is of any use. Score more images: "
+            f"{raw.source}: {len(raw.name)} images with a score; expected at least {MINIMUM_LABELS}. With fewer, a "
+            f"test part has three images or less, too few to say whether the model is of any use. Score more images: "
             f"ssliqa-bench rate."
         )
     if not np.isfinite(raw.score).all():

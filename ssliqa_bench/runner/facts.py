@@ -21,6 +21,7 @@ from ssliqa_bench.store.record import (
     Git,
     Leak,
     MethodFacts,
+    ModelFacts,
     ProtocolFacts,
     RunFacts,
     Seconds,
@@ -73,7 +74,7 @@ def run_facts(
         threads=settings.threads,
         precision=plan.precision,
         model_key=model_key,
-        model=model,
+        model=ModelFacts(**model),
         key_parts=dict(plan.key_parts),
         code=CodeFacts(**plan.method_code.told(plan.code)),
         versions={

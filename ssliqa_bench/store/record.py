@@ -154,6 +154,26 @@ class CodeFacts(Part):
     files: dict[str, str]
 
 
+class ScaleFacts(Part):
+    """Nominal ends of native scores, and whether the high one is the better."""
+
+    low: float
+    high: float
+    higher_is_better: bool
+
+
+class ModelFacts(Part):
+    """How the final model is built and what its values mean; fields as in `models.description.Description`."""
+
+    builder: str
+    params: dict[str, Any]
+    scale: ScaleFacts | None
+    short_side: Annotated[int | None, Field(ge=1)]
+    references: bool
+    weights: dict[str, dict[str, Any]]
+    features: dict[str, Any] | None
+
+
 class SubmissionFacts(Part):
     """Predictions that a third party handed in: nobody here ran the code behind them.
 
@@ -198,7 +218,7 @@ class RunFacts(Part):
     threads: int
     precision: str
     model_key: Sha256
-    model: dict[str, Any] | None = None
+    model: ModelFacts | None = None
     key_parts: dict[str, Any]
     code: CodeFacts
     versions: dict[str, str]

@@ -100,7 +100,10 @@ def test_a_head_on_features_of_a_frozen_network(bench: Bench, tmp_path: Path) ->
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_finished_ssiqa_run_on_the_demo_sets(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("asked", [["--recipe", "check", "--budget", "60", "--unlabeled-budget", "60"], []])
+def test_a_finished_ssiqa_run_on_the_demo_sets(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[str]
+) -> None:
     """From an empty folder, the cache of generated datasets removed: what the record holds, to 1e-6."""
     from pyarrow import parquet
 
@@ -109,8 +112,7 @@ def test_a_finished_ssiqa_run_on_the_demo_sets(tmp_path: Path, capsys: pytest.Ca
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.settings import Settings
 
-    words = ["--pair", "demo-syn:demo-wild", "--recipe", "check", "--budget", "60", "--unlabeled-budget", "60",
-             "--store", str(tmp_path / "runs"), "--json"]
+    words = ["--pair", "demo-syn:demo-wild", *asked, "--store", str(tmp_path / "runs"), "--json"]
     assert main(["run", "--method", "ssiqa", *words]) == 0
     record = tmp_path / "runs" / "records" / json.loads(capsys.readouterr().out)["runs"][0]["key"]
     rows = [row for file in record.rglob("*.parquet") for row in parquet.read_table(file).to_pylist()]

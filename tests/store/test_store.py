@@ -52,6 +52,11 @@ class Refusing(MemoryFileSystem):  # type: ignore[misc]
         return super().open(path, mode, **how)
 
 
+def no_locks(*_: object) -> None:
+    """As `flock` on a network file system that has none."""
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+
 register_implementation("refusing", Refusing, clobber=True)
 
 
@@ -75,10 +80,10 @@ def bucket() -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(params=["folder", "memory", "refusing", pytest.param("s3", marks=pytest.mark.slow)])
+@pytest.fixture(params=["folder", "lockless", "memory", "refusing", pytest.param("s3", marks=pytest.mark.slow)])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "folder":
-        return str(tmp_path / "store")
+    if request.param in ("folder", "lockless"):
+        return str(tmp_path / request.param)
     root = request.getfixturevalue("bucket") if request.param == "s3" else f"{request.param}:/"
     return f"{root}/{uuid.uuid4().hex}"
 
@@ -87,6 +92,8 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def store(address: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     if address.startswith("refusing:"):
         monkeypatch.setattr(fcntl, "flock", Refusing._refuse)
+    elif address.endswith("/lockless"):
+        monkeypatch.setattr(fcntl, "flock", no_locks)
     yield (opened := Store(address))
     for path in opened.list():
         opened.delete(path)
@@ -637,11 +644,7 @@ def test_a_folder_needs_no_fsspec() -> None:
 
 def test_without_locks_only_old_temporary_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A live writer cannot be told from a killed one on a file system that has no locks."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
-
-    monkeypatch.setattr(fcntl, "flock", refuse)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     store = Store(tmp_path / "store")
     store.put("artifacts/ab/x.bin", b"x")
     folder = tmp_path / "store/artifacts/ab"
