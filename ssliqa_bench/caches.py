@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from ssliqa_bench.files import exclusive_lock, write_sealed
 LOG = logging.getLogger("ssliqa_bench")
 
 VARIABLE = "$SSLIQA_CACHE"
+# Features of frozen networks below the cache folder, and the file that completes an entry of them.
+_FEATURES, _MARK = "features", "index.json"
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -70,6 +74,36 @@ def keep(path: Path | str, payload: dict[str, Any], *, kind: str, named: str = V
         LOG.warning("%s may not be written: what was computed is not kept there. %s names another folder.",
                     path.parent, named)  # fmt: skip
     return writable
+
+
+@contextlib.contextmanager
+def features_root(root: Path | str) -> Iterator[Path]:
+    """A cache folder in which features of images can be kept: `root`, or one that is removed at the end.
+
+    Where `root` may not be written, the other one holds links to what is complete in it. What is computed in it is
+    lost, which the log tells. Files that are open stay readable.
+    """
+    place = Path(root) / _FEATURES
+    if _may_be_written(place):
+        yield Path(root)
+        return
+    with tempfile.TemporaryDirectory(prefix="ssliqa-cache-") as folder:
+        links = Path(folder) / _FEATURES
+        links.mkdir()
+        there = [entry for entry in place.iterdir() if (entry / _MARK).is_file()] if place.is_dir() else []
+        for entry in there:
+            (links / entry.name).symlink_to(entry.absolute(), target_is_directory=True)
+        yield Path(folder)
+        if any(not entry.is_symlink() and (entry / _MARK).is_file() for entry in links.iterdir()):
+            LOG.warning("%s may not be written: what was computed is not kept there. %s names another folder.", place,
+                        VARIABLE)  # fmt: skip
+
+
+def _may_be_written(folder: Path) -> bool:
+    """Whether files can be made in a folder, or in the nearest one above it that exists."""
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 def remove_temporary(path: Path) -> None:

@@ -132,7 +132,7 @@ def _write_tiny(folder: Path, number: int) -> None:
 
 
 HEAVY = {"torch", "scipy", "sklearn", "skimage", "pyiqa", "timm", "torchvision", "cv2", "pandas"}
-WITHOUT = ("intervals", "by")  # of metrics, in the table and the JSON of runs
+WITHOUT = "intervals"  # of metrics, in the JSON of runs
 FRESH = """
 import json, sys
 from ssliqa_bench.cli.app import main
@@ -221,7 +221,8 @@ class Bench:
         results = {path.parent.name: json.loads(path.read_text()) for path in self.record(key).glob("*/metrics.json")}
 
         def shown(name: str, metrics: dict[str, Any]) -> dict[str, Any]:
-            return {"side": results[name]["dataset"]["side"]} | {k: v for k, v in metrics.items() if k not in WITHOUT}
+            kept = {k: v for k, v in metrics.items() if k != WITHOUT and (k != "by" or v)}
+            return {"side": results[name]["dataset"]["side"]} | kept
 
         metrics = {name: shown(name, own["metrics"]) for name, own in results.items()}
         stages = [

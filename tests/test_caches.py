@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from ssliqa_bench import files
-from ssliqa_bench.caches import cache_lock, keep, remove_temporary
+from ssliqa_bench.caches import cache_lock, features_root, keep, remove_temporary
 from ssliqa_bench.checksums import file_hashes
 from ssliqa_bench.errors import StorageError
-from ssliqa_bench.files import read_sealed, sha256_file
+from ssliqa_bench.files import read_sealed, set_aside, sha256_file, write_sealed
 
 Refuse = Callable[[Path, int], None]
 
@@ -141,3 +141,26 @@ def test_a_finished_run_is_answered_from_read_only_folders(tmp_path: Path, tiny_
     assert other.returncode == 0, other.stderr
     refused = mount(store, [*words, "--seed", "7"])
     assert refused.returncode == 1 and "--store" in refused.stderr
+
+
+def test_complete_features_are_read_from_a_cache_that_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, file in (("whole", "index.json"), ("begun", "shard-0000000.npz")):
+        (tmp_path / "features" / name).mkdir(parents=True)
+        (tmp_path / "features" / name / file).write_text(name)
+    with features_root(tmp_path) as root:
+        assert root == tmp_path
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).startswith(str(tmp_path)))
+    with features_root(tmp_path) as root:
+        assert root != tmp_path and os.listdir(root / "features") == ["whole"]
+        file = open(root / "features" / "whole" / "index.json")  # noqa: SIM115 - read below
+        set_aside(root / "features" / "whole")
+        (root / "features" / "new").mkdir()
+        write_sealed(root / "features" / "new" / "index.json", {}, kind="feature-cache")
+    with file:
+        assert file.read() == "whole"
+    assert not root.exists() and sorted(os.listdir(tmp_path / "features")) == ["begun", "whole"]
+    assert "$SSLIQA_CACHE" in caplog.text
+    with features_root(tmp_path / "nowhere") as root:
+        assert os.listdir(root / "features") == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +13,7 @@ import typer
 
 from ssliqa_bench.cli import options
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.paths import file_to_read
 from ssliqa_bench.text import printable
 
 if TYPE_CHECKING:
@@ -24,6 +26,9 @@ _ABOUT = (
     "First digits of a record's key, or the name of a method for all its records; or two files with the columns image, "
     "prediction and score."
 )
+# Endings of tables: a word with one of them is a file that is not there, and no record.
+_TABLES = (".csv", ".tsv", ".txt", ".xlsx", ".json", ".parquet")
+_EXPECTED = "a table with the columns image, prediction and score, a method of the store, or the key of a record"
 
 
 def register(app: typer.Typer) -> None:
@@ -46,7 +51,7 @@ def compare(
     """
     from ssliqa_bench.cli.output import print_json
 
-    if len(runs) == 2 and all(Path(run).is_file() for run in runs):
+    if len(runs) == 2 and all(os.path.isfile(run) for run in runs):
         from ssliqa_bench.evaluation.paired_tables import compare as compare_files
 
         found = compare_files(*runs, images=images)
@@ -93,8 +98,16 @@ def _records(runs: Sequence[str], store: Path) -> list[Record]:
     found: list[Record] = []
     for run in runs:
         named = [record for record in newest_of_cells(records) if record.cell.method == run]
-        found += named or [by_key[find_record(store, run)]]
+        if not named and _is_path(run):
+            file = file_to_read(run, _EXPECTED)
+            raise InputError(f"{file}: is a file; expected two files, or records of one store.")
+        found += named or [by_key[find_record(store, run, others={record.cell.method for record in records})]]
     return found
+
+
+def _is_path(word: str) -> bool:
+    """Whether a word names a place in the file system rather than a record."""
+    return os.path.lexists(word) or os.sep in word or Path(word).suffix.lower() in _TABLES
 
 
 def _print_duel(duel: Duel) -> None:

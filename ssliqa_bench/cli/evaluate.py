@@ -1,16 +1,29 @@
-"""`evaluate`: all metrics of a CSV file of scores and predictions."""
+"""`evaluate`: all metrics of a file of scores and predictions, or of the predictions that a record holds."""
 
 from __future__ import annotations
 
+import math
+import os
+import re
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ssliqa_bench.cli import options
+from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS, MOST_RESAMPLES, RESAMPLES
 from ssliqa_bench.text import printable
+
+if TYPE_CHECKING:
+    from ssliqa_bench.evaluation.inputs import ScoreTable
+    from ssliqa_bench.store.predictions import Predictions
+
+_EXPECTED = "a table with the columns score and prediction, or the key of a record"
+_KEY = re.compile(r"[0-9a-f]{4,64}")
+_COLUMNS = ("dataset", "image", "role", "score", "prediction")
 
 # A file of more bytes, and draws of more seconds, are announced on standard error.
 _LARGE = 1_000_000
@@ -30,12 +43,12 @@ _ABOUT_METRIC = (
 
 
 def evaluate(
-    file: Annotated[
-        Path,
+    source: Annotated[
+        str,
         typer.Argument(
-            parser=options.input_file("", "a table with the columns score and prediction"),
-            metavar="FILE",
-            help="Table with the columns score and prediction: CSV, Excel workbook, JSON or Parquet.",
+            metavar="FILE|RUN",
+            help="Table with the columns score and prediction: CSV, Excel workbook, JSON or Parquet. Or the first "
+            "digits of a record's key, or its folder: its stored predictions, dataset by dataset.",
         ),
     ],
     mapping: Annotated[
@@ -53,58 +66,151 @@ def evaluate(
         typer.Option(metavar="COLUMN", help="Column with what belongs together, such as the photograph: intervals draw "
                      "whole groups. Without, the column group if there is one, else every image is its own."),
     ] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    store: options.Store = options.DEFAULT_STORE,
+    write: Annotated[
+        Path | None,
+        typer.Option("--write", parser=options.output_file("--write"), metavar="FILE", help="Also write the "
+                     "predictions of a record beside the scores: CSV with the columns dataset, image, role, score and "
+                     "prediction.", rich_help_panel=options.OUTPUT),
+    ] = None,
+    as_json: options.Json = False,
 ) -> None:
     """Compute SRCC, KRCC, PLCC and RMSE with the mapping's status, and intervals.
 
-    Higher must mean better in both columns. Other columns are ignored.
+    Higher must mean better in both columns. Other columns are ignored. --json prints one object for a file, and one
+    for each dataset of a record.
     """
+    recorded = _recorded(source, store)
+    if recorded is None:
+        if write is not None:
+            raise InputError(f"--write: {source} is a file of its own; expected the key of a record.")
+        tables = {Path(source).name: _read(source, separator, group)}
+    else:
+        rows = dict(_predictions(*recorded))
+        tables = {dataset: _table(own, group) for dataset, own in rows.items()}
+        if write is not None:
+            _write(write, rows)
+    found = {
+        name: _metrics(name, table, mapping, tuple(metric or ()), bootstrap, seed) for name, table in tables.items()
+    }
+    if as_json:
+        from ssliqa_bench.cli.output import print_json
+
+        print_json(found if recorded else next(iter(found.values())))
+        return
+    for name, metrics in found.items():
+        groups = tables[name].groups
+        _print_table(name, metrics, metrics["n"] if groups is None else len(set(groups)))
+
+
+def _recorded(source: str, store: Path) -> tuple[Path, str] | None:
+    """Store and key of the record that is meant; None where a file is.
+
+    A record's folder means the record, and so does a name in that folder that is no file: a pattern for the files of
+    predictions, which lie one folder further down.
+    """
+    if os.path.isfile(source):
+        return None
+    for folder in (Path(source), Path(source).parent):
+        if os.path.isfile(folder / "facts.json"):
+            place = folder.absolute()
+            return place.parents[1], place.name
+    if _KEY.fullmatch(source) and not os.path.exists(source):
+        from ssliqa_bench.store.records import find_record
+
+        return store, find_record(store, source)
+    return None
+
+
+def _read(source: str, separator: str, group: str) -> ScoreTable:
     from ssliqa_bench.evaluation.inputs import read_score_table
+
+    file = options.input_file("", _EXPECTED)(source)
+    if (size := file.stat().st_size) > _LARGE:
+        typer.echo(f"{file.name}: reading {size / 1e6:,.1f} MB", err=True)
+    return read_score_table(file, options.read_separator(separator), group=group)
+
+
+def _predictions(store: Path, key: str) -> Iterator[tuple[str, Predictions]]:
+    """The stored predictions of a record, dataset by dataset."""
+    from ssliqa_bench.store.records import read_predictions, read_record
+
+    for dataset in read_record(store, key).results:
+        rows = read_predictions(store, key, dataset)
+        if any(score is None or math.isnan(score) for score in rows.score):
+            raise InputError(
+                f"Record {key[:12]}: scores of {dataset} are not in the store, because its terms forbid passing them "
+                f"on. Its metrics are: \"ssliqa-bench store ls --store {store} --json\"."
+            )
+        yield dataset, rows
+
+
+def _table(rows: Predictions, group: str) -> ScoreTable:
+    import numpy as np
+
+    from ssliqa_bench.evaluation.inputs import ScoreTable
+
+    groups: Sequence[Any] | None = getattr(rows, group or "group", None)
+    if group and groups is None:
+        raise InputError(f'--group: the record has no column "{group}"; it has a column group.')
+    named = None if groups is None else [str(name) for name in groups]
+    return ScoreTable(np.asarray(rows.prediction), np.asarray(rows.score, dtype=np.float64), named)
+
+
+def _write(file: Path, rows: dict[str, Predictions]) -> None:
+    from ssliqa_bench.files import write_text
+    from ssliqa_bench.tabular.writer import csv_text
+
+    cells = [
+        (dataset, image, "test", repr(score), repr(prediction))
+        for dataset, own in rows.items()
+        for image, score, prediction in zip(own.image, own.score, own.prediction, strict=True)
+    ]
+    write_text(file, csv_text(cells, _COLUMNS))
+    typer.echo(f"Wrote {printable(str(file))}: {len(cells):,} predictions", err=True)
+
+
+def _metrics(
+    name: str, table: ScoreTable, mapping: str, extra: tuple[str, ...], bootstrap: int, seed: int
+) -> dict[str, Any]:
+    """All metrics, with intervals where some are asked for."""
     from ssliqa_bench.evaluation.metrics import evaluate as compute
     from ssliqa_bench.evaluation.uncertainty import intervals
     from ssliqa_bench.runner.progress import counted
 
-    if file.is_file() and (size := file.stat().st_size) > _LARGE:
-        typer.echo(f"{file.name}: reading {size / 1e6:,.1f} MB", err=True)
-    table = read_score_table(file, options.read_separator(separator), group=group)
-    metrics = compute(table.predictions, table.scores, mapping=mapping, extra=tuple(metric or ()))
-    if bootstrap:
-        with counted(f"{file.name}: intervals", "draws") as tell:
-            started = time.monotonic()
+    metrics = compute(table.predictions, table.scores, mapping=mapping, extra=extra)
+    if not bootstrap:
+        return metrics
+    with counted(f"{name}: intervals", "draws") as tell:
+        started = time.monotonic()
 
-            def progress(share: float) -> None:
-                if time.monotonic() - started > _PATIENCE:
-                    tell(round(share * bootstrap), bootstrap)
+        def progress(share: float) -> None:
+            if time.monotonic() - started > _PATIENCE:
+                tell(round(share * bootstrap), bootstrap)
 
-            metrics["intervals"] = intervals(table.predictions, table.scores, table.groups, mapping=mapping, seed=seed,
-                                             resamples=bootstrap, progress=progress)  # fmt: skip
-        for name, interval in metrics["intervals"].items():
-            for end in ("lo", "hi"):
-                metrics["extra"][f"{name}_{end}"] = None if interval is None else interval[end]
-    if as_json:
-        import json
-
-        typer.echo(json.dumps(metrics, indent=1, allow_nan=False))
-    else:
-        groups = metrics["n"] if table.groups is None else len(set(table.groups))
-        _print_table(file, metrics, groups)
+        metrics["intervals"] = intervals(table.predictions, table.scores, table.groups, mapping=mapping, seed=seed,
+                                         resamples=bootstrap, progress=progress)  # fmt: skip
+    for metric, interval in metrics["intervals"].items():
+        for end in ("lo", "hi"):
+            metrics["extra"][f"{metric}_{end}"] = None if interval is None else interval[end]
+    return metrics
 
 
-def _print_table(file: Path, metrics: dict[str, Any], groups: int) -> None:
+def _print_table(name: str, metrics: dict[str, Any], groups: int) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     extra = dict(metrics["extra"])
-    table = Table(title=Text(printable(f"{file.name}: {metrics['n']} images")), title_justify="left")
+    table = Table(title=Text(printable(f"{name}: {metrics['n']} images")), title_justify="left")
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("95 % interval")
-    for name in ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped"):
-        low, high = extra.pop(f"{name}_lo", None), extra.pop(f"{name}_hi", None)
-        table.add_row(name, _number(metrics[name]), "" if low is None else f"{_number(low)} … {_number(high)}")
-    for name, value in extra.items():
-        table.add_row(name, _number(value), "")
+    for metric in ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped"):
+        low, high = extra.pop(f"{metric}_lo", None), extra.pop(f"{metric}_hi", None)
+        table.add_row(metric, _number(metrics[metric]), "" if low is None else f"{_number(low)} … {_number(high)}")
+    for metric, value in extra.items():
+        table.add_row(metric, _number(value), "")
     status = metrics["mapping"]
     console = Console()
     console.print(table)

@@ -15,7 +15,7 @@ from ssliqa_bench.text import printable
 
 if TYPE_CHECKING:
     from ssliqa_bench.runner.forecast import Forecast
-    from ssliqa_bench.store.record import Record
+    from ssliqa_bench.store.record import Metrics, Record
 
 _METRICS = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
 _TITLES = {
@@ -40,10 +40,15 @@ def run_entry(status: str, record: Record) -> dict[str, Any]:
         "device": facts.device,
         "n_parameters": facts.n_parameters,
         "metrics": {
-            name: {"side": own.dataset.side, **own.metrics.model_dump(exclude={"intervals", "by"})}
+            name: {"side": own.dataset.side, **own.metrics.model_dump(exclude=_left_out(own.metrics))}
             for name, own in record.results.items()
         },
     }
+
+
+def _left_out(metrics: Metrics) -> set[str]:
+    """Fields of the stored metrics that are not printed; breakdowns are where the dataset has any."""
+    return {"intervals"} if metrics.by else {"intervals", "by"}
 
 
 def failed_entry(spec: RunSpec, error: str | None) -> dict[str, Any]:

@@ -243,7 +243,12 @@ def export(
 @store_app.command("import")
 def import_(
     source: Annotated[
-        str, typer.Argument(metavar="DIR", help="The store to read from, for example the folder of an export.")
+        Path,
+        typer.Argument(
+            metavar="DIR",
+            parser=options.input_folder("", "a store to read from, such as the folder of an export"),
+            help="The store to read from, for example the folder of an export.",
+        ),
     ],
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
     store: options.Store = DEFAULT_STORE,

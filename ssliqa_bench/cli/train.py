@@ -165,6 +165,7 @@ def train(
     from ssliqa_bench.runner.devices import device_kind, prepare_process
     from ssliqa_bench.runner.progress import counted, counted_each
 
+    kind = device_kind(device)
     check_folder(out, force=force)
     settings = options.settings_of(device=device, threads=threads, processes=options.processes(jobs, threads))
     own = own_photographs(labels, images, unlabeled, scale, direction, columns, separator, ratings)
@@ -178,7 +179,6 @@ def train(
     )
     with counted_each("decoding") as progress:
         found = checked(own, settings, progress)
-    kind = device_kind(device)
     prepare_process(kind, threads)
     if found.unlabeled is not None:
         found = type(found)(found.labeled, drawn(found.unlabeled, unlabeled_budget, seed), found.registry)

@@ -46,6 +46,8 @@ def find_images(words: Sequence[str], lists: Sequence[Path] = (), stdin: BinaryI
 
 def _named(word: str) -> list[str]:
     """A file, the images of a folder, or those that fit a pattern."""
+    if not word.strip():
+        raise InputError(f"IMAGES: a name is empty; expected {_IMAGE}.")
     if os.path.isdir(word):
         inside = list(images_below(word))
         if not inside:
@@ -57,7 +59,8 @@ def _named(word: str) -> list[str]:
     matching = sorted(glob.iglob(word, recursive=True))
     inside = [path for path in matching if is_image_name(os.path.basename(path)) and os.path.isfile(path)]
     if not inside:
-        raise InputError(f"{word}: no image matches this pattern ({len(matching)} other names do).")
+        others = f"; {len(matching)} other names match it" if matching else ""
+        raise InputError(f"{word}: no image matches this pattern{others}.")
     return inside
 
 

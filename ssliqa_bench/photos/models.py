@@ -15,12 +15,14 @@ from ssliqa_bench.models.folder import CONFIG, Finished
 from ssliqa_bench.models.load import LoadedModel, find_model, load_finished
 from ssliqa_bench.models.origins import described
 from ssliqa_bench.models.weights import own_weights
+from ssliqa_bench.paths import folder_to_read
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.runner.learners import learner_of
 from ssliqa_bench.runner.resolve import learner_params
 from ssliqa_bench.store.records import FACTS
 
+_EXPECTED = "the folder of a model, the key of a record, or a metric such as niqe"
 _KEY = 4  # digits of a record's key that are asked for at least
 
 
@@ -48,9 +50,11 @@ class Request:
             InputError: there is no such model, or it cannot judge an image alone.
         """
         folder = Path(self.model)
-        if (folder / CONFIG).is_file() or (folder / FACTS).is_file():
+        if not self.model.strip():
+            raise InputError(f"--model: the name is empty; expected {_EXPECTED}.")
+        if os.path.isfile(folder / CONFIG) or os.path.isfile(folder / FACTS):
             return find_model(folder)
-        if folder.is_dir():
+        if os.path.isdir(folder):
             raise InputError(f"--model {self.model}: holds neither {FACTS} of a record nor {CONFIG} of a model.")
         registry = load_registry(self.registry)
         if registry.has_method(self.model):
@@ -67,8 +71,10 @@ class Request:
         return load_finished(finished, device=self.device, folders=folders)
 
     def _recorded(self, registry: Registry) -> Finished:
+        if os.path.lexists(self.model):
+            folder_to_read(self.model, _EXPECTED, "--model")
         digits = len(self.model) >= _KEY and set(self.model) <= set("0123456789abcdef")
-        if digits and os.path.isdir(self.store):
+        if digits:
             return find_model(self.model, self.store)
         near = near_names(self.model, [*registry.methods, *registry.aliases["methods"]])
         hint = f" Did you mean {' or '.join(near)}?" if near else ""

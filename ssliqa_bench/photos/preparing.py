@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ssliqa_bench.caches import features_root
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.check import Progress
 from ssliqa_bench.datasets.fingerprint import ReadDataset
@@ -102,4 +103,5 @@ def _source(table: Table, registry: Registry, network: Network | None, settings:
     with counted(f"{what}: {doing}, once", quiet=settings.quiet) as progress:
         if network is None:
             return open_pixels(table, read.fingerprint, entry.short_side, settings.cache_root, progress=progress)
-        return open_features(table, read.hashes, network, settings.cache_root, progress=progress)
+        with features_root(settings.cache_root) as cache_root:
+            return open_features(table, read.hashes, network, cache_root, progress=progress)

@@ -94,7 +94,10 @@ def family_of(
     if method == AUTO and overrides:
         raise InputError("--set: names a parameter of one method; name the method with --method.")
     if method == AUTO and recipe != "frozen":
-        raise InputError("--method auto: chooses among heads on frozen features; name a method to fine-tune a network.")
+        raise InputError(
+            f'--method auto: chooses among heads on frozen features, recipe frozen; got --recipe "{recipe}". Name a '
+            f"method to fine-tune a network."
+        )
     labels_only = tuple(of(name, None) for name in _LABELS_ONLY) if method == AUTO else ()
     if method == AUTO and not unlabeled:
         return Family(labels_only)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from ssliqa_bench.caches import features_root
 from ssliqa_bench.datasets.fingerprint import fingerprint
 from ssliqa_bench.datasets.references import references_of
 from ssliqa_bench.datasets.table import Table
@@ -43,13 +44,16 @@ def _images(plan: Plan, name: str, settings: Settings) -> Pixels | Features:
     """The images of a dataset: decoded, or as features of a frozen network."""
     if plan.features is None:
         return _decoded(plan, plan.tables[name], plan.fingerprints[name], settings, f"{name}: decoding")
-    doing = f"{name}: features of {plan.features.name}"
-    with counted(f"{doing}, once for all runs", quiet=settings.quiet) as progress:
+    doing = f"{name}: features of {plan.features.name}, once for all runs"
+    with (
+        features_root(settings.cache_root) as cache_root,
+        counted(doing, quiet=settings.quiet) as progress,
+    ):
         return open_features(
             plan.tables[name],
             plan.data[name].hashes,
             plan.features,
-            settings.cache_root,
+            cache_root,
             skip_bad=settings.skip_bad,
             progress=progress,
         )

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ssliqa_bench.errors import CorruptFileError, InputError, SchemaError
+from ssliqa_bench.errors import CorruptFileError, InputError, SchemaError, near_names
+from ssliqa_bench.paths import folder_to_read
 from ssliqa_bench.store.predictions import Predictions, from_parquet, to_parquet
 from ssliqa_bench.store.record import DatasetResult, Record, RunFacts, parse
 from ssliqa_bench.store.store import Entry, Store
@@ -122,18 +123,28 @@ def iter_records(address: Address) -> Iterator[Record]:
             ) from error
 
 
-def find_record(address: Address, run: str) -> str:
+def find_record(address: Address, run: str, *, others: Iterable[str] = ()) -> str:
     """The key that begins with `run`.
 
+    Args:
+        others: what could have been named instead, for the near names of a message.
+
     Raises:
-        InputError: none does, or several do.
+        InputError: none does, or several do, or there is no such store.
     """
     store = as_store(address)
     found = [key for key in record_keys(store) if key.startswith(run)]
     if len(found) == 1 and len(run) >= _SHORTEST:
         return found[0]
     if not found:
-        raise InputError(f'No record in {store} has a key that begins with "{run}". "ssliqa-bench store ls" lists all.')
+        if store.folder is not None:
+            folder_to_read(store.folder, "a folder of records and artifacts", "--store")
+        near = near_names(run, others)
+        meant = f" Did you mean {' or '.join(near)}?" if near else ""
+        raise InputError(
+            f'No record in {store} has a key that begins with "{run}".{meant} "ssliqa-bench store ls --store {store}" '
+            f"lists all."
+        )
     if len(run) < _SHORTEST:
         raise InputError(f'"{run}" is too short for a key; give at least {_SHORTEST} digits.')
     raise InputError(f'{len(found)} records in {store} begin with "{run}": give more digits.')

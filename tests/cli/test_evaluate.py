@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from ssliqa_bench.cli.app import main
 from ssliqa_bench.evaluation.metrics import evaluate
 from ssliqa_bench.evaluation.uncertainty import intervals
+from tests.conftest import Bench
 
 
 def _write(folder: Path, *, sign: float = 1.0, n: int = 60) -> tuple[Path, np.ndarray, np.ndarray]:
@@ -124,3 +126,40 @@ def test_unknown_mapping_and_metric(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "Did you mean 'logistic4'" in capsys.readouterr().err
     assert main(["evaluate", str(path), "--metric", "mae"]) == 2
     assert 'Unknown metric "mae"' in capsys.readouterr().err
+
+
+def test_stored_predictions_are_evaluated_dataset_by_dataset_and_written_beside_the_scores(
+    finished: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    key = finished.key("supervised")
+    code, out, err = finished("evaluate", key[:8], "--json", "--bootstrap", "0", "--write", "all.csv")
+    printed = json.loads(out)
+    assert code == 0 and "all.csv: 16 predictions" in err
+    stored = finished.facts(key)["metrics"]
+    with open("all.csv", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert [*rows[0]] == ["dataset", "image", "role", "score", "prediction"]
+    for name, metrics in printed.items():
+        own = [row for row in rows if row["dataset"] == name]
+        pred, scores = ([float(row[column]) for row in own] for column in ("prediction", "score"))
+        assert metrics == evaluate(np.array(pred), np.array(scores))
+        assert metrics["srcc"] == pytest.approx(stored[name]["srcc"])
+    folder = finished.record(key)
+    for named in (str(folder), f"{folder}/predictions-*.parquet"):  # a record's folder means the record
+        assert json.loads(finished("evaluate", named, "--json", "--bootstrap", "0")[1]) == printed
+    (file,) = (folder / "tiny-a").glob("predictions-*.parquet")
+    assert json.loads(finished("evaluate", str(file), "--json", "--bootstrap", "0")[1]) == printed["tiny-a"]
+
+
+@pytest.mark.parametrize(("words", "named"), [
+    (("ffff",), ("ffff",)), (("RUN", "--group", "photo"), ("photo", "group")), (("RUN", "--write", ""), ("--write",)),
+    (("score.csv",), ("score.csv", "scores.csv")), (("scores.csv", "--write", "all.csv"), ("--write", "scores.csv")),
+])
+def test_a_record_that_is_not_there_is_named(
+    finished: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], named: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("scores.csv").write_text("score,prediction\n1,2\n")
+    code, out, err = finished("evaluate", *(finished.key("supervised") if word == "RUN" else word for word in words))
+    assert code == 2 and out == "" and all(name in err for name in named), err

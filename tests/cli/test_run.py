@@ -33,8 +33,9 @@ def test_the_json_document_has_the_documented_shape(finished: Bench) -> None:
     }
     for metrics in entry["metrics"].values():
         assert metrics.keys() == {"side", "n", "srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped", "mapping",
-                                  "extra"}
+                                  "extra", "by"}
         assert metrics["n"] == 8 and -1 <= metrics["srcc"] <= 1 and metrics["extra"] == {}
+        assert metrics["by"]["distortion"]["values"].keys() == {"blur", "noise"} and "level" in metrics["by"]
 
 
 def test_without_json_people_get_a_table(finished: Bench) -> None:

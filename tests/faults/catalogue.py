@@ -30,6 +30,9 @@ _NO_NEW_FILE = ("folder", "pipe", "null", "long", "dangling", "circle", "below",
 _NO_NEW_FOLDER = ("file", "pipe", "null", "long", "dangling", "circle", "below", "empty")
 _RUN = ("run", "--method", "supervised", "--pair", "tiny-a", "--registry", "TINY")
 _ADD = ("data", "add", "mine")
+_TRAIN = ("train", "--out", "model")
+_PHOTOS = ("--images", "photos", "--unlabeled", "photos")
+_WHERE = ("--store", "new")
 
 _FILES: dict[str, tuple[str, ...]] = {
     "": ("evaluate", "AT"),
@@ -41,6 +44,13 @@ _FILES: dict[str, tuple[str, ...]] = {
     "table": ("data", "ratings", "AT", "--write", "new.csv"),
     "suite": ("sweep", "AT"),
     "label --list": ("label", "--model", "niqe", "--out", "new", "--list", "AT"),
+    "submit": ("submit", "AT", "--name", "x", "--dataset", "tiny-a", "--registry", "TINY", *_WHERE),
+    "train --labels": (*_TRAIN, "--labels", "AT", "--images", "photos"),
+    "label-budget --labels": ("label-budget", "--labels", "AT", "--images", "photos"),
+    "next-labels --labels": ("next-labels", "--labels", "AT", *_PHOTOS),
+    "rate --only": ("rate", "photos", "--no-browser", "--only", "AT"),
+    "score": ("score", "--model", "pyiqa:piqe", "AT"),
+    "score --list": ("score", "--model", "pyiqa:piqe", "--list", "AT"),
 }
 _FOLDERS: dict[str, tuple[str, ...]] = {
     "--images": (*_ADD, "--labels", "labels.csv", "--images", "AT"),
@@ -53,6 +63,18 @@ _FOLDERS: dict[str, tuple[str, ...]] = {
     "leaderboard": ("leaderboard", "--store", "AT", "--out", "boards"),
     "leaderboard --with": ("leaderboard", "--store", "STORE", "--with", "AT", "--out", "boards"),
     "test": ("test", "RUN", "--on", "tiny-c", "--store", "AT"),
+    "store import": ("store", "import", "AT", *_WHERE),
+    "leaderboard --published": ("leaderboard", "--store", "AT", "--out", "boards", "--published"),
+    "leaderboard html": ("leaderboard", "--store", "AT", "--out", "boards", "--format", "html"),
+    "compare --store": ("compare", "supervised", "ssiqa", "--store", "AT"),
+    "evaluate --store": ("evaluate", "RUN", "--store", "AT"),
+    "plot --store": ("plot", "scatter", "RUN", "--out", "x.png", "--store", "AT"),
+    "score --model": ("score", "photos", "--model", "AT"),
+    "train --images": (*_TRAIN, "--labels", "labels.csv", "--images", "AT"),
+    "train --unlabeled": (*_TRAIN, "--labels", "labels.csv", "--images", "photos", "--unlabeled", "AT"),
+    "label-budget --images": ("label-budget", "--labels", "labels.csv", "--images", "AT"),
+    "next-labels --unlabeled": ("next-labels", "--labels", "labels.csv", "--images", "photos", "--unlabeled", "AT"),
+    "rate": ("rate", "AT", "--no-browser"),
 }
 _NEW_FILES: dict[str, tuple[str, ...]] = {
     "--out": ("splits", "export", "standard", "tiny-a", "--registry", "TINY", "--out", "AT"),
@@ -60,6 +82,12 @@ _NEW_FILES: dict[str, tuple[str, ...]] = {
     "twins --write": ("data", "twins", "tiny-a", "--registry", "TINY", "--write", "AT"),
     "--registry-file": (*_ADD, "--labels", "labels.csv", "--images", "photos", "--registry-file", "AT"),
     "test --write": ("test", "RUN", "--on", "tiny-c", "--store", "STORE", "--registry", "TINY", "--write", "AT"),
+    "evaluate --write": ("evaluate", "RUN", "--store", "STORE", "--write", "AT"),
+    "score --csv": ("score", "--model", "pyiqa:piqe", "photos", "--csv", "AT"),
+    "score --html": ("score", "--model", "pyiqa:piqe", "photos", "--html", "AT"),
+    "next-labels --out": ("next-labels", "--labels", "labels.csv", *_PHOTOS, "--out", "AT"),
+    "rate --labels": ("rate", "photos", "--no-browser", "--labels", "AT"),
+    "plot --out": ("plot", "scatter", "RUN", "--store", "STORE", "--out", "AT"),
 }
 _NEW_FOLDERS: dict[str, tuple[str, ...]] = {
     "run --store": (*_RUN, "--store", "AT"),
@@ -67,6 +95,11 @@ _NEW_FOLDERS: dict[str, tuple[str, ...]] = {
     "leaderboard --out": ("leaderboard", "--store", "STORE", "--out", "AT"),
     "store export": ("store", "export", "AT", "--store", "STORE"),
     "label --out": ("label", "photos", "--model", "niqe", "--out", "AT"),
+    "leaderboard --out html": ("leaderboard", "--store", "STORE", "--format", "html", "--out", "AT"),
+    "leaderboard --out published": ("leaderboard", "--store", "STORE", "--published", "--out", "AT"),
+    "store import --store": ("store", "import", "STORE", "--store", "AT"),
+    "submit --store": ("submit", "good.csv", "--name", "x", "--dataset", "tiny-a", "--store", "AT"),
+    "train --out": ("train", "--labels", "labels.csv", "--images", "photos", "--out", "AT"),
 }
 
 
@@ -85,8 +118,13 @@ PATHS = [
     for place in places
 ]  # fmt: skip
 
-_WHERE = ("--store", "new")
 _EVALUATE = ("evaluate", "good.csv")
+_COMPARE = ("compare", "supervised", "ssiqa", "--store", "STORE")
+_SUBMIT = ("submit", "predictions.csv", "--name", "x", "--dataset", "tiny-a", "--registry", "TINY", *_WHERE)
+_SCORE = ("score", "--model", "pyiqa:piqe", "photos")
+_SCORED_TRAIN = (*_TRAIN, "--labels", "labels.csv", "--images", "photos")
+_BUDGET = ("label-budget", "--labels", "labels.csv", "--images", "photos")
+_NEXT = ("next-labels", "--labels", "labels.csv", *_PHOTOS)
 NUMBERS = [
     Case((*words, option, value), (option,))
     for words, option, values in (
@@ -109,6 +147,21 @@ NUMBERS = [
         (("sweep", "demo", *_WHERE), "--jobs", ("0", "-1", "100000")),
         (("label", "photos", "--model", "niqe", "--out", "new"), "--shard-size", ("0", "-1", "x")),
         (("sweep", "demo", *_WHERE), "--seeds", ("0", "1000000000")),
+        (_COMPARE, "--images", ("-1", "1000000000", "few")),
+        (_SUBMIT, "--seed", ("-1", "x")),
+        (_SUBMIT, "--seeds", ("0", "1000000000")),
+        (_SUBMIT, "--separator", (";;",)),
+        (_SCORE, "--jobs", ("0", "99999")),
+        (_SCORE, "--threads", ("0", "x")),
+        (_SCORE, "--max-pixels", ("0", "x")),
+        (_SCORED_TRAIN, "--repeats", ("0", "1000000000")),
+        (_SCORED_TRAIN, "--seed", ("-1", "x")),
+        (_SCORED_TRAIN, "--scale", ("5,1", "a,b", "nan,5")),
+        (_SCORED_TRAIN, "--unlabeled-budget", ("0", "-1", "x")),
+        (_BUDGET, "--target", ("2", "-1", "nan", "inf", "high")),
+        (_BUDGET, "--repeats", ("0", "1000000000")),
+        (_NEXT, "--n", ("0", "-5", "1e9", "many")),
+        (("rate", "photos", "--no-browser"), "--port", ("-1", "70000", "http")),
     )
     for value in values
 ]  # fmt: skip
@@ -206,6 +259,77 @@ WORDS = [
     Case(("splits", "import", "mine", "tiny-a", "labels.csv", "--registry", "TINY"), ("labels.csv",)),
     Case(("check", "method", "superwised"), ("superwised",)),
     Case(("check", "dataset", "nowhere"), ("nowhere",)),
+    Case(("compare",), ("RUN",)),
+    Case(("compare", "supervised", "--store", "STORE"), ("two", "supervised")),
+    Case(("compare", "supervised", "superwised", "--store", "STORE"), ("superwised", "Did you mean supervised")),
+    Case(("compare", "supervised", "ffff", "--store", "STORE"), ("ffff",)),
+    Case(("compare", "", "", "--store", "STORE"), ('""',)),
+    Case(("compare", "good.csv", "good.csv"), ("good.csv", "image")),
+    Case(("compare", "labels.csv", "labels.csv"), ("labels.csv", "prediction")),
+    Case(("compare", "good.csv", "supervised", "--store", "STORE"), ("good.csv", "two files")),
+    Case(("compare", "absent.csv", "other.csv"), ("absent.csv", "no such file")),
+    Case(("compare", "folder", "folder"), ("folder",)),
+    Case(("compare", "pipe", "pipe"), ("pipe",)),
+    Case(("submit", "predictions.csv", "--dataset", "tiny-a"), ("--name",)),
+    Case(("submit", "predictions.csv", "--name", "x"), ("--dataset",)),
+    Case((*_SUBMIT, "--name", ""), ("--name",)),
+    Case((*_SUBMIT, "--name", "supervised"), ("supervised",)),
+    Case((*_SUBMIT, "--dataset", "nowhere"), ("nowhere",)),
+    Case((*_SUBMIT, "--protocol", "standart"), ("standart", "standard")),
+    Case((*_SUBMIT, "--trained-on", "nowhere"), ("nowhere",)),
+    Case((*_SUBMIT, "--seed", "1", "--seeds", "2"), ("--seed", "--seeds")),
+    Case(("plot", "pie", "RUN"), ("pie",)),
+    Case(("plot", "scatter", "RUN", "--store", "STORE"), ("--out",)),
+    Case(("plot", "scatter", "RUN", "--store", "STORE", "--out", "x.gif"), (".gif", ".png")),
+    Case(("plot", "scatter", "RUN", "--store", "STORE", "--out", "x"), ("suffix", ".svg")),
+    Case(("plot", "scatter", "ffff", "--store", "STORE", "--out", "x.png"), ("ffff",)),
+    Case(("plot", "log", "ffff", "--store", "STORE", "--out", "x.png"), ("ffff",)),
+    Case(("plot", "compare", "--store", "STORE", "--out", "x.png"), ("datasets",)),
+    Case(("plot", "curve", "--store", "folder", "--out", "x.png"), ("folder",)),
+    Case(("store", "import", "STORE", "--store", "STORE"), ("itself",)),
+    Case(("store", "import", "folder", *_WHERE), ("folder",)),
+    Case(("store", "import", "STORE", "ffff", *_WHERE), ("ffff",)),
+    Case(("store", "import", "nothing://x/y", *_WHERE), ("nothing",)),
+    Case(("store", "export", "new", "--store", "folder"), ("folder",)),
+    Case(("score", "photos"), ("--model",)),
+    Case(("score", "--model", "pyiqa:piqe"), ("IMAGES",)),
+    Case(("score", "--model", "superwised", "photos"), ("superwised", "Did you mean supervised")),
+    Case(("score", "--model", "supervised", "photos"), ("supervised", "train")),
+    Case(("score", "--model", "ffff", "photos", "--store", "STORE"), ("ffff",)),
+    Case(("score", "--model", "pyiqa:nothing", "photos"), ("nothing",)),
+    Case(("score", "--model", "pyiqa:psnr", "photos"), ("pyiqa:psnr", "references")),
+    Case(("score", "--model", "photos", "photos"), ("photos", "config.json")),
+    Case((*_SCORE, "--model", "pyiqa:piqe"), ("pyiqa:piqe", "twice")),
+    Case((*_SCORE, "--csv", "labels.csv"), ("labels.csv",)),
+    Case((*_SCORE, "--device", "abacus"), ("--device", "abacus")),
+    Case(("score", "--model", "pyiqa:piqe", "folder"), ("folder", "no image")),
+    Case(("score", "--model", "pyiqa:piqe", "none-*.png"), ("none-*.png",)),
+    Case(("score", "--model", "pyiqa:piqe", "@nothing-here"), ("nothing-here",)),
+    Case(("train", "--labels", "labels.csv", "--images", "photos"), ("--out",)),
+    Case((*_SCORED_TRAIN, "--method", "superwised"), ("superwised", "supervised")),
+    Case((*_SCORED_TRAIN, "--recipe", "cheque"), ("cheque",)),
+    Case((*_SCORED_TRAIN, "--set", "nothing=3"), ("--set", "--method")),
+    Case((*_SCORED_TRAIN, "--direction", "up"), ("--direction", "up")),
+    Case((*_SCORED_TRAIN, "--columns", "x"), ("--columns", "x")),
+    Case((*_SCORED_TRAIN, "--device", "abacus"), ("--device", "abacus")),
+    Case((*_TRAIN, "--labels", "good.csv", "--images", "photos"), ("good.csv", "image")),
+    Case(("train", "--labels", "labels.csv", "--images", "photos", "--out", "photos"), ("photos", "not empty")),
+    Case((*_SCORED_TRAIN, "--unlabeled", "photos"), ("photos", "score")),
+    Case((*_BUDGET, "--method", "superwised"), ("superwised", "supervised")),
+    Case((*_NEXT, "--method", "superwised"), ("superwised", "supervised")),
+    Case((*_NEXT[:-1], "folder"), ("folder",)),
+    Case(("rate", "folder", "--no-browser"), ("folder", "image")),
+    Case(("rate", "photos", "--no-browser", "--rater", ""), ("--rater",)),
+    Case(("rate", "photos", "--no-browser", "--labels", "labels.csv"), ("labels.csv", "overwritten")),
+    Case(("rate", "photos", "--no-browser", "--only", "good.csv"), ("good.csv", "image")),
+    Case(("leaderboard", "--store", "STORE", "--out", "boards", "--published", "--few-labels"),
+         ("--published", "--few-labels")),
+    Case(("leaderboard", "--store", "STORE", "--out", "boards", "--published", "--format", "pdf"), ("pdf",)),
+    Case(("leaderboard", "--store", "STORE", "--out", "boards", "--published", "--check"), ("boards",), code=1),
+    Case(("leaderboard", "--store", "STORE", "--out", "boards", "--format", "html", "--check"), ("boards",), code=1),
+    Case(("evaluate", "ffff", "--store", "STORE"), ("ffff",)),
+    Case(("evaluate", "RUN", "--store", "STORE", "--group", "photo"), ("photo",)),
+    Case((*_EVALUATE, "--write", "x.csv"), ("--write", "good.csv")),
 ]
 
 _H = "score,prediction\n"

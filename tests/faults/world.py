@@ -127,5 +127,6 @@ def furnish(root: Path, data: Path) -> None:
     rows = (data / "tiny-a" / "labels.csv").read_text().splitlines()
     (root / "labels.csv").write_text("\n".join(",".join(row.split(",")[:2]) for row in rows) + "\n")
     (root / "good.csv").write_text("score,prediction\n" + "".join(f"{k},{k * k}\n" for k in range(30)))
+    (root / "predictions.csv").write_text("image,prediction\n" + "".join(f"{k:02}.png,{k}\n" for k in range(24)))
     ratings = "".join(f"{k % 3}.png,r{k // 3},{k % 5 + 1}\n" for k in range(9))
     (root / "ratings.csv").write_text(f"image,rater,rating\n{ratings}")
