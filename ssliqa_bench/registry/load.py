@@ -281,14 +281,14 @@ class _Merged:
         return entries
 
     def _look_up_citation(self, path: KeyPath, about: dict[str, Any]) -> None:
-        """Put the BibTeX entry in the place of its key."""
+        """Put the BibTeX entry in the place of its key; a word that resembles no key is a citation of its own."""
         citation = about.get("citation")
         if not isinstance(citation, str) or not KEY.fullmatch(citation):
             return
         known = read_references(data_folder() / "references.bib")
         if citation in known:
             about["citation"] = known[citation]
-        else:
+        elif near_names(citation, known):
             expected = f"{one_of(citation, known)}, or the BibTeX entry itself"
             self._report(path, f'the unknown key "{citation}"', expected)
 

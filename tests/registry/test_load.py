@@ -355,6 +355,11 @@ def test_a_citation_may_be_the_key_of_a_packaged_reference(tmp_path: Path) -> No
     assert registry.method("a").about.citation == registry.method("ssiqa").about.citation
 
 
+def test_a_citation_that_resembles_no_packaged_reference_is_taken_as_it_is_written(tmp_path: Path) -> None:
+    registry = load_registry([write(tmp_path, 'methods: {a: {class: "m:C", about: {citation: c}}}\n')])
+    assert registry.method("a").about.citation == "c"
+
+
 def test_aliases_lead_to_canonical_names(tmp_path: Path) -> None:
     registry = load_registry([write(tmp_path, DATASET + "    aliases: [mine10k]\n"
                                     "protocols:\n  p: {tests: [mine10k]}\n")])

@@ -89,4 +89,7 @@ def test_the_command_imports_all_or_named_records(tmp_path: Path, capsys: pytest
     assert record_keys(one) == sorted([made.KEY, OTHER])
     assert main(["store", "import", one, "--store", one]) == 2
     assert main(["store", "import", str(tmp_path / "nothing"), "--store", one]) == 2
+    assert "nothing: is no folder" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert main(["store", "import", str(tmp_path / "empty"), "--store", one]) == 2
     assert "No records under" in capsys.readouterr().err
