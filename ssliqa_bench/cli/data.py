@@ -80,8 +80,8 @@ def check(
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.datasets.check import check_dataset
     from ssliqa_bench.registry.load import load_registry
+    from ssliqa_bench.runner.deep_check import reread_caches
     from ssliqa_bench.runner.progress import counted_each
-    from ssliqa_bench.runner.rereading import reread_caches
 
     settings = settings_of(data_root=data_root)
     known = load_registry(registry or ())

@@ -105,7 +105,7 @@ def verify(
     """Check every checksum and compute every metric again from its predictions. Exit code 1 where one fails."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.rereading import reread_caches
+    from ssliqa_bench.runner.deep_check import reread_caches
     from ssliqa_bench.runner.verify import verify_store
 
     settings = settings_of(store=store, data_root=data_root)

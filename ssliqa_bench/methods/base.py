@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.training.declared import DeclaredParams, check_top_level
+from ssliqa_bench.training.declarations import DeclaredParams, check_top_level
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.stages import Stage
 from ssliqa_bench.types import Artifact, FloatArray, Judgement

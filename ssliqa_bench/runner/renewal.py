@@ -19,7 +19,7 @@ from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import ClassFields, DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.classes import true_classes
-from ssliqa_bench.runner.evaluated import reevaluate, with_images
+from ssliqa_bench.runner.evaluation import reevaluate, with_images
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.predictions import Classes, Predictions
 from ssliqa_bench.store.record import Record

@@ -13,7 +13,7 @@ from ssliqa_bench.methods.base import ClassPredictor, Learner, Predictor
 from ssliqa_bench.models.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.artifact_keys import prediction_key
 from ssliqa_bench.runner.classes import ClassRule, true_classes
-from ssliqa_bench.runner.evaluated import Evaluation, columns_of, evaluate_rows
+from ssliqa_bench.runner.evaluation import Evaluation, columns_of, evaluate_rows
 from ssliqa_bench.runner.facts import scale_of
 from ssliqa_bench.runner.learners import model_of
 from ssliqa_bench.runner.plan import Plan

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 
 from ssliqa_bench.runner.sets import HeldOut, LearnerSets
-from ssliqa_bench.training.declared import DeclaredParams
+from ssliqa_bench.training.declarations import DeclaredParams
 from ssliqa_bench.training.images import ImageSet, LabeledSet
 from ssliqa_bench.training.stages import Checkpoints, Reporter, SetName, Stage, StageContext
 from ssliqa_bench.types import Artifact, derive_seed

@@ -24,7 +24,7 @@ from ssliqa_bench.pixels.cache import open_pixels
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.classes import ClassRule, true_classes
-from ssliqa_bench.runner.evaluated import columns_of, evaluate_rows
+from ssliqa_bench.runner.evaluation import columns_of, evaluate_rows
 from ssliqa_bench.runner.facts import protocol_facts
 from ssliqa_bench.runner.keys import make_key, submission_parts, submitted_prediction_key
 from ssliqa_bench.runner.resolve import extra_of

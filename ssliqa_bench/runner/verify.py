@@ -9,7 +9,7 @@ from typing import Any
 from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION
 from ssliqa_bench.registry.lookup import Registry
-from ssliqa_bench.runner.evaluated import evaluate_rows, how_evaluated
+from ssliqa_bench.runner.evaluation import evaluate_rows, how_evaluated
 from ssliqa_bench.runner.keys import cell_part, make_key
 from ssliqa_bench.runner.renewal import find_images
 from ssliqa_bench.runner.settings import Settings

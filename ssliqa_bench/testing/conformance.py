@@ -163,7 +163,7 @@ class _Bench:
 
     def _watched_run(self) -> tuple[_Done, Check]:
         """A run, and whether all code that it executes is part of its keys."""
-        from ssliqa_bench.testing.executed import unkeyed
+        from ssliqa_bench.testing.execution import unkeyed
 
         plan, _ = self._plan("plain", 1, self._folder / "unused")
         base, files, missing = unkeyed(plan, lambda: self._run("plain"))

@@ -15,9 +15,9 @@ from ssliqa_bench.training.backbones.weights import load_weights
 from ssliqa_bench.training.batches import in_batches
 from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
+from ssliqa_bench.training.imports import named
 from ssliqa_bench.training.loop import EpochPlan, Schedule, split_batches, train
 from ssliqa_bench.training.losses import smooth_l1
-from ssliqa_bench.training.named import named
 from ssliqa_bench.training.stages import StageContext
 from ssliqa_bench.training.views import View, draw, fixed_features, test_crops
 from ssliqa_bench.types import Artifact, FloatArray, IntArray, derive_seed

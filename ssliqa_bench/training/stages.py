@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 
 import torch
 
-from ssliqa_bench.training.declared import DeclaredParams, check_top_level
+from ssliqa_bench.training.declarations import DeclaredParams, check_top_level
 from ssliqa_bench.training.images import ImageSet, LabeledSet
 from ssliqa_bench.types import Artifact, FloatArray
 

@@ -22,7 +22,7 @@ from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import ResolvedMethod
 from ssliqa_bench.runner.learners import learner_of
 from ssliqa_bench.runner.resolve import learner_params
-from ssliqa_bench.training.declared import DeclaredParams
+from ssliqa_bench.training.declarations import DeclaredParams
 from ssliqa_bench.training.images import ImageSet, LabeledSet
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.types import Artifact

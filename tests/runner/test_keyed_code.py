@@ -14,7 +14,7 @@ from ssliqa_bench.runner.code import Code
 
 ROOT = Path(keys.__file__).parents[2]
 PACKAGES = ("methods", "training", "models", "pixels")
-LOADER = "ssliqa_bench/training/named.py"  # loads what a parameter names, which is keyed by itself
+LOADER = "ssliqa_bench/training/imports.py"  # loads what a parameter names, which is keyed by itself
 BY_NAME = ("getattr", "setattr", "vars")
 BUILT_IN = {"globals", "locals", "eval", "exec", "__import__"}
 

@@ -24,7 +24,7 @@ import pytest
 from ssliqa_bench.runner import keys
 from ssliqa_bench.runner.code import Code
 from ssliqa_bench.runner.keys import Behind
-from ssliqa_bench.testing.executed import keyed_files
+from ssliqa_bench.testing.execution import keyed_files
 
 if TYPE_CHECKING:
     from tests.conftest import Bench

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ssliqa_bench.errors import InputError, UndeclaredParameter
-from ssliqa_bench.training.declared import DeclaredParams
+from ssliqa_bench.training.declarations import DeclaredParams
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.types import Artifact
 

@@ -18,7 +18,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.full_reference.blocks import Attention, Convolution, FeedForward, Head
 from ssliqa_bench.training.extractors.base import MapExtractor
 from ssliqa_bench.training.quality import build_backbone
-from ssliqa_bench.training.standardised import LabelScale
+from ssliqa_bench.training.standardisation import LabelScale
 
 # What every full-reference network is made of.
 PAIR_NETWORK_PARAMS = ("extractor_backbone", "width", "heads", "head_width", "fr_dropout", "grid")

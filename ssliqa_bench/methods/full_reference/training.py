@@ -27,7 +27,7 @@ from ssliqa_bench.training.loop import EpochPlan, Schedule, drawn_rows, split_ba
 from ssliqa_bench.training.prefetch import on_device
 from ssliqa_bench.training.quality import start
 from ssliqa_bench.training.stages import Stage, StageContext
-from ssliqa_bench.training.standardised import LabelScale
+from ssliqa_bench.training.standardisation import LabelScale
 from ssliqa_bench.types import Artifact, derive_seed
 
 _TRAINING_PARAMS = (

@@ -14,7 +14,7 @@ from ssliqa_bench.training.checkpoint import load_module
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.quality import build_backbone, check_start, read_views, start
 from ssliqa_bench.training.stages import StageContext
-from ssliqa_bench.training.standardised import LabelScale
+from ssliqa_bench.training.standardisation import LabelScale
 from ssliqa_bench.training.views import View, at_least, test_crops
 from ssliqa_bench.types import Artifact, FloatArray, IntArray
 

@@ -16,7 +16,7 @@ from ssliqa_bench.methods.full_reference.prediction import full_reference_model,
 from ssliqa_bench.methods.full_reference.transformer import transformer_stage
 from ssliqa_bench.methods.noisy_student.network import StudentPredictor, stored_student_network
 from ssliqa_bench.methods.noisy_student.training import PSEUDO_LABELS
-from ssliqa_bench.training.named import named
+from ssliqa_bench.training.imports import named
 from ssliqa_bench.training.stages import Stage, StageContext
 from ssliqa_bench.types import Artifact, FloatArray
 

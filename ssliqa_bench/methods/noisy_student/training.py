@@ -23,7 +23,7 @@ from ssliqa_bench.training.batches import in_batches
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.loop import EpochPlan, drawn_rows, train
 from ssliqa_bench.training.stages import StageContext, Validation
-from ssliqa_bench.training.standardised import LabelScale, squared_and_pearson
+from ssliqa_bench.training.standardisation import LabelScale, squared_and_pearson
 from ssliqa_bench.types import Artifact
 
 STUDENT_PARAMS = (

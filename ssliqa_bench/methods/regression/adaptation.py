@@ -19,7 +19,7 @@ from ssliqa_bench.methods.base import Needs, Work
 from ssliqa_bench.methods.ridge_probe import RidgeProbe, fit_ridge, probe_artifact, test_features
 from ssliqa_bench.training.quality import build_model
 from ssliqa_bench.training.stages import Stage, StageContext
-from ssliqa_bench.training.standardised import FeatureScale
+from ssliqa_bench.training.standardisation import FeatureScale
 from ssliqa_bench.types import Artifact, FloatArray
 
 

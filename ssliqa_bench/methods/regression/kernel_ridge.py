@@ -24,7 +24,7 @@ from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.quality import build_model, read_test_crops, stored_model
 from ssliqa_bench.training.stages import Stage, StageContext
-from ssliqa_bench.training.standardised import FeatureScale
+from ssliqa_bench.training.standardisation import FeatureScale
 from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact, FloatArray, derive_seed
 

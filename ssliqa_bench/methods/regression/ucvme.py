@@ -33,7 +33,7 @@ from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.loop import Terms
 from ssliqa_bench.training.quality import QualityPredictor, build_backbone, build_model
 from ssliqa_bench.training.stages import StageContext
-from ssliqa_bench.training.standardised import LabelScale
+from ssliqa_bench.training.standardisation import LabelScale
 from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact, FloatArray
 

@@ -19,7 +19,7 @@ from ssliqa_bench.methods.full_reference.prediction import FullReferencePredicto
 from ssliqa_bench.methods.full_reference.views import pair_test_crops, test_places
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.images import ImageSet, LabeledSet
-from ssliqa_bench.training.standardised import LabelScale
+from ssliqa_bench.training.standardisation import LabelScale
 from ssliqa_bench.types import Artifact
 
 Pairs = Callable[..., LabeledSet]

@@ -22,7 +22,7 @@ from ssliqa_bench.methods.noisy_student.plateau import EpochQuality
 from ssliqa_bench.methods.noisy_student.training import PSEUDO_LABELS, judged, run_student
 from ssliqa_bench.training import views
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.standardised import LabelScale
+from ssliqa_bench.training.standardisation import LabelScale
 from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact
 

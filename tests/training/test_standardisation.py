@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.training.standardised import LabelScale, pearson_distance, squared_and_pearson
+from ssliqa_bench.training.standardisation import LabelScale, pearson_distance, squared_and_pearson
 
 RNG = np.random.default_rng(5)
 

@@ -16,7 +16,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.runner.classes import ClassRule
-from ssliqa_bench.runner.evaluated import columns_of, evaluate_rows
+from ssliqa_bench.runner.evaluation import columns_of, evaluate_rows
 from ssliqa_bench.store.predictions import Predictions, StagePredictions
 from ssliqa_bench.store.records import read_record
 
