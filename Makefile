@@ -20,7 +20,7 @@ DEMO_SUITES := demo demo_ssliqa demo_matching demo_bns
 DEMO_CLAIMS := demo demo_ssliqa demo_bns
 PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
 
-.PHONY: help install install-test demo test test-slow faults faults-full audit test-browser site test-wheel check-board readme check-readme lint types \
+.PHONY: help install install-test demo test test-slow faults faults-full audit test-browser boards site test-wheel check-board readme check-readme lint types \
   bench pins mapping-cases demo-records open-records demo-claims lock clean
 
 help: ## list the targets
@@ -78,6 +78,13 @@ test-browser: $(INSTALLED_TEST) ## open site and rating page in Chromium (Debian
 	@test -f build/axe/node_modules/axe-core/axe.min.js || npm install --silent --prefix build/axe axe-core@4.14.1
 	@$(BIN)/python -m pytest -m browser tests/leaderboard tests/photos $(ARGS)
 
+boards: $(INSTALLED) ## write all committed boards and the site anew from the committed records
+	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards
+	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --out leaderboards/open
+	@$(BIN)/ssliqa-bench leaderboard --few-labels --store leaderboards/open --out leaderboards/open
+	@$(BIN)/ssliqa-bench leaderboard --published --store leaderboards/published --out leaderboards
+	@$(MAKE) site
+
 site: $(INSTALLED) ## write the committed site anew from the committed records
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --with leaderboards/published --with leaderboards/demo --format html --out leaderboards
 
@@ -127,6 +134,7 @@ demo-claims: $(INSTALLED) ## check what the demo pairs must show, on the models 
 check-board: $(INSTALLED) ## check that the committed boards follow from the committed records
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards --check
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --out leaderboards/open --check
+	@$(BIN)/ssliqa-bench leaderboard --few-labels --store leaderboards/open --out leaderboards/open --check
 	@$(BIN)/ssliqa-bench leaderboard --published --store leaderboards/published --out leaderboards --check
 
 readme: $(INSTALLED) ## renew the tables of README.md from the registry and the demo board

@@ -88,5 +88,5 @@ const Charts = (() => {
     return holder;
   }
 
-  return { interval, scatter, logs };
+  return { interval, scatter, logs, ticks };
 })();

@@ -145,6 +145,13 @@
     ], Object.keys(NAMES));
   }
 
+  const errorTable = (errors) => table("Errors of the mapped predictions over fifths of the scores, in the dataset's units; bias above zero: predicted too good", [
+    { name: "r", title: "Scores", head: true, cell: (own) => `${own.from} to ${own.to}` },
+    { name: "n", title: "Images", num: true, cell: (own) => count(own.n) },
+    { name: "b", title: "Bias", num: true, cell: (own) => signed(own.bias) },
+    { name: "e", title: "RMSE", num: true, cell: (own) => fixed(own.rmse) },
+  ], errors);
+
   async function run(key) {
     const row = rowOfKey.get(key);
     if (!row) return missingPage("No such run on record.");
@@ -159,7 +166,8 @@
           h("p", { class: "soft" }, `${count(result.n)} test images, split `, h("code", {}, result.split)),
           Object.entries(result.by).map(([kind, labels]) => table(`SRCC by ${kind}`, [
             { name: "l", title: kind, head: true, cell: (entry) => entry[0] }, { name: "v", title: "SRCC", num: true, cell: (entry) => fixed(entry[1]) },
-          ], Object.entries(labels))))));
+          ], Object.entries(labels)))), result.errors && result.errors.length > 0 && card("Errors by score range", errorTable(result.errors)),
+        ));
     }
     const curves = own.stages.filter((stage) => Object.keys(stage.log).length && Object.values(stage.log)[0].length > 1).map((stage) => {
       const losses = Object.keys(stage.log).filter((name) => name !== "lr");
@@ -259,7 +267,7 @@
     const focused = document.activeElement && document.activeElement.name;
     let page;
     try {
-      page = await ({ "": () => results(query), methods, datasets, about, method: () => method(path[1]), dataset: () => dataset(path[1]),
+      page = await ({ "": () => results(query), boards: Boards.list, board: async () => (await Boards.page(path[1])) || missingPage("There is no such board."), methods, datasets, about, method: () => method(path[1]), dataset: () => dataset(path[1]),
         run: () => run(path[1]), compare: () => compare(query) }[path[0]] || (() => missingPage("There is no such page.")))();
     } catch (error) {
       page = { title: "Error", nodes: [h("h1", {}, "This page cannot be shown"), h("p", {}, error.message)] };
@@ -268,7 +276,7 @@
     Site.hint("");
     main.replaceChildren(...page.nodes.flat(Infinity).filter(Boolean));
     document.title = `${page.title} · SSLIQA Bench`;
-    const at = { method: "methods", dataset: "datasets" }[path[0]] || path[0];
+    const at = { method: "methods", dataset: "datasets", board: "boards" }[path[0]] || path[0];
     for (const link of document.querySelectorAll("nav a")) {
       if (link.getAttribute("href") === `#/${at}`) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
     }

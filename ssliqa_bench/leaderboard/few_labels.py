@@ -76,6 +76,7 @@ class FewLabels:
     Attributes:
         name: what tells it from others: pair, dataset, protocol, recipe.
         reference: the labels-only curve, None without one.
+        demo: whether the dataset is generated.
     """
 
     pair: str
@@ -84,6 +85,7 @@ class FewLabels:
     recipe: str
     curves: tuple[Curve, ...]
     lines: tuple[Line, ...]
+    demo: bool = False
 
     @property
     def reference(self) -> Curve | None:
@@ -124,8 +126,10 @@ def few_labels(records: Iterable[Record]) -> list[FewLabels]:
         pair, dataset, protocol, recipe, _, part = place
         curves = tuple(_curve(methods[name], name, dataset) for name in sorted(methods))
         lines = _lines(metrics[dataset, part], dataset)
-        found.append(FewLabels(pair, dataset, protocol, recipe, curves, lines))
-    return found
+        runs = next(iter(next(iter(methods.values())).values()))
+        demo = runs[0].results[dataset].dataset.kind == "demo"
+        found.append(FewLabels(pair, dataset, protocol, recipe, curves, lines, demo))
+    return sorted(found, key=lambda one: one.demo)  # human scores first
 
 
 def extra_labels(curve: Curve, labels: int, srcc: float) -> Extra:

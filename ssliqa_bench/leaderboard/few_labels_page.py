@@ -20,6 +20,13 @@ from ssliqa_bench.leaderboard.page import (
 )
 from ssliqa_bench.store.record import Record
 
+NAME = "few-labels/index"
+
+
+def section_name(number: int) -> str:
+    """The section of a pair, dataset, protocol and recipe, which its curves belong to."""
+    return f"few-labels-{number}"
+
 
 def few_label_pages(records: Iterable[Record]) -> list[Page]:
     """One page with a section for each pair, dataset, protocol and recipe; none where nothing was learned."""
@@ -27,7 +34,7 @@ def few_label_pages(records: Iterable[Record]) -> list[Page]:
     if not found:
         return []
     blocks: list[Block] = [_about(), *(_section(one, number) for number, one in enumerate(found))]
-    return [Page("few-labels/index", phrase("SRCC against the number of labels"), tuple(blocks), _data(found))]
+    return [Page(NAME, phrase("SRCC against the number of labels"), tuple(blocks), _data(found))]
 
 
 def _about() -> Paragraph:
@@ -37,6 +44,11 @@ def _about() -> Paragraph:
         "between measured numbers of labels; nothing is claimed beyond them. Metrics learn nothing here: ",
         Mark("seen"), " means that their weights were trained on the dataset, ", Mark("?"), " that this is not known."
     ))  # fmt: skip
+
+
+def drawn(one: FewLabels) -> bool:
+    """Whether there is a curve to draw: a method at two numbers of labels."""
+    return any(len(curve.points) > 1 for curve in one.curves)
 
 
 def _section(one: FewLabels, number: int) -> Section:
@@ -68,8 +80,9 @@ def _section(one: FewLabels, number: int) -> Section:
         blocks.append(Paragraph(phrase(
             Code(LABELS_ONLY), " is on record at one number of labels; two are needed to read off a gain in labels."
         )))  # fmt: skip
-    title = phrase(f"{one.dataset}, learned on {one.pair}, protocol ", Code(one.protocol), f", recipe {one.recipe}")
-    return Section(f"few-labels-{number}", title, tuple(blocks))
+    more = f", recipe {one.recipe}{', demo data' if one.demo else ''}"
+    title = phrase(f"{one.dataset}, learned on {one.pair}, protocol ", Code(one.protocol), more)
+    return Section(section_name(number), title, tuple(blocks))
 
 
 def _srcc(point: Point | None) -> Cell:

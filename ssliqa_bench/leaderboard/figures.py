@@ -13,12 +13,12 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import rankdata, studentized_range
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.evaluation.constants import CONFIDENCE, MINIMUM_DATASETS
+from ssliqa_bench.evaluation.constants import CONFIDENCE
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.leaderboard.few_labels import LABELS_ONLY, FewLabels
+from ssliqa_bench.leaderboard.ranks import mean_ranks
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Record
 from ssliqa_bench.text import printable
@@ -153,18 +153,11 @@ def critical_difference(table: Mapping[str, Mapping[str, float]], confidence: fl
 
     Source: Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7 (2006), Nemenyi's test.
     """
-    methods = sorted(table)
-    datasets = sorted(set.intersection(*(set(own) for own in table.values()))) if table else []
-    if len(datasets) < MINIMUM_DATASETS or len(methods) < 2:
-        raise InputError(
-            f"Critical difference: got {len(methods)} methods on {len(datasets)} common datasets; ranks say something "
-            f"from {MINIMUM_DATASETS} independent datasets on. \"ssliqa-bench compare\" compares two methods on one."
-        )
-    ranks, difference = mean_ranks(table, datasets, confidence)
-    order = sorted(methods, key=lambda name: (ranks[name], name))
+    found = mean_ranks(table, confidence)
+    ranks, difference, order, datasets = found.ranks, found.difference, found.order, found.datasets
     with matplotlib.rc_context(_STYLE):
         half = (len(order) + 1) // 2
-        bars = _joined(order, ranks, difference)
+        bars = found.joined
         height = 0.9 + 0.28 * half + 0.14 * len(bars)
         figure = Figure(figsize=(7.2, height))
         axis = figure.add_axes((0.0, 0.0, 1.0, 1.0))
@@ -191,29 +184,6 @@ def critical_difference(table: Mapping[str, Mapping[str, float]], confidence: fl
         axis.text(1, 0.66, f"critical difference {difference:.2f}, {len(datasets)} datasets, {100 * confidence:.0f} %",
                   fontsize=8, va="bottom")  # fmt: skip
         return figure
-
-
-def mean_ranks(
-    table: Mapping[str, Mapping[str, float]], datasets: Sequence[str], confidence: float = CONFIDENCE
-) -> tuple[dict[str, float], float]:
-    """Mean rank of each method over datasets (1 is best, ties share theirs), and Nemenyi's critical difference."""
-    methods = sorted(table)
-    values = np.array([[table[name][dataset] for name in methods] for dataset in datasets])
-    ranks = np.array([rankdata(-row) for row in values]).mean(axis=0)
-    k = len(methods)
-    quantile = float(studentized_range.ppf(confidence, k, np.inf)) / np.sqrt(2.0)
-    return dict(zip(methods, map(float, ranks))), float(quantile * np.sqrt(k * (k + 1) / (6.0 * len(datasets))))
-
-
-def _joined(order: Sequence[str], ranks: Mapping[str, float], difference: float) -> list[tuple[float, float]]:
-    """The longest runs of methods within the critical difference, none inside another."""
-    found: list[tuple[float, float]] = []
-    for start, name in enumerate(order):
-        last = max(k for k in range(start, len(order)) if ranks[order[k]] - ranks[name] < difference)
-        ends = (ranks[name], ranks[order[last]])
-        if last > start and not (found and found[-1][1] >= ends[1]):
-            found.append(ends)
-    return found
 
 
 def _panels(count: int, *, width: float, height: float, columns: int | None = None) -> tuple[Figure, list[Any]]:

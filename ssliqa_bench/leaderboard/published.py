@@ -257,6 +257,8 @@ def _reproduced(row: Printed, ours: Ours, runs: Sequence[Record], values: Sequen
         raw = summarise([_metric(own.results[ours.dataset], "plcc_raw") for own in runs], protocol.aggregate).value
         if raw is not None:
             more.append(f"Without a fit before it, our PLCC is {raw:.3f}.")
+    if len(runs) > 1 and protocol.aggregate == "median":
+        more.append("No interval: random splits share training images, and the correction for that is one of means.")
     skipped = sum(own.results[ours.dataset].dataset.skipped for own in runs)
     if skipped:
         more.append(f"{skipped} unreadable images were skipped.")

@@ -1,11 +1,13 @@
-"""Methods over datasets: the table that ranks are made of."""
+"""Methods over datasets: the table that ranks are made of, and mean ranks with their critical difference."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.constants import CONFIDENCE, MINIMUM_DATASETS
 from ssliqa_bench.leaderboard.compare import summarise
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.store.comparable import newest_of_cells
@@ -13,6 +15,68 @@ from ssliqa_bench.store.record import Budget, Record
 
 # Method, recipe, labels and unlabeled images as they were asked for.
 Setting = tuple[str, str, Budget, Budget]
+
+
+@dataclass(frozen=True)
+class MeanRanks:
+    """Methods ranked over datasets.
+
+    Attributes:
+        ranks: mean rank by method; 1 is best, ties share theirs.
+        difference: Nemenyi's critical difference of two mean ranks.
+        order: the methods, best first.
+        joined: mean ranks of best and worst of each longest run of methods within the critical difference.
+        datasets: those that were ranked on.
+    """
+
+    ranks: Mapping[str, float]
+    difference: float
+    order: tuple[str, ...]
+    joined: tuple[tuple[float, float], ...]
+    datasets: tuple[str, ...]
+
+
+def mean_ranks(table: Mapping[str, Mapping[str, float]], confidence: float = CONFIDENCE) -> MeanRanks:
+    """Mean ranks of methods over the datasets that all of them have.
+
+    Args:
+        table: SRCC by method, then by dataset.
+
+    Raises:
+        InputError: fewer than six datasets or two methods.
+
+    Source: Demšar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7 (2006), Nemenyi's test.
+    """
+    methods = sorted(table)
+    datasets = sorted(set.intersection(*(set(own) for own in table.values()))) if table else []
+    if len(datasets) < MINIMUM_DATASETS or len(methods) < 2:
+        raise InputError(
+            f"Critical difference: got {len(methods)} methods on {len(datasets)} common datasets; ranks are compared "
+            f"from {MINIMUM_DATASETS} independent datasets on. \"ssliqa-bench compare\" compares two methods on one."
+        )
+    import numpy as np
+    from scipy.stats import rankdata, studentized_range
+
+    values = np.array([[table[name][dataset] for name in methods] for dataset in datasets])
+    means = dict(zip(methods, map(float, np.array([rankdata(-row) for row in values]).mean(axis=0)), strict=True))
+    k = len(methods)
+    quantile = float(studentized_range.ppf(confidence, k, np.inf)) / np.sqrt(2.0)
+    difference = float(quantile * np.sqrt(k * (k + 1) / (6.0 * len(datasets))))
+    order = sorted(methods, key=lambda name: (means[name], name))
+    return MeanRanks(means, difference, tuple(order), _joined(order, means, difference), tuple(datasets))
+
+
+def _joined(
+    order: Sequence[str], ranks: Mapping[str, float], difference: float
+) -> tuple[tuple[float, float], ...]:
+    """The longest runs of methods within the critical difference, none inside another."""
+    found: list[tuple[float, float]] = []
+    for start, name in enumerate(order):
+        last = max(k for k in range(start, len(order)) if ranks[order[k]] - ranks[name] < difference)
+        ends = (ranks[name], ranks[order[last]])
+        if last > start and not (found and found[-1][1] >= ends[1]):
+            found.append(ends)
+    return tuple(found)
 
 
 def srcc_table(

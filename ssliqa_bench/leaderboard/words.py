@@ -155,6 +155,9 @@ def _interval_words(views: list[View]) -> list[Phrase]:
         "splits": "for other random splits of the same images (corrected for training parts that overlap)",
         "images": "of a single run, for other test images",
     }
+    if not kinds and any(row.aggregate == "median" for view in views for row in view.section.rows):
+        return [phrase("No intervals of medians: random splits share training images, and the correction for that "
+                       "(Nadeau and Bengio 2003) is one of means.")]  # fmt: skip
     if not kinds:
         return []
     return [phrase(f"In brackets: 95 % interval {' or '.join(meaning[kind] for kind in sorted(kinds, reverse=True))}.")]

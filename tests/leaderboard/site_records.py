@@ -27,6 +27,8 @@ def some_records(made: ModuleType) -> list[Document]:
         for seed in range(2)
     ]
     for own in records:
+        if own["cell"]["method"] == "piqe":
+            own["method"]["trained_on"] = "unknown"
         for k, dataset in enumerate(own["metrics"]):
             ends = {"lo": 0.2, "hi": 0.9, "method": "bootstrap", "units": _GROUPS, "resamples": 1000}
             own["metrics"][dataset]["intervals"] = {"srcc": ends} if k == 0 else None

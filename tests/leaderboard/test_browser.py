@@ -171,6 +171,26 @@ def test_what_is_not_passed_on_is_not_recomputable(page: Any, site: Path, record
     assert "koniq-1-" not in page.content()
 
 
+def test_boards_have_tables_footnotes_and_published_figures(page: Any, site: Path) -> None:
+    go(page, site, "#/boards")
+    page.get_by_role("link", name="Leaderboard: protocol standard, pair demo-syn:demo-wild, demo data").click()
+    page.wait_for_selector("h2:has-text('demo-syn:demo-wild')")
+    assert page.locator("h3:has-text('Gain from unlabeled images on demo-wild')").count() == 1
+    page.locator("a.note").first.click()
+    assert page.evaluate("document.activeElement.id").startswith("note-")
+    go(page, site, "#/board/published%2Findex")
+    rows = page.locator("tbody").first.locator("tr")
+    assert rows.last.inner_text().split()[0] == "all"
+    page.get_by_role("link", name="SS-IQA", exact=True).click()
+    page.wait_for_selector("h2:has-text('Table 1')")
+    go(page, site, "#/board/few-labels%2Findex")
+    assert "SRCC against the number of labels" in page.locator("h1").inner_text()
+    go(page, site, "#/board/ranks%2Findex")
+    assert "6 are needed" in page.locator("main").inner_text()
+    go(page, site, "#/board/nothing")
+    assert page.locator("h1").inner_text() == "Not found"
+
+
 def test_dark_and_light_and_unknown_addresses(page: Any, site: Path) -> None:
     go(page, site)
     light = page.evaluate("getComputedStyle(document.body).backgroundColor")
@@ -183,7 +203,8 @@ def test_dark_and_light_and_unknown_addresses(page: Any, site: Path) -> None:
 
 def test_a_phone_scrolls_tables_and_not_the_page(page: Any, site: Path) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
-    for address in ("#/?kind=demo", "#/method/ssiqa", "#/about", "#/compare"):
+    for address in ("#/?kind=demo", "#/method/ssiqa", "#/about", "#/compare", "#/board/published%2Fssliqa",
+                    "#/board/few-labels%2Findex"):  # fmt: skip
         go(page, site, address)
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
@@ -193,7 +214,9 @@ def test_axe_finds_no_serious_fault(page: Any, site: Path, records: list[dict[st
     assert AXE.is_file(), f'{AXE} is missing: "make test-browser" brings it'
     ours, theirs = (key_of(records, name, 1) for name in ("ssiqa", "supervised-long"))
     addresses = ["#/", "#/?kind=demo&sort=-gain", "#/methods", "#/method/ssiqa", "#/datasets", "#/dataset/demo-wild",
-                 f"#/run/{ours}", f"#/compare?a={ours}&b={theirs}", "#/about"]  # fmt: skip
+                 f"#/run/{ours}", f"#/compare?a={ours}&b={theirs}", "#/about", "#/boards",
+                 "#/board/demo%2Fstandard%2Fdemo-syn--demo-wild", "#/board/few-labels%2Findex",
+                 "#/board/published%2Findex"]  # fmt: skip
     page.emulate_media(color_scheme="dark" if dark else "light")
     for address in addresses:
         go(page, site, address)

@@ -17,7 +17,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.leaderboard import figures
 from ssliqa_bench.leaderboard.compare import Stat
 from ssliqa_bench.leaderboard.few_labels import Curve, FewLabels, Line, Point
-from ssliqa_bench.leaderboard.ranks import srcc_table
+from ssliqa_bench.leaderboard.ranks import mean_ranks, srcc_table
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Record
 from tests.leaderboard.typed import typed
@@ -64,7 +64,8 @@ def test_ranks_and_the_critical_difference(count: int) -> None:
     rng = np.random.default_rng(count)
     datasets = [f"d{k}" for k in range(9)]
     table = {f"m{k}": {name: float(rng.normal()) for name in datasets} for k in range(count)}
-    ranks, difference = figures.mean_ranks(table, datasets)
+    found = mean_ranks(table)
+    ranks, difference = found.ranks, found.difference
     expected = np.mean([rankdata([-table[name][dataset] for name in sorted(table)]) for dataset in datasets], axis=0)
     assert [ranks[name] for name in sorted(table)] == pytest.approx(expected.tolist())
     assert difference == pytest.approx(NEMENYI[count] * np.sqrt(count * (count + 1) / (6 * 9)), abs=2e-3)
@@ -72,7 +73,7 @@ def test_ranks_and_the_critical_difference(count: int) -> None:
 
 def test_ranks_of_fewer_than_six_datasets_are_refused() -> None:
     table = {name: dict.fromkeys("abcde", 0.5) for name in ("x", "y")}
-    with pytest.raises(InputError, match="got 2 methods on 5 common datasets; ranks say something from 6"):
+    with pytest.raises(InputError, match="got 2 methods on 5 common datasets; ranks are compared from 6"):
         figures.critical_difference(table)
 
 
@@ -118,7 +119,7 @@ def test_commands_draw_records_of_a_store(tmp_path: Path, capsys: pytest.Capture
         assert main(["plot", kind, key, "--store", str(DEMO), "--out", str(out)]) == 0
         assert out.read_bytes().startswith(b"\x89PNG")
     assert main(["plot", "compare", "--store", str(DEMO), "--out", str(tmp_path / "c.png")]) == 2
-    assert "common datasets; ranks say something from 6" in capsys.readouterr().err
+    assert "common datasets; ranks are compared from 6" in capsys.readouterr().err
     assert main(["plot", "curve", "no-such", "--store", str(DEMO), "--out", str(tmp_path / "d.png")]) == 2
     assert "no-such: " in capsys.readouterr().err
 

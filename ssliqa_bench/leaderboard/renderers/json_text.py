@@ -48,19 +48,19 @@ def _block(block: Block) -> dict[str, Any]:
         rows = [[_cell(cell) for cell in row] for row in block.rows]
         return {"type": "table", "name": block.name, "title": block.title, "columns": columns, "rows": rows}
     if isinstance(block, Items):
-        entries = [{"text": _text(own.text), "below": [_text(below) for below in own.below]} for own in block.entries]
-        return {"type": "items", "entries": entries}
+        entries = [(text_parts(own.text), [text_parts(below) for below in own.below]) for own in block.entries]
+        return {"type": "items", "entries": [{"text": text, "below": below} for text, below in entries]}
     if isinstance(block, Notice):
-        return {"type": "notice", "title": block.title, "text": _text(block.text)}
+        return {"type": "notice", "title": block.title, "text": text_parts(block.text)}
     assert isinstance(block, Paragraph)
-    return {"type": "paragraph", "text": _text(block.text)}
+    return {"type": "paragraph", "text": text_parts(block.text)}
 
 
 def _cell(cell: Cell) -> Any:
     """A plain text or number where there is no more to it, else an object."""
     parts = _number(cell.value) if isinstance(cell.value, Number) else {}
     if isinstance(cell.value, Phrase):
-        parts["text"] = _text(cell.value)
+        parts["text"] = text_parts(cell.value)
     if cell.mark:
         parts["mark"] = cell.mark
     if cell.notes:
@@ -74,8 +74,8 @@ def _number(number: Number) -> dict[str, Any]:
     return {**parts, **({"best": True} if number.best else {}), **({"median": True} if number.median else {})}
 
 
-def _text(text: Phrase) -> Any:
-    """A string, or a list of parts where some of it is a name, a mark or a link."""
+def text_parts(text: Phrase) -> Any:
+    """A phrase as a string, or as a list of parts where some of it is a name, a mark or a link."""
     if all(isinstance(part, str) for part in text.parts):
         return text.plain
     return [_part(part) for part in text.parts]

@@ -7,10 +7,6 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import numpy as np
-
-from ssliqa_bench.evaluation.constants import MINIMUM_MAPPING
-from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.cells import STATUS
 from ssliqa_bench.leaderboard.collect import Board, Row
@@ -18,6 +14,7 @@ from ssliqa_bench.leaderboard.columns import COLUMNS, Place
 from ssliqa_bench.leaderboard.gains import can_gain, told_apart
 from ssliqa_bench.leaderboard.page import Number
 from ssliqa_bench.leaderboard.ranking import Ranked, remarks
+from ssliqa_bench.leaderboard.site.run_parts import curve, errors_by_range, fitted_mapping, srcc_by_group
 from ssliqa_bench.leaderboard.view import View
 from ssliqa_bench.leaderboard.words import budget_words, labels_used, setting
 from ssliqa_bench.registry.lookup import Registry
@@ -32,7 +29,6 @@ _SHOWN = ("srcc", "gain", "plcc_mapped", "plcc_raw", "krcc", "rmse_mapped", "p",
 _BY_NAME = {measure.name: measure for measure in COLUMNS}
 # Logged quantities without a curve: rates and times of the machine, and counts per class.
 _UNSHOWN = ("images_per_second", "seconds", "epoch", "predicted_", "selected_", "aligned_")
-_CURVE_POINTS = 48
 
 
 def row_id(row: Row, view: View) -> str:
@@ -219,18 +215,15 @@ def _result(record: Record, name: str, result: DatasetResult, read: ReadPredicti
     if not rows.image or not all(map(_finite, rows.score)) or len(set(rows.image)) < len(rows.image):
         return document
     file = f"{name}-{result.dataset.fingerprint[:8]}"
-    document.update(images=file, at=images.numbers(file, rows), x=[short(value) for value in rows.prediction],
-                    curve=_curve(rows, record.facts.protocol.mapping))  # fmt: skip
+    mapping = fitted_mapping(rows, record.facts.protocol.mapping)
+    document.update(
+        images=file, at=images.numbers(file, rows), x=[short(value) for value in rows.prediction],
+        curve=[[short(a), short(b)] for a, b in curve(rows, mapping)],
+        errors=[{key: short(value) for key, value in own.items()} for own in errors_by_range(rows, mapping)],
+    )  # fmt: skip
+    if groups := srcc_by_group(rows):
+        document["by"]["group"] = groups
     return document
-
-
-def _curve(rows: Predictions, kind: str) -> list[list[float]]:
-    """Points of the fitted mapping over the range of the predictions."""
-    if len(rows.image) < MINIMUM_MAPPING or kind == "none":
-        return []
-    fitted = fit_mapping(rows.prediction, rows.score, kind=kind)
-    x = np.linspace(min(rows.prediction), max(rows.prediction), _CURVE_POINTS)
-    return [[short(a), short(b)] for a, b in zip(x.tolist(), fitted.apply(x).tolist(), strict=True)]
 
 
 def short(value: float, digits: int = 6) -> float:
