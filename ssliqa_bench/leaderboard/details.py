@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ssliqa_bench.leaderboard import limits
 from ssliqa_bench.leaderboard.breakdowns import breakdown_tables, class_counts, interval_tables
 from ssliqa_bench.leaderboard.cells import method_cell, name_cells, name_columns, rank_cell, with_best
 from ssliqa_bench.leaderboard.columns import Measure, Place, TableName, columns_of
@@ -74,6 +75,10 @@ def _main(view: View, name: str) -> Table:
         runs = Cell(Number(len(item.row.runs), "count"))
         names = [rank_cell(item), method_cell(view, item.row), Cell(setting(item.row)), runs]
         rows.append((*names, *(column[k] for column in values)))
+    if limits.has_limit(view):
+        shown = (limits.noise_limit(view, d) if own.name == "srcc" else None for own, d, _ in places)
+        leading = (Cell(phrase(limits.RANK)), Cell(limits.NAME), Cell(), Cell())
+        rows.append((*leading, *(cell or Cell(Number(None)) for cell in shown)))
     return Table(f"{name}-main", tuple(columns), tuple(rows))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ssliqa_bench.evaluation.constants import EQUIVALENCE_MARGIN
 from ssliqa_bench.files import canonical_json
+from ssliqa_bench.leaderboard import limits
 from ssliqa_bench.leaderboard.collect import Board, Row, Section
 from ssliqa_bench.leaderboard.columns import columns_of
 from ssliqa_bench.leaderboard.numbers import decimals
@@ -124,6 +125,7 @@ def legend(views: list[View], *, cost: bool) -> list[Paragraph]:
     found = [phrase(f"SRCC on test images, {spreads}; the best value of a column in bold.")]
     found += _interval_words(views)
     found += _marks(sections)
+    found += [limits.LEGEND] if any(map(limits.has_limit, views)) else []
     if any(view.trains for view in views):
         found.append(phrase(
             "Gain: SRCC minus that of the row's comparator, which is trained on the labels alone for the same number "
