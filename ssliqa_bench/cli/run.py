@@ -313,7 +313,38 @@ def sweep(
         int,
         typer.Option("--jobs", max=options.MOST_PROCESSES, help="Runs at a time, each in a process of its own."),
     ] = 1,
-    engine: Annotated[str, typer.Option("--engine", help="Where runs happen: local.")] = "local",
+    engine: Annotated[
+        str, typer.Option("--engine", help="Where runs happen: local, or ray.", rich_help_panel=options.MACHINE)
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="ADDR",
+            help="Ray cluster: auto, HOST:PORT or ray://HOST:PORT [auto].",
+            rich_help_panel=options.MACHINE,
+        ),
+    ] = None,
+    gpu_share: Annotated[
+        float | None,
+        typer.Option(
+            "--gpu-share",
+            min=0.01,
+            max=64,
+            help="GPUs per task on the cluster; 0.5 lets two tasks share one [1].",
+            rich_help_panel=options.MACHINE,
+        ),
+    ] = None,
+    task_memory: Annotated[
+        float | None,
+        typer.Option(
+            "--task-memory",
+            min=0.01,
+            metavar="GB",
+            help="Memory that a task reserves on the cluster [none].",
+            rich_help_panel=options.MACHINE,
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Allow more threads than cores.")] = False,
     data_root: options.DataRoot = None,
     store: options.Store = DEFAULT_STORE,
@@ -333,9 +364,17 @@ def sweep(
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.registry.suite import load_suite
     from ssliqa_bench.runner.engines import RunResult, check_jobs, run_all
+    from ssliqa_bench.runner.pools import ENGINES, Cluster
 
-    if engine != "local":
-        raise InputError(f'--engine: got "{engine}"; expected local.')
+    if engine not in ENGINES:
+        raise InputError(f'--engine: got "{engine}"; expected {" or ".join(ENGINES)}.')
+    given = {"--address": address, "--gpu-share": gpu_share, "--task-memory": task_memory}
+    chosen = [name for name, value in given.items() if value is not None]
+    if engine == "local" and chosen:
+        raise InputError(f"{chosen[0]}: belongs to --engine ray; --engine local uses this machine alone.")
+    if engine != "local" and jobs != 1:
+        raise InputError(f"--jobs: belongs to --engine local; --engine {engine} runs as many tasks as its nodes have "
+                         f"cores or GPUs.")  # fmt: skip
     settings = settings_of(
         store=store,
         data_root=data_root,
@@ -356,7 +395,8 @@ def sweep(
     def report(result: RunResult, done: int, total: int) -> None:
         _say(f"[{done}/{total}] {result.spec}: {result.status}{': ' + result.error if result.error else ''}")
 
-    results = run_all(runs, registry or (), settings, jobs, report)
+    cluster = Cluster(address or "auto", gpu_share or 1.0, task_memory)
+    results = run_all(runs, registry or (), settings, jobs, report, engine=engine, cluster=cluster)
     entries = [failed_entry(r.spec, r.error) if r.record is None else run_entry(r.status, r.record) for r in results]
     if json:
         print_json({"runs": entries})

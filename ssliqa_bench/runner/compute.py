@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ssliqa_bench.datasets.leaks import copies_notes, kept_apart_notes
 from ssliqa_bench.methods.base import Learner
@@ -23,14 +23,35 @@ from ssliqa_bench.runner.stages import StageRunner, discard, final_artifact
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.record import Record, Seconds
 from ssliqa_bench.store.records import read_record, write_record, write_result
+from ssliqa_bench.store.store import Store
 
 
-def compute(plan: Plan, settings: Settings) -> Record:
-    """Run every stage that is not stored, evaluate, and write the record."""
+def compute(plan: Plan, settings: Settings, made: Collection[str] = ()) -> Record:
+    """Run every stage that is not stored, evaluate, and write the record.
+
+    Args:
+        made: keys of stages that were computed for this run just now; they stay in the store.
+    """
     prepare_process(plan.device, settings.threads)
     reporter = ConsoleReporter(str(plan.spec), quiet=settings.quiet)
     try:
-        return _compute(plan, settings, reporter)
+        return _compute(plan, settings, reporter, made)
+    finally:
+        reporter.stop()
+
+
+def compute_stages(plan: Plan, settings: Settings, last: str) -> tuple[str, ...]:
+    """Run the stages of a plan up to one, those that are not stored; gives the keys of those that were computed."""
+    prepare_process(plan.device, settings.threads)
+    reporter = ConsoleReporter(str(plan.spec), quiet=settings.quiet)
+    store = Store(settings.store)
+    try:
+        with store.in_use():
+            learner, sources, _, _ = _opened(plan, settings)
+            sets = make_sets(plan, learner, sources)
+            check_sets(plan, learner, sets)
+            runner = StageRunner(plan, learner, sets, ArtifactStore(store), reporter, settings.use_store)
+            return tuple(stage.key for stage in runner.run(last) if not stage.cached)
     finally:
         reporter.stop()
 
@@ -60,16 +81,21 @@ def add_tests(plan: Plan, record: Record, datasets: Sequence[str], settings: Set
     return read_record(settings.store, record.key)  # other processes may have added some meanwhile
 
 
-def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> Record:
+def _opened(plan: Plan, settings: Settings) -> tuple[Learner, dict[str, Source], dict[str, int], tuple[str, ...]]:
+    """The learner, the datasets with their pixels, how many images were skipped, and the leaks that are accepted."""
     learner = ready_learner(plan)
-    store = ArtifactStore(settings.store)
     check_scores(plan)
     sources, skipped = open_sources(plan, settings, learner)
-    leaks = (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
+    return learner, sources, skipped, (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
+
+
+def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Collection[str]) -> Record:
+    learner, sources, skipped, leaks = _opened(plan, settings)
+    store = ArtifactStore(settings.store)
     sets = make_sets(plan, learner, sources)
     check_sets(plan, learner, sets)
     started = time.perf_counter()
-    stages = StageRunner(plan, learner, sets, store, reporter, settings.use_store).run()
+    stages = StageRunner(plan, learner, sets, store, reporter, settings.use_store, made).run()
     trained = time.perf_counter()
     reset_peak_memory(plan.device)
     scorer = Scorer(plan, learner, store, sets.tests, use_store=settings.use_store, processes=settings.processes)
@@ -104,7 +130,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter) -> Recor
     record = Record(facts, results)
     with store.lock(plan.key):
         write_record(settings.store, record, rows)
-    discard(stages, settings.keep, store)
+    discard(stages, settings.keep, store, made)
     return record
 
 

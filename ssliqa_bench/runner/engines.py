@@ -1,28 +1,35 @@
-"""Many runs: on this machine, one process per job.
+"""Many runs: in this process, in several of this machine, or on a cluster; rows of one table, one planner for all.
 
-Workers set the threads of every numerical library before they import one. Runs that share a stage find it by
-its key; whoever comes first computes it, the others wait.
+The driver answers what is finished from the store. Of the rest, workers look which stages it has; the planner makes a
+graph of them, in which a stage that several runs share is computed once; the pool of an engine works it off.
 """
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ssliqa_bench.errors import InputError, SsliqaError, StorageError
-from ssliqa_bench.registry.lookup import Registry
+from ssliqa_bench.runner import execute
+from ssliqa_bench.runner.graph import Graph, Node, build_graph
+from ssliqa_bench.runner.history import History
+from ssliqa_bench.runner.plan import Plan, make_plan
+from ssliqa_bench.runner.pools import ENGINES, Cluster, Lost, Pool
 from ssliqa_bench.runner.settings import Settings
-from ssliqa_bench.runner.workers import Died, in_processes
+from ssliqa_bench.runner.tasks import Failed, Looked, Recorded, Result, Task, forget, registry
+from ssliqa_bench.runner.workers import Died
 from ssliqa_bench.specs import RunSpec
+from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.record import Record
 
 LOG = logging.getLogger("ssliqa_bench")
 
-_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+PULSE = 30.0  # seconds between lines that tell what is running
 
 
 @dataclass(frozen=True)
@@ -57,74 +64,145 @@ def run_all(
     settings: Settings,
     jobs: int,
     report: Callable[[RunResult, int, int], None],
+    *,
+    engine: str = "local",
+    cluster: Cluster | None = None,
 ) -> list[RunResult]:
-    """Run every spec, `jobs` at a time, in worker processes; a failed run does not stop the others.
+    """Run every spec on an engine; a failed run does not stop the others.
 
     `report` is told each result as it comes, how many are done and how many there are.
 
+    Args:
+        jobs: runs at a time of the engine `local`, each in a process of its own.
+        engine: a row of `ENGINES`.
+
     Raises:
+        InputError: the cluster cannot be reached or used.
         StorageError: the disk is full; what was finished stays finished.
     """
-    _registry.cache_clear()
-    if jobs == 1:
-        results = []
-        for spec in specs:
-            results.append(_guarded(spec, registries, settings))
-            report(results[-1], len(results), len(specs))
-        return results
-    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
-    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(settings.threads)))  # workers inherit them
-    try:
-        return _in_processes(specs, registries, replace(settings, quiet=True), jobs, report)
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    forget()
+    sweep, row, chosen = _Sweep(specs, report), ENGINES[engine], cluster or Cluster()
+    with row.prepared(settings, chosen) as settings:
+        plans = _answered(sweep, registries, settings)
+        if plans:
+            pool = row.pool(registries, settings, jobs, chosen, list(plans.values()))
+            try:
+                _work_off(sweep, plans, pool, settings)
+            finally:
+                pool.close()
+    return [sweep.results[number] for number in range(len(specs))]
 
 
-def _in_processes(
-    specs: Sequence[RunSpec],
-    registries: Sequence[Path],
-    settings: Settings,
-    jobs: int,
-    report: Callable[[RunResult, int, int], None],
-) -> list[RunResult]:
-    results: dict[int, RunResult] = {}
+class _Sweep:
+    """Results so far, by the number of the run."""
 
-    def pulse(running: Mapping[int, float]) -> None:
-        told = ", ".join(f"{specs[index]} ({seconds:.0f} s)" for index, seconds in running.items())
-        LOG.warning("[%d/%d] running: %s", len(results), len(specs), told)
+    def __init__(self, specs: Sequence[RunSpec], report: Callable[[RunResult, int, int], None]) -> None:
+        self.specs, self._report = specs, report
+        self.results: dict[int, RunResult] = {}
 
-    work = functools.partial(_guarded, registries=registries, settings=settings)
-    for index, result in in_processes(work, specs, jobs, pulse):
-        if isinstance(result, Died):
-            told = f"its worker process died ({result}). The same sweep runs it again."
-            result = RunResult(specs[index], "failed", error=told)
-        results[index] = result
-        report(result, len(results), len(specs))
-    return [results[i] for i in range(len(specs))]
+    def add(self, number: int, result: RunResult) -> None:
+        """A run is done, or has failed."""
+        self.results[number] = result
+        self._report(result, len(self.results), len(self.specs))
+
+    def fail(self, number: int, error: str) -> None:
+        """A run has failed."""
+        self.add(number, RunResult(self.specs[number], "failed", error=error))
 
 
-@functools.lru_cache(maxsize=1)
-def _registry(registries: tuple[Path, ...]) -> Registry:
-    """Read once by each process of a sweep, so that all of its runs mean the same."""
-    from ssliqa_bench.registry.load import load_registry
+def _answered(sweep: _Sweep, registries: Sequence[Path], settings: Settings) -> dict[int, Plan]:
+    """Answer what the store holds, and give the plans of the rest by number. No torch is imported."""
+    left: dict[int, Plan] = {}
+    known: dict[str, Any] = {}
+    for number, spec in enumerate(sweep.specs):
+        try:
+            plan = make_plan(spec, registry(tuple(registries)), settings, known)
+            stored = execute.stored_record(plan, settings, look_only=True) if settings.use_store else None
+            if stored is None or execute.unanswered(plan, stored):
+                left[number] = plan
+                continue
+            sweep.add(number, RunResult(spec, "cached", execute.run(plan, settings).record))
+        except StorageError:
+            raise
+        except SsliqaError as error:
+            sweep.fail(number, str(error))
+        except (Exception, SystemExit) as error:  # a defect in one reader must not take the other runs with it
+            sweep.fail(number, f"{type(error).__name__}: {error}")
+    return left
 
-    return load_registry(registries)
+
+def _work_off(sweep: _Sweep, plans: Mapping[int, Plan], pool: Pool, settings: Settings) -> None:
+    runs = {number: (sweep.specs[number], plan.key) for number, plan in plans.items()}
+    looked: dict[int, Looked] = {}
+    if settings.use_store and len(runs) > 1:
+        looking = Graph({number: Node(Task(number, spec, "look", key=key)) for number, (spec, key) in runs.items()})
+        for number, result in _finished(looking, pool, sweep):
+            if isinstance(result, Looked):
+                looked[number] = result
+        runs = {number: own for number, own in runs.items() if number not in sweep.results}
+    history = History.of(settings, next(iter(plans.values())).device)
+    graph = build_graph(runs, looked, {number: history.seconds(plans[number].spec) for number in runs})
+    for number, result in _finished(graph, pool, sweep):
+        if isinstance(result, Recorded):
+            status = "cached" if result.cached else "done"
+            sweep.add(number, RunResult(sweep.specs[number], status, result.record))
+    _discard_shared(graph, sweep, settings)
 
 
-def _guarded(spec: RunSpec, registries: Sequence[Path], settings: Settings) -> RunResult:
-    from ssliqa_bench.runner.execute import run
-    from ssliqa_bench.runner.plan import make_plan
+def _finished(graph: Graph, pool: Pool, sweep: _Sweep) -> Iterator[tuple[int, Result]]:
+    """Number and result of every node, as they are done; runs that fail are told to the sweep."""
+    waiting, done, running = set(graph.nodes), set[int](), dict[int, float]()
+    attempts: dict[int, int] = {}
+    made: dict[int, list[str]] = {}
+    heard = time.monotonic()
+    while waiting or running:
+        for number in graph.ready(waiting, done)[: pool.free]:
+            task = graph.nodes[number].task
+            waiting.discard(number)
+            running[number] = time.monotonic()
+            pool.submit(number, replace(task, made=tuple(made.get(task.run, ()))) if task.do == "record" else task)
+        for number, result in pool.finished(PULSE):
+            running.pop(number)
+            task = graph.nodes[number].task
+            if isinstance(result, Lost) and attempts.get(number, 0) < pool.retries:
+                attempts[number] = attempts.get(number, 0) + 1
+                LOG.warning("%s: %s. Again from its last checkpoint, attempt %d of %d.", task, result.reason,
+                            attempts[number] + 1, pool.retries + 1)  # fmt: skip
+                waiting.add(number)
+                continue
+            if isinstance(result, Died | Lost):
+                told = result.reason if isinstance(result, Lost) else f"its worker process died ({result})"
+                result = Failed(f"{told}. The same sweep runs it again.")
+            if isinstance(result, Failed):
+                for user in graph.users.get(number, (task.run,)):
+                    if user in waiting or user == number:
+                        waiting.discard(user)
+                        sweep.fail(user, result.error)
+                waiting -= graph.beyond(number)
+                continue
+            if isinstance(result, tuple):
+                made.setdefault(task.run, []).extend(result)
+            done.add(number)
+            yield number, result
+        if running and time.monotonic() - heard >= PULSE:
+            heard = time.monotonic()
+            LOG.warning("[%d/%d] running: %s", len(sweep.results), len(sweep.specs), ", ".join(
+                f"{graph.nodes[number].task}{_at(pool.where(number))} ({heard - since:.0f} s)"
+                for number, since in running.items()))  # fmt: skip
 
-    try:
-        outcome = run(make_plan(spec, _registry(tuple(registries)), settings), settings)
-        return RunResult(spec, "cached" if outcome.cached else "done", outcome.record)
-    except StorageError:
-        raise
-    except SsliqaError as error:
-        return RunResult(spec, "failed", error=str(error))
-    except (Exception, SystemExit) as error:  # a defect in one learner must not take the other runs with it
-        return RunResult(spec, "failed", error=f"{type(error).__name__}: {error}")
+
+def _at(place: str) -> str:
+    return f" on {place}" if place else ""
+
+
+def _discard_shared(graph: Graph, sweep: _Sweep, settings: Settings) -> None:
+    """Remove the artifacts of shared stages that are not to be kept, once no run of the sweep needs them."""
+    if settings.keep == "phases":
+        return
+    records = {number: result.record for number, result in sweep.results.items()}
+    final = {record.model_key for record in records.values() if record is not None}
+    for number, users in graph.users.items():
+        if all(records.get(user) is not None for user in users):  # a run that failed may still need them
+            for key in graph.keys[number]:
+                if settings.keep == "none" or key not in final:
+                    ArtifactStore(settings.store).remove(key)

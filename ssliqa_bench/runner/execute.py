@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ssliqa_bench.datasets.splits import split_hash
@@ -31,8 +32,12 @@ class Outcome:
     cached: bool
 
 
-def run(plan: Plan, settings: Settings) -> Outcome:
+def run(plan: Plan, settings: Settings, made: Collection[str] = ()) -> Outcome:
     """Answer a run from the store, or compute what is missing and write its record.
+
+    Args:
+        made: keys of stages that were computed for this run just now, which others need too: they do not count as found
+            in the store, and stay there.
 
     Raises:
         RunError: training or prediction failed.
@@ -47,18 +52,18 @@ def run(plan: Plan, settings: Settings) -> Outcome:
     from ssliqa_bench.runner.compute import add_tests, compute
 
     store = Store(settings.store)
-    made = store.folder if store.folder is not None and not store.folder.exists() else None
+    new = store.folder if store.folder is not None and not store.folder.exists() else None
     try:
         with store.in_use():
             if stored is not None:
                 return Outcome(add_tests(plan, stored, missing, settings), cached=True)
-            return Outcome(compute(plan, settings), cached=False)
+            return Outcome(compute(plan, settings, made), cached=False)
     except SsliqaError:
-        if made is not None:  # a refused run leaves no store behind; one that finished a stage keeps it
+        if new is not None:  # a refused run leaves no store behind; one that finished a stage keeps it
             with contextlib.suppress(OSError):
-                (made / LOCKS).rmdir()
+                (new / LOCKS).rmdir()
             with contextlib.suppress(OSError):
-                made.rmdir()
+                new.rmdir()
         raise
 
 

@@ -1,8 +1,8 @@
 """What a suite would do: what is stored, what is missing for the rest, and about how long and large it would be.
 
-Nothing is downloaded and nothing is stored. Times are measured here and now: a few training steps of every
-backbone with random weights, one image of a metric; counts of images come from the tables, or, where a dataset
-is not on this machine, from the registry.
+Nothing is downloaded, decoded or stored. Times are those of earlier records of the same run at other seeds; without one
+they are measured here and now: a few training steps of every backbone with random weights, one image of a metric.
+Counts of images come from the tables, or, where a dataset is not on this machine, from the registry.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMet
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind, prepare_process
 from ssliqa_bench.runner.execute import stored_record
+from ssliqa_bench.runner.history import History
 from ssliqa_bench.runner.plan import Plan, make_plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
@@ -70,6 +72,10 @@ class Forecaster:
         self._unread: dict[str, str | None] = {}
         self._costs: dict[str, _Cost | None] = {}
 
+    @cached_property
+    def _history(self) -> History:
+        return History.of(self._settings, device_kind(self._settings.device))
+
     def look(self, spec: RunSpec) -> Forecast:
         """What one run would do.
 
@@ -97,7 +103,8 @@ class Forecaster:
             plan, status = None, "blocked"
         seconds, size = (0.0, 0) if status == "stored" else (None, 0)
         if learner is not None:
-            seconds, size = self._estimate(spec, learner, method, protocol, entries, backbones)
+            told = None if plan is None else self._history.seconds(plan.spec)
+            seconds, size = self._estimate(spec, learner, method, protocol, entries, backbones, told)
         return Forecast(spec, status, tuple(missing), seconds, size, plan)
 
     def cache_bytes(self, specs: Sequence[RunSpec]) -> int:
@@ -159,8 +166,9 @@ class Forecaster:
         protocol: ProtocolEntry,
         entries: dict[str, DatasetEntry],
         backbones: dict[str, ResolvedBackbone],
+        told: float | None,
     ) -> tuple[float | None, int]:
-        """Seconds and bytes of artifacts."""
+        """Seconds and bytes of artifacts; `told` are the seconds of earlier records, which nothing is measured for."""
         pair = self._registry.pair(str(spec.pair))
         train, test = {}, {}
         for name, entry in entries.items():
@@ -170,6 +178,8 @@ class Forecaster:
         budget = spec.unlabeled_budget if spec.unlabeled_budget is not None else protocol.unlabeled_budget
         extra = 0 if protocol.extra_unlabeled is None else protocol.extra_unlabeled.count or 0
         work, stages = learner.work(labeled, _taken(rest, budget) + extra), learner.stages()
+        if not stages and told is not None:
+            return told, 0
         if not stages:
             cost = self._metric_cost(learner, method, entries)
             return None if cost is None else cost * sum(test.values()), 0
@@ -182,7 +192,8 @@ class Forecaster:
         model = min(known, key=lambda cost: cost.parameters)
         read = work.read + sum(test.values()) * int(method.params.get("test_crops", 1)) * len(stages)
         learned = work.learned * sum(cost.learned for cost in known)
-        return learned + read * model.read, 4 * model.parameters * len(stages)
+        seconds = told if told is not None else learned + read * model.read
+        return seconds, 4 * model.parameters * len(stages)
 
     def _backbone_cost(self, built: dict[str, Any], crop: int) -> _Cost | None:
         key = canonical_json([built, crop])

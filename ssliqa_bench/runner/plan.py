@@ -210,7 +210,7 @@ def make_plan(
     if not leaks:
         files = {name: own.hashes for name, own in data.items()}
         leaks = tolerated(lambda: check_files(tables, roles, files), settings)
-    device = device_kind(settings.device)
+    device = settings.device if settings.elsewhere else device_kind(settings.device)
     plan = Plan(
         **{own.name: getattr(asked, own.name) for own in fields(Resolved)},
         data=data,

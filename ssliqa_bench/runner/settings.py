@@ -36,6 +36,7 @@ class Settings:
         download: whether weights that are not on this machine are fetched.
         use_store: False computes everything anew.
         quiet: no progress.
+        elsewhere: runs compute on other machines, so that `device` is not looked for here.
     """
 
     store: Path = Path("runs")
@@ -50,6 +51,7 @@ class Settings:
     download: bool = True
     use_store: bool = True
     quiet: bool = False
+    elsewhere: bool = False
 
     @classmethod
     def from_environment(cls, **given: Any) -> Settings:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.record import Record
 from ssliqa_bench.training.stages import Reporter, Stage
 from ssliqa_bench.types import Artifact
+
+_log = logging.getLogger("ssliqa_bench")
 
 
 @dataclass
@@ -73,7 +76,14 @@ class StageRunner:
     """Runs the stages of one plan in order."""
 
     def __init__(
-        self, plan: Plan, learner: Learner, sets: LearnerSets, store: ArtifactStore, report: Reporter, use_store: bool
+        self,
+        plan: Plan,
+        learner: Learner,
+        sets: LearnerSets,
+        store: ArtifactStore,
+        report: Reporter,
+        use_store: bool,
+        made: Collection[str] = (),
     ) -> None:
         self._plan = plan
         self._learner = learner
@@ -81,20 +91,23 @@ class StageRunner:
         self._store = store
         self._report = report
         self._use_store = use_store
+        self._made = made  # keys of stages that were computed for this run before: they do not count as found
 
-    def run(self) -> list[StageResult]:
-        """All stages, found or computed."""
+    def run(self, last: str | None = None) -> list[StageResult]:
+        """All stages, or those up to one, found or computed."""
         keys = stage_keys(self._plan, self._learner, self._sets.roles)
         done: dict[str, StageResult] = {}
         for stage in self._learner.stages():
             done[stage.name] = self._one(stage, keys[stage.name], done)
+            if stage.name == last:
+                break
         return list(done.values())
 
     def _one(self, stage: Stage, key: str, done: Mapping[str, StageResult]) -> StageResult:
         with self._store.lock(key):
             loaded = self._store.load(key) if self._use_store else None
             if loaded is not None:
-                return StageResult(stage, key, loaded[1], True, self._store)
+                return StageResult(stage, key, loaded[1], key not in self._made, self._store)
             facts = self._compute(stage, key, done)
         return StageResult(stage, key, facts, False, self._store)
 
@@ -151,11 +164,11 @@ def final_artifact(record: Record, store: ArtifactStore) -> Artifact | None:
     return loaded[0]
 
 
-def discard(stages: Sequence[StageResult], keep: str, store: ArtifactStore) -> None:
-    """Remove artifacts that this run made and was not asked to keep; those it found belong to others too."""
+def discard(stages: Sequence[StageResult], keep: str, store: ArtifactStore, shared: Collection[str] = ()) -> None:
+    """Remove artifacts that this run made and was not asked to keep; those it found or shares belong to others too."""
     doomed = {"phases": [], "final": stages[:-1], "none": stages}[keep]
     for result in doomed:
-        if not result.cached:
+        if not result.cached and result.key not in shared:
             store.remove(result.key)
 
 
@@ -196,4 +209,5 @@ class _StageCheckpoints:
         state = self._store.load_checkpoint(self._key)
         if state is not None:
             self.seconds_before = float(state.meta["seconds"])
+            _log.info("Stage %s resumes from its checkpoint after epoch %s.", self._key[:12], state.meta.get("epoch"))
         return state

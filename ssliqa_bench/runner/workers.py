@@ -1,22 +1,26 @@
-"""Work shared by several processes, of which any may die: what it was doing is known, and another takes its place."""
+"""Work shared by several processes, of which any may die: what it was doing is known, and another takes its place.
+
+Processes come from one fork server, which has imported torch: that is paid once, not by every process.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
+import resource
 import signal
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
 from typing import Any
 
 from ssliqa_bench.stop import Stopped, stopping_on_signals, without_interrupts
 
-PULSE = 30.0  # seconds between calls of `pulse`
 _PATIENCE = 5.0  # seconds between asking a process to end and ending it
+_PRELOADED = ["ssliqa_bench.runner.compute"]
+_LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_FSIZE)
 
 
 @dataclass(frozen=True)
@@ -32,69 +36,97 @@ class Died:
         return f"exit code {self.exit_code}"
 
 
+@dataclass(frozen=True)
+class _Surroundings:
+    """What a process has of its parent; the fork server has what was there when it started."""
+
+    environment: dict[str, str]
+    limits: tuple[int, ...] = field(default_factory=lambda: tuple(resource.getrlimit(own)[0] for own in _LIMITS))
+
+    def enter(self) -> None:
+        """Take over environment and limits."""
+        os.environ.clear()
+        os.environ.update(self.environment)
+        for own, soft in zip(_LIMITS, self.limits, strict=True):
+            with contextlib.suppress(ValueError, OSError):
+                resource.setrlimit(own, (soft, resource.getrlimit(own)[1]))
+
+
 @dataclass
 class _Worker:
-    process: SpawnProcess
+    process: Any
     connection: Connection
-    item: int
-    since: float
+    slot: int
+    item: int | None = None
 
 
-def in_processes(
-    work: Callable[[Any], Any],
-    items: Sequence[Any],
-    count: int,
-    pulse: Callable[[dict[int, float]], None] | None = None,
-) -> Iterator[tuple[int, Any]]:
-    """Index and result of every item, in the order in which they are finished; `Died` where a process ended.
-
-    When the caller leaves off, or is stopped by a signal, all processes are ended.
+class Workers:
+    """Processes that each work on one item at a time.
 
     Args:
-        work: of a module, so that another process finds it; what it raises is raised here.
-        count: processes at a time.
-        pulse: called every thirty seconds with the seconds that each item in progress has taken so far.
+        work: of a module, so that another process finds it.
+        count: processes at most; each starts when it is first needed.
+        variables: of the environment, for the process of a slot (0 to count − 1).
     """
-    waiting = deque(range(len(items)))
-    workers: list[_Worker] = []
-    try:
-        while waiting and len(workers) < count:
-            workers.append(_started(work, items, waiting.popleft()))
-        heard = time.monotonic()
-        while workers:
-            wait([one for worker in workers for one in (worker.connection, worker.process.sentinel)], PULSE)
-            if pulse is not None and time.monotonic() - heard >= PULSE:
-                heard = time.monotonic()
-                pulse({worker.item: heard - worker.since for worker in workers})
-            for worker in list(workers):
-                if not (worker.connection.poll() or not worker.process.is_alive()):
-                    continue
-                index, result = worker.item, _result(worker)
-                dead = isinstance(result, Died)
-                if waiting and not dead:
-                    worker.item, worker.since = waiting.popleft(), time.monotonic()
-                    worker.connection.send((items[worker.item],))
-                else:
-                    workers.remove(worker)
-                    _end([worker])
-                    if waiting:
-                        workers.append(_started(work, items, waiting.popleft()))
-                if isinstance(result, Exception):
-                    raise result
-                yield index, result
-    finally:
-        _end(workers)
 
+    def __init__(
+        self, work: Callable[[Any], Any], count: int, variables: Callable[[int], dict[str, str]] = lambda slot: {}
+    ) -> None:
+        self._work, self._count, self._variables = work, count, variables
+        self._workers: list[_Worker] = []
 
-def _started(work: Callable[[Any], Any], items: Sequence[Any], item: int) -> _Worker:
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(theirs, work), daemon=True)
-    with without_interrupts():  # Ctrl-C reaches the whole group of processes; the parent ends its workers
-        process.start()
-    theirs.close()
-    ours.send((items[item],))
-    return _Worker(process, ours, item, time.monotonic())
+    @property
+    def free(self) -> int:
+        """How many items can be submitted now."""
+        return self._count - sum(worker.item is not None for worker in self._workers)
+
+    def submit(self, number: int, item: Any) -> None:
+        """Hand an item to an idle process, or to a new one."""
+        worker = next((own for own in self._workers if own.item is None), None) or self._started()
+        worker.item = number
+        with contextlib.suppress(OSError):  # it died while it was idle, which `finished` finds
+            worker.connection.send((item,))
+
+    def finished(self, timeout: float) -> list[tuple[int, Any]]:
+        """Number and result of items that are done, `Died` where a process ended, after so many seconds at most.
+
+        Raises:
+            Exception: what the work raised.
+        """
+        busy = [worker for worker in self._workers if worker.item is not None]
+        wait([one for worker in busy for one in (worker.connection, worker.process.sentinel)], timeout)
+        found = []
+        for worker in busy:
+            if not (worker.connection.poll() or not worker.process.is_alive()):
+                continue
+            result = _result(worker)
+            found.append((int(worker.item or 0), result))
+            worker.item = None
+            if isinstance(result, Died):
+                self._workers.remove(worker)
+                _end([worker])
+            if isinstance(result, Exception):
+                raise result
+        return found
+
+    def close(self) -> None:
+        """End all processes, whatever they are doing."""
+        _end(self._workers)
+        self._workers.clear()
+
+    def _started(self) -> _Worker:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(_PRELOADED)
+        slot = min(set(range(self._count)) - {worker.slot for worker in self._workers})
+        ours, theirs = context.Pipe()
+        surroundings = _Surroundings({**os.environ, **self._variables(slot)})
+        process = context.Process(target=_serve, args=(theirs, self._work, surroundings), daemon=True)
+        with without_interrupts():  # Ctrl-C reaches the whole group of processes; the parent ends its workers
+            process.start()
+        theirs.close()
+        worker = _Worker(process, ours, slot)
+        self._workers.append(worker)
+        return worker
 
 
 def _result(worker: _Worker) -> Any:
@@ -120,8 +152,9 @@ def _end(workers: Sequence[_Worker]) -> None:
             worker.process.join()
 
 
-def _serve(connection: Connection, work: Callable[[Any], Any]) -> None:
+def _serve(connection: Connection, work: Callable[[Any], Any], surroundings: _Surroundings) -> None:
     """In a worker: do what comes and send the result, until the parent closes the connection or is gone."""
+    surroundings.enter()
     try:
         with stopping_on_signals():
             while True:

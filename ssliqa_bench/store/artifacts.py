@@ -47,6 +47,14 @@ class ArtifactStore:
         """An artifact and the facts stored with it; None where it is absent or was damaged."""
         return self._load(f"{ARTIFACTS}/{key}")
 
+    def has(self, key: str) -> bool:
+        """Whether there is an artifact under a key; it is not read."""
+        try:
+            self.store.size(f"{ARTIFACTS}/{key}/{MARK}")
+        except FileNotFoundError:
+            return False
+        return True
+
     def save(self, key: str, artifact: Artifact, facts: Mapping[str, Any]) -> None:
         """Store an artifact with facts (JSON) such as the stage's name, steps and seconds."""
         self._save(f"{ARTIFACTS}/{key}", artifact, facts)

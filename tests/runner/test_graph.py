@@ -1,0 +1,79 @@
+"""The graph of a sweep: shared stages once, each before the runs that need it, cheap runs first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.runner.forecast import Forecaster
+from ssliqa_bench.runner.graph import Graph, build_graph
+from ssliqa_bench.runner.history import History
+from ssliqa_bench.runner.tasks import Looked
+from ssliqa_bench.specs import Pair, RunSpec
+from ssliqa_bench.store.records import iter_records
+
+if TYPE_CHECKING:
+    from tests.conftest import Bench
+
+
+def graph_of(stages: list[list[str]], seconds: list[float | None] | None = None, stored: tuple[str, ...] = ()) -> Graph:
+    """The graph of runs whose stages have these keys, in their order."""
+    runs = {k: (RunSpec(f"m{k}", Pair("a", "b")), f"run {k}") for k in range(len(stages))}
+    looked = {k: Looked(tuple((f"stage of {key}", key, key in stored) for key in own)) for k, own in enumerate(stages)}
+    return build_graph(runs, looked, dict(enumerate(seconds or [None] * len(stages))))
+
+
+def order(graph: Graph) -> list[int]:
+    """The nodes in the order in which one worker does them."""
+    waiting, done = set(graph.nodes), list[int]()
+    while waiting:
+        number = graph.ready(waiting, set(done))[0]
+        waiting.discard(number)
+        done.append(number)
+    return done
+
+
+def test_a_stage_that_ten_runs_share_has_one_node_and_each_run_one() -> None:
+    graph = graph_of([["start", f"own {k}"] for k in range(10)])
+    assert len(graph.nodes) == 11
+    (stage,) = graph.users
+    assert graph.users[stage] == tuple(range(10)) and graph.keys[stage] == ("start",)
+    assert graph.nodes[stage].task.do == "stages" and graph.nodes[stage].task.stage == "stage of start"
+    assert all(graph.nodes[k].needs == {stage} and graph.nodes[k].task.do == "record" for k in range(10))
+    assert order(graph)[0] == stage
+
+
+def test_stages_of_one_run_and_stored_ones_have_no_node() -> None:
+    assert set(graph_of([["a", "b", "c"], ["d"], []]).nodes) == {0, 1, 2}
+    assert set(graph_of([["start", "a"], ["start", "b"]], stored=("start",)).nodes) == {0, 1}
+
+
+def test_consecutive_stages_with_the_same_users_are_one_node_and_others_follow_each_other() -> None:
+    graph = graph_of([["s", "t", "u", "x"], ["s", "t", "u", "y"], ["s", "z"]])
+    first, second = sorted(graph.users)
+    assert graph.keys == {first: ("s",), second: ("t", "u")}
+    assert graph.users == {first: (0, 1, 2), second: (0, 1)}
+    assert graph.nodes[second].needs == {first} and graph.nodes[0].needs == {first, second}
+    assert graph.nodes[2].needs == {first}
+    assert graph.beyond(first) == {second, 0, 1, 2} and graph.beyond(second) == {0, 1}
+
+
+def test_cheap_runs_come_first_and_the_longest_last() -> None:
+    graph = graph_of([["s", "a"], ["b"], ["s", "c"], ["d"]], [50.0, 20.0, 3.0, 100.0])
+    (stage,) = graph.users
+    assert order(graph) == [stage, 2, 1, 0, 3]
+
+
+def test_a_forecast_takes_the_time_of_earlier_records(finished: Bench) -> None:
+    record = next(iter_records(finished.store))
+    seconds = record.facts.seconds
+    known = History(finished.store, "cpu", 1)
+    spec = RunSpec(record.cell.method, Pair("tiny-a", "tiny-b"), seed=7, recipe="check")
+    assert known.seconds(spec) == pytest.approx(seconds.train + seconds.predict)
+    assert known.seconds(RunSpec(record.cell.method, Pair("tiny-a"), recipe="check")) is None
+    assert History(finished.store, "cuda", 1).seconds(spec) is None
+    plan, settings = finished.plan(record.cell.method, seed=7)
+    forecast = Forecaster(load_registry([finished.data / "registry.yaml"]), settings).look(plan.spec)
+    assert forecast.status == "to run" and forecast.seconds == known.seconds(plan.spec)
