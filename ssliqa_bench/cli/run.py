@@ -364,7 +364,8 @@ def sweep(
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.registry.suite import load_suite
     from ssliqa_bench.runner.engines import RunResult, check_jobs, run_all
-    from ssliqa_bench.runner.pools import ENGINES, Cluster
+    from ssliqa_bench.runner.pools import ENGINES
+    from ssliqa_bench.runner.settings import Cluster
 
     if engine not in ENGINES:
         raise InputError(f'--engine: got "{engine}"; expected {" or ".join(ENGINES)}.')

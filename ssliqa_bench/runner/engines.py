@@ -19,9 +19,9 @@ from ssliqa_bench.runner import execute
 from ssliqa_bench.runner.graph import Graph, Node, build_graph
 from ssliqa_bench.runner.history import History
 from ssliqa_bench.runner.plan import Plan, make_plan
-from ssliqa_bench.runner.pools import ENGINES, Cluster, Lost, Pool
-from ssliqa_bench.runner.settings import Settings
-from ssliqa_bench.runner.tasks import Failed, Looked, Recorded, Result, Task, forget, registry
+from ssliqa_bench.runner.pools import ENGINES, Pool
+from ssliqa_bench.runner.settings import Cluster, Settings
+from ssliqa_bench.runner.tasks import Failed, Looked, Lost, Recorded, Result, Task, forget, registry
 from ssliqa_bench.runner.workers import Died
 from ssliqa_bench.specs import RunSpec
 from ssliqa_bench.store.artifacts import ArtifactStore

@@ -13,35 +13,11 @@ from typing import Any, Protocol
 
 from ssliqa_bench.runner.devices import cuda_devices, device_kind
 from ssliqa_bench.runner.plan import Plan
-from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.runner.settings import Cluster, Settings
 from ssliqa_bench.runner.tasks import Task, do
 from ssliqa_bench.runner.workers import Workers
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-
-
-@dataclass(frozen=True)
-class Lost:
-    """In place of a result: the worker was lost, and the task may be done again from its last checkpoint."""
-
-    reason: str
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """What of an engine beyond this machine is chosen.
-
-    Attributes:
-        address: of the cluster.
-        gpu_share: of a GPU that a task gets.
-        memory_gb: that a task needs; None: not reserved.
-        retries: of a task whose worker was lost.
-    """
-
-    address: str = "auto"
-    gpu_share: float = 1.0
-    memory_gb: float | None = None
-    retries: int = 3
 
 
 class Pool(Protocol):

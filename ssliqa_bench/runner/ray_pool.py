@@ -21,9 +21,8 @@ from typing import Any
 from ssliqa_bench.errors import InputError, RunError, StorageError
 from ssliqa_bench.runner.devices import KINDS
 from ssliqa_bench.runner.plan import Plan
-from ssliqa_bench.runner.pools import Cluster, Lost
-from ssliqa_bench.runner.settings import Settings
-from ssliqa_bench.runner.tasks import Task, do
+from ssliqa_bench.runner.settings import Cluster, Settings
+from ssliqa_bench.runner.tasks import Lost, Task, do
 from ssliqa_bench.stop import Stopped, stopping_on_signals
 from ssliqa_bench.store.provenance import library_versions, own_version, python_version
 from ssliqa_bench.store.store import Store

@@ -73,6 +73,23 @@ class Settings:
         return settings
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """What of an engine beyond this machine is chosen.
+
+    Attributes:
+        address: of the cluster.
+        gpu_share: of a GPU that a task gets.
+        memory_gb: that a task needs; None: not reserved.
+        retries: of a task whose worker was lost.
+    """
+
+    address: str = "auto"
+    gpu_share: float = 1.0
+    memory_gb: float | None = None
+    retries: int = 3
+
+
 def tolerated(check: Callable[[], None], settings: Settings) -> tuple[str, ...]:
     """What a check for leaks found, where the settings put up with it.
 

@@ -69,6 +69,13 @@ class Recorded:
     cached: bool
 
 
+@dataclass(frozen=True)
+class Lost:
+    """In place of a result: the worker was lost, and the task may be done again from its last checkpoint."""
+
+    reason: str
+
+
 Result = Looked | Failed | Recorded | tuple[str, ...]
 
 

@@ -48,7 +48,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def suite(bench: Bench, methods: list[str], seeds: int, **overrides: Any) -> str:
     path = bench.store.parent / "suite.yaml"
     block = {"methods": methods, "pairs": ["tiny-a:tiny-b"], "protocol": "standard", "seeds": seeds}
-    more = {"overrides": overrides} if overrides else {}
+    more = {"set": overrides} if overrides else {}
     path.write_text(yaml.safe_dump({"title": "Tiny", "runs": [{**block, **more}]}))
     return str(path)
 
