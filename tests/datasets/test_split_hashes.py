@@ -36,6 +36,7 @@ def test_released_hashes(tables: dict[str, Table]) -> None:
         ("official", "koniq", {"labeled": 7058, "validation": 1000, "test": 2015}),
         ("ssliqa", "koniq:koniq", {"labeled": 2000, "unlabeled": 6000, "test": 2000, "unused": 73}),
         ("ntire2022", "pipal", {"labeled": 180 * 116, "test": 20 * 116, "unused": 1000}),
+        ("pipal-train", "pipal", {"labeled": 162 * 116, "validation": 18 * 116, "test": 20 * 116, "unused": 1000}),
         # of classes of 76, 1379, 5150 and 3468 images, each 10 % (rounded up) tested, as many held out
         ("koka10k", "koka10k:koka10k", {"labeled": 8057, "validation": 1008, "test": 1008, "unlabeled": 140_000}),
         ("ssiqa", "koniq", {"labeled": 8058, "test": 2015}),

@@ -10,6 +10,8 @@ import pytest
 
 from ssliqa_bench.datasets.readers.pipal import read_pipal
 from ssliqa_bench.errors import DataError
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.suite import load_suite
 from ssliqa_bench.store.records import read_record
 from tests.conftest import Bench
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
@@ -189,3 +191,15 @@ def test_only_what_tests_on_the_validation_set_needs_it(
     used = protocol == "official"
     assert record.datasets["pipal"].unofficial_labels == used
     assert set(record.results) == ({"tiny-a"} if protocol == "abroad" else {"pipal"})
+
+
+def test_no_run_of_the_papers_tables_needs_scores_that_no_download_brings() -> None:
+    registry = load_registry()
+    used = {run.protocol for run in load_suite("bns_tables", registry).runs}
+    assert used == {"ntire2022", "pipal-cross", "pipal-train", "pipal-train-2k"}
+    for name in used:
+        protocol = registry.protocol(name)
+        assert protocol.tests or protocol.split.within == "train", name
+    for ours, theirs in (("pipal-train", "pipal"), ("pipal-train-2k", "pipal-2k")):
+        differ = {"about", "split", "name"}
+        assert registry.protocol(ours).model_dump(exclude=differ) == registry.protocol(theirs).model_dump(exclude=differ)
