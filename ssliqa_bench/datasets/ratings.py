@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,8 @@ def rated_images(rows: Rows, columns: Mapping[str, str], model: str = AUTO, leve
     """Make labels of a table of ratings.
 
     Args:
-        columns: our names, image, rater and rating, -> those of the table.
+        columns: our names, image, rater and rating, -> those of the table; without a rater, who gave a rating is not
+            known, and the score is the mean.
         model: `auto` takes the mean where every rater rated every image, else the model of bias and inconsistency.
         levels: P where ratings are whole numbers from 1 to P; None takes the highest that occurs.
 
@@ -60,14 +62,19 @@ def rated_images(rows: Rows, columns: Mapping[str, str], model: str = AUTO, leve
     """
     if model not in (AUTO, *MODELS):
         raise InputError(f'Option ratings is "{model}"; expected one of {", ".join((AUTO, *MODELS))}.')
-    names, raters = (rows.column(columns[name]) for name in ("image", "rater"))
+    names, known = rows.column(columns["image"]), "rater" in columns
+    if not known and model not in (AUTO, "mean"):
+        raise DataError(f"{rows.source}: has no column of raters, which the model {model} needs; expected mean.")
+    raters = rows.column(columns["rater"]) if known else _numbered(names)
     _refuse_empty(rows, names, raters)
     value = rows.numbers(columns["rating"])
     image, first = _positions(names)
     rater, _ = _positions(raters)
     _refuse_twice(rows, names, raters)
     ratings = Opinions(image, rater, value)
-    if model == AUTO:
+    if not known:
+        model = "mean"
+    elif model == AUTO:
         model = "mean" if ratings.filled == 1 else "bias-and-inconsistency"
     try:
         found = recover(ratings, model)
@@ -82,8 +89,10 @@ def rated_images(rows: Rows, columns: Mapping[str, str], model: str = AUTO, leve
     if rejected := ratings.raters - len(set(used.rater.tolist())):
         gone = sorted(set(raters) - {raters[k] for k in found.kept.tolist()})
         summary += f", without {rejected} raters that its screening rejects ({_some(gone)})"
+    if not known:
+        summary = f"{rows.source}: {len(value):,} ratings of {len(first):,} images, raters not named; scores are means"
     LOG.warning("%s.", summary)
-    _warn(rows.source, ratings, raters, [names[k] for k in first], counts)
+    _warn(rows.source, ratings, raters if known else (), [names[k] for k in first], counts)
     spread = rating_spread(used)
     return RatedImages(
         tuple(names[k] for k in first),
@@ -146,6 +155,16 @@ def _refuse_twice(rows: Rows, names: Sequence[str], raters: Sequence[str]) -> No
         )
 
 
+def _numbered(names: Sequence[str]) -> list[str]:
+    """The how-manieth rating of its image each one is."""
+    seen: Counter[str] = Counter()
+    numbers = []
+    for name in names:
+        seen[name] += 1
+        numbers.append(str(seen[name]))
+    return numbers
+
+
 def _positions(cells: Sequence[str]) -> tuple[np.ndarray, list[int]]:
     """The number of each cell's text in the order of first appearance, and where each appears first."""
     number: dict[str, int] = {}
@@ -158,7 +177,7 @@ def _positions(cells: Sequence[str]) -> tuple[np.ndarray, list[int]]:
 
 
 def _warn(source: str, ratings: Opinions, raters: Sequence[str], names: Sequence[str], counts: np.ndarray) -> None:
-    constant = constant_raters(ratings)
+    constant = constant_raters(ratings) if raters else ()
     if len(constant):
         named = sorted({raters[int(np.flatnonzero(ratings.rater == k)[0])] for k in constant})
         LOG.warning(

@@ -119,6 +119,8 @@ class RawTable:
     @property
     def extent(self) -> str:
         """How many rows were read and on which lines, as words: none is joined with another or left out."""
+        if self.ratings_model:
+            return f"{len(self.name)} images, each with its rows of ratings"
         if not self.lines or self.files is not None:
             return f"{len(self.name)} rows"
         first, last = min(self.lines), max(self.lines)

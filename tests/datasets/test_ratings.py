@@ -144,6 +144,34 @@ def test_a_dataset_may_have_ratings_in_place_of_labels(
     assert len(marks) == 3
 
 
+@pytest.mark.parametrize("header", [["image", "rater", "score"], ["image", "score"], ["image", "rating"]])
+def test_a_row_for_each_rating_is_recognised_by_its_images(
+    make_entry: Make, make_folder: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, header: list[str]
+) -> None:
+    rows = complete()
+    root = make_folder(header, [[row[0], *row[3 - len(header) + 1 :]] for row in rows])
+    found = load_table(make_entry(scale=[1, 5], rating_statistics=True), root, tmp_path / "cache")
+    own = defaultdict(list)
+    for name, _, rating in rows:
+        own[name].append(int(rating))
+    assert found.name == tuple(own) and found.score.tolist() == pytest.approx([np.mean(own[name]) for name in own])
+    assert found.rating_std is not None and found.n_ratings is not None
+    assert found.rating_std.tolist() == pytest.approx([np.std(own[name], ddof=1) for name in own])
+    assert found.n_ratings.tolist() == [4] * 6 and "24 ratings of 6 images" in caplog.text
+
+
+@pytest.mark.parametrize("rows", [
+    [["0.png", "3"], ["1.png", "4"], ["0.png", "2"]],  # one image alone is named twice
+    [["0.png", "3"], ["1.png", "4"], ["0.png", "3"], ["1.png", "4"]],  # the table is there twice
+])  # fmt: skip
+def test_images_named_twice_are_no_ratings_unless_all_are_and_differ(
+    make_entry: Make, make_folder: Make, tmp_path: Path, rows: list[list[str]]
+) -> None:
+    root = make_folder(["image", "score"], rows)
+    with pytest.raises(DataError, match=r"0\.png"):
+        load_table(make_entry(scale=[1, 5]), root, tmp_path / "cache")
+
+
 def test_columns_about_the_image_must_agree(make_entry: Make, make_folder: Make, tmp_path: Path) -> None:
     rows = [[*row, f"g{row[0][0]}"] for row in complete()]
     root = make_folder([*HEADER, "group"], rows)

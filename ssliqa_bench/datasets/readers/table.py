@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.ratings import AUTO, COLUMNS, one_row_each, rated_images
+from ssliqa_bench.datasets.ratings import AUTO, one_row_each, rated_images
 from ssliqa_bench.datasets.readers.names import images_below
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
@@ -33,8 +34,8 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     Columns: `image` and `score`, and where present `rating_std`, `n_ratings`, `c1` … `cP` (ratings per
     level, lowest level first), `reference`, `group`, `distortion`, `level`, `split`, `role`, `part`. Others are
     ignored. Without a column of scores the mean rating is the score, on 1 to P. A table with columns `image`, `rater`
-    and `rating` and none of scores has one row per image and rater: score, spread, count and distribution of the
-    ratings follow from it.
+    and `rating` (or `score`) has one row per image and rater, and so has one without raters that names every image
+    several times: score, spread, count and distribution of the ratings follow from it.
 
     Args:
         folder: the dataset's folder; the paths below are relative to it.
@@ -74,8 +75,8 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     if not isinstance(unlabeled, bool):
         raise DataError(f'Reader read_csv: option unlabeled is "{unlabeled}"; expected true or false.')
     rated = None
-    if there("rater") and there("rating") and not there("score"):
-        columns = {name: in_file(name) for name in COLUMNS}
+    columns = None if unlabeled else _rating_columns(rows, there, in_file)
+    if columns is not None:
         rated = rated_images(rows, columns, str(options.get("ratings", AUTO)), _levels(options))
         rows = one_row_each(rows, rated, [in_file(name) for name in TEXT_COLUMNS if there(name)], columns["image"])
     names = tuple(rows.column(in_file("image")))
@@ -113,6 +114,29 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
         **numbers,
         **text,
     )
+
+
+def _rating_columns(
+    rows: Rows, there: Callable[[str], bool], in_file: Callable[[str], str]
+) -> dict[str, str] | None:
+    """Columns of a table with a row for each rating, our names -> those of the table; None for a row for each image.
+
+    Ratings have a rater and a rating; or a rater and a score where images occur several times; or no rater where all
+    images do, and not always with the same value.
+    """
+    value = "rating" if there("rating") else "score"
+    if not there(value) or (there("rating") and there("score")):
+        return None
+    columns = {"image": in_file("image"), "rating": in_file(value)}
+    names = rows.column(columns["image"])
+    times = Counter(names)
+    if there("rater"):
+        several = value == "rating" or len(times) < len(names)
+        return {**columns, "rater": in_file("rater")} if several else None
+    if not times or min(times.values()) < 2:
+        return None
+    differ = len(set(zip(names, rows.column(columns["rating"]), strict=True))) > len(times)
+    return columns if differ else None
 
 
 def _levels(options: Mapping[str, Any]) -> int | None:
