@@ -134,14 +134,15 @@ def _read_records(store: Path) -> list[Record]:
 def _report_stale(records: list[Record]) -> None:
     """Print stale records, one per line; code outside this package is not at hand and is said to be unchecked."""
     from ssliqa_bench.leaderboard.stale import stale_records
-    from ssliqa_bench.runner.code import package_files
+    from ssliqa_bench.runner.code import package_code
     from ssliqa_bench.runner.tree import PACKAGE
 
     def ours(file: str) -> bool:
         return file.startswith(f"{PACKAGE}/")
 
     outside = sum(not all(map(ours, record.facts.code.files)) for record in records)
-    found = stale_records(records, package_files(), of=ours)
+    today = package_code()
+    found = stale_records(records, today["files"], today["imports"], of=ours)
     for line in found:
         typer.echo(str(line))
     said = f"{sum(bool(one.files) for one in found)} of {len(records)} records were made by other code than today's."

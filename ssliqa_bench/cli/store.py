@@ -181,13 +181,11 @@ def gc(
         raise InputError(f'--keep: got "{keep}"; expected {", ".join(KEEP[:-1])} or {KEEP[-1]}.')
     space, before = Store(store), time.time() - DAY
     if not space.list():
-        raise InputError(f"{store}: there is no such store, or it is empty. Name its folder with --store.")
+        raise InputError(f"{space}: there is no such store, or it is empty. Name its folder with --store.")
     with contextlib.nullcontext(True) if dry_run else space.lock(IN_USE, wait=False) as alone:
-        if space.unlocked and not dry_run:
-            print(f"{space} has no locks: make sure that no run uses it.", file=sys.stderr)
-        if not alone:
+        if not alone or (space.unlocked and not dry_run and space.leased()):
             raise InputError(
-                f"{store}: a run is in progress, and may need what no record names yet. Nothing was removed; run the "
+                f"{space}: a run is in progress, and may need what no record names yet. Nothing was removed; run the "
                 f"same command when it has finished. --dry-run lists what could go."
             )
         found, spared = unneeded(space, needs_of(iter_records(store)), keep, before=before)

@@ -25,24 +25,32 @@ class Stale:
 
 
 def stale_records(
-    records: Iterable[Record], today: Mapping[str, str], *, of: Callable[[str], bool] = lambda _: True
+    records: Iterable[Record],
+    today: Mapping[str, str],
+    imports: Mapping[str, str] | None = None,
+    *,
+    of: Callable[[str], bool] = lambda _: True,
 ) -> list[Stale]:
     """Records with at least one file of code or one dataset that has changed, by method, seed and key.
 
     A file that was moved has not changed. Looking at the stored files is enough: code that is new to a run is imported
-    by a file that has changed.
+    by a file that has changed, or that imports something else.
 
     Args:
         today: hash of every file of code, as records name files.
+        imports: hash of every file with those that it imports; without, a file that only imports something else is
+            not found.
         of: which files to look at.
     """
-    known = set(today.values())
+    known, known_imports = set(today.values()), None if imports is None else set(imports.values())
     given = list(records)
     data = outdated(given)
     found = []
     for record in given:
-        files = record.facts.code.files
-        changed = {file for file, stored in files.items() if of(file) and stored not in known}
+        code = record.facts.code
+        changed = {file for file, stored in code.files.items() if of(file) and stored not in known}
+        if not changed and known_imports is not None:
+            changed = {file for file, stored in code.imports.items() if of(file) and stored not in known_imports}
         datasets = data.get(record.key, ())
         if changed or datasets:
             found.append(Stale(record.key, record.cell.method, record.cell.seed, tuple(sorted(changed)), datasets))

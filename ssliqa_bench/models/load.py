@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ssliqa_bench.errors import CorruptFileError, InputError, RunError
+from ssliqa_bench.errors import CorruptFileError, InputError, RunError, UndeclaredParameter
 from ssliqa_bench.files import cache_folder
 from ssliqa_bench.methods.base import Model, Predictor
-from ssliqa_bench.methods.supervised import build_quality
 from ssliqa_bench.models.description import Description
 from ssliqa_bench.models.feature_views import extractor
 from ssliqa_bench.models.folder import CONFIG, Finished, read_model_folder
@@ -26,8 +25,7 @@ from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import FACTS, find_record, read_record
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.quality import QualityPredictor, stored_model
-from ssliqa_bench.training.views import View
+from ssliqa_bench.training.quality import QualityPredictor
 from ssliqa_bench.types import ByteImage, FloatArray, Judgement, Scale
 
 _AT_ONCE = 64  # images in memory
@@ -189,7 +187,8 @@ def load_finished(
     model = Model(load_object(told.builder, paths), tuple(told.params))
     try:
         predictor, crop_values = _made(model, finished, chosen, files)
-    except (CorruptFileError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except (CorruptFileError, UndeclaredParameter, AttributeError, LookupError, RuntimeError, TypeError,
+            ValueError) as error:  # fmt: skip
         reason = " ".join(str(error).split())
         raise CorruptFileError(f"{finished.where}: {told.builder} cannot build its model: {reason}") from error
     return LoadedModel(finished, predictor, extract, crop_values)
@@ -200,15 +199,13 @@ def _made(
 ) -> tuple[Predictor, CropValues | None]:
     """The predictor, and what gives its values crop by crop where it judges an image by several."""
     told = finished.description
-    crops = 0 if told.references else crops_of(told.params)
-    if crops < 2 or finished.artifact is None:
-        return model.made(told.params, finished.artifact, device, files), None
-    if told.features is None and model.build is build_quality:
-        network = stored_model(finished.artifact, told.params["backbone"], device)
-        view = View(int(told.params["crop"]), crops)
-        return QualityPredictor(network, view, device), of_pixels(network, view, device)
     predictor = model.made(told.params, finished.artifact, device, files)
-    return predictor, None if told.features is None else of_features(predictor, crops)
+    crops = 0 if told.references or finished.artifact is None else crops_of(told.params)
+    if crops < 2:
+        return predictor, None
+    if told.features is not None:
+        return predictor, of_features(predictor, crops)
+    return predictor, of_pixels(predictor) if isinstance(predictor, QualityPredictor) else None
 
 
 def find_model(where: str | os.PathLike[str], store: str | os.PathLike[str] | None = None) -> Finished:

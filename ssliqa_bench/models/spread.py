@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from ssliqa_bench.methods.base import Predictor
-from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.images import ImageSet
-from ssliqa_bench.training.views import View, test_crops
+from ssliqa_bench.training.quality import QualityPredictor
+from ssliqa_bench.training.views import test_crops
 from ssliqa_bench.types import FloatArray
 
 # Values (n, k) of n images, one for each of their k test crops.
@@ -35,15 +35,15 @@ def of_features(predictor: Predictor, crops: int) -> CropValues:
     return values
 
 
-def of_pixels(model: QualityModel, view: View, device: torch.device) -> CropValues:
+def of_pixels(predictor: QualityPredictor) -> CropValues:
     """Values by crop of a network of quality; their mean is what it predicts."""
 
     def values(images: ImageSet) -> FloatArray:
         found = []
         with torch.inference_mode():
             for row in range(len(images)):
-                crops = test_crops(images, np.array([row]), view).to(device)
-                found.append(model(crops)[0].double().cpu().numpy())
+                crops = test_crops(images, np.array([row]), predictor.view).to(predictor.device)
+                found.append(predictor.model(crops)[0].double().cpu().numpy())
         return np.stack(found)
 
     return values

@@ -100,7 +100,7 @@ class Candidate:
             for own, backbone in backbones.items()
             if (found := backbone_weights(method, own, backbone, settings.cache_root)) is not None
         }
-        network = frozen_network(name, backbones, settings)
+        network = frozen_network(name, backbones, settings, registry.search_folders)
         return cls(method, learner, learner_params(method, backbones), backbones, weights, network)
 
     def description(self, scale: Scale, short_side: int | None) -> Description:

@@ -1,8 +1,9 @@
 """Features of fixed views of a dataset's images, kept on disk: what learners train a head on when no network is tuned.
 
 Every image is shown to a frozen network in the same fourteen views: four weak ones, four strong ones, five test crops
-and the whole image. A cache is a folder per (files, network, weights, decoder) with shards of 256 images and, once all
-are there, one flat file `features.f16` and `index.json`. Work that was interrupted resumes after its last whole shard.
+and the whole image. A cache is a folder per (files, network with its code and weights, decoder) with shards of 256
+images and, once all are there, one flat file `features.f16` and `index.json`. Work that was interrupted resumes after
+its last whole shard.
 """
 
 from __future__ import annotations
@@ -50,19 +51,22 @@ class Network:
     Attributes:
         name: for messages.
         identity: everything about the network that decides a feature: class, arguments, weights, library versions.
+        code: hashes of all code behind a feature, which keys of stages hold by themselves.
         features: length d of a vector.
         make: builds the extractor; called only where features are missing.
     """
 
     name: str
     identity: Mapping[str, Any]
+    code: Mapping[str, Any]
     features: int
     make: Callable[[], Extract] = field(compare=False)
 
     @property
     def key(self) -> str:
-        """Hash (64 digits) of the network, the views and the decoder: what a cache of features is found under."""
-        return digest({**self.identity, **self.versions})
+        """Hash (64 digits) of the network, its code, the views and the decoder: what a cache of features is found
+        under."""
+        return digest({**self.part, "code": dict(self.code)})
 
     @property
     def versions(self) -> dict[str, Any]:

@@ -67,6 +67,16 @@ class Code:
             found |= self._space(module).files(module)
         return dict(sorted(found.items()))
 
+    def imports(self, paths: Iterable[str]) -> dict[str, str]:
+        """As `files`, with the hash of a file's tokens in which every file that it imports counts by its own tokens.
+
+        These name a file in which nothing has changed but what it imports.
+        """
+        found: dict[str, str] = {}
+        for module in _modules(paths):
+            found |= self._space(module).imports(module)
+        return dict(sorted(found.items()))
+
     def sources(self, paths: Iterable[str]) -> set[Path]:
         """The files themselves of all code behind some modules or `module:Name`."""
         return {file for module in _modules(paths) for file in self._space(module).sources(module)}
@@ -84,10 +94,14 @@ class Code:
         return self._outside[module]
 
 
-def package_files() -> dict[str, str]:
-    """File → hash of its own tokens, as `Code.files` gives them, for all of this package."""
+def package_code() -> dict[str, dict[str, str]]:
+    """`files` and `imports`, as `Code` gives them, of all of this package."""
     files = sorted((_ROOT / PACKAGE).rglob("*.py"))
-    return {file.relative_to(_ROOT).as_posix(): _ours().own_hash(dotted(file, _ROOT)) for file in files}
+    modules = {file.relative_to(_ROOT).as_posix(): dotted(file, _ROOT) for file in files}
+    return {
+        "files": {file: _ours().own_hash(module) for file, module in modules.items()},
+        "imports": {file: _ours().imports_hash(module) for file, module in modules.items()},
+    }
 
 
 @cache

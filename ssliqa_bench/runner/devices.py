@@ -6,6 +6,7 @@ import ctypes
 import os
 
 from ssliqa_bench.errors import InputError, RunError
+from ssliqa_bench.runner.numerics import fix_numerics
 from ssliqa_bench.store import provenance
 
 KINDS = ("cpu", "cuda")
@@ -64,26 +65,14 @@ def peak_memory_bytes(device: str) -> int:
 
 
 def prepare_process(device: str, threads: int) -> None:
-    """Make this process ready to compute: fix the threads of its numerical libraries, and check the device.
-
-    The variables bind what is not loaded yet (torch, the BLAS of scipy), the limits what is (the BLAS of numpy):
-    sums over another number of threads round otherwise.
+    """Make this process ready to compute: see `fix_numerics`; then check the device.
 
     Raises:
         RunError: the driver shows a device that this torch cannot use.
     """
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ[name] = str(threads)
+    fix_numerics(device, threads)
     import torch
-    from threadpoolctl import threadpool_limits
 
-    threadpool_limits(threads)
-    torch.set_num_threads(threads)
-    if device == "cuda":
-        # Same seed, same result: no kernel that adds in whatever order its threads finish, where torch has another.
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True, warn_only=True)
-        torch.backends.cudnn.benchmark = False
     if device == "cuda" and not torch.cuda.is_available():
         raise RunError(
             f"The driver shows a CUDA device, but torch {torch.__version__} cannot use it (a build for the CPU, or for "

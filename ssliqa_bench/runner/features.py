@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.models.weights import WeightsFile, resolve_weights, usable_file
 from ssliqa_bench.pixels.features import CROP, WHOLE, Extract, Network
-from ssliqa_bench.registry.lookup import ResolvedBackbone
+from ssliqa_bench.registry.lookup import ResolvedBackbone, locate_module
+from ssliqa_bench.runner.code import Code
+from ssliqa_bench.runner.keys import DECODER_CODE, FEATURES_CODE, Behind
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.provenance import library_versions
 
@@ -18,12 +21,13 @@ _LIBRARIES = ("torch", "timm", "numpy")
 
 
 def frozen_network(
-    method: str, backbones: Mapping[str, ResolvedBackbone], settings: Settings
+    method: str, backbones: Mapping[str, ResolvedBackbone], settings: Settings, folders: Sequence[Path] = ()
 ) -> Network | None:
     """The frozen network whose features a method learns from; None for a method that learns from pixels.
 
     Args:
         backbones: the networks that its parameters name, by parameter.
+        folders: where modules outside this package are looked for first.
 
     Raises:
         InputError: they are heads on different networks, or one of them takes pixels; or weights are missing.
@@ -42,16 +46,22 @@ def frozen_network(
     weights = resolve_weights(network, {"pretrained": True}, settings.cache_root, download=settings.download)
     assert weights is not None  # asked for
     width = int(next(iter(backbones.values())).arguments["inputs"])
-    return feature_network(network, weights, width)
+    return feature_network(network, weights, width, folders)
 
 
-def feature_network(backbone: ResolvedBackbone, weights: WeightsFile, features: int) -> Network:
+def feature_network(
+    backbone: ResolvedBackbone, weights: WeightsFile, features: int, folders: Sequence[Path] = ()
+) -> Network:
     """The network whose features a head is trained on.
 
     Args:
         weights: its pretrained weights.
         features: length of its vectors.
+        folders: where modules outside this package are looked for first.
     """
+    convert = {} if weights.convert is None else {"convert": weights.convert}
+    behind = Behind({"entry": backbone.class_path, **convert}, (*FEATURES_CODE, *DECODER_CODE))
+    code = behind.part(Code(lambda module: locate_module(module, folders)))
     spec: dict[str, Any] = {"class": backbone.class_path, "arguments": dict(backbone.arguments)}
     identity = {
         "backbone": spec,
@@ -60,7 +70,7 @@ def feature_network(backbone: ResolvedBackbone, weights: WeightsFile, features: 
         "whole": WHOLE,
         "versions": library_versions(_LIBRARIES),
     }
-    return Network(backbone.name, identity, features, functools.partial(_extractor, spec, weights))
+    return Network(backbone.name, identity, code, features, functools.partial(_extractor, spec, weights))
 
 
 def _extractor(spec: dict[str, Any], weights: WeightsFile) -> Extract:

@@ -19,16 +19,20 @@ from typing import Any
 from ssliqa_bench.files import canonical_json, digest, finite_or_none
 from ssliqa_bench.runner.code import Code
 
+# How pixels are read from files.
+DECODER_CODE = ("ssliqa_bench.pixels.decode",)
 # Code behind every result beside its own: how pixels are read, and how image sets are made of them.
-SETS_CODE = ("ssliqa_bench.pixels.decode", "ssliqa_bench.runner.sets")
+SETS_CODE = (*DECODER_CODE, "ssliqa_bench.runner.sets")
 # How features of a frozen network are made, for a learner that is handed these in place of pixels.
 FEATURES_CODE = ("ssliqa_bench.models.feature_views",)
+# How numerical libraries are set up before anything is computed.
+_NUMERICS_CODE = ("ssliqa_bench.runner.numerics",)
 # How a stage is handed its sets, parameters and seed.
-STAGE_CODE = ("ssliqa_bench.runner.stage_context",)
+STAGE_CODE = ("ssliqa_bench.runner.stage_context", *_NUMERICS_CODE)
 # How a model is asked, and what it sees of an image.
-PREDICTION_CODE = ("ssliqa_bench.models.predict", "ssliqa_bench.training.views")
+PREDICTION_CODE = ("ssliqa_bench.models.predict", "ssliqa_bench.training.views", *_NUMERICS_CODE)
 # All that the runner adds to the code of a method.
-RUN_CODE = (*STAGE_CODE, *PREDICTION_CODE)
+RUN_CODE = tuple(dict.fromkeys((*STAGE_CODE, *PREDICTION_CODE)))
 
 _ABSENT = object()
 
@@ -65,8 +69,9 @@ class Behind:
         return {**found, "modules": sorted(code.tree(module) for module in self.modules)}
 
     def told(self, code: Code) -> dict[str, Any]:
-        """As records hold it beside the key, for a person: names of the definitions, and the hash of every file."""
-        return {"definitions": dict(self.definitions), "files": code.files(self.paths)}
+        """As records hold it beside the key, for a person: names of the definitions, and hashes of every file."""
+        files, imports = code.files(self.paths), code.imports(self.paths)
+        return {"definitions": dict(self.definitions), "files": files, "imports": imports}
 
 
 def behind(entry: str, named: Mapping[str, str], *modules: str, features: bool) -> Behind:
@@ -336,6 +341,8 @@ class Difference:
         if self.path.startswith("code."):
             change = "new" if self.old is None else "gone" if self.new is None else "changed"
             return f"{self.path.replace('code.', 'code ', 1)} ({change})"
+        if self.path.startswith("imports."):
+            return f"{self.path.replace('.', ' of ', 1)} (changed)"
         if self.path.startswith("definition."):
             return f"{self.path.replace('.', ' ', 1)} ({self.old or 'none'} -> {self.new or 'none'})"
         return f"{self.path} ({_short(self.old)} -> {_short(self.new)})"
@@ -366,6 +373,10 @@ def key_differences(
     hashes = [own for own in found if own.path.partition(".")[0] == "code"]
     files = differences(old_code.get("files", {}), new_code.get("files", {}), "code.")
     definitions = differences(old_code.get("definitions", {}), new_code.get("definitions", {}), "definition.")
+    if not any(own.old and own.new for own in files):
+        # No file itself has changed, so that one imports something else; one that is new or gone says so already.
+        taken = differences(old_code.get("imports", {}), new_code.get("imports", {}), "imports.")
+        files += [own for own in taken if own.old and own.new]
     named = [*files, *definitions] if hashes else []
     return sorted([own for own in found if own not in hashes] + (named or hashes), key=lambda own: own.path)
 

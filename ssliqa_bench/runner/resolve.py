@@ -58,7 +58,8 @@ def resolve(spec: RunSpec, registry: Registry, settings: Settings) -> Resolved:
         tests=tests,
         overrides=tuple(sorted(method.overrides.items())),
     )
-    entries, features = registry.datasets_of(pair, protocol, tests), frozen_network(method.name, backbones, settings)
+    entries = registry.datasets_of(pair, protocol, tests)
+    features = frozen_network(method.name, backbones, settings, registry.search_folders)
     return Resolved(spec, method, protocol, entries, backbones, weights, features)
 
 

@@ -100,6 +100,14 @@ class Space:
         """Hash of the tokens of one file alone: where it takes own modules from does not matter."""
         return digest(self._statements(self.source(module).lines, module, lambda _: ""))[:_DIGITS]
 
+    def imports(self, module: str) -> dict[str, str]:
+        """File → `imports_hash`, of all modules behind one."""
+        return {self._path(name): self.imports_hash(name) for name in self.behind(module)}
+
+    def imports_hash(self, module: str) -> str:
+        """Hash of the tokens of one file, the files that it imports counted by their own tokens."""
+        return digest(self._statements(self.source(module).lines, module, self.own_hash))[:_DIGITS]
+
     def source(self, module: str) -> Source:
         """The parsed text of a module."""
         if module not in self._sources:

@@ -72,6 +72,12 @@ def lease(objects: Objects, key: str, *, wait: bool = True, ttl: float = TTL, po
                 objects.delete(path)
 
 
+def is_held(objects: Objects, path: str) -> bool:
+    """Whether the lease at a path has an owner and has not expired."""
+    owner, expires, _ = _owner(objects, path)
+    return bool(owner) and expires > time.time()
+
+
 def _taken(objects: Objects, path: str, owner: str, wait: bool, ttl: float, poll: float) -> bool:
     began, said = time.monotonic(), 0.0
     while True:

@@ -148,10 +148,12 @@ class CodeFacts(Part):
     Attributes:
         definitions: what ran (`entry`) and what parameters name, as `module:Name`.
         files: hash of every file of code, by its path when the record was made.
+        imports: the same, with the files that a file imports in it; empty in records of older versions.
     """
 
     definitions: dict[str, str]
     files: dict[str, str]
+    imports: dict[str, str] = {}
 
 
 class ScaleFacts(Part):

@@ -15,6 +15,7 @@ import math
 import os
 import re
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,7 +24,7 @@ from typing import Any
 from ssliqa_bench.errors import CorruptFileError, InputError, StorageError
 from ssliqa_bench.files import seal, take_lock, unseal
 from ssliqa_bench.store.leases import FOLDER as LEASES
-from ssliqa_bench.store.leases import lease
+from ssliqa_bench.store.leases import is_held, lease
 from ssliqa_bench.store.places import LOCKS, Folder, Place, Remote, Stored
 
 ENTRY_SCHEMA = 2
@@ -167,11 +168,19 @@ class Store:
             _SWEPT.add(self._identity())
             self.remove_leftovers()
         try:
-            with self.lock(IN_USE, shared=True):
+            with self.lock(IN_USE, shared=True), self._lease_of_use():
                 yield
         finally:
             with contextlib.suppress(StorageError), self.lock(IN_USE, wait=False):
                 pass  # the last one to leave removes the lock
+
+    def _lease_of_use(self) -> contextlib.AbstractContextManager[object]:
+        """What tells others that this process is at work, where a shared lock cannot."""
+        return lease(self, f"{IN_USE}-{uuid.uuid4().hex}") if self.unlocked else contextlib.nullcontext()
+
+    def leased(self) -> bool:
+        """Whether a process holds a lease of this store, as every run does where there are no locks."""
+        return any(is_held(self, found.path) for found in self._place.scan(f"{LEASES}/"))
 
     def remove_leftovers(self) -> None:
         """Delete what killed processes left: temporary files, locks; nothing while another process uses the store."""

@@ -157,14 +157,18 @@ def read_test_crops(
 
 
 class QualityPredictor:
-    """Judges images by the mean quality over their fixed test crops."""
+    """Judges images by the mean quality over their fixed test crops.
+
+    Attributes:
+        model, view, device: the network, which crops it sees of an image, and where it computes.
+    """
 
     def __init__(self, model: QualityModel, view: View, device: torch.device) -> None:
-        self._model = model.eval()
-        self._view = view
-        self._device = device
+        self.model = model.eval()
+        self.view = view
+        self.device = device
         self.n_parameters = sum(p.numel() for p in model.parameters())
 
     def predict(self, images: ImageSet) -> FloatArray:
         """Quality (n,), float64, on the learner's scale, higher is better."""
-        return read_test_crops(self._model, images, self._view, self._device)[0]
+        return read_test_crops(self.model, images, self.view, self.device)[0]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ssliqa_bench.cli.app import main
-from ssliqa_bench.runner.code import package_files
+from ssliqa_bench.runner.code import package_code
 from tests.leaderboard.typed import write
 
 MADE = runpy.run_path(str(Path(__file__).parents[1] / "leaderboard" / "made_facts.py"))
@@ -103,7 +103,7 @@ def test_no_records_and_unknown_formats_are_wrong_usage(tmp_path: Path, capsys: 
 
 
 def test_stale_lists_records_of_other_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    now = package_files()["ssliqa_bench/errors.py"]
+    now = package_code()["files"]["ssliqa_bench/errors.py"]
     codes = [{"ssliqa_bench/errors.py": now}, {"ssliqa_bench/errors.py": "0" * 16}, {"mine.py": "1"}]
     for seed, code in enumerate(codes):
         facts: dict[str, Any] = MADE["record"]("ssiqa", seed)

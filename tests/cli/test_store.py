@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import math
 import os
@@ -369,6 +371,21 @@ def test_gc_waits_for_no_run_and_removes_nothing_beside_one(finished: Bench) -> 
         code, out, err = finished("store", "gc")
         assert code == 2 and out == "" and "a run is in progress" in err and len(below(finished, "artifacts")) == 4
         assert "would be removed" in finished("store", "gc", "--dry-run")[1]
+    assert finished("store", "gc")[0] == 0 and below(finished, "artifacts") == set()
+
+
+def test_gc_removes_nothing_beside_a_run_where_there_are_no_locks(
+    finished: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    shutil.rmtree(finished.store / "records")
+    age(finished)
+    with Store(finished.store).in_use():
+        code, out, err = finished("store", "gc")
+        assert code == 2 and out == "" and "a run is in progress" in err and len(below(finished, "artifacts")) == 4
     assert finished("store", "gc")[0] == 0 and below(finished, "artifacts") == set()
 
 

@@ -27,3 +27,13 @@ def test_a_file_that_is_gone_makes_a_record_stale(made: ModuleType) -> None:
 def test_a_file_that_was_moved_makes_no_record_stale(made: ModuleType) -> None:
     now = {"ssliqa_bench/methods/ssiqa.py": "c1", "ssliqa_bench/training/loop.py": "c2"}
     assert stale_records([made.record()], now) == []
+
+
+def test_a_file_that_only_imports_something_else_makes_a_record_stale(made: ModuleType) -> None:
+    """Its own tokens are the same, and what it imported is still there."""
+    record = made.record()
+    files = record["code"]["files"]
+    record["code"]["imports"] = dict.fromkeys(files, "i1")
+    assert stale_records([record], files, {"any.py": "i1"}) == []
+    (stale,) = stale_records([record], files, {"any.py": "i2"})
+    assert stale.files == tuple(sorted(files))

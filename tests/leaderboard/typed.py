@@ -67,9 +67,11 @@ def mixed_parts(documents: Sequence[Document]) -> list[str]:
     return compare.mixed_parts([typed(document) for document in documents])
 
 
-def stale_records(documents: Iterable[Document], today: Mapping[str, str]) -> list[stale.Stale]:
+def stale_records(
+    documents: Iterable[Document], today: Mapping[str, str], imports: Mapping[str, str] | None = None
+) -> list[stale.Stale]:
     """`stale.stale_records` of documents."""
-    return stale.stale_records(map(typed, documents), today)
+    return stale.stale_records(map(typed, documents), today, imports)
 
 
 def _without_side(metrics: Document) -> Document:

@@ -55,7 +55,7 @@ def network(calls: list[str]) -> Network:
 
         return extract
 
-    return Network("tiny-network", {"weights": "0"}, D, make)
+    return Network("tiny-network", {"backbone": {"arguments": {}}, "weights": "0"}, {"entry": "0"}, D, make)
 
 
 def opened(files: Files, network: Network, cache: Path, **options: object) -> Features:
@@ -88,8 +88,12 @@ def test_another_network_gets_a_cache_of_its_own(
     files: Files, network: Network, calls: list[str], tmp_path: Path
 ) -> None:
     first = opened(files, network, tmp_path / "cache")
-    other = opened(files, Network("other", {"weights": "1"}, D, network.make), tmp_path / "cache")
+    weights = {**network.identity, "weights": "1"}
+    other = opened(files, Network("other", weights, network.code, D, network.make), tmp_path / "cache")
     assert first.network != other.network and len(calls) == 12
+    edited = Network("tiny-network", network.identity, {"entry": "1"}, D, network.make)
+    changed = opened(files, edited, tmp_path / "cache")
+    assert first.network != changed.network and len(calls) == 18, "by other code"
 
 
 def test_interrupted_work_resumes_after_its_last_shard(

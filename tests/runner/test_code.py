@@ -9,7 +9,8 @@ import pytest
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.registry.lookup import locate_module
-from ssliqa_bench.runner.code import Code, package_files
+from ssliqa_bench.runner.code import Code, package_code
+from ssliqa_bench.runner.keys import Behind, key_differences
 
 
 def nowhere(module: str) -> Path | None:
@@ -57,7 +58,7 @@ def test_the_files_behind_a_definition_are_those_that_it_imports_directly_or_not
     assert {"ssliqa_bench/methods/ssiqa/ssiqa.py", "ssliqa_bench/methods/supervised.py",
             "ssliqa_bench/training/loop.py", "ssliqa_bench/training/losses.py", "ssliqa_bench/types.py"} <= set(found)
     assert not any(part in path for path in found for part in ("cli/", "store/", "datasets/", "leaderboard/"))
-    today = package_files()
+    today = package_code()["files"]
     assert found.items() <= today.items() and len(today) > 100
 
 
@@ -82,6 +83,20 @@ def test_only_the_file_that_changed_is_named(tmp_path: Path) -> None:
     before, after = small(tmp_path / "one"), small(tmp_path / "two", {"ssliqa_bench/training/d": "least = 0\n"})
     differ = {path for path, own in before.files(paths).items() if after.files(paths)[path] != own}
     assert differ == {"ssliqa_bench/training/d.py"}
+
+
+def test_a_file_that_only_imports_something_else_is_named(tmp_path: Path) -> None:
+    """What it imported is still there, and so is what it imports now: no file has other tokens."""
+    first, second = "from ..training.c import f\nB = f\n", "from ..training.e import f\nB = f\n"
+    both = {"ssliqa_bench/training/c": "f = 1\n", "ssliqa_bench/training/e": "f = 2\n"}
+    codes = [small(tmp_path / name, {**both, "ssliqa_bench/methods/b": text})
+             for name, text in (("one", first), ("two", second))]  # fmt: skip
+    told = [Behind({"entry": "ssliqa_bench.methods.b:B"}, ()).told(code) for code in codes]
+    parts = [{"code": Behind({"entry": "ssliqa_bench.methods.b:B"}, ()).part(code)} for code in codes]
+    assert told[0]["files"]["ssliqa_bench/methods/b.py"] == told[1]["files"]["ssliqa_bench/methods/b.py"]
+    said = [str(own) for own in key_differences(parts[0], told[0], parts[1], told[1])]
+    assert "imports of ssliqa_bench/methods/b.py (changed)" in said
+    assert not any("/a.py" in line for line in said)
 
 
 MOVED = {

@@ -89,3 +89,14 @@ def test_the_lock_of_a_store_without_locks_is_a_lease() -> None:
         assert held and not other and store.list() == []
     with same.lock("key", wait=False) as other:
         assert other
+
+
+def test_a_run_holds_a_lease_while_it_uses_a_store_without_locks() -> None:
+    """So that what removes objects sees it, also from another machine; several runs do not wait for each other."""
+    store, other = Store("memory://in-use"), Store("memory://in-use")
+    assert not store.leased()
+    with store.in_use(), other.in_use():
+        assert store.leased()
+    assert not store.leased() and store.list() == []
+    with lease(store, "key", ttl=-1.0):
+        assert not store.leased(), "a lease that has expired belongs to a process that died"
