@@ -44,9 +44,17 @@ def refused(text: str) -> Iterator[str]:
             for alias in node.names:
                 if alias.name == "*":
                     yield f"line {node.lineno}: a star import"
+                elif alias.name == "import_module":
+                    yield f"line {node.lineno}: import_module, under any name"
                 elif own or alias.name.startswith("ssliqa_bench"):
                     bound.add(alias.asname or alias.name.partition(".")[0])
     for node in ast.walk(tree):
+        if isinstance(node, (ast.Subscript, ast.Call)):
+            before, own, _ = ast.unparse(node).partition("ssliqa_bench")
+            if own and before.startswith("sys.modules"):
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+        elif isinstance(node, ast.Attribute) and node.attr == "__dict__" and getattr(node.value, "id", "") in bound:
+            yield f"line {node.lineno}: {ast.unparse(node)}"
         if isinstance(node, ast.Call):
             name, attribute = getattr(node.func, "id", ""), getattr(node.func, "attr", "")
             called = name or attribute
@@ -104,6 +112,9 @@ def test_packages_on_the_way_to_keyed_code_do_nothing(path: str) -> None:
         "import ssliqa_bench.training.loop\ngetattr(ssliqa_bench.training.loop, 'train')()\n",
         "def f():\n    return __import__('x')\n",
         "from ssliqa_bench import training\nvars(training)['x']\n",
+        "from importlib import import_module as load\nload('x')\n",
+        "import sys\nsys.modules['ssliqa_bench.types'].Artifact\n",
+        "from ssliqa_bench.training import loop\nloop.__dict__['train']()\n",
     ],
 )
 def test_what_is_refused_is_seen(text: str) -> None:
