@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from ssliqa_bench.errors import InputError, RegistryError, near_names
-from ssliqa_bench.registry.lookup import Registry, declared_parameters, parameter_steps
+from ssliqa_bench.registry.lookup import Registry, declared_parameters, method_chain, parameter_steps
 from ssliqa_bench.registry.parameters import Kind, Parameter, guessed, of_type
 from ssliqa_bench.registry.plugins import FILE, installed_plugins
 from ssliqa_bench.registry.problems import KeyPath, Place, Problem, from_validation, one_of, raise_problems, shown
@@ -369,6 +369,11 @@ class _Merged:
         ]
         sets += [(("methods", name, "recipes", recipe), values, {*before, *entry.params})
                  for recipe, values in entry.recipes.items()]  # fmt: skip
+        inherited = {own for link in method_chain(methods, name) for own in methods[link].recipes}
+        for recipe in entry.recipes:
+            base = recipe.rpartition("/")[0]
+            if base and base not in inherited:
+                self._report(("methods", name, "recipes", recipe), f"no recipe {base}", f"recipe {base} beside it")
         for path, values, known in sets:
             for key, value in values.items():
                 if (_DECLARATIONS, key) in self.broken:

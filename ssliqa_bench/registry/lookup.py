@@ -342,12 +342,18 @@ def method_chain(methods: Mapping[str, MethodEntry], name: str) -> tuple[str, ..
 
 
 def parameter_steps(methods: Mapping[str, MethodEntry], name: str, recipe: str | None) -> Iterator[ParameterStep]:
-    """What sets parameters, in order: for each ancestor from the root its `params`, then its recipe if it has it."""
+    """What sets parameters, in order: for each ancestor from the root its `params`, then its recipe if it has it.
+
+    Before a recipe `a/b` comes recipe `a`.
+    """
+    parts = [] if recipe is None else recipe.split("/")
+    lineage = ["/".join(parts[: k + 1]) for k in range(len(parts))]
     for link in method_chain(methods, name):
         entry = methods[link]
         yield ParameterStep(link, None, entry.params)
-        if recipe in entry.recipes:
-            yield ParameterStep(link, recipe, entry.recipes[str(recipe)])
+        for own in lineage:
+            if own in entry.recipes:
+                yield ParameterStep(link, own, entry.recipes[own])
 
 
 def declared_parameters(

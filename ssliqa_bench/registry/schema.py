@@ -65,6 +65,12 @@ def _name(text: str) -> str:
     return text
 
 
+def _recipe(text: str) -> str:
+    if not all(is_name(part) for part in text.split("/")):
+        raise ValueError(f"{NAME_RULE}; of a recipe that begins with another, both names with / between")
+    return text
+
+
 def _is_range(value: Any) -> bool:
     numbers = isinstance(value, (list, tuple)) and all(type(v) in (int, float) for v in value)
     return numbers and len(value) == 2 and value[0] < value[1]
@@ -134,7 +140,8 @@ Budget = Annotated[StrictInt | StrictFloat, AfterValidator(_budget)]
 ParamSet = Annotated[dict[str, Any], AfterValidator(_params)]
 Address = Annotated[str, AfterValidator(_address)]
 Sha256 = Annotated[str, AfterValidator(_sha256)]
-RecipeNames = Annotated[tuple[Name, ...], BeforeValidator(_recipes)]
+RecipeName = Annotated[str, AfterValidator(_recipe)]
+RecipeNames = Annotated[tuple[RecipeName, ...], BeforeValidator(_recipes)]
 Twins = Annotated[tuple[tuple[str, ...], ...], BeforeValidator(_twins)]
 TrainedOn = Annotated[tuple[str, ...] | Literal["unknown"], BeforeValidator(_trained_on)]
 
@@ -401,6 +408,7 @@ class MethodEntry(_Entry):
             upper reference); inherited, "unlabeled" where no ancestor says.
         references: the runner hands over reference images, which are then part of a run's key; "where known" for a
             class that needs them or not by its parameters; inherited.
+        recipes: named sets of parameters; `a/b` begins with those of `a`.
         parameters: declarations that hold for this entry and its variants, in place of those of the section
             `parameters`, where its class means something else by a name.
     """
@@ -415,7 +423,7 @@ class MethodEntry(_Entry):
     references: StrictBool | Literal["where known"] | None = None
     parameters: dict[str, Parameter] = {}
     params: ParamSet = {}
-    recipes: dict[Name, ParamSet] = {}
+    recipes: dict[RecipeName, ParamSet] = {}
 
     @model_validator(mode="after")
     def _check(self) -> MethodEntry:

@@ -68,6 +68,8 @@ ONE_PROBLEM = {
         "4 methods.a.params.lr: got a nested value; expected true, false, null, a number, text or a list of these.",
     METHOD + "    params: {LR: 1}\n":
         "4 methods.a.params.LR: got the name LR; expected small letters, digits and underscore.",
+    METHOD + "    recipes: {none/tuned: {}}\n":
+        '4 methods.a.recipes.none/tuned: got no recipe none; expected recipe none beside it.',
     METHOD + "    recipes: {default: {}}\n":
         '4 methods.a.recipes.default: got the reserved name "default"; expected another name.',
     METHOD + "    unlabeled_role: label\n":

@@ -256,6 +256,33 @@ def test_no_such_module(tmp_path: Path) -> None:
             load_object(f"{module}:X", [tmp_path])
 
 
+def test_a_recipe_that_begins_with_another(tmp_path: Path) -> None:
+    """`a/b` is `a` with what `b` changes, along the chain of the method; its values stand nearest to the method."""
+    file = tmp_path / "own.yaml"
+    file.write_text("""
+methods:
+  root:
+    about: {title: Root}
+    class: pkg.mod:Root
+    params: {lr: 1.0, epochs: 10}
+    recipes:
+      small: {lr: 0.5, epochs: 2}
+      small/tuned: {lr: 0.25}
+  leaf:
+    extends: root
+    recipes:
+      small: {epochs: 3}
+""")
+    registry = load_registry([file])
+    found = {name: registry.resolve_method(name, "small/tuned") for name in ("root", "leaf")}
+    assert {name: (own.params["lr"], own.params["epochs"]) for name, own in found.items()} == {
+        "root": (0.25, 2), "leaf": (0.25, 3)}  # fmt: skip
+    assert found["leaf"].recipe == "small/tuned" and found["leaf"].origins["lr"] == "root, recipe small/tuned"
+    assert registry.resolve_method("leaf", "small").params["lr"] == 0.5
+    with pytest.raises(InputError, match="recipe of root"):
+        registry.resolve_method("root", "small/other")
+
+
 PREFIXED = """
 methods:
   shelf:
