@@ -32,6 +32,7 @@ SCRIPTS = {
     "growth.py": "g: cost against size and blocks",
     "start_up.py": "h: start-up",
     "memory.py": "i: peak memory",
+    "boards.py": "boards from 10,000 records",
 }
 _HEAD = """# Speed
 

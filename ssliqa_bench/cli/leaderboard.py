@@ -120,9 +120,9 @@ def _site(records: list[Record], stores: list[Path]) -> dict[str, str]:
 
 
 def _read_records(store: Path) -> list[Record]:
-    from ssliqa_bench.store.records import iter_records
+    from ssliqa_bench.store.index import indexed_records
 
-    records = list(iter_records(store))
+    records = indexed_records(store)
     if not records:
         raise InputError(
             f"No records under {store}. Name their folder with --store, or make one: "

@@ -111,16 +111,34 @@ def iter_records(address: Address) -> Iterator[Record]:
     """
     store = as_store(address)
     for key, datasets in sorted(_results_by_key(store).items()):
-        try:
-            yield _read(store, key, datasets, ())
-        except SchemaError:
-            raise
-        except CorruptFileError as error:
-            raise CorruptFileError(
-                f'{error} "ssliqa-bench store verify --store {store}" lists all damaged records; '
-                f"running the same run again sets it aside and makes it anew; where that run is not made any more, "
-                f"move {store.where(record_path(key))} away."
-            ) from error
+        yield read_checked(store, key, datasets)
+
+
+def read_checked(store: Store, key: str, datasets: Sequence[str]) -> Record:
+    """A record with its results on some datasets; no file of predictions is opened.
+
+    Raises:
+        CorruptFileError: it is damaged; the message names the way out.
+    """
+    try:
+        return _read(store, key, datasets, ())
+    except SchemaError:
+        raise
+    except CorruptFileError as error:
+        raise CorruptFileError(
+            f'{error} "ssliqa-bench store verify --store {store}" lists all damaged records; '
+            f"running the same run again sets it aside and makes it anew; where that run is not made any more, "
+            f"move {store.where(record_path(key))} away."
+        ) from error
+
+
+def record_files(store: Store) -> dict[str, tuple[list[str], list[str]]]:
+    """Key -> the datasets with a result, and the paths of all files but predictions, of every complete record."""
+    return {
+        key: (datasets, [f"{path}/{FACTS}", *(f"{path}/{dataset}/{METRICS}" for dataset in datasets)])
+        for key, datasets in _results_by_key(store).items()
+        for path in (record_path(key),)
+    }
 
 
 def find_record(address: Address, run: str, *, others: Iterable[str] = ()) -> str:
