@@ -4,7 +4,7 @@
 
 Times one incremental phase (teacher reads, kernel ridge regression, replay, one epoch of the student) on images in
 memory, 200 of them labeled, for blocks of 1,000 to 8,000; the slope of log seconds over log images is the exponent.
-Then all phases of 2,000 unlabeled images cut into one, two and five blocks. CPU seconds of one thread.
+Then all phases of 2,000 unlabeled images cut into one and five blocks. CPU seconds of one thread.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from ssliqa_bench.runner.resolve import learner_params
 from ssliqa_bench.training.images import ImageSet, LabeledSet
 from ssliqa_bench.training.stages import StageContext
 
-SIZES, BLOCKS, LABELED, SIDE = (1000, 2000, 4000, 8000), (1, 2, 5), 200, 48
+SIZES, BLOCKS, LABELED, SIDE = (1000, 2000, 4000, 8000), (1, 5), 200, 32
 
 
 def phases(count: int, blocks: int) -> Callable[[], None]:
     """What runs the phases of SS-IQA on so many unlabeled images in so many blocks, the initial model given."""
     registry = load_registry()
     method = registry.resolve_method("ssiqa", "demo")
-    changed = {"blocks": blocks, "phase_epochs": 1, "epochs": 1, "crops": 1, "weak_views": 1, "crop": 38}
+    changed = {"blocks": blocks, "phase_epochs": 1, "epochs": 1, "crops": 1, "weak_views": 1, "crop": 22,
+               "batch_size": 64}  # fmt: skip
     learner = SSIQA({**learner_params(method, registry.backbones_of(method)), **changed})
     pictures = Memory(LABELED + count, SIDE)
     labeled = LabeledSet(ImageSet((pictures, row) for row in range(LABELED)), np.linspace(0, 1, LABELED))

@@ -387,7 +387,8 @@ def sweep(
         allow_leak=allow_leak,
         use_store=not no_cache,
     )
-    check_jobs(jobs, threads, force)
+    if engine == "local":
+        check_jobs(jobs, threads, force)
     names = load_registry(registry or ())
     runs = load_suite(suite, names, None if seeds is None else range(seeds)).runs
     if dry_run:
