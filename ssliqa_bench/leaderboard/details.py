@@ -23,6 +23,7 @@ from ssliqa_bench.leaderboard.page import (
     joined,
     phrase,
 )
+from ssliqa_bench.leaderboard.pseudo_labels import pseudo_label_tables
 from ssliqa_bench.leaderboard.ranking import Ranked, run_notes
 from ssliqa_bench.leaderboard.view import View
 from ssliqa_bench.leaderboard.words import budget_words, data_items, setting, split_hashes
@@ -48,6 +49,7 @@ def section_blocks(view: View, name: str, *, cost: bool) -> Section:
         if any(measure.table == "classes" for measure in columns_of([section])):
             table = _measures(view, f"{part}-classes", tested, "classes", dataset)
             blocks.append(_titled(f"Classes {on}", table, *class_counts(view, dataset)))
+    blocks += pseudo_label_tables(view, f"{name}-pseudo-labels", view.ranked)
     if cost:
         blocks.append(_titled("Cost", _measures(view, f"{name}-cost", view.ranked, "cost")))
     blocks.append(_titled("Splits", _splits(view, f"{name}-splits")))

@@ -15,6 +15,7 @@ from ssliqa_bench.runner.learners import describe_model, ready_learner
 from ssliqa_bench.runner.near_duplicates import look_alike_notes
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.progress import ConsoleReporter
+from ssliqa_bench.runner.pseudo_labels import pseudo_label_facts
 from ssliqa_bench.runner.scoring import Scorer
 from ssliqa_bench.runner.sets import Source, check_content, test_set
 from ssliqa_bench.runner.settings import Settings, tolerated
@@ -119,6 +120,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Co
         n_parameters=final.n_parameters,
         model_key=final.model_key,
         model=describe_model(plan, learner).to_json(),
+        pseudo_labels=pseudo_label_facts(plan, learner, sources, stages, settings.processes),
         leak=leak_facts(leaks, settings),
         notes=[
             *final.notes,

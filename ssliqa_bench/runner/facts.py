@@ -23,6 +23,7 @@ from ssliqa_bench.store.record import (
     MethodFacts,
     ModelFacts,
     ProtocolFacts,
+    PseudoLabels,
     RunFacts,
     Seconds,
     StageFacts,
@@ -43,6 +44,7 @@ def run_facts(
     n_parameters: int,
     model_key: str,
     model: dict[str, Any],
+    pseudo_labels: dict[str, PseudoLabels],
     leak: Leak | None,
     notes: Sequence[str],
 ) -> RunFacts:
@@ -51,6 +53,7 @@ def run_facts(
     Args:
         stages: all of them, in order.
         model: how the final model is built.
+        pseudo_labels: how good those of each stage are.
         datasets: all of the run; those that were `tested` are stated in their results.
         notes: sentences beside those of the stages.
     """
@@ -75,6 +78,7 @@ def run_facts(
         precision=plan.precision,
         model_key=model_key,
         model=ModelFacts(**model),
+        pseudo_labels=pseudo_labels,
         key_parts=dict(plan.key_parts),
         code=CodeFacts(**plan.method_code.told(plan.code)),
         versions={

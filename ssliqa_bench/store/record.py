@@ -176,6 +176,22 @@ class ModelFacts(Part):
     features: dict[str, Any] | None
 
 
+class PseudoLabels(Part):
+    """What the model of a stage says of the `n` unlabeled images, against their scores, on the learner's scale.
+
+    Attributes:
+        bias: mean of prediction minus score.
+        mae: mean absolute error; `mae_by_spread` by quarters of the images, from those whose crops agree most on; None
+            where single crops have no values.
+    """
+
+    n: Count
+    srcc: float | None
+    bias: float
+    mae: float | None
+    mae_by_spread: Annotated[tuple[float | None, ...], Field(strict=False)] | None
+
+
 class SubmissionFacts(Part):
     """Predictions that a third party handed in: nobody here ran the code behind them.
 
@@ -199,6 +215,7 @@ class RunFacts(Part):
         stages: those that leave a model, in order; empty where nothing is learned.
         model_steps: steps of these stages; `steps` counts all, also those of a teacher that only gives labels.
         model: how the model is built from the artifact under `model_key`; None in converted records.
+        pseudo_labels: by stage, where unlabeled images have scores that the learner was not told.
         converted_from: the key of a record of schema 1 that this one was made from.
         submission: set where the predictions were handed in rather than computed here.
     """
@@ -221,6 +238,7 @@ class RunFacts(Part):
     precision: str
     model_key: Sha256
     model: ModelFacts | None = None
+    pseudo_labels: dict[str, PseudoLabels] = {}
     key_parts: dict[str, Any]
     code: CodeFacts
     versions: dict[str, str]

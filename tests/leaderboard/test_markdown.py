@@ -42,6 +42,25 @@ def test_the_example_board(made: ModuleType, tmp_path: Path) -> None:
     assert text == EXAMPLE.read_text(encoding="utf-8"), f"if it is meant: cp {tmp_path / EXAMPLE.name} {EXAMPLE}"
 
 
+def test_pseudo_labels_of_every_stage_are_means_over_the_runs(made: ModuleType) -> None:
+    records = made.demo_suite()
+    assert "Pseudo-labels" not in board(records)
+    rng = np.random.default_rng(0)
+    for record in records:
+        if record["cell"]["method"] == "ssiqa":
+            values = rng.uniform(size=7).tolist()
+            record["pseudo_labels"] = {
+                "last": {"n": 640, "srcc": values[0], "bias": values[1] - 0.5, "mae": values[2],
+                         "mae_by_spread": values[3:]}
+            }  # fmt: skip
+    held = [record["pseudo_labels"]["last"] for record in records if "pseudo_labels" in record]
+    (row,) = table(board(records), "### Pseudo-labels")
+    assert (row["Method"], row["Stage"]) == ("ssiqa", "last")
+    assert row["SRCC"] == f"{np.mean([own['srcc'] for own in held]):.3f}"
+    assert row["Bias"] == f"{np.mean([own['bias'] for own in held]):+.3f}"
+    assert row["MAE, 4th quarter"] == f"{np.mean([own['mae_by_spread'][3] for own in held]):.3f}"
+
+
 def test_numbers_are_those_of_the_records(made: ModuleType) -> None:
     records = made.demo_suite()
 
