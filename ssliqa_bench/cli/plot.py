@@ -118,21 +118,54 @@ def compare(
     return _wrote(out)
 
 
+@plot_app.command("cam")
+def cam(
+    run: _Run,
+    images: Annotated[
+        list[Path],
+        typer.Argument(parser=options.input_file("", "a photograph"), metavar="IMAGE …", help="Images to look at."),
+    ],
+    out: _Out,
+    store: options.StoreToRead = DEFAULT_STORE,
+) -> int:
+    """Grad-CAM: where images raise the prediction, one row for each stage whose weights were kept."""
+    _require("matplotlib")
+    _require("pytorch_grad_cam", extra="cam")
+    from ssliqa_bench.integrations.gradcam import activation_map, stage_models
+    from ssliqa_bench.leaderboard import figures
+    from ssliqa_bench.models.images import each_image, pixels_of
+
+    record = _record(store, run)
+    models = stage_models(store, record)
+    told = record.facts.model
+    assert told is not None  # `stage_models` refuses a record without
+    crop = int(told.params.get("crop", 0))
+    pictures = [(Path(name).name, pixels_of(image, name, told.short_side)) for name, image in each_image(images)]
+    maps = {
+        stage: [activation_map(model, pixels, crop) for _, pixels in pictures] for stage, model in models.items()
+    }
+    for stage in record.facts.stages:
+        if stage.name not in models:
+            print(f"Stage {stage.name}: not drawn: its weights were not kept.", file=sys.stderr)
+    figures.save(figures.activations(record, [name for name, _ in pictures], maps), out)
+    return _wrote(out)
+
+
 def _record(store: Path, run: str) -> Record:
     from ssliqa_bench.store.records import find_record, read_record
 
     return read_record(store, find_record(store, run))
 
 
-def _require(*packages: str) -> None:
-    """Refuse where a package of the extra `plots` is missing, without importing it.
+def _require(*packages: str, extra: str = "plots") -> None:
+    """Refuse where a package of an extra is missing, without importing it.
 
     Raises:
         InputError: names the extra.
     """
     missing: Sequence[str] = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
-        raise InputError(f"plot: {', '.join(missing)} is not installed: pip install 'ssliqa-bench[plots]'.")
+        raise InputError(f"plot: {', '.join(missing)} is not installed: pip install 'ssliqa-bench[{extra}]'.")
 
 
 def _wrote(out: Path) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import CONFIDENCE
@@ -99,6 +100,36 @@ def log(record: Record) -> Figure:
                 axis.set_xlabel("epoch")
                 if row == 0:
                     axis.set_title(f"{_text(stage.name)}, {stage.steps:,} steps")
+        figure.suptitle(_name(record), fontsize=10)
+        return figure
+
+
+def activations(
+    record: Record, names: Sequence[str], maps: Mapping[str, Sequence[tuple[NDArray[np.uint8], NDArray[np.float64]]]]
+) -> Figure:
+    """Images with what raises the prediction laid over them: a row for each stage, the images themselves above.
+
+    Args:
+        names: of the images.
+        maps: by stage, for each image the pixels (h, w, 3) that were looked at and values (h, w) in [0, 1].
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure, axes = _panels((len(maps) + 1) * len(names), width=2.4, height=2.2, columns=len(names))
+        for k, axis in enumerate(axes):
+            row, column = divmod(k, len(names))
+            stage = None if row == 0 else list(maps)[row - 1]
+            pixels, values = next(iter(maps.values()))[column] if stage is None else maps[stage][column]
+            axis.imshow(pixels if stage is None else pixels.mean(axis=2), cmap="gray", vmin=0, vmax=255)
+            if stage is not None:
+                shown = axis.imshow(values, cmap="viridis", vmin=0, vmax=1, alpha=0.55)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.spines[:].set_visible(False)
+            if row == 0:
+                axis.set_title(_text(names[column]), fontsize=8)
+            if column == 0:
+                axis.set_ylabel("image" if stage is None else _text(stage))
+        figure.colorbar(shown, ax=axes, shrink=0.6, label="raises the prediction (Grad-CAM)")
         figure.suptitle(_name(record), fontsize=10)
         return figure
 
