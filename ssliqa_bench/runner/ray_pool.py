@@ -31,6 +31,7 @@ _log = logging.getLogger("ssliqa_bench")
 
 _LOOK_AGAIN = 5.0  # seconds between looks at which nodes there are
 _PATIENCE = 120.0  # seconds that a node has to answer before it is refused
+_KNOCKING = 10.0  # seconds that an address has to answer
 _EPSILON = 1e-6
 _SHOWN = 5
 
@@ -349,10 +350,27 @@ def _connect(ray: Any, address: str) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     quiet: dict[str, Any] = {} if address.startswith("ray://") else {"log_to_driver": False, "configure_logging": False}
     try:
+        _knock(address)
         ray.init(address=address, **quiet)
     except (ConnectionError, RuntimeError, TimeoutError, ValueError) as error:
         raise InputError(f'--address {address}: no Ray cluster answers ({_line(error)}). "ray start --head" begins '
                          f"one; --engine local uses this machine.") from error  # fmt: skip
+
+
+def _knock(address: str) -> None:
+    """Open and close a connection to HOST:PORT; Ray itself tries for minutes where nothing listens.
+
+    Raises:
+        ConnectionError: nothing answers.
+    """
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return  # a word such as auto
+    try:
+        with socket.create_connection((host, int(port)), timeout=_KNOCKING):
+            pass
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(str(error)) from error
 
 
 def _everywhere(store: Path) -> Path:

@@ -149,5 +149,5 @@ def test_a_killed_driver_leaves_only_what_is_missing_to_do(bench: Bench, cluster
 
 
 def test_an_address_where_no_cluster_answers_is_refused(bench: Bench) -> None:
-    code, _, err = swept(bench, suite(bench, ["supervised"], 1), "--engine", "ray", "--address", "auto")
-    assert code == 2 and "--address auto" in err and "ray start --head" in err and not bench.store.exists()
+    code, _, err = swept(bench, suite(bench, ["supervised"], 1), "--engine", "ray", "--address", "127.0.0.1:9")
+    assert code == 2 and "--address 127.0.0.1:9" in err and "ray start --head" in err and not bench.store.exists()
