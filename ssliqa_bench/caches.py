@@ -71,8 +71,8 @@ def keep(path: Path | str, payload: dict[str, Any], *, kind: str, named: str = V
             remove_temporary(path)
             write_sealed(path, payload, kind=kind)
     if not writable:
-        LOG.warning("%s may not be written: what was computed is not kept there. %s names another folder.",
-                    path.parent, named)  # fmt: skip
+        LOG.warning("%s may not be written: what was computed is not kept there. Set %s to a folder that can be "
+                    "written.", path.parent, named)  # fmt: skip
     return writable
 
 
@@ -95,8 +95,8 @@ def features_root(root: Path | str) -> Iterator[Path]:
             (links / entry.name).symlink_to(entry.absolute(), target_is_directory=True)
         yield Path(folder)
         if any(not entry.is_symlink() and (entry / _MARK).is_file() for entry in links.iterdir()):
-            LOG.warning("%s may not be written: what was computed is not kept there. %s names another folder.", place,
-                        VARIABLE)  # fmt: skip
+            LOG.warning("%s may not be written: what was computed is not kept there. Set %s to a folder that can be "
+                        "written.", place, VARIABLE)  # fmt: skip
 
 
 def _may_be_written(folder: Path) -> bool:

@@ -139,8 +139,8 @@ def _predictions(store: Path, key: str) -> Iterator[tuple[str, Predictions]]:
         rows = read_predictions(store, key, dataset)
         if any(score is None or math.isnan(score) for score in rows.score):
             raise InputError(
-                f"Record {key[:12]}: scores of {dataset} are not in the store, because its terms forbid passing them "
-                f"on. Its metrics are: \"ssliqa-bench store ls --store {store} --json\"."
+                f"Record {key[:12]}: scores of {dataset} are not in the store, because its terms forbid "
+                f"redistribution. \"ssliqa-bench store ls --store {store} --json\" shows its metrics."
             )
         yield dataset, rows
 

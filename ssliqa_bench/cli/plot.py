@@ -146,7 +146,7 @@ def cam(
     }
     for stage in record.facts.stages:
         if stage.name not in models:
-            print(f"Stage {stage.name}: not drawn: its weights were not kept.", file=sys.stderr)
+            print(f"Stage {stage.name} is not drawn: its weights were not kept.", file=sys.stderr)
     figures.save(figures.activations(record, [name for name, _ in pictures], maps), out)
     return _wrote(out)
 

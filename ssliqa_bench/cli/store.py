@@ -192,6 +192,7 @@ def gc(
         if not dry_run:
             remove(space, found)
             space.remove_locks(before=before)
+            space.remove_leases(before=before)
     _print_removed(found, spared, dry_run, json)
     return 0
 

@@ -156,7 +156,7 @@ def _refuse_twice(rows: Rows, names: Sequence[str], raters: Sequence[str]) -> No
 
 
 def _numbered(names: Sequence[str]) -> list[str]:
-    """The how-manieth rating of its image each one is."""
+    """For each rating, its running number within its image."""
     seen: Counter[str] = Counter()
     numbers = []
     for name in names:

@@ -19,6 +19,8 @@ def noise_limit(view: View, dataset: str) -> Cell | None:
     by_seed: dict[int, float | None] = {}
     images: set[tuple[int, int]] = set()
     for row in view.section.rows:
+        if dataset in row.outdated or dataset in row.unofficial:
+            continue
         for seed in row.tested(dataset):
             metrics = row.runs[seed].results[dataset].metrics
             if metrics.noise is not None and by_seed.get(seed) is None:

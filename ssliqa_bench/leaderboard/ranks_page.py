@@ -19,7 +19,7 @@ def ranked_protocols(records: Iterable[Record]) -> dict[str, tuple[int, MeanRank
     found: dict[str, tuple[int, MeanRanks | None]] = {}
     for protocol in sorted({record.cell.protocol for record in human}):
         table = srcc_table(given, protocol)
-        count = max((len(own) for own in table.values()), default=0)
+        count = len(set.intersection(*map(set, table.values()))) if table else 0
         ranks = mean_ranks(table) if count >= MINIMUM_DATASETS and len(table) > 1 else None
         found[protocol] = (count, ranks)
     return found

@@ -67,7 +67,7 @@ def _name(text: str) -> str:
 
 def _recipe(text: str) -> str:
     if not all(is_name(part) for part in text.split("/")):
-        raise ValueError(f"{NAME_RULE}; of a recipe that begins with another, both names with / between")
+        raise ValueError(f"{NAME_RULE}; a recipe that begins with another is written BASE/NAME")
     return text
 
 

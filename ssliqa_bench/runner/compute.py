@@ -105,6 +105,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Co
     datasets = dataset_facts(plan, learner, sources, skipped)
     predicted = time.perf_counter()
     results, rows = scorer.results(final, judged, datasets)
+    pseudo_labels, unknown = pseudo_label_facts(plan, learner, sources, stages, settings.processes)
     facts = run_facts(
         plan,
         settings,
@@ -120,10 +121,11 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Co
         n_parameters=final.n_parameters,
         model_key=final.model_key,
         model=describe_model(plan, learner).to_json(),
-        pseudo_labels=pseudo_label_facts(plan, learner, sources, stages, settings.processes),
+        pseudo_labels=pseudo_labels,
         leak=leak_facts(leaks, settings),
         notes=[
             *final.notes,
+            *unknown,
             *kept_apart_notes(plan.spec.pair, plan.tables, plan.roles),
             *copies_notes(plan.tables, plan.roles),
             *_look_alikes(learner, sources, settings),

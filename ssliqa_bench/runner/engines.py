@@ -174,11 +174,10 @@ def _finished(graph: Graph, pool: Pool, sweep: _Sweep) -> Iterator[tuple[int, Re
                 told = result.reason if isinstance(result, Lost) else f"its worker process died ({result})"
                 result = Failed(f"{told}. The same sweep runs it again.")
             if isinstance(result, Failed):
-                for user in graph.users.get(number, (task.run,)):
-                    if user in waiting or user == number:
-                        waiting.discard(user)
-                        sweep.fail(user, result.error)
-                waiting -= graph.beyond(number)
+                for run in sorted(graph.failing(number)):
+                    if run in waiting or run == number:
+                        sweep.fail(run, result.error)
+                waiting -= {*graph.failing(number), *graph.beyond(number)}
                 continue
             if isinstance(result, tuple):
                 made.setdefault(task.run, []).extend(result)

@@ -51,6 +51,10 @@ class Graph:
             found |= last
         return found
 
+    def failing(self, number: int) -> set[int]:
+        """The runs that fail with a node: those that need its stages, and those that need what is beyond it."""
+        return {*self.users.get(number, (number,)), *(self.beyond(number) - self.users.keys())}
+
 
 def build_graph(
     runs: Mapping[int, tuple[RunSpec, str]], looked: Mapping[int, Looked], seconds: Mapping[int, float | None]

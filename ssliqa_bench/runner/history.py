@@ -6,11 +6,11 @@ import statistics
 from collections import defaultdict
 from pathlib import Path
 
-from ssliqa_bench.errors import CorruptFileError
+from ssliqa_bench.errors import CorruptFileError, StorageError
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec, cell_of
-from ssliqa_bench.store.records import iter_records
+from ssliqa_bench.store.index import indexed_records
 
 
 class History:
@@ -19,12 +19,12 @@ class History:
     def __init__(self, store: Path, device: str, threads: int) -> None:
         found: dict[str, list[float]] = defaultdict(list)
         try:
-            for record in iter_records(store):
+            for record in indexed_records(store):
                 facts = record.facts
                 if facts.submission is None and (facts.device, facts.threads) == (device, threads):
                     cell = facts.cell.model_dump(mode="json")
                     found[_mark(cell)].append(facts.seconds.train + facts.seconds.predict)
-        except (CorruptFileError, FileNotFoundError):
+        except (CorruptFileError, FileNotFoundError, StorageError):
             pass  # an estimate lacks what cannot be read; whoever needs the record says so
         self._seconds = {mark: statistics.median(own) for mark, own in found.items()}
 

@@ -230,7 +230,8 @@ def cell_part(cell: Mapping[str, Any], named: Mapping[str, str]) -> dict[str, An
         named: what parameters name, `module:Name` by parameter.
     """
 
-    overrides = {name: {} if value == named.get(name, "") else value for name, value in cell["overrides"].items()}
+    asked = cell["overrides"]
+    overrides = {name: {} if name in named and value == named[name] else value for name, value in asked.items()}
     return {**cell, "overrides": overrides}
 
 

@@ -289,8 +289,8 @@ class RayPool:
             InputError: none is accepted, or none is large enough.
         """
         if not self._nodes:
-            reasons = " ".join(self._refused.values()) or "it has no node with a core."
-            raise InputError(f"--engine ray: no node of the cluster can be used. {reasons}")
+            reasons = " ".join(self._refused.values()) or "The cluster has no node with a CPU core."
+            raise InputError(f"--engine ray: no node can be used. {reasons}")
         if not any(node.could(self._demand) for node in self._nodes.values()):
             names = {"CPU": "cores", "GPU": "GPUs", "memory": "bytes of memory"}
             wanted = ", ".join(f"{value:,g} {names[k]}" for k, value in self._demand.items())

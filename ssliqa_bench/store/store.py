@@ -182,6 +182,13 @@ class Store:
         """Whether a process holds a lease of this store, as every run does where there are no locks."""
         return any(is_held(self, found.path) for found in self._place.scan(f"{LEASES}/"))
 
+    def remove_leases(self, *, before: float) -> None:
+        """Delete leases that processes left which died, of before a time in seconds since 1970."""
+        for found in self._place.scan(f"{LEASES}/"):
+            with contextlib.suppress(FileNotFoundError):
+                if not is_held(self, found.path) and self.modified(found.path) < before:
+                    self.delete(found.path)
+
     def remove_leftovers(self) -> None:
         """Delete what killed processes left: temporary files, locks; nothing while another process uses the store."""
         if self.folder is None or not self.folder.is_dir():

@@ -81,6 +81,8 @@ def test_ranks_are_given_from_six_datasets_on(made: ModuleType) -> None:
     assert count == 6 and ranks is not None and dict(ranks.ranks) == {"ssiqa": 1.0, "piqe": 2.0}
     chart = rank_chart(ranks)
     assert chart["ranks"] == [["ssiqa", 1.0], ["piqe", 2.0]] and len(chart["datasets"]) == 6
+    shifted = [own for own in records(7) if (own.cell.method, own.cell.pair) not in (("ssiqa", "d6"), ("piqe", "d0"))]
+    assert ranked_protocols(shifted)["standard"] == (5, None), "six each, and five in common"
     assert ranked_protocols(map(typed, made.demo_suite([0]))) == {}
 
 

@@ -60,6 +60,14 @@ def test_consecutive_stages_with_the_same_users_are_one_node_and_others_follow_e
     assert graph.beyond(first) == {second, 0, 1, 2} and graph.beyond(second) == {0, 1}
 
 
+def test_a_run_fails_with_a_stage_that_one_of_its_stages_waits_for() -> None:
+    """Run 1 does not need the stage k1 itself: it shares k2, which is computed on top of the first run's k1."""
+    graph = graph_of([["k1", "k2"], ["k9", "k2"], ["k1", "k3"], ["other"]])
+    first, second = sorted(graph.users)
+    assert graph.keys == {first: ("k1",), second: ("k2",)} and graph.nodes[second].needs == {first}
+    assert graph.failing(first) == {0, 1, 2} and graph.failing(second) == {0, 1} and graph.failing(3) == {3}
+
+
 def test_cheap_runs_come_first_and_the_longest_last() -> None:
     graph = graph_of([["s", "a"], ["b"], ["s", "c"], ["d"]], [50.0, 20.0, 3.0, 100.0])
     (stage,) = graph.users

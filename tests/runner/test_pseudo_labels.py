@@ -47,3 +47,18 @@ def test_a_run_holds_them_of_every_stage_and_a_labels_only_run_none(finished: Be
     assert last.n == len(rows) and last.srcc == pytest.approx(stats.spearmanr(predicted, scores)[0], abs=1e-9)
     assert last.mae == pytest.approx(np.abs(predicted - scores).mean(), abs=1e-6)
     assert read_record(finished.store, finished.key("supervised")).facts.pseudo_labels == {}
+
+
+def test_a_stage_whose_predictions_are_not_finite_costs_its_figures_and_no_run(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ssliqa_bench.models.predict import NotFiniteError
+    from ssliqa_bench.runner import pseudo_labels as module
+
+    def broken(*_: object) -> None:
+        raise NotFiniteError((), [3, 4])
+
+    monkeypatch.setattr(module, "predict_set", broken)
+    record = read_record(bench.store, bench.run("ssiqa")["key"])
+    assert record.facts.pseudo_labels == {}
+    assert "initial: no quality of pseudo-labels; predictions for 2 unlabeled images are not finite" in record.notes

@@ -100,3 +100,14 @@ def test_a_run_holds_a_lease_while_it_uses_a_store_without_locks() -> None:
     assert not store.leased() and store.list() == []
     with lease(store, "key", ttl=-1.0):
         assert not store.leased(), "a lease that has expired belongs to a process that died"
+
+
+def test_leases_of_processes_that_died_are_removed() -> None:
+    store = Store("memory://died")
+    store.put("leases/in-use-a.json", json.dumps({"owner": "a", "expires": time.time() - 1, "where": "x"}).encode())
+    with store.in_use():
+        store.remove_leases(before=time.time() + 1)
+        assert store.leased()
+    store.remove_leases(before=time.time() + 1)
+    with pytest.raises(FileNotFoundError):
+        store.read("leases/in-use-a.json")
