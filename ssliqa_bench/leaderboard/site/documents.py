@@ -29,6 +29,8 @@ _SHOWN = ("srcc", "gain", "plcc_mapped", "plcc_raw", "krcc", "rmse_mapped", "p",
 _BY_NAME = {measure.name: measure for measure in COLUMNS}
 # Logged quantities without a curve: rates and times of the machine, and counts per class.
 _UNSHOWN = ("images_per_second", "seconds", "epoch", "predicted_", "selected_", "aligned_")
+# Significant digits of what is drawn alone, and of predictions, which are also compared.
+_DRAWN, _COMPARED = 4, 6
 
 
 def row_id(row: Row, view: View) -> str:
@@ -187,11 +189,12 @@ def _run(record: Record, read: ReadPredictions, images: Images) -> Document:
 
 
 def _stage(stage: StageFacts) -> Document:
-    """The logged numbers of a stage as columns, those that every entry has."""
+    """The logged numbers of a stage as columns, those that every entry has; a constant has no curve."""
     names = [name for name in (stage.log[0] if stage.log else {})
              if not name.startswith(_UNSHOWN) and all(_finite(entry.get(name)) for entry in stage.log)]  # fmt: skip
-    logs = {name: [short(entry[name], 5) for entry in stage.log] for name in sorted(names)}
-    return {"name": stage.name, "steps": stage.steps, "seconds": short(stage.seconds), "log": logs}
+    logs = {name: [short(entry[name], _DRAWN) for entry in stage.log] for name in sorted(names)}
+    changing = {name: values for name, values in logs.items() if len(set(values)) > 1}
+    return {"name": stage.name, "steps": stage.steps, "seconds": short(stage.seconds), "log": changing}
 
 
 def _finite(value: Any) -> bool:
@@ -217,8 +220,8 @@ def _result(record: Record, name: str, result: DatasetResult, read: ReadPredicti
     file = f"{name}-{result.dataset.fingerprint[:8]}"
     mapping = fitted_mapping(rows, record.facts.protocol.mapping)
     document.update(
-        images=file, at=images.numbers(file, rows), x=[short(value) for value in rows.prediction],
-        curve=[[short(a), short(b)] for a, b in curve(rows, mapping)],
+        images=file, at=images.numbers(file, rows), x=[short(value, _COMPARED) for value in rows.prediction],
+        curve=[[short(a, _DRAWN), short(b, _DRAWN)] for a, b in curve(rows, mapping)],
         errors=[{key: short(value) for key, value in own.items()} for own in errors_by_range(rows, mapping)],
     )  # fmt: skip
     if groups := srcc_by_group(rows):
