@@ -44,7 +44,8 @@ def label(
         list[str] | None,
         typer.Argument(
             metavar="IMAGES...",
-            help="Images, folders, patterns, @LIST, Parquet files with image bytes, WebDataset shards (.tar).",
+            help="Images, folders, patterns, @LIST, - for names on standard input, Parquet files with image bytes, "
+            "WebDataset shards (.tar).",
         ),
     ] = None,
     lists: Annotated[
@@ -97,15 +98,17 @@ def label(
     from ssliqa_bench.runner.devices import device_kind
     from ssliqa_bench.runner.progress import counted
 
-    pieces = pieces_of(images or (), lists or (), size=shard_size, column=column)
+    pieces = pieces_of(images or (), lists or (), size=shard_size, column=column, out=out)
     kind = device_kind(device)
     (asked,) = requests([model], store, registry or (), kind)
     opened((asked,))  # whatever is wrong with the model is raised before the output folder is made
     processes = 1 if kind == "cuda" else min(options.processes(jobs, threads), len(pieces))
     began = time.perf_counter()
-    with LabelFolder(out, asked, pieces, restart=restart) as folder, counted("labelling", "shards") as tell:
+    with LabelFolder(out, asked, pieces, restart=restart, threads=threads) as folder, counted(
+        "labelling", "shards"
+    ) as tell:
         shards = []
-        for shard in folder.label(threads=threads, processes=processes):
+        for shard in folder.label(processes=processes):
             shards.append(shard)
             tell(len(shards), len(pieces))
     new = [shard for shard in shards if not shard.before]

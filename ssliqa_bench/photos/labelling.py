@@ -2,13 +2,12 @@
 
 In the output folder, `labels/part-NNNNN.parquet` holds image, prediction, spread and model; `bad/part-NNNNN.parquet`
 the images of the same piece that have no prediction, with the reason. The shard of labels is written last and marks
-its piece as finished. `label.json` says which model and which input the shards belong to.
+its piece as finished. `label.json` holds the model, the input and the settings that the shards belong to.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import math
 import os
@@ -16,21 +15,20 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ssliqa_bench.datasets.parallel import in_order
-from ssliqa_bench.errors import CorruptFileError, DataError, InputError, RunError, StorageError
-from ssliqa_bench.files import atomic_path, digest, read_sealed, take_lock, write_sealed
+from ssliqa_bench.errors import CorruptFileError, DataError, RunError, StorageError
+from ssliqa_bench.files import atomic_path, digest
 from ssliqa_bench.models.load import LoadedModel
+from ssliqa_bench.photos.label_state import LOCK, begin, locked, settings
 from ssliqa_bench.photos.models import Request, identity, opened
-from ssliqa_bench.photos.pieces import Item, Piece
+from ssliqa_bench.photos.pieces import Item, Piece, as_text
 from ssliqa_bench.photos.scoring import Score, judged
 from ssliqa_bench.pixels.decode import decode
 from ssliqa_bench.runner.devices import prepare_process
 from ssliqa_bench.types import ByteImage
 
-_KIND = "labels"
-_STATE, _LOCK = "label.json", "label.lock"
 _MARK, _MODEL = b"ssliqa.piece", b"ssliqa.model"  # in the metadata of a shard
 _TOGETHER = 32  # images that a model gets at once
 _PIXELS = 4_000_000  # and their pixels together, at most
@@ -58,22 +56,31 @@ class _Job:
 
 
 class LabelFolder:
-    """The output of bulk scoring, for one model and one input.
+    """The output of bulk scoring, for one model, one input and the same settings.
 
     Args:
         restart: delete the shards of an earlier call instead of resuming it.
+        threads: of one process.
 
     Raises:
-        InputError: the folder belongs to another model or input, another process writes to it, or it holds other files.
+        InputError: the folder belongs to another model, input or settings, another process writes to it, or it holds
+            other files.
+        CorruptFileError: the description of an earlier call is damaged; `restart` replaces it.
     """
 
-    def __init__(self, out: Path, asked: Request, pieces: Sequence[Piece], *, restart: bool = False) -> None:
-        self._pieces, self._asked, self._out = pieces, asked, out
+    def __init__(
+        self, out: Path, asked: Request, pieces: Sequence[Piece], *, restart: bool = False, threads: int = 1
+    ) -> None:
+        self._pieces, self._asked, self._out, self._threads = pieces, asked, out, threads
         self._marks = {piece.number: piece.mark for piece in pieces}
         self.model = identity(asked.find())
-        self._lock = _locked(out)
+        state = {
+            "name": as_text(asked.name), "model": self.model, "shards": len(pieces),
+            "input": digest(sorted(self._marks.items())), "settings": settings(asked.device, threads),
+        }  # fmt: skip
+        self._lock = locked(out)
         try:
-            self._begin(restart)
+            begin(out, state, restart=restart, alone=self._lock is not None)
         except BaseException:
             self.close()
             raise
@@ -88,14 +95,13 @@ class LabelFolder:
         """Release the lock."""
         if self._lock is not None:
             with contextlib.suppress(OSError):
-                (self._out / _LOCK).unlink(missing_ok=True)
+                (self._out / LOCK).unlink(missing_ok=True)
             self._lock.close()
 
-    def label(self, *, threads: int = 1, processes: int = 1) -> Iterator[Shard]:
+    def label(self, *, processes: int = 1) -> Iterator[Shard]:
         """Make every shard that is missing; finished ones first, the rest in their order.
 
         Args:
-            threads: of one process.
             processes: how many make shards at the same time.
 
         Raises:
@@ -109,31 +115,10 @@ class LabelFolder:
                 waiting.append(piece)
             else:
                 yield found
-        job = _Job(self._asked, self.model, self._out, threads)
+        job = _Job(self._asked, self.model, self._out, self._threads)
         if waiting and processes == 1:
-            prepare_process(job.asked.device, threads)
+            prepare_process(job.asked.device, self._threads)
         yield from in_order(functools.partial(make_shard, job=job), waiting, processes=processes, share=1)
-
-    def _begin(self, restart: bool) -> None:
-        """Compare the folder with what an earlier call left, or empty it, and note what it belongs to from now on."""
-        known = _known(self._out)
-        inputs = digest(sorted(self._marks.items()))
-        state = {"name": self._asked.name, "model": self.model, "shards": len(self._pieces), "input": inputs}
-        if known is not None and not restart:
-            self._check(known, state)
-        for folder in (self._out / "labels", self._out / "bad") if restart else ():
-            for file in folder.glob("part-*.parquet"):
-                file.unlink()
-        write_sealed(self._out / _STATE, state, kind=_KIND)
-
-    def _check(self, known: dict[str, Any], state: dict[str, Any]) -> None:
-        way = f"Name another --out, or replace the shards with --restart: {self._out}."
-        if known["model"] != state["model"]:
-            raise InputError(f"{self._out}: was labelled by {known['name']}, which is another model or has other "
-                             f"weights now. {way}")  # fmt: skip
-        if known["input"] != state["input"]:
-            raise InputError(f"{self._out}: was begun with other images ({known['shards']} shards; now "
-                             f"{state['shards']}), or an archive has changed since. {way}")  # fmt: skip
 
 
 def make_shard(piece: Piece, job: _Job) -> Shard:
@@ -154,10 +139,11 @@ def make_shard(piece: Piece, job: _Job) -> Shard:
     with atomic_path(_path(job.out, "labels", piece.number)) as temporary:
         good = _Rows(labels, temporary)
         for item, score, problem in _scored(piece.items(), model):
+            name = as_text(item.name)
             if problem:
-                bad.add((_text(item.name), problem))
+                bad.add((name, as_text(problem)))
             else:
-                good.add((_text(item.name), score.value, None if math.isnan(score.spread) else score.spread, job.model))
+                good.add((name, score.value, None if math.isnan(score.spread) else score.spread, job.model))
         good.close({b"ssliqa.bad": str(bad.count).encode()})
         if bad.count:
             with atomic_path(bad_path) as aside:
@@ -211,7 +197,7 @@ def _decoded(item: Item, place: Path) -> tuple[ByteImage | None, str]:
     path = item.file
     if item.data is not None:
         ending = os.path.splitext(item.name)[1].lower()
-        path = str(place / f"image{ending if ending.isascii() and len(ending) < 8 and '/' not in ending else ''}")
+        path = str(place / f"image{ending if ending.isascii() and ending[1:].isalnum() and len(ending) < 8 else ''}")
         try:
             Path(path).write_bytes(item.data)
         except OSError as error:
@@ -283,42 +269,3 @@ def _finished(out: Path, number: int, mark: str, model: str) -> Shard | None:
 
 def _path(out: Path, kind: str, number: int) -> Path:
     return out / kind / f"part-{number:05d}.parquet"
-
-
-def _locked(out: Path) -> IO[str] | None:
-    """The lock of an output folder; None on a file system without locks.
-
-    Raises:
-        InputError: another process holds it.
-        StorageError: the folder cannot be written.
-    """
-    try:
-        handle = take_lock(out / _LOCK, wait=False)
-    except OSError as error:
-        if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-            return None
-        raise StorageError(f"--out {out}: cannot be written ({error.strerror}).") from error
-    if handle is None:
-        raise InputError(f"--out {out}: another process is writing to this folder. Wait for it, or name another one.")
-    return handle
-
-
-def _known(out: Path) -> dict[str, Any] | None:
-    """What an earlier call left; None in an empty folder.
-
-    Raises:
-        InputError: the folder holds something else.
-    """
-    try:
-        return read_sealed(out / _STATE, kind=_KIND)
-    except FileNotFoundError:
-        others = sorted(set(os.listdir(out)) - {_LOCK})
-        if others:
-            raise InputError(f"--out {out}: holds other files ({others[0]}); expected an empty folder, or one that "
-                             f"label wrote.") from None  # fmt: skip
-        return None
-
-
-def _text(name: str) -> str:
-    """A name as valid UTF-8: bytes of file names that are none are escaped."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")

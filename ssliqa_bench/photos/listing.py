@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,12 +31,8 @@ def find_images(words: Sequence[str], lists: Sequence[Path] = (), stdin: BinaryI
     """
     found: list[str] = []
     for word in words:
-        if word == "-":
-            found += _lines((stdin or sys.stdin.buffer).read())
-        elif word.startswith("@") and not os.path.exists(word):
-            found += names_of(Path(word[1:]))
-        else:
-            found += _named(word)
+        names = listed_by(word, stdin)
+        found += _named(word) if names is None else names
     for file in lists:
         found += names_of(file)
     if not found:
@@ -53,11 +49,11 @@ def _named(word: str) -> list[str]:
         if not inside:
             raise InputError(f"{word}: holds no image; images are recognised by their file extension.")
         return inside
-    if os.path.lexists(word) or not glob.has_magic(word):
+    if not is_pattern(word):
         file_to_read(word, _IMAGE)
         return [word]
     matching = sorted(glob.iglob(word, recursive=True))
-    inside = [path for path in matching if is_image_name(os.path.basename(path)) and os.path.isfile(path)]
+    inside = [path for path in matching if is_image_file(path)]
     if not inside:
         others = f"; {len(matching)} other names match it" if matching else ""
         raise InputError(f"{word}: no image matches this pattern{others}.")
@@ -66,12 +62,31 @@ def _named(word: str) -> list[str]:
 
 def images_below(folder: str) -> Iterator[str]:
     """Image files below a folder, sorted; hidden files and folders of the system are left out."""
+    return filter(is_image_file, files_below(folder))
+
+
+def files_below(folder: str, skip: Callable[[str], bool] = lambda place: False) -> Iterator[str]:
+    """Files below a folder, sorted; without hidden files, folders of the system, and folders for which `skip` holds."""
     for place, below, files in os.walk(folder):
-        below[:] = sorted(name for name in below if not is_system_folder(name))
-        for name in sorted(files):
-            path = os.path.join(place, name)
-            if not name.startswith(".") and is_image_name(name) and os.path.isfile(path):
-                yield path
+        below[:] = sorted(n for n in below if not is_system_folder(n) and not skip(os.path.join(place, n)))
+        yield from (os.path.join(place, name) for name in sorted(files) if not name.startswith("."))
+
+
+def is_image_file(path: str) -> bool:
+    """Whether a path is a file with the ending of an image."""
+    return is_image_name(os.path.basename(path)) and os.path.isfile(path)
+
+
+def is_pattern(word: str) -> bool:
+    """Whether a word is a pattern: it has the marks of one, and no file has that name."""
+    return glob.has_magic(word) and not os.path.lexists(word)
+
+
+def listed_by(word: str, stdin: BinaryIO | None = None) -> list[str] | None:
+    """The names that `@FILE` or `-` (standard input) lists; None for any other word. Errors as `names_of`."""
+    if word == "-":
+        return _lines((stdin or sys.stdin.buffer).read())
+    return names_of(Path(word[1:])) if word.startswith("@") and not os.path.exists(word) else None
 
 
 def names_of(file: Path) -> list[str]:

@@ -1,26 +1,34 @@
 """Many images in pieces of bounded size: loose files, Parquet files with image bytes, WebDataset shards.
 
 A piece is what one output shard holds. It is small, so that another process can read it, and gives its images one
-after the other; no more than one of them is in memory.
+after the other: one of a tar file is in memory at a time, up to sixteen of a Parquet file.
 """
 
 from __future__ import annotations
 
+import functools
 import glob
+import logging
 import os
 import re
 import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import digest
-from ssliqa_bench.photos.listing import find_images, images_below, names_of
+from ssliqa_bench.photos.listing import files_below, find_images, is_image_file, is_pattern, listed_by, names_of
 from ssliqa_bench.pixels.formats import is_image_name
+from ssliqa_bench.text import printable
+
+LOG = logging.getLogger("ssliqa_bench")
 
 PARQUET = (".parquet",)
 TAR = (".tar", ".tar.gz", ".tgz")
+ARCHIVES = (*PARQUET, *TAR)
+STATE = "label.json"  # in the output folder of `label`
 _AT_ONCE = 16  # rows of a Parquet file that are read at a time
 _FORGET = 256  # members of a tar file after which those that are read are forgotten
 
@@ -53,11 +61,11 @@ class Piece:
 
     @property
     def mark(self) -> str:
-        """A digest that differs where the piece names other images, or its archive changed."""
-        if not self.archive:
-            return digest(list(self.files))
-        status = os.stat(self.archive)
-        return digest([self.archive, self.column, status.st_size, status.st_mtime_ns])
+        """A digest that differs where the piece names other images, or one of its files changed.
+
+        Of every file: its name, absolute path, size, and time of the last change in nanoseconds.
+        """
+        return digest([self.column, [_state_of(file) for file in self.files or (self.archive,)]])
 
     def items(self) -> Iterator[Item]:
         """Its images in their order; what cannot be read is an item with a problem."""
@@ -66,65 +74,128 @@ class Piece:
         return _of_parquet(self.archive, self.column) if _ends(self.archive, PARQUET) else _of_tar(self.archive)
 
 
+def as_text(name: str) -> str:
+    """A name as valid UTF-8: bytes of file names that are none are escaped."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def pieces_of(
-    words: Sequence[str], lists: Sequence[Path] = (), *, size: int = 1000, column: str | None = None
+    words: Sequence[str],
+    lists: Sequence[Path] = (),
+    *,
+    size: int = 1000,
+    column: str | None = None,
+    out: Path | None = None,
+    stdin: BinaryIO | None = None,
 ) -> list[Piece]:
     """What a command line names, cut into pieces: first the archives, one piece each, then loose images.
 
+    A Parquet file without image bytes is an error where it is named, and passed over with a warning where a folder or
+    a pattern holds it. Shards that `label` wrote are no input.
+
     Args:
-        words: image files, Parquet files, tar files, folders with any of these below them, patterns, `@LIST`.
-        lists: files with one name per line.
+        words: image files, Parquet files, tar files, folders with any of these below them, patterns, `@LIST`, `-`.
+        lists: files with one name per line: an image or an archive. A missing one is an image that cannot be read.
         size: loose images of a piece.
         column: of the Parquet files; None takes the only one that holds bytes.
+        out: the output folder, which is passed over.
+        stdin: what `-` reads; None is that of the process.
 
     Raises:
         InputError: a name is wrong, there is no image, or a Parquet file has no such column.
     """
-    archives, loose = _sorted_out([*words, *(name for file in lists for name in names_of(file))])
-    found = [Piece(number, archive=path, column=_column(path, column)) for number, path in enumerate(archives)]
-    starts = range(0, len(loose), size)
-    return [*found, *(Piece(len(found) + k, tuple(loose[s : s + size])) for k, s in enumerate(starts))]
-
-
-def _sorted_out(words: Iterable[str]) -> tuple[list[str], list[str]]:
-    archives: list[str] = []
-    loose: list[str] = []
+    found = _Found(column, None if out is None else os.path.abspath(out))
     for word in words:
-        if word.startswith("@") and not os.path.exists(word):
-            inside, others = _sorted_out(names_of(Path(word[1:])))
-            archives += inside
-            loose += others
-        elif os.path.isdir(word):
-            inside = _archives_below(word)
-            archives += inside
-            loose += images_below(word) if inside else find_images([word])
-        elif glob.has_magic(word) and not os.path.lexists(word):
-            inside = sorted(path for path in glob.iglob(word, recursive=True) if _ends(path, (*PARQUET, *TAR)))
-            archives += inside
-            loose += [] if inside else find_images([word])
-        elif _ends(word, (*PARQUET, *TAR)):
-            if not os.path.isfile(word):
-                raise InputError(f"{word}: is no file; expected a Parquet file or a tar file with images.")
-            archives.append(word)
+        names = listed_by(word, stdin)
+        if names is None:
+            found.add(word)
         else:
-            loose += find_images([word])
-    if not archives and not loose:
+            found.add_listed(names)
+    for file in lists:
+        found.add_listed(names_of(file))
+    if not found.archives and not found.loose:
         raise InputError("IMAGES: no image is named; expected images, folders, patterns, @LIST, Parquet files with "
                          "image bytes, or WebDataset shards (.tar).")  # fmt: skip
-    return list(dict.fromkeys(archives)), list(dict.fromkeys(loose))
+    pieces = [Piece(number, archive=path, column=own) for number, (path, own) in enumerate(found.archives.items())]
+    loose = list(found.loose)
+    starts = range(0, len(loose), size)
+    return [*pieces, *(Piece(len(pieces) + k, tuple(loose[s : s + size])) for k, s in enumerate(starts))]
 
 
-def _archives_below(folder: str) -> list[str]:
-    found = (os.path.join(place, name) for place, _, names in os.walk(folder) for name in names)
-    return sorted(path for path in found if _ends(path, (*PARQUET, *TAR)))
+class _Found:
+    """Archives with their columns, and loose images, each once, in the order in which they are named."""
+
+    def __init__(self, column: str | None, out: str | None) -> None:
+        self.archives: dict[str, str] = {}
+        self.loose: dict[str, None] = {}
+        self._column, self._out = column, out
+        self._skip = functools.cache(self._is_output)
+
+    def add(self, word: str) -> None:
+        """Take a word of the command line."""
+        if os.path.isdir(word):
+            inside = list(files_below(word, self._skip))
+        elif is_pattern(word):
+            matching = sorted(glob.iglob(word, recursive=True))
+            inside = [path for path in matching if not any(map(self._skip, _folders_of(path)))]
+        elif _ends(word, ARCHIVES):
+            if not os.path.isfile(word):
+                raise InputError(f"{word}: is no file; expected a Parquet file or a tar file with images.")
+            return self._add_archive(word)
+        else:
+            return self.loose.update(dict.fromkeys(find_images([word])))
+        archives = [path for path in inside if _ends(path, ARCHIVES) and os.path.isfile(path)]
+        images = [path for path in inside if is_image_file(path)]
+        for path in archives:
+            self._add_archive(path, found=True)
+        self.loose.update(dict.fromkeys(images or ([] if archives else find_images([word]))))
+
+    def add_listed(self, names: Iterable[str]) -> None:
+        """Take the lines of a list. What is no archive is looked at when it is scored, and stops nothing else."""
+        for name in names:
+            if _ends(name, ARCHIVES) and os.path.isfile(name):
+                self._add_archive(name)
+            else:
+                self.loose[name] = None
+
+    def _add_archive(self, path: str, found: bool = False) -> None:
+        column = _column(path, self._column, found)
+        if column is None:
+            LOG.warning("%s has no column with image bytes and is passed over.", printable(path))
+        else:
+            self.archives[path] = column
+
+    def _is_output(self, folder: str) -> bool:
+        """Whether it is the output folder of this call or of another one."""
+        if self._out is not None and os.path.abspath(folder) == self._out:
+            return True
+        if not os.path.isfile(os.path.join(folder, STATE)):
+            return False
+        shards = os.path.join(glob.escape(folder), "*", "part-*.parquet")
+        return next(glob.iglob(shards), None) is not None
+
+
+def _folders_of(path: str) -> list[str]:
+    """The folder of a file, that one's folder, and so on."""
+    return [str(folder) for folder in Path(os.path.abspath(path)).parents]
+
+
+def _state_of(path: str) -> list[object]:
+    """What differs when a path leads to another file, or the file was changed; a missing file has no size."""
+    name = [as_text(path), as_text(os.path.abspath(path))]
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return [*name, None, None]
+    return [*name, status.st_size, status.st_mtime_ns]
 
 
 def _ends(path: str, endings: tuple[str, ...]) -> bool:
     return path.lower().endswith(endings)
 
 
-def _column(path: str, asked: str | None) -> str:
-    """The column of a Parquet file that holds images; "" for a tar file.
+def _column(path: str, asked: str | None, found: bool) -> str | None:
+    """The column of a Parquet file that holds images; "" for a tar file; None if it was `found` and holds no bytes.
 
     Raises:
         InputError: it is no Parquet file, or has no such column.
@@ -135,7 +206,8 @@ def _column(path: str, asked: str | None) -> str:
     from pyarrow import parquet
 
     try:
-        schema = parquet.read_schema(path)
+        with open(path, "rb") as file:  # pyarrow opens no name that is not UTF-8
+            schema = parquet.read_schema(file)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: is not readable as Parquet ({_line(error)}).") from error
     fitting = [field.name for field in schema if _holds_bytes(field.type)]
@@ -143,6 +215,8 @@ def _column(path: str, asked: str | None) -> str:
         return asked
     if asked is None and len(fitting) == 1:
         return fitting[0]
+    if found and not fitting:
+        return None
     wanted = f'a column "{asked}" with image bytes' if asked is not None else "one column with image bytes"
     raise InputError(f"{path}: expected {wanted}; columns with bytes: {', '.join(fitting) or 'none'} (all: "
                      f"{', '.join(schema.names)}). --column names it.")  # fmt: skip
@@ -163,7 +237,7 @@ def _of_parquet(path: str, column: str) -> Iterator[Item]:
 
     row = 0
     try:
-        with parquet.ParquetFile(path) as file:
+        with open(path, "rb") as handle, parquet.ParquetFile(handle) as file:
             for batch in file.iter_batches(_AT_ONCE, columns=[column]):
                 for value in batch.column(0).to_pylist():
                     inner = value.get("path") if isinstance(value, dict) else None
@@ -178,21 +252,46 @@ def _of_parquet(path: str, column: str) -> Iterator[Item]:
 def _of_tar(path: str) -> Iterator[Item]:
     """Members with the ending of an image, named FILE/MEMBER; others (labels, captions) are passed over."""
     read = 0
+
+    class Header(tarfile.TarInfo):
+        """A header that keeps why it could not be read: `tarfile` takes most damage for the end of the archive."""
+
+        error: tarfile.HeaderError | None = None  # type: ignore[name-defined]
+
+        @classmethod
+        def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:  # type: ignore[override]
+            try:
+                return super().frombuf(buf, encoding, errors)
+            except tarfile.HeaderError as error:  # type: ignore[attr-defined]
+                Header.error = error
+                raise
+
     try:
-        with tarfile.open(path, "r|*") as file:
+        with tarfile.open(path, "r|*", tarinfo=Header) as file:
             for member in file:
-                if member.isfile() and is_image_name(os.path.basename(member.name)):
-                    handle = file.extractfile(member)
-                    data = b"" if handle is None else handle.read()
-                    name = f"{path}/{member.name}"
-                    yield Item(name, data=data) if data else Item(name, problem="holds no bytes")
+                if not member.isdir() and is_image_name(os.path.basename(member.name)):
+                    yield _member(file, member, f"{path}/{member.name}")
                     read += 1
                 if len(file.members) > _FORGET:
                     file.members.clear()
-        if not read:
+        if not isinstance(Header.error, tarfile.EOFHeaderError):  # type: ignore[attr-defined]
+            cut = isinstance(Header.error, tarfile.EmptyHeaderError)  # type: ignore[attr-defined]
+            reason = "the end mark of the archive is missing" if cut else str(Header.error)
+            yield Item(path, problem=f"not readable beyond {read} images: {reason}")
+        elif not read:
             yield Item(path, problem="holds no image; images are recognised by their file extension")
     except (OSError, EOFError, tarfile.TarError) as error:
         yield Item(path, problem=f"not readable beyond {read} images: {_line(error)}")
+
+
+def _member(file: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Item:
+    """The image in a member; a link or a device is an item with a problem."""
+    if not member.isfile():
+        target = f"a link to {member.linkname}" if member.issym() or member.islnk() else "no file"
+        return Item(name, problem=f"is {target}; expected a file with the bytes of an image")
+    handle = file.extractfile(member)
+    data = b"" if handle is None else handle.read()
+    return Item(name, data=data) if data else Item(name, problem="holds no bytes")
 
 
 def _line(error: Exception) -> str:
