@@ -256,13 +256,13 @@ def _of_tar(path: str) -> Iterator[Item]:
     class Header(tarfile.TarInfo):
         """A header that keeps why it could not be read: `tarfile` takes most damage for the end of the archive."""
 
-        error: tarfile.HeaderError | None = None  # type: ignore[name-defined]
+        error: tarfile.HeaderError | None = None
 
         @classmethod
         def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:  # type: ignore[override]
             try:
                 return super().frombuf(buf, encoding, errors)
-            except tarfile.HeaderError as error:  # type: ignore[attr-defined]
+            except tarfile.HeaderError as error:
                 Header.error = error
                 raise
 
