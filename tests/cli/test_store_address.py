@@ -58,7 +58,7 @@ def test_a_run_in_memory_leaves_what_a_run_in_a_folder_leaves(finished: Bench, t
     assert at("leaderboard", "--out", str(tmp_path / "boards"), registry=False)[0] == 0
     assert "supervised" in "".join(file.read_text() for file in (tmp_path / "boards").rglob("*.md"))
     code, out, err = at("store", "gc", registry=False)
-    assert code == 0 and out.startswith("0 removed") and "make sure that no run uses it" in err
+    assert code == 0 and out.startswith("0 removed"), err
     assert at("store", "export", str(tmp_path / "out"), registry=False)[0] == 0
     assert read_record(tmp_path / "out", key).results.keys() == {"tiny-a", "tiny-b", "tiny-c"}
     assert at("store", "export", at.address, registry=False)[0] == 2, "it is the store itself"

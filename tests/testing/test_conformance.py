@@ -336,7 +336,7 @@ class Own(Supervised):
     "hidden_stage": """
 def run(context):
     artifact = run_initial(context)
-    importlib.import_module("ssliqa_bench.evaluation.correlations").srcc(np.arange(5.0), np.arange(5.0))
+    importlib.import_module("ssliqa_bench.evaluation.noise").noise_limit([1.0, 2.0], [0.1, 0.1], 5)
     return artifact
 
 
@@ -447,7 +447,7 @@ FOUND = {
     "undeclared_model": {"runs": 'The model of own_undeclared_model.learner:build reads the parameter "shift"'},
     "undeclared_stage": {"runs": 'Stage "initial" (own_undeclared_stage.learner:run) reads the parameter "shift"'},
     "hidden": {"code": "own_clean/learner.py (predictions): no part of the key"},
-    "hidden_stage": {"code": "ssliqa_bench/evaluation/correlations.py (stage initial)"},
+    "hidden_stage": {"code": "ssliqa_bench/evaluation/noise.py (stage initial)"},
     "bound": {"runs": 'Stage "initial", run: got method Own.run; expected a function that is defined at the top level'},
     "unresumed": {"resume at initial": "arrays of its artifact change", "resume": "predictions change after 2"},
     "reader": {"imports": "own_reader.learner imports ssliqa_bench.pixels.decode: a learner reads no files"},
