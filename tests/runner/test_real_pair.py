@@ -131,5 +131,6 @@ def test_forecast_steps_are_those_of_the_run(root: Path, monkeypatch: pytest.Mon
     run(plan, settings)
     learner = registry.load(plan.method.class_path)(plan.params)
     work = learner.work(24, 24)
-    predicted = 4 * 12 * int(plan.params["test_crops"])
+    # After each of four stages: the test images of both sides, and the unlabeled ones for the figures of pseudo-labels.
+    predicted = 4 * (12 + 24) * int(plan.params["test_crops"])
     assert seen == {True: work.learned, False: work.read + predicted}
