@@ -48,16 +48,7 @@ def label(
             "WebDataset shards (.tar).",
         ),
     ] = None,
-    lists: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--list",
-            parser=options.input_file("--list", "a list with one image per line"),
-            metavar="FILE",
-            help="File with one name per line.",
-            rich_help_panel=options.DATA,
-        ),
-    ] = None,
+    lists: options.ImageLists = None,
     column: Annotated[
         str | None,
         typer.Option(

@@ -138,6 +138,16 @@ Jobs = Annotated[
         rich_help_panel=MACHINE,
     ),
 ]
+ImageLists = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--list",
+        parser=input_file("--list", "a list with one image per line"),
+        metavar="FILE",
+        help="File with one image per line.",
+        rich_help_panel=DATA,
+    ),
+]
 ImageJobs = Annotated[
     int | None,
     typer.Option(

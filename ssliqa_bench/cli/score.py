@@ -40,16 +40,7 @@ def score(
             rich_help_panel=options.WHAT,
         ),
     ] = None,
-    lists: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--list",
-            parser=options.input_file("--list", "a list with one image per line"),
-            metavar="FILE",
-            help="File with one image per line.",
-            rich_help_panel=options.DATA,
-        ),
-    ] = None,
+    lists: options.ImageLists = None,
     csv: Annotated[
         Path | None,
         typer.Option(

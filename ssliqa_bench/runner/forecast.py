@@ -177,7 +177,8 @@ class Forecaster:
         rest = 0 if pair.unlabeled is None else train[pair.unlabeled] - labeled * (pair.unlabeled == pair.labeled)
         budget = spec.unlabeled_budget if spec.unlabeled_budget is not None else protocol.unlabeled_budget
         extra = 0 if protocol.extra_unlabeled is None else protocol.extra_unlabeled.count or 0
-        work, stages = learner.work(labeled, _taken(rest, budget) + extra), learner.stages()
+        unlabeled = _taken(rest, budget)
+        work, stages = learner.work(labeled, unlabeled + extra), learner.stages()
         if not stages and told is not None:
             return told, 0
         if not stages:
@@ -190,7 +191,9 @@ class Forecaster:
             return None, 0
         # Where several networks learn, the smallest is the model in every method that we know of.
         model = min(known, key=lambda cost: cost.parameters)
-        read = work.read + sum(test.values()) * int(method.params.get("test_crops", 1)) * len(stages)
+        # After each stage a run predicts the test images, and the unlabeled ones for the figures of pseudo-labels.
+        asked = sum(test.values()) + (unlabeled if learner.needs.unlabeled else 0)
+        read = work.read + asked * int(method.params.get("test_crops", 1)) * len(stages)
         learned = work.learned * sum(cost.learned for cost in known)
         seconds = told if told is not None else learned + read * model.read
         return seconds, 4 * model.parameters * len(stages)
