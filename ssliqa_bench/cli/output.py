@@ -48,7 +48,7 @@ def run_entry(status: str, record: Record) -> dict[str, Any]:
 
 def _left_out(metrics: Metrics) -> set[str]:
     """Fields of the stored metrics that are not printed; breakdowns are where the dataset has any."""
-    return {"intervals"} | {name for name in ("by", "noise") if not getattr(metrics, name)}
+    return {"intervals"} if metrics.by else {"intervals", "by"}
 
 
 def failed_entry(spec: RunSpec, error: str | None) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def test_the_json_document_has_the_documented_shape(finished: Bench) -> None:
     }
     for metrics in entry["metrics"].values():
         assert metrics.keys() == {"side", "n", "srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped", "mapping",
-                                  "extra", "by"}
+                                  "extra", "by", "noise"}
         assert metrics["n"] == 8 and -1 <= metrics["srcc"] <= 1 and metrics["extra"] == {}
         assert metrics["by"]["distortion"]["values"].keys() == {"blur", "noise"} and "level" in metrics["by"]
 
