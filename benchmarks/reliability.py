@@ -2,13 +2,17 @@
 
     python benchmarks/reliability.py --kills 50 --minutes 30
     python benchmarks/reliability.py --kills 8 --minutes 5 --out /tmp/reliability.md
+    python benchmarks/reliability.py --only soak kills      # these parts; the page holds what earlier calls measured
 
-Exit code 1 where a test failed; the report then names it as an exception.
+Every part leaves its result in build/reliability/ as soon as it is done. A part that is there with the same sizes is
+not run again, unless --again is given or it failed. Exit code 1 where a test failed; the report then names it as an
+exception.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import re
@@ -17,12 +21,13 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ssliqa_bench.files import write_text
 
 ROOT = Path(__file__).resolve().parents[1]
+KEPT = ROOT / "build" / "reliability"
 FIGURE = re.compile(r"^figure: (.*): (-?\d+)$", re.MULTILINE)
 SUMMARY = re.compile(r"^=* ?((?:\d+ \w+(?:, )?)+) in [\d.]+s", re.MULTILINE)
 EXCEPTION = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
@@ -37,6 +42,11 @@ class Part:
     sizes: tuple[tuple[str, int], ...] = ()
 
     @property
+    def name(self) -> str:
+        """What `--only` calls it."""
+        return self.file.removeprefix("test_").removesuffix(".py")
+
+    @property
     def command(self) -> str:
         """The command line, as a reader can repeat it."""
         sizes = "".join(f"SSLIQA_FAULTS_{name}={number} " for name, number in self.sizes)
@@ -45,9 +55,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Result:
-    """What a command printed: its figures, pytest's summary, the tests that failed."""
+    """What a command printed at a commit: its figures, pytest's summary, the tests that failed."""
 
-    part: Part
+    command: str
+    commit: str
     figures: tuple[tuple[str, str], ...]
     summary: str
     exceptions: tuple[str, ...]
@@ -67,10 +78,17 @@ def parts(kills: int, minutes: float, flips: int) -> tuple[Part, ...]:
     )
 
 
+def kept(part: Part) -> Result | None:
+    """What an earlier call measured at the same sizes; None where there is no such result."""
+    path = KEPT / f"{part.name}.json"
+    result = Result(**json.loads(path.read_text())) if path.is_file() else None
+    return result if result and result.command == part.command else None
+
+
 def measured(part: Part) -> Result:
-    """Run one part and read what it printed."""
+    """Run one part, read what it printed and keep it."""
     print(f"{part.title}: {part.command}", file=sys.stderr, flush=True)
-    began = time.monotonic()
+    began, commit = time.monotonic(), _commit()
     sizes = {f"SSLIQA_FAULTS_{name}": str(number) for name, number in part.sizes}
     words = [sys.executable, "-m", "pytest", "-q", "-m", "faults", f"tests/faults/{part.file}"]
     done = subprocess.run(words, cwd=ROOT, env={**os.environ, **sizes}, capture_output=True, text=True, check=False)
@@ -80,25 +98,31 @@ def measured(part: Part) -> Result:
     if done.returncode != 0:
         print(done.stdout[-4000:], done.stderr[-2000:], file=sys.stderr)
         exceptions = exceptions or (f"exit code {done.returncode}",)
-    return Result(part, figures, summary[-1] if summary else "no summary", exceptions, time.monotonic() - began)
+    seconds = round(time.monotonic() - began)
+    result = Result(part.command, commit, figures, summary[-1] if summary else "no summary", exceptions, seconds)
+    write_text(KEPT / f"{part.name}.json", json.dumps(asdict(result), indent=1) + "\n")
+    return result
 
 
-def report(results: Sequence[Result], kills: int, minutes: float) -> str:
+def report(results: Sequence[tuple[Part, Result | None]], kills: int, minutes: float) -> str:
     """The page."""
-    exceptions = [one for result in results for one in result.exceptions]
+    exceptions = [one for _, result in results if result for one in result.exceptions]
+    absent = [part.title for part, result in results if result is None]
     lines = [
         "# Reliability",
         "",
-        f"Measured by `make faults-full KILLS={kills} MINUTES={minutes:g}`, commit {_commit()}, Python "
-        f"{platform.python_version()},",
-        f"{len(os.sched_getaffinity(0))} cores. Every figure was printed by the command above its table.",
+        f"Measured by `make faults-full KILLS={kills} MINUTES={minutes:g}`, Python {platform.python_version()}, "
+        f"{os.cpu_count()} cores.",
+        "Every figure was printed by the command above its table, at the commit beside it.",
         "",
         "Exceptions: " + (", ".join(f"`{one}`" for one in exceptions) if exceptions else "none") + ".",
+        *([f"Not measured: {', '.join(absent)}."] if absent else []),
     ]
-    for result in results:
-        lines += ["", f"## {result.part.title}", "", f"`{result.part.command}` ({result.seconds:.0f} s)", "",
-                  "| figure | value |", "| --- | ---: |", f"| tests | {result.summary} |"]  # fmt: skip
-        lines += [f"| {name} | {int(number):,} |" for name, number in result.figures]
+    for part, result in results:
+        if result is not None:
+            lines += ["", f"## {part.title}", "", f"`{result.command}` ({result.seconds:.0f} s, {result.commit})", "",
+                      "| figure | value |", "| --- | ---: |", f"| tests | {result.summary} |"]  # fmt: skip
+            lines += [f"| {name} | {int(number):,} |" for name, number in result.figures]
     return "\n".join([*lines, ""])
 
 
@@ -109,18 +133,27 @@ def _commit() -> str:
 
 
 def main() -> int:
-    """Run every part and write the page."""
+    """Run every part that has no result yet and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50, help="processes that are killed [50]")
     parser.add_argument("--minutes", type=float, default=30.0, help="of soak [30]")
     parser.add_argument("--flips", type=int, default=12, help="flipped bits of each stored file [12]")
     parser.add_argument("--jobs", type=int, default=1, help="parts at a time [1]")
+    parser.add_argument("--only", nargs="+", metavar="PART", help="run these parts alone [all]")
+    parser.add_argument("--again", action="store_true", help="run parts that have a result, too")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "reliability.md", help="the page")
     options = parser.parse_args()
+    every = parts(options.kills, options.minutes, options.flips)
+    names = [part.name for part in every]
+    if unknown := sorted({*(options.only or ())} - {*names}):
+        parser.error(f"--only: no part {', '.join(unknown)}; expected some of {', '.join(names)}")
+    wanted = [part for part in every if part.name in (options.only or names)]
+    due = [part for part in wanted if options.again or (before := kept(part)) is None or before.exceptions]
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(measured, parts(options.kills, options.minutes, options.flips)))
+        list(pool.map(measured, due))
+    results = [(part, kept(part)) for part in every]
     write_text(options.out, report(results, options.kills, options.minutes))
-    return int(any(result.exceptions for result in results))
+    return int(any(result is None or result.exceptions for _, result in results))
 
 
 if __name__ == "__main__":
