@@ -140,7 +140,8 @@ def _near(path: Path) -> str:
     there: list[str] = []
     with contextlib.suppress(OSError), os.scandir(path.parent) as entries:
         for entry, _ in zip(entries, range(_COMPARED)):
-            there.append(entry.name)
+            if entry.name != path.name:  # a link that leads nowhere has the very name
+                there.append(entry.name)
     near = near_names(path.name, there)
     if not near and path.suffix:
         near = sorted(name for name in there if Path(name).suffix.lower() == path.suffix.lower())[:3]

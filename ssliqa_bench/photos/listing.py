@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from ssliqa_bench.datasets.image_folders import FoundFiles
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.paths import file_to_read
-from ssliqa_bench.pixels.formats import is_image_name, is_system_folder
 
 _IMAGE = "an image, a folder of images, a pattern such as 'photos/*.jpg', @LIST, or - for names on standard input"
 
@@ -45,36 +45,35 @@ def _named(word: str) -> list[str]:
     if not word.strip():
         raise InputError(f"IMAGES: a name is empty; expected {_IMAGE}.")
     if os.path.isdir(word):
-        inside = list(images_below(word))
-        if not inside:
+        below = FoundFiles(word).walk()
+        below.warn()
+        if not below.images:
             raise InputError(f"{word}: holds no image; images are recognised by their file extension.")
-        return inside
+        return below.images
     if not is_pattern(word):
         file_to_read(word, _IMAGE)
         return [word]
-    matching = sorted(glob.iglob(word, recursive=True))
-    inside = [path for path in matching if is_image_file(path)]
-    if not inside:
-        others = f"; {len(matching)} other names match it" if matching else ""
+    fitting = matching(word)
+    if not fitting.images:
+        others = f"; {left_out}" if (left_out := fitting.left_out()) else ""
         raise InputError(f"{word}: no image matches this pattern{others}.")
-    return inside
+    fitting.warn(word)
+    return fitting.images
 
 
-def images_below(folder: str) -> Iterator[str]:
-    """Image files below a folder, sorted; hidden files and folders of the system are left out."""
-    return filter(is_image_file, files_below(folder))
+def matching(
+    pattern: str, wanted: Callable[[str], bool] = lambda path: False, skip: Callable[[str], bool] = lambda path: False
+) -> FoundFiles:
+    """What fits a pattern, sorted: photographs, further files for which `wanted` holds, and a count of the rest.
 
-
-def files_below(folder: str, skip: Callable[[str], bool] = lambda place: False) -> Iterator[str]:
-    """Files below a folder, sorted; without hidden files, folders of the system, and folders for which `skip` holds."""
-    for place, below, files in os.walk(folder):
-        below[:] = sorted(n for n in below if not is_system_folder(n) and not skip(os.path.join(place, n)))
-        yield from (os.path.join(place, name) for name in sorted(files) if not name.startswith("."))
-
-
-def is_image_file(path: str) -> bool:
-    """Whether a path is a file with the ending of an image."""
-    return is_image_name(os.path.basename(path)) and os.path.isfile(path)
+    Args:
+        skip: for paths that are passed over.
+    """
+    found = FoundFiles(wanted=wanted)
+    for path in sorted(glob.iglob(pattern, recursive=True)):
+        if not skip(path):
+            found.add(path)
+    return found
 
 
 def is_pattern(word: str) -> bool:

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ssliqa_bench.datasets.image_folders import FoundFiles
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import digest
-from ssliqa_bench.photos.listing import files_below, find_images, is_image_file, is_pattern, listed_by, names_of
+from ssliqa_bench.photos.listing import find_images, is_pattern, listed_by, matching, names_of
 from ssliqa_bench.pixels.formats import is_image_name
 from ssliqa_bench.text import printable
 
@@ -134,26 +135,26 @@ class _Found:
     def add(self, word: str) -> None:
         """Take a word of the command line."""
         if os.path.isdir(word):
-            inside = list(files_below(word, self._skip))
+            found = FoundFiles(word, _is_archive).walk(self._skip)
         elif is_pattern(word):
-            matching = sorted(glob.iglob(word, recursive=True))
-            inside = [path for path in matching if not any(map(self._skip, _folders_of(path)))]
-        elif _ends(word, ARCHIVES):
+            found = matching(word, _is_archive, lambda path: any(map(self._skip, _folders_of(path))))
+        elif _is_archive(word):
             if not os.path.isfile(word):
                 raise InputError(f"{word}: is no file; expected a Parquet file or a tar file with images.")
             return self._add_archive(word)
         else:
             return self.loose.update(dict.fromkeys(find_images([word])))
-        archives = [path for path in inside if _ends(path, ARCHIVES) and os.path.isfile(path)]
-        images = [path for path in inside if is_image_file(path)]
-        for path in archives:
+        if not found.images and not found.others:
+            find_images([word])  # its error
+        found.warn(word)
+        for path in found.others:
             self._add_archive(path, found=True)
-        self.loose.update(dict.fromkeys(images or ([] if archives else find_images([word]))))
+        self.loose.update(dict.fromkeys(found.images))
 
     def add_listed(self, names: Iterable[str]) -> None:
         """Take the lines of a list. What is no archive is looked at when it is scored, and stops nothing else."""
         for name in names:
-            if _ends(name, ARCHIVES) and os.path.isfile(name):
+            if _is_archive(name) and os.path.isfile(name):
                 self._add_archive(name)
             else:
                 self.loose[name] = None
@@ -192,6 +193,10 @@ def _state_of(path: str) -> list[object]:
 
 def _ends(path: str, endings: tuple[str, ...]) -> bool:
     return path.lower().endswith(endings)
+
+
+def _is_archive(path: str) -> bool:
+    return _ends(path, ARCHIVES)
 
 
 def _column(path: str, asked: str | None, found: bool) -> str | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
 
-from ssliqa_bench.errors import InputError
+from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.photos.listing import find_images
 
 
@@ -56,3 +57,32 @@ def test_wrong_names_are_one_message(folder: Path, words: list[str], said: str) 
     (folder.parent / "blank.txt").write_text("\n\n")
     with pytest.raises(InputError, match=said):
         find_images(words)
+
+
+def test_what_a_folder_or_a_pattern_leaves_out_is_counted(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (folder / "IMG_1.HEIC").write_bytes(b"x")
+    (folder / "gone.png").symlink_to(folder / "not-there.png")
+    (folder / "album").symlink_to(folder / "deep")
+    find_images(["photos"])
+    assert "photos: 6 files left out (first: album): .heic 1, .raw 1, .txt 1, broken links 1, in @eaDir 1, linked " \
+           "folders 1. HEIC: pip install" in caplog.text  # fmt: skip
+    caplog.clear()
+    assert find_images(["photos/*"]) == ["photos/a.PNG", "photos/b.jpg"]
+    assert "photos/*: 6 files left out (first: photos/IMG_1.HEIC): .heic 1, .raw 1, .txt 1, broken links 1, folders 2" \
+        in caplog.text  # fmt: skip
+    caplog.clear()
+    assert find_images(["photos/deep"]) == ["photos/deep/c.jpeg"]
+    assert "photos/deep: 1 file left out (first: @eaDir/b.jpg): in @eaDir 1" in caplog.text
+
+
+def test_a_folder_that_cannot_be_read_is_an_error(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def closed(place: str) -> object:
+        if str(place).endswith("deep"):
+            raise PermissionError(13, "Permission denied", place)
+        return scan(place)
+
+    monkeypatch.setattr("os.scandir", closed)
+    with pytest.raises(DataError, match="photos/deep: the folder cannot be read"):
+        find_images(["photos"])

@@ -45,8 +45,8 @@ def test_what_is_left_out_is_counted(folder: Path, caplog: pytest.LogCaptureFixt
     assert len(read_folder(folder, {}).name) == len(ENDINGS)
     (record,) = caplog.records
     assert record.getMessage() == (
-        f"{folder}: 7 files left out (first: @eaDir/SYNOPHOTO_THUMB_XL.jpg): .heic 1, .heif 1, .txt 1, broken links 1, "
-        f"in @eaDir 1, pipes and devices 1, without ending 1. HEIC: {formats.HEIF_ADVICE}."
+        f"{folder}: 7 files left out (first: @eaDir/im00.jpg/SYNOPHOTO_THUMB_XL.jpg): .heic 1, .heif 1, .txt 1, "
+        f"broken links 1, in @eaDir 1, pipes and devices 1, without ending 1. HEIC: {formats.HEIF_ADVICE}."
     )
 
 
