@@ -29,8 +29,13 @@ FEATURES_CODE = ("ssliqa_bench.models.feature_views",)
 _NUMERICS_CODE = ("ssliqa_bench.runner.numerics",)
 # How a stage is handed its sets, parameters and seed.
 STAGE_CODE = ("ssliqa_bench.runner.stage_context", *_NUMERICS_CODE)
-# How a model is asked, and what it sees of an image.
-PREDICTION_CODE = ("ssliqa_bench.models.predict", "ssliqa_bench.training.views", *_NUMERICS_CODE)
+# What the builder of a model is handed, how the model is asked, and what it sees of an image.
+PREDICTION_CODE = (
+    "ssliqa_bench.runner.model_context",
+    "ssliqa_bench.models.predict",
+    "ssliqa_bench.training.views",
+    *_NUMERICS_CODE,
+)
 # All that the runner adds to the code of a method.
 RUN_CODE = tuple(dict.fromkeys((*STAGE_CODE, *PREDICTION_CODE)))
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-
-import torch
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.methods.base import Learner, Model, Predictor
@@ -14,6 +13,7 @@ from ssliqa_bench.models.description import Description
 from ssliqa_bench.models.origins import described, network_of
 from ssliqa_bench.models.weights import usable_file
 from ssliqa_bench.registry.lookup import ResolvedBackbone, ResolvedMethod, load_object
+from ssliqa_bench.runner.model_context import built
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.resolve import learner_params
 from ssliqa_bench.runner.tree import is_ours
@@ -89,11 +89,8 @@ def ready_learner(plan: Plan) -> Learner:
 
 def model_of(plan: Plan, learner: Learner, artifact: Artifact | None) -> Predictor:
     """The model that a stage of a plan left, or, for a method without stages (artifact None), the method itself."""
-    weights = {}
-    if artifact is None:
-        declared = ("method", *learner.model.params)
-        weights = {name: usable_file(own) for name, own in plan.weights.items() if name in declared}
-    return learner.model.made(plan.params, artifact, torch.device(plan.device), weights)
+    weights = {name: partial(usable_file, own) for name, own in plan.weights.items()}
+    return built(learner.model, plan.params, artifact, plan.device, weights)
 
 
 def describe_model(plan: Plan, learner: Learner) -> Description:
