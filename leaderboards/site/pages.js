@@ -1,7 +1,7 @@
 /* The pages: results, method, dataset, run, comparison, about. The address holds page and filters. */
 "use strict";
 (() => {
-  const { data, rowOfKey, h, fixed, signed, count, size, missing, href, route, load, table, facts, card, demoNotice } = Site;
+  const { data, rowOfKey, h, fixed, signed, count, size, missing, href, route, details, runOf, points, table, facts, card, demoNotice } = Site;
   const main = document.getElementById("main");
   const FILTERS = [
     ["kind", "Scores", (row) => row.kind, { human: "Human scores", demo: "Demo data" }],
@@ -10,7 +10,8 @@
     ["budget", "Labels", (row) => row.budget],
     ["family", "Family", (row) => row.family],
   ];
-  const hasHuman = data.rows.some((row) => row.kind === "human");
+  const BOARD = ["kind", "protocol", "pair", "budget"];
+  const READ = Object.fromEntries(FILTERS.map(([name, , read]) => [name, read]));
 
   const methodLink = (name) => h("a", { href: href(["method", name]) }, h("code", {}, name));
   const datasetLink = (name) => h("a", { href: href(["dataset", name]) }, h("code", {}, name));
@@ -46,21 +47,55 @@
   }
   const rowClass = (row) => (row.reference ? "ref" : null);
 
+  /* Boards: rows of one kind of data, protocol, pair and number of labels, which alone are ranked together. */
+  const boardOf = (row) => JSON.stringify(BOARD.map((name) => READ[name](row)));
+  const boards = [...new Set(data.rows.map(boardOf))].map((name) => {
+    const rows = data.rows.filter((row) => boardOf(row) === name);
+    return { name, rows, first: rows[0], runs: rows.reduce((sum, row) => sum + row.runs.length, 0), gains: rows.some((row) => judged(row).gain) };
+  });
+  const title = ({ first }) => `${first.pair}, ${first.budget}, protocol ${first.protocol}${first.kind === "demo" ? ", demo data" : ""}`;
+  /* The site opens on human scores, with gains of learners, of most runs. */
+  boards.sort((a, b) => (a.first.kind === "demo") - (b.first.kind === "demo") || b.gains - a.gains || b.runs - a.runs || title(a).localeCompare(title(b)));
+
   function results(query) {
-    const chosen = Object.fromEntries(FILTERS.map(([name]) => [name, query.get(name) ?? (name === "kind" && hasHuman ? "human" : "")]));
+    const given = BOARD.some((name) => query.has(name));
+    const primary = given || !boards.length ? {} : Object.fromEntries(BOARD.map((name) => [name, READ[name](boards[0].first)]));
+    const chosen = Object.fromEntries(FILTERS.map(([name]) => [name, query.get(name) ?? primary[name] ?? ""]));
     const text = query.get("q") || "";
-    const fits = (row, but) => FILTERS.every(([name, , read]) => name === but || !chosen[name] || chosen[name] === "all" || read(row) === chosen[name]);
-    const shown = data.rows.filter((row) => fits(row) && `${row.method} ${row.title}`.toLowerCase().includes(text.toLowerCase()));
-    const change = (name, value) => {
+    const fits = (row, own) => FILTERS.every(([name, , read]) => !own[name] || own[name] === "all" || read(row) === own[name]);
+    const shown = data.rows.filter((row) => fits(row, chosen) && `${row.method} ${row.title}`.toLowerCase().includes(text.toLowerCase()));
+    const open = (own) => {
       const all = new URLSearchParams(query);
-      if (value) all.set(name, value); else all.delete(name);
+      for (const [name] of FILTERS) if (own[name]) all.set(name, own[name]); else all.delete(name);
+      if (!BOARD.some((name) => own[name])) all.set("kind", "all");
       location.hash = href([""], all);
     };
-    const selects = FILTERS.map(([name, title, read, words]) => {
-      const values = [...new Set(data.rows.filter((row) => fits(row, name)).map(read))].filter(Boolean).sort();
-      const any = name === "kind" ? "all" : "";
-      return h("label", {}, title, h("select", { name, onchange: (e) => change(name, e.target.value) },
-        [[any, "All"], ...values.map((value) => [value, (words || {})[value] || value])]
+    const change = (name, value) => {
+      if (name === "q" || name === "sort") {
+        const all = new URLSearchParams(query);
+        if (value) all.set(name, value); else all.delete(name);
+        location.hash = href([""], all);
+        return;
+      }
+      // Later filters that leave no row are cleared.
+      const own = {};
+      for (const [filter] of FILTERS) {
+        own[filter] = filter === name ? value : chosen[filter];
+        if (filter !== name && !data.rows.some((row) => fits(row, { ...own, [name]: value }))) own[filter] = "";
+      }
+      open(own);
+    };
+    const at = boards.find((own) => BOARD.every((name) => chosen[name] === READ[name](own.first)));
+    const chooser = h("label", { class: "chooser" }, "Board", h("select", { name: "board", onchange: (e) => {
+      const own = boards.find((board) => board.name === e.target.value);
+      open(own ? Object.fromEntries(BOARD.map((name) => [name, READ[name](own.first)])) : {});
+    } }, boards.map((own) => h("option", { value: own.name, selected: own === at }, `${title(own)} (${own.rows.length} rows, ${own.runs} runs)`)),
+    h("option", { value: "", selected: !at }, at ? "All boards together" : "Several boards together")));
+    const selects = FILTERS.map(([name, heading, read, words], k) => {
+      const before = Object.fromEntries(FILTERS.slice(0, k).map(([other]) => [other, chosen[other]]));
+      const values = [...new Set(data.rows.filter((row) => fits(row, before)).map(read))].filter(Boolean).sort();
+      return h("label", {}, heading, h("select", { name, onchange: (e) => change(name, e.target.value) },
+        [["", "All"], ...values.map((value) => [value, (words || {})[value] || value])]
           .map(([value, label]) => h("option", { value, selected: value === chosen[name] }, label))));
     });
     const search = h("label", {}, "Search", h("input", { type: "search", name: "q", value: text, placeholder: "method", onchange: (e) => change("q", e.target.value) }));
@@ -69,9 +104,10 @@
       h("h1", {}, "How good is a quality model when most images have no score?"),
       h("p", { class: "lead" }, "Mean SRCC on test images, and the gain over each learner's own labels-only comparator, with 95 % intervals. Rows in grey are comparators and oracles, which are not ranked."),
       shown.some((row) => row.kind === "demo") && demoNotice(),
-      h("form", { class: "filters", role: "search", onsubmit: (e) => e.preventDefault() }, selects, search,
+      h("form", { class: "filters", role: "search", onsubmit: (e) => e.preventDefault() }, chooser, selects, search,
         h("button", { type: "button", onclick: () => { location.hash = "#/"; } }, "Reset")),
-      sentences.slice(0, 4).map((own) => h("p", { class: "result" }, own.text)),
+      !at && shown.length > 0 && h("p", { class: "notice" }, "These rows come from several boards: figures of different pairs, budgets or protocols are not comparable, and ranks hold within a board only."),
+      at && sentences.map((own) => h("p", { class: "result" }, own.text)),
       h("p", { class: "soft", "aria-live": "polite", id: "count" }, `${shown.length} of ${data.rows.length} rows`),
       table("Results, one row per method and setting", columns(shown), shown, { sort: query.get("sort") || "", onsort: (value) => change("sort", value), rowClass }),
     ] };
@@ -96,7 +132,7 @@
     if (!own) return missingPage(`No method ${name} on record.`);
     const rows = data.rows.filter((row) => row.method === name);
     const parameters = h("div", {}, h("p", { class: "soft" }, "Read from the newest run."));
-    load("rows", rows[0].id).then((document) => parameters.replaceChildren(
+    details(rows[0]).then((document) => parameters.replaceChildren(
       Object.keys(document.params).length ? h("pre", { tabindex: 0, "aria-label": "Parameters" }, JSON.stringify(document.params, null, 2)) : h("p", {}, "None."),
     ), (error) => parameters.replaceChildren(h("p", {}, error.message)));
     const role = { comparator: "labels-only comparator of ", oracle: "oracle of " }[own.reference];
@@ -137,29 +173,30 @@
   }
 
   const NAMES = { srcc: "SRCC", krcc: "KRCC", plcc_mapped: "PLCC", plcc_raw: "PLCC raw", rmse_mapped: "RMSE" };
+  const METRICS = Object.keys(NAMES);
   function metricTable(result) {
     return table("Metrics of this run, 95 % intervals for other test images", [
       { name: "m", title: "Metric", head: true, cell: (name) => NAMES[name] },
-      { name: "v", title: "Value", num: true, cell: (name) => fixed(result.metrics[name]) },
-      { name: "i", title: "Interval", num: true, cell: (name) => (result.intervals[name] ? result.intervals[name].map((v) => fixed(v)).join(" to ") : missing) },
-    ], Object.keys(NAMES));
+      { name: "v", title: "Value", num: true, cell: (name) => fixed(result.metrics[METRICS.indexOf(name)]) },
+      { name: "i", title: "Interval", num: true, cell: (name) => (result.intervals[METRICS.indexOf(name)] || [missing]).map((v) => (v === missing ? v : fixed(v))).join(" to ") },
+    ], METRICS);
   }
 
   const errorTable = (errors) => table("Errors of the mapped predictions over fifths of the scores, in the dataset's units; bias above zero: predicted too good", [
-    { name: "r", title: "Scores", head: true, cell: (own) => `${own.from} to ${own.to}` },
-    { name: "n", title: "Images", num: true, cell: (own) => count(own.n) },
-    { name: "b", title: "Bias", num: true, cell: (own) => signed(own.bias) },
-    { name: "e", title: "RMSE", num: true, cell: (own) => fixed(own.rmse) },
+    { name: "r", title: "Scores", head: true, cell: ([from, to]) => `${from} to ${to}` },
+    { name: "n", title: "Images", num: true, cell: (own) => count(own[2]) },
+    { name: "b", title: "Bias", num: true, cell: (own) => signed(own[3]) },
+    { name: "e", title: "RMSE", num: true, cell: (own) => fixed(own[4]) },
   ], errors);
 
   async function run(key) {
     const row = rowOfKey.get(key);
     if (!row) return missingPage("No such run on record.");
-    const own = (await load("rows", row.id)).runs.find((found) => found.key === key);
+    const own = await runOf(key);
     const parts = [];
     for (const [name, result] of Object.entries(own.results)) {
       const plot = result.images
-        ? [Charts.scatter(result, await load("images", result.images)), h("p", { class: "soft" }, `Fitted mapping: ${result.mapping}. Hover a point, or use the arrow keys, for the image.`)]
+        ? [Charts.scatter(await points(result)), h("p", { class: "soft" }, `Fitted mapping: ${result.mapping}. Hover a point, or use the arrow keys, for the image.`)]
         : h("p", {}, "Scores and names of this dataset may not be redistributed: not recomputable here.");
       parts.push(h("h2", {}, `On ${name} (${row.results[name] ? row.results[name].side : ""} side)`),
         h("div", { class: "grid" }, card("Scores against predictions", plot), card("Metrics", metricTable(result),
@@ -169,7 +206,7 @@
           ], Object.entries(labels)))), result.errors && result.errors.length > 0 && card("Errors by score range", errorTable(result.errors)),
         ));
     }
-    const curves = own.stages.filter((stage) => Object.keys(stage.log).length && Object.values(stage.log)[0].length > 1).map((stage) => {
+    const curves = own.stages.filter((stage) => Object.keys(stage.log).length && Site.unpack(Object.values(stage.log)[0]).length > 1).map((stage) => {
       const losses = Object.keys(stage.log).filter((name) => name !== "lr");
       return card(`Stage ${stage.name}`, losses.length ? Charts.logs(stage, losses.slice(0, 5)) : null, stage.log.lr && Charts.logs(stage, ["lr"]));
     });
@@ -182,7 +219,7 @@
       parts,
       curves.length > 0 && [h("h2", {}, "Training log"), h("div", { class: "grid" }, curves)],
       h("h2", {}, "Facts"),
-      facts([["Run key", h("span", { class: "key" }, key)], ["Made", own.created.slice(0, 10)], ["Recipe", row.setting], ["Steps", count(own.steps)],
+      facts([["Run key", h("span", { class: "key" }, key)], ["Made", own.created], ["Recipe", row.setting], ["Steps", count(own.steps)],
         ["Parameters", count(own.parameters)], ["Training", `${fixed(own.seconds[0], 1)} s`], ["Peak memory", size(own.memory)],
         ["Device", `${own.device}, ${own.threads} thread${own.threads === 1 ? "" : "s"}, ${own.precision}`], ["Commit", own.commit],
         ["Images", Object.entries(own.roles).map(([name, roles]) => `${name}: ${Object.entries(roles).map(([role, n]) => `${n} ${role}`).join(", ")}`).join("; ")],
@@ -214,7 +251,7 @@
 
   async function comparison(a, b) {
     const rows = [a, b].map((key) => rowOfKey.get(key));
-    const runs = await Promise.all([a, b].map(async (key, k) => (await load("rows", rows[k].id)).runs.find((own) => own.key === key)));
+    const runs = await Promise.all([a, b].map(runOf));
     const shared = Object.keys(runs[0].results).filter((name) => runs[1].results[name]);
     if (!shared.length) return h("p", {}, "The runs were tested on no common dataset.");
     const parts = [];
@@ -222,19 +259,19 @@
       const [one, two] = runs.map((own) => own.results[name]);
       const metrics = table(`Metrics on ${name}`, [
         { name: "m", title: "Metric", head: true, cell: (metric) => NAMES[metric] },
-        { name: "a", title: rows[0].method, num: true, cell: (metric) => fixed(one.metrics[metric]) },
-        { name: "b", title: rows[1].method, num: true, cell: (metric) => fixed(two.metrics[metric]) },
-      ], Object.keys(NAMES));
+        { name: "a", title: rows[0].method, num: true, cell: (metric) => fixed(one.metrics[METRICS.indexOf(metric)]) },
+        { name: "b", title: rows[1].method, num: true, cell: (metric) => fixed(two.metrics[METRICS.indexOf(metric)]) },
+      ], METRICS);
       let plots = null, verdict;
       if (!one.images || !two.images) verdict = "Scores and names of this dataset may not be redistributed: not recomputable here.";
       else if (one.images !== two.images || one.split !== two.split) verdict = "The runs were tested on different images: not comparable.";
       else {
-        const images = await load("images", one.images);
-        const place = new Map(two.at.map((image, k) => [image, k]));
-        const other = one.at.map((image) => two.x[place.get(image)]);
-        const found = Compare.paired(one.x, other, one.at.map((image) => images.scores[image]), images.groups && one.at.map((image) => images.groups[image]));
+        const [first, second] = [await points(one), await points(two)], { images } = first;
+        const place = new Map(second.at.map((image, k) => [image, k]));
+        const other = first.at.map((image) => second.x[place.get(image)]);
+        const found = Compare.paired(first.x, other, first.at.map((image) => images.scores[image]), images.groups && first.at.map((image) => images.groups[image]));
         verdict = words(found);
-        plots = h("div", { class: "grid" }, [one, two].map((own, k) => card(rows[k].method, Charts.scatter(own, images))));
+        plots = h("div", { class: "grid" }, [first, second].map((own, k) => card(rows[k].method, Charts.scatter(own))));
       }
       parts.push(h("h2", {}, `On ${name}`), h("p", { class: "result", "data-verdict": name }, verdict), h("div", { class: "narrow" }, metrics), plots && h("div", { style: "margin-top:1.25rem" }, plots));
     }

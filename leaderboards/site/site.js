@@ -58,6 +58,28 @@ const Site = (() => {
     return loading.get(file);
   }
 
+  /* A column of numbers: a plain list, or [low, high, steps of 16 bits in Base64]. */
+  function unpack(own) {
+    if (own.length !== 3 || typeof own[2] !== "string") return own;
+    const [low, high, text] = own;
+    const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+    const steps = new DataView(bytes.buffer);
+    return Array.from({ length: bytes.length / 2 }, (_, k) => low + (high - low) * steps.getUint16(2 * k, true) / 65535);
+  }
+  /* All that is known of a row: its parameters and its runs, in the order of the index. */
+  async function details(row) {
+    const own = await load("rows", row.id);
+    return { params: own.params, runs: row.runs.map((run, k) => ({ ...run, ...own.shared, ...own.runs[k] })) };
+  }
+  const runOf = async (key) => (await details(rowOfKey.get(key))).runs.find((own) => own.key === key);
+  /* Predictions of a run on a dataset, with the numbers of their images, the images and the fitted curve. */
+  async function points(result) {
+    const images = await load("images", result.images);
+    const x = unpack(result.x), y = unpack(result.curve);
+    const low = Math.min(...x), high = Math.max(...x);
+    return { x, images, at: unpack(images.splits[result.at]), curve: y.map((value, k) => [low + (high - low) * k / (y.length - 1), value]) };
+  }
+
   const tip = document.getElementById("tip");
   function hint(text, at) {
     tip.hidden = !text;
@@ -107,5 +129,5 @@ const Site = (() => {
   const demoNotice = () => h("p", { class: "notice" }, h("strong", {}, "Demo data. "),
     "The images and scores are generated. They show that the software works and are no evidence about human opinion.");
 
-  return { data, rowOfKey, h, svg, fixed, signed, count, size, missing, href, route, load, hint, table, sorted, facts, card, demoNotice };
+  return { data, rowOfKey, h, svg, fixed, signed, count, size, missing, href, route, load, unpack, details, runOf, points, hint, table, sorted, facts, card, demoNotice };
 })();

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import re
+import struct
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from scipy.stats import spearmanr
 
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.leaderboard.site.build import build_site
-from ssliqa_bench.leaderboard.site.documents import short
+from ssliqa_bench.leaderboard.site.packing import pack, pack_places, short
 from ssliqa_bench.registry.load import load_registry
 from tests.leaderboard.site_records import predictions, site_of, some_records
 from tests.leaderboard.typed import typed
@@ -29,6 +32,15 @@ def data(texts: dict[str, str], folder: str) -> dict[str, Any]:
             found[name[1] if name else folder] = json.loads(text[text.index("=", text.index(f".{folder}") if not name
                                                             else name.end() - 1) + 1 : -2])  # fmt: skip
     return found
+
+
+def unpack(own: list[Any]) -> list[float]:
+    """What `site.js` makes of a column."""
+    if len(own) != 3 or not isinstance(own[2], str):
+        return own
+    low, high, text = own
+    steps = struct.unpack(f"<{len(base64.b64decode(text)) // 2}H", base64.b64decode(text))
+    return [low + (high - low) * step / 65535 for step in steps]
 
 
 def test_shuffled_records_give_the_same_site(made: ModuleType) -> None:
@@ -57,16 +69,19 @@ def test_points_and_curve_are_those_of_the_predictions(made: ModuleType) -> None
     texts = site_of(records)
     rows = data(texts, "index")["index"]["rows"]
     (row,) = [row for row in rows if row["method"] == "ssiqa" and row["kind"] == "demo"]
-    run = data(texts, "rows")[row["id"]]["runs"][1]
+    run = {**data(texts, "rows")[row["id"]]["shared"], **data(texts, "rows")[row["id"]]["runs"][1]}
     result = run["results"]["demo-wild"]
     images = data(texts, "images")[result["images"]]
     table = predictions(typed(records[0]), "demo-wild", seed=1, method="ssiqa")
-    assert [images["names"][k] for k in result["at"]] == list(table.image)
-    assert [images["scores"][k] for k in result["at"]] == pytest.approx(table.score, rel=1e-5)
-    assert result["x"] == pytest.approx(table.prediction, rel=1e-5)
-    x, y = np.array(result["curve"]).T
-    assert y == pytest.approx(fit_mapping(table.prediction, table.score).apply(x), rel=1e-3, abs=1e-3)
-    groups = [images["groups"][k] for k in result["at"]]
+    at = [int(k) for k in unpack(images["splits"][result["at"]])]
+    assert [images["names"][k] for k in at] == list(table.image)
+    assert [images["scores"][k] for k in at] == pytest.approx(table.score, rel=1e-5)
+    step = (max(table.prediction) - min(table.prediction)) / 65535
+    assert unpack(result["x"]) == pytest.approx(table.prediction, abs=0.51 * step)
+    y = unpack(result["curve"])
+    x = np.linspace(min(table.prediction), max(table.prediction), len(y))
+    assert y == pytest.approx(fit_mapping(table.prediction, table.score).apply(x), rel=1e-3, abs=2e-3)
+    groups = [images["groups"][k] for k in at]
     assert len(set(zip(groups, table.group or (), strict=True))) == len(set(groups)) == len(set(table.group or ()))
 
 
@@ -82,7 +97,7 @@ def test_names_and_scores_that_are_not_passed_on_are_in_no_file(made: ModuleType
     assert not any("wild-0" in text for text in texts.values()) and any("syn-0" in text for text in texts.values())
     results = [run["results"]["demo-wild"] for row in data(texts, "rows").values() for run in row["runs"]
                if "demo-wild" in run["results"]]  # fmt: skip
-    assert results and all("x" not in own and own["metrics"]["srcc"] for own in results)
+    assert results and all("x" not in own and own["metrics"][0] for own in results)
 
 
 def test_awkward_names_stay_inside_their_scripts(made: ModuleType) -> None:
@@ -110,11 +125,37 @@ def test_numbers_keep_six_digits() -> None:
     assert [short(0.123456789), short(12.0), short(-1e-9), short(1234567.0)] == [0.123457, 12, -1e-09, 1234570]
 
 
+@pytest.mark.parametrize("scale", ["uniform", "heavy tails"])
+def test_packed_columns_are_within_half_a_step_and_keep_their_ranks(scale: str) -> None:
+    random = np.random.default_rng(2)
+    values = random.uniform(-3, 5, 2400) if scale == "uniform" else random.standard_t(3, 2400)
+    packed = pack(values.tolist())
+    assert len(packed) == 3 and len(packed[2]) < 3 * len(values)
+    found = np.array(unpack(packed))
+    assert np.abs(found - values).max() <= 0.51 * np.ptp(values) / 65535
+    assert spearmanr(found, values).statistic > 1 - 1e-7
+
+
+def test_columns_that_do_not_pack_are_plain_lists() -> None:
+    outlier = [*(k / 7 for k in range(50)), 1e9]
+    assert pack(outlier) == [short(value) for value in outlier], "else 50 different numbers were one"
+    assert pack([0.25] * 50) == [0.25] * 50 and pack([0.123456789, 2.0]) == [0.123457, 2]
+    assert pack_places([*range(11)]) == [*range(11)] and pack_places([70_000] * 20) == [70_000] * 20
+    assert unpack(pack_places([*range(0, 65_536, 1000)])) == [*range(0, 65_536, 1000)]
+
+
+def test_runs_of_one_split_name_their_images_once(made: ModuleType) -> None:
+    images = data(site_of(some_records(made)), "images")
+    found = {name.split("-f-")[0]: len(own["splits"]) for name, own in images.items()}
+    assert found == {"demo-syn": 4, "demo-wild": 4, "livec": 2}, "one for each seed"
+
+
 def test_the_committed_site_has_the_assets_of_the_package() -> None:
     """Where it has not: `make site`."""
     root = Path(__file__).parents[2]
     assets = {path.name: path.read_bytes() for path in (root / "ssliqa_bench/leaderboard/site/assets").iterdir()}
     committed = root / "leaderboards/site"
+    assert sum(path.stat().st_size for path in committed.rglob("*") if path.is_file()) < 5_000_000
     assert len(assets) > 5 and {path.name for path in committed.iterdir()} == {*assets, "data"}
     for name, content in assets.items():
         assert (committed / name).read_bytes() == content, name

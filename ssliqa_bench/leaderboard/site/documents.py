@@ -14,6 +14,7 @@ from ssliqa_bench.leaderboard.columns import COLUMNS, Place
 from ssliqa_bench.leaderboard.gains import can_gain, told_apart
 from ssliqa_bench.leaderboard.page import Number
 from ssliqa_bench.leaderboard.ranking import Ranked, remarks
+from ssliqa_bench.leaderboard.site.packing import pack, pack_places, short
 from ssliqa_bench.leaderboard.site.run_parts import curve, errors_by_range, fitted_mapping, srcc_by_group
 from ssliqa_bench.leaderboard.view import View
 from ssliqa_bench.leaderboard.words import budget_words, labels_used, setting
@@ -29,8 +30,10 @@ _SHOWN = ("srcc", "gain", "plcc_mapped", "plcc_raw", "krcc", "rmse_mapped", "p",
 _BY_NAME = {measure.name: measure for measure in COLUMNS}
 # Logged quantities without a curve: rates and times of the machine, and counts per class.
 _UNSHOWN = ("images_per_second", "seconds", "epoch", "predicted_", "selected_", "aligned_")
-# Significant digits of what is drawn alone, and of predictions, which are also compared.
-_DRAWN, _COMPARED = 4, 6
+# Metrics of a run, in the order in which `pages.js` names them.
+_METRICS = ("srcc", "krcc", "plcc_mapped", "plcc_raw", "rmse_mapped")
+# Significant digits of what is drawn alone.
+_DRAWN = 4
 
 
 def row_id(row: Row, view: View) -> str:
@@ -138,15 +141,19 @@ def _dataset(name: str, kind: str, registry: Registry) -> Document:
 
 
 class Images:
-    """Names, scores and groups of the test images of every dataset, each once; runs refer to them by number."""
+    """Names, scores and groups of the test images of every dataset, each once; runs refer to them by number.
+
+    Runs of one split have the same test images, so the list of their numbers is held once as well.
+    """
 
     def __init__(self) -> None:
+        self._splits: dict[str, dict[tuple[int, ...], int]] = {}
         self._found: dict[str, dict[str, int]] = {}
         self._scores: dict[str, list[float]] = {}
         self._groups: dict[str, list[str]] = {}
 
-    def numbers(self, name: str, rows: Predictions) -> list[int]:
-        """The numbers of the images of a table of predictions."""
+    def split(self, name: str, rows: Predictions) -> int:
+        """The place of a table's images among the lists of numbers of a dataset."""
         known, scores = self._found.setdefault(name, {}), self._scores.setdefault(name, [])
         groups = self._groups.setdefault(name, [])
         for k, image in enumerate(rows.image):
@@ -154,7 +161,8 @@ class Images:
                 known[image] = len(known)
                 scores.append(short(rows.score[k] or 0.0))
                 groups.append(rows.group[k] if rows.group is not None else image)
-        return [known[image] for image in rows.image]
+        splits = self._splits.setdefault(name, {})
+        return splits.setdefault(tuple(known[image] for image in rows.image), len(splits))
 
     def documents(self) -> dict[str, Document]:
         """By the name of the dataset's file."""
@@ -163,20 +171,29 @@ class Images:
             places = {group: k for k, group in enumerate(dict.fromkeys(self._groups[name]))}
             numbered = [places[group] for group in self._groups[name]]
             alone = numbered == list(range(len(numbered)))
-            found[name] = {"names": list(known), "scores": self._scores[name], "groups": None if alone else numbered}
+            found[name] = {
+                "names": list(known), "scores": self._scores[name], "groups": None if alone else numbered,
+                "splits": [pack_places(numbers) for numbers in self._splits[name]],
+            }  # fmt: skip
         return found
 
 
 def row_document(row: Row, read: ReadPredictions, images: Images) -> Document:
-    """All runs of a row: facts, logs, metrics, and predictions where they may be shown."""
+    """All runs of a row in the order of the index: facts, logs, metrics, and predictions where they may be shown.
+
+    What is the same for all of them stands once, under `shared`.
+    """
     params = row.newest.facts.key_parts.get("params", {})
-    return {"params": params, "runs": [_run(row.runs[seed], read, images) for seed in row.seeds]}
+    runs = [_run(row.runs[seed], read, images) for seed in row.seeds]
+    shared = {name: value for name, value in runs[0].items() if all(own[name] == value for own in runs)}
+    own = [{name: value for name, value in run.items() if name not in shared} for run in runs]
+    return {"params": params, "shared": shared, "runs": own}
 
 
 def _run(record: Record, read: ReadPredictions, images: Images) -> Document:
     facts = record.facts
     return {
-        "key": record.key, "seed": record.cell.seed, "created": facts.created, "device": facts.device,
+        "created": facts.created[:10], "device": facts.device,
         "threads": facts.threads, "precision": facts.precision, "steps": facts.steps,
         "parameters": facts.n_parameters, "memory": facts.peak_memory_bytes,
         "seconds": [short(facts.seconds.train), short(facts.seconds.predict)],
@@ -193,7 +210,7 @@ def _stage(stage: StageFacts) -> Document:
     names = [name for name in (stage.log[0] if stage.log else {})
              if not name.startswith(_UNSHOWN) and all(_finite(entry.get(name)) for entry in stage.log)]  # fmt: skip
     logs = {name: [short(entry[name], _DRAWN) for entry in stage.log] for name in sorted(names)}
-    changing = {name: values for name, values in logs.items() if len(set(values)) > 1}
+    changing = {name: pack(values, _DRAWN) for name, values in logs.items() if len(set(values)) > 1}
     return {"name": stage.name, "steps": stage.steps, "seconds": short(stage.seconds), "log": changing}
 
 
@@ -202,13 +219,13 @@ def _finite(value: Any) -> bool:
 
 
 def _result(record: Record, name: str, result: DatasetResult, read: ReadPredictions, images: Images) -> Document:
-    metrics = result.metrics
-    shown = {own: getattr(metrics, own) for own in ("srcc", "krcc", "plcc_mapped", "plcc_raw", "rmse_mapped")}
-    intervals = {own: [short(found.lo), short(found.hi)] for own, found in (metrics.intervals or {}).items() if found}
+    metrics, ends = result.metrics, result.metrics.intervals or {}
+    values = [getattr(metrics, own) for own in _METRICS]
+    intervals = [ends.get(own) for own in _METRICS]
     document: Document = {
         "n": metrics.n, "mapping": metrics.mapping, "split": result.dataset.split_hash[:12],
-        "metrics": {own: None if value is None else short(value) for own, value in shown.items()},
-        "intervals": intervals,
+        "metrics": [None if value is None else short(value, 5) for value in values],
+        "intervals": [own and [short(own.lo, 5), short(own.hi, 5)] for own in intervals],
         "by": {kind: {label: own.srcc for label, own in sorted(parts.values.items())}
                for kind, parts in sorted((metrics.by or {}).items())},
     }  # fmt: skip
@@ -220,19 +237,12 @@ def _result(record: Record, name: str, result: DatasetResult, read: ReadPredicti
     file = f"{name}-{result.dataset.fingerprint[:8]}"
     mapping = fitted_mapping(rows, record.facts.protocol.mapping)
     document.update(
-        images=file, at=images.numbers(file, rows), x=[short(value, _COMPARED) for value in rows.prediction],
-        curve=[[short(a, _DRAWN), short(b, _DRAWN)] for a, b in curve(rows, mapping)],
-        errors=[{key: short(value) for key, value in own.items()} for own in errors_by_range(rows, mapping)],
-    )  # fmt: skip
+        images=file, at=images.split(file, rows), x=pack(rows.prediction), curve=pack(curve(rows, mapping), _DRAWN),
+        errors=[[short(value, _DRAWN) for value in own.values()] for own in errors_by_range(rows, mapping)],
+    )
     if groups := srcc_by_group(rows):
         document["by"]["group"] = groups
     return document
-
-
-def short(value: float, digits: int = 6) -> float:
-    """A number with some significant digits, which is enough to draw and to compare."""
-    found = float(f"{value:.{digits}g}")
-    return int(found) if found.is_integer() else found
 
 
 def script(name: str, document: Mapping[str, Any], key: str = "") -> str:

@@ -24,12 +24,11 @@ def fitted_mapping(rows: Predictions, kind: str) -> Mapping | None:
     return fit_mapping(rows.prediction, rows.score, kind=kind)
 
 
-def curve(rows: Predictions, mapping: Mapping | None) -> list[tuple[float, float]]:
-    """Points of the fitted mapping over the range of the predictions."""
+def curve(rows: Predictions, mapping: Mapping | None) -> list[float]:
+    """The fitted mapping at evenly spaced points from the lowest to the highest prediction."""
     if mapping is None:
         return []
-    x = np.linspace(min(rows.prediction), max(rows.prediction), _CURVE_POINTS)
-    return list(zip(x.tolist(), mapping.apply(x).tolist(), strict=True))
+    return mapping.apply(np.linspace(min(rows.prediction), max(rows.prediction), _CURVE_POINTS)).tolist()
 
 
 def errors_by_range(rows: Predictions, mapping: Mapping | None) -> list[dict[str, Any]]:

@@ -25,15 +25,15 @@ const Charts = (() => {
   }
 
   /* Predictions against scores; a point shows its image on hover, on focus and to screen readers. */
-  function scatter(result, images) {
+  function scatter({ x, at, curve, images }) {
     const width = 560, height = 420, left = 56, bottom = 48, top = 12, right = 14;
-    const points = result.x.map((x, k) => ({ x, y: images.scores[result.at[k]], name: images.names[result.at[k]] }));
+    const points = x.map((value, k) => ({ x: value, y: images.scores[at[k]], name: images.names[at[k]] }));
     const range = (values) => {
       const low = Math.min(...values), high = Math.max(...values), pad = (high - low || 1) * 0.04;
       return [low - pad, high + pad];
     };
     const [x0, x1] = range(points.map((p) => p.x));
-    const [y0, y1] = range([...points.map((p) => p.y), ...result.curve.map((p) => p[1])]);
+    const [y0, y1] = range([...points.map((p) => p.y), ...curve.map((p) => p[1])]);
     const sx = (v) => left + (width - left - right) * (v - x0) / (x1 - x0);
     const sy = (v) => height - bottom - (height - bottom - top) * (v - y0) / (y1 - y0);
     const label = (v) => String(Number(v.toPrecision(6)));
@@ -64,8 +64,8 @@ const Charts = (() => {
       to.setAttribute("tabindex", 0);
       to.focus();
     });
-    if (result.curve.length) {
-      const path = result.curve.map(([x, y], k) => `${k ? "L" : "M"}${sx(x).toFixed(1)} ${sy(y).toFixed(1)}`).join("");
+    if (curve.length) {
+      const path = curve.map(([a, b], k) => `${k ? "L" : "M"}${sx(a).toFixed(1)} ${sy(b).toFixed(1)}`).join("");
       plot.append(svg("path", { class: "fit", d: path, "pointer-events": "none" }));
     }
     return plot;
@@ -73,17 +73,18 @@ const Charts = (() => {
 
   /* Logged numbers of a stage over its epochs; `names` share one axis. */
   function logs(stage, names) {
-    const holder = h("div", { role: "img", "aria-label": `${names.join(", ")} over ${stage.log[names[0]].length} epochs, from ` +
-      names.map((name) => `${fixed(stage.log[name][0], 4)} to ${fixed(stage.log[name].at(-1), 4)}`).join(", ") });
+    const log = Object.fromEntries(names.map((name) => [name, Site.unpack(stage.log[name])]));
+    const holder = h("div", { role: "img", "aria-label": `${names.join(", ")} over ${log[names[0]].length} epochs, from ` +
+      names.map((name) => `${fixed(log[name][0], 4)} to ${fixed(log[name].at(-1), 4)}`).join(", ") });
     const ink = getComputedStyle(document.documentElement).getPropertyValue("--soft").trim();
     const line = getComputedStyle(document.documentElement).getPropertyValue("--line").trim();
     const axis = { stroke: ink, grid: { stroke: line, width: 1 }, ticks: { stroke: line }, font: "12px system-ui" };
-    const epochs = stage.log[names[0]].map((_, k) => k + 1);
+    const epochs = log[names[0]].map((_, k) => k + 1);
     requestAnimationFrame(() => {
       const wide = Math.max(260, holder.clientWidth || 480);
       new uPlot({ width: wide, height: 240, scales: { x: { time: false } }, axes: [{ ...axis, label: "epoch", labelSize: 18 }, { ...axis, size: 62 }],
         series: [{ label: "epoch" }, ...names.map((name, k) => ({ label: name, stroke: series(k), width: 2, dash: k % 2 ? [6, 3] : [], points: { show: epochs.length < 40, size: 5 } }))],
-      }, [epochs, ...names.map((name) => stage.log[name])], holder);
+      }, [epochs, ...names.map((name) => log[name])], holder);
     });
     return holder;
   }
