@@ -10,7 +10,7 @@ from dataclasses import replace
 from ssliqa_bench.leaderboard import limits
 from ssliqa_bench.leaderboard.cells import method_cell, rank_cell, with_best
 from ssliqa_bench.leaderboard.collect import Board
-from ssliqa_bench.leaderboard.columns import Measure, Place, columns_of
+from ssliqa_bench.leaderboard.columns import Measure, Place, columns_of, ranking_measure
 from ssliqa_bench.leaderboard.details import section_blocks
 from ssliqa_bench.leaderboard.flat import flat_table
 from ssliqa_bench.leaderboard.gains import can_gain, told_apart
@@ -34,6 +34,7 @@ from ssliqa_bench.leaderboard.words import DEMO, labels_used, legend, methods, s
 
 # Rows of the first table of a page: it fits a screen.
 _SCREEN = 20
+_TITLE = {"srcc": "SRCC", "srcc_within_parts": "SRCC within parts,"}
 
 
 def board_pages(board: Board, *, cost: bool = True) -> list[Page]:
@@ -98,13 +99,17 @@ def _summary(view: View, sides: list[str]) -> list[Cell]:
     """What the overview shows of a section."""
     ranked = [item for item in view.ranked if item.rank is not None]
     best = ranked[0].row if ranked else None
-    srcc = next(own for own in columns_of([view.section]) if own.name == "srcc")
+    by_name = {own.name: own for own in columns_of([view.section])}
     by_side = {side: name for name, side in view.section.datasets}
     cells = [Cell(phrase(labels_used(best) if best is not None else "")), Cell(Number(len(ranked), "count"))]
     cells.append(Cell() if best is None else Cell(phrase(Code(best.method))))
     for side in sides:
         found = side in by_side and best is not None and best.tested(by_side[side])
-        cells.append(srcc.cell(Place(view, best, by_side[side])) if found and best is not None else Cell(Number(None)))
+        if found and best is not None:
+            measure = by_name[ranking_measure(view.section, by_side[side])]
+            cells.append(measure.cell(Place(view, best, by_side[side])))
+        else:
+            cells.append(Cell(Number(None)))
     counts = {}
     for verdict in ("better", "worse", "equivalent", "not distinguished"):
         found_here = [own for own in view.verdicts(view.section.ranking_dataset) if own.comparison.verdict == verdict]
@@ -131,7 +136,9 @@ def _opening(views: list[View]) -> tuple[Table, str]:
     """The first rows of every section of a pair, and what to say of those that are left out."""
     datasets = [(d, side) for d, side in views[0].section.datasets if side != "external"]
     columns = [Column("rank", "#"), Column("method", "Method", text=True), Column("labels", "Labels")]
-    columns += [Column(f"srcc-{d}", f"SRCC {d} ({side})", parts=("value", "lo", "hi")) for d, side in datasets]
+    measures = {d: ranking_measure(views[0].section, d) for d, _ in datasets}
+    columns += [Column(f"srcc-{d}", f"{_TITLE[measures[d]]} {d} ({side})", parts=("value", "lo", "hi"))
+                for d, side in datasets]  # fmt: skip
     gains = any(can_gain(row) for view in views for row in view.section.rows)
     if gains:
         columns.append(Column("gain", f"Gain {views[0].section.ranking_dataset}", parts=("value", "lo", "hi")))
@@ -140,7 +147,7 @@ def _opening(views: list[View]) -> tuple[Table, str]:
     for view, shown in zip(views, _shares([len(view.ranked) for view in views]), strict=True):
         left += len(view.ranked) - shown
         by_name = {own.name: own for own in columns_of([view.section])}
-        values = [_column(view, by_name["srcc"], dataset) for dataset, _ in datasets]
+        values = [_column(view, by_name[measures[dataset]], dataset) for dataset, _ in datasets]
         if gains:
             values.append(_column(view, by_name["gain"], view.section.ranking_dataset))
         for k, item in enumerate(view.ranked[:shown]):

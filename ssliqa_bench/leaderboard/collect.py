@@ -85,6 +85,10 @@ class Row:
         value: float | None = getattr(self.runs[seed].results[dataset].metrics, name)
         return value
 
+    def ranked_by(self, seed: int, dataset: str) -> float | None:
+        """What ranks and gains on a dataset are made of, SRCC or SRCC within parts; None where it is undefined."""
+        return self.runs[seed].results[dataset].ranked_by
+
     def tested(self, dataset: str) -> tuple[int, ...]:
         """The seeds whose runs were tested on a dataset."""
         return tuple(seed for seed in self.seeds if dataset in self.runs[seed].results)

@@ -95,6 +95,29 @@ def _metric(name: str, title: str) -> Callable[[Place], Cell]:
     return compute
 
 
+def _within_parts(place: Place) -> Cell:
+    row, dataset = place.row, place.dataset
+    if not ranked_within_parts(row, dataset):
+        return Cell(Number(None))
+    values = [row.ranked_by(seed, dataset) for seed in row.tested(dataset)]
+    notes = _tested_notes(row, dataset)
+    if missing := sum(value is None for value in values):
+        notes.append(phrase(f"SRCC within parts undefined on {dataset} in {missing} of {len(values)} runs"))
+    span = place.view.ranked_span(row, dataset)
+    ends = (None, None) if span is None else (span.lo, span.hi)
+    return Cell(_number(row, summarise(values, row.aggregate), *ends), _mark(row, dataset), tuple(notes))
+
+
+def ranked_within_parts(row: Row, dataset: str) -> bool:
+    """Whether results on a dataset are ranked by the SRCC within its parts."""
+    return any(row.runs[seed].results[dataset].dataset.rank_by != "srcc" for seed in row.tested(dataset))
+
+
+def ranking_measure(section: Section, dataset: str) -> str:
+    """Name of the column that decides the order of rows on a dataset."""
+    return "srcc_within_parts" if any(ranked_within_parts(row, dataset) for row in section.rows) else "srcc"
+
+
 def _tested_notes(row: Row, dataset: str) -> list[Phrase]:
     tested = row.tested(dataset)
     if not tested or len(tested) == len(row.seeds):
@@ -254,6 +277,10 @@ COLUMNS: tuple[Measure, ...] = (
     Measure("device", "Device", "cost", _device, sides=(), cost=True, text=True),
 )
 
+# Of datasets that are ranked so.
+_WITHIN = Measure("srcc_within_parts", "SRCC within parts, {dataset} ({side})", "main", _within_parts, best="high",
+                  parts=WITH_INTERVAL)  # fmt: skip
+
 # Metrics that a protocol may ask for; a board has those that a record of it holds.
 _EXTRA: tuple[Measure, ...] = (
     Measure("mae_mapped", "MAE mapped", "detail", _extra("mae_mapped"), best="low"),
@@ -284,7 +311,7 @@ def require_columns(metrics: Iterable[str], where: str) -> None:
     Raises:
         CheckError: names the metrics; `where` says what holds them.
     """
-    missing = sorted(set(metrics) - {column.name for column in (*COLUMNS, *_EXTRA, *_NOISE)})
+    missing = sorted(set(metrics) - {column.name for column in (*COLUMNS, _WITHIN, *_EXTRA, *_NOISE)})
     if missing:
         raise CheckError(
             f"{where}: no column of the boards shows {', '.join(missing)}. Add a row to leaderboard/columns.py."
@@ -301,14 +328,16 @@ def columns_of(sections: Iterable[Section]) -> tuple[Measure, ...]:
     Raises:
         CheckError: a record holds a metric that no column shows.
     """
-    held, levels, noise = set[str](), 0, False
+    held, levels, noise, within = set[str](), 0, False, False
     for run in (run for section in sections for row in section.rows for run in row.runs.values()):
         for result in run.results.values():
             held.update(result.metrics.extra)
             noise = noise or result.metrics.noise is not None
+            within = within or result.dataset.rank_by != "srcc"
             levels = max(levels, 0 if result.classes is None else result.classes.levels)
     require_columns(held, "The records of these boards")
     by_class = (
         Measure(f"error_class_{k}", f"Class {k}", "classes", _class_error(k), best="low") for k in range(levels)
     )
-    return (*COLUMNS, *(_NOISE if noise else ()), *(own for own in _EXTRA if own.name in held), *by_class)
+    main = (_WITHIN, *COLUMNS) if within else COLUMNS
+    return (*main, *(_NOISE if noise else ()), *(own for own in _EXTRA if own.name in held), *by_class)

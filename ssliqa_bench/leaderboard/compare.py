@@ -92,7 +92,8 @@ def find_reference(row: Row, rows: Iterable[Row], kind: Reference) -> Row | None
 
 
 def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) -> Paired:
-    """SRCC of a row minus SRCC of its comparator or oracle on one dataset, paired over common seeds.
+    """SRCC of a row minus SRCC of its comparator or oracle on one dataset, paired over common seeds; SRCC within parts
+    where the dataset is ranked by that.
 
     A seed counts where both runs made the same number of steps and were tested on the same images.
     """
@@ -123,7 +124,7 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     ]
     if not common:
         return Paired(NOTHING, reference, tuple(phrase("not comparable: ", note) for note in notes))
-    pairs = [(row.metric(seed, dataset, "srcc"), reference.metric(seed, dataset, "srcc")) for seed in common]
+    pairs = [(row.ranked_by(seed, dataset), reference.ranked_by(seed, dataset)) for seed in common]
     differences = [None if a is None or b is None else a - b for a, b in pairs]
     stat = summarise(differences, row.aggregate)
     said = [phrase(f"over {len(common)} of {len(row.seeds)} runs: ", joined(notes, "; "))] if notes else []

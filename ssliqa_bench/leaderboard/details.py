@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ssliqa_bench.leaderboard import limits
 from ssliqa_bench.leaderboard.breakdowns import breakdown_tables, class_counts, interval_tables
 from ssliqa_bench.leaderboard.cells import method_cell, name_cells, name_columns, rank_cell, with_best
-from ssliqa_bench.leaderboard.columns import Measure, Place, TableName, columns_of
+from ssliqa_bench.leaderboard.columns import Measure, Place, TableName, columns_of, ranking_measure
 from ssliqa_bench.leaderboard.gains import gain_tables
 from ssliqa_bench.leaderboard.page import (
     Block,
@@ -18,6 +18,7 @@ from ssliqa_bench.leaderboard.page import (
     Items,
     Number,
     Paragraph,
+    Phrase,
     Section,
     Table,
     joined,
@@ -35,7 +36,7 @@ def section_blocks(view: View, name: str, *, cost: bool) -> Section:
     blocks: list[Block] = [
         Items(data_items(section)),
         _main(view, name),
-        Paragraph(phrase(f"Ranked by SRCC on {section.ranking_dataset}.")),
+        Paragraph(_ranked_by(view)),
     ]
     for dataset, side in section.datasets:
         on = f"on {dataset} ({side})"
@@ -58,13 +59,24 @@ def section_blocks(view: View, name: str, *, cost: bool) -> Section:
     return Section(name, phrase(str(section.pair), budget_words(section)), tuple(blocks))
 
 
+def _ranked_by(view: View) -> Phrase:
+    dataset = view.section.ranking_dataset
+    if ranking_measure(view.section, dataset) == "srcc":
+        return phrase(f"Ranked by SRCC on {dataset}.")
+    return phrase(
+        f"Ranked by SRCC within parts of {dataset}, whose parts alone predict much of the score: the mean of the SRCC "
+        f"within each part, weighted by its test images. Gains are differences of the same figure."
+    )
+
+
 def _titled(title: str, table: Table | Items, *below: Paragraph) -> Section:
     name = table.name if isinstance(table, Table) else title.lower().replace(" ", "-")
     return Section(f"{name}-section", phrase(title), (table, *below))
 
 
 def _main(view: View, name: str) -> Table:
-    places = [(own, d, side) for own in _of(view, "main") for d, side in view.section.datasets if side in own.sides]
+    places = [(own, d, side) for own in _of(view, "main") for d, side in view.section.datasets
+              if side in own.sides and own.name in ("srcc", ranking_measure(view.section, d))]  # fmt: skip
     columns = [Column("rank", "#"), *name_columns(view, always=True), Column("runs", "Runs")]
     columns += [Column(f"{own.name}-{d}", own.header.format(dataset=d, side=side), parts=("value", "spread"))
                 for own, d, side in places]  # fmt: skip

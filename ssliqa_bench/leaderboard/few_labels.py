@@ -160,7 +160,7 @@ def _curve(budgets: Mapping[str, Sequence[Record]], method: str, dataset: str) -
 
 def _point(labels: int, runs: Sequence[Record], dataset: str) -> Point:
     ordered = sorted(runs, key=lambda run: run.cell.seed)
-    values = [run.results[dataset].metrics.srcc for run in ordered]
+    values = [run.results[dataset].ranked_by for run in ordered]
     stat = summarise(values, ordered[0].facts.protocol.aggregate)
     defined = [value for value in values if value is not None]
     share = drawn_share(ordered[0], dataset)

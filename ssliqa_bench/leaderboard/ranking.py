@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.leaderboard.collect import Row, Section
-from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, over_seeds, paired_gain
+from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, paired_gain, summarise
 from ssliqa_bench.leaderboard.page import Code, Mark, Phrase, joined, phrase
 
 
@@ -39,13 +39,17 @@ class Remark:
 
 
 def rank_rows(section: Section) -> list[Ranked]:
-    """Rows by SRCC on the section's ranking dataset, best first; equal values share a rank.
+    """Rows by SRCC on the section's ranking dataset, within parts if it is ranked so; best first, equal values share a
+    rank.
 
     Reference rows and rows with seen, outdated or unofficial data are placed by their value, without a rank.
     """
     dataset = section.ranking_dataset
     decisive = {dataset, *section.pair.datasets}
-    values = {id(row): over_seeds(row, dataset, "srcc").value for row in section.rows}
+    values = {
+        id(row): summarise([row.ranked_by(seed, dataset) for seed in row.tested(dataset)], row.aggregate).value
+        for row in section.rows
+    }
 
     def order(row: Row) -> tuple[bool, float, str, str]:
         value = values[id(row)]

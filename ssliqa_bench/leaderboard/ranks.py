@@ -126,7 +126,7 @@ def srcc_table(
         dataset = pair.rpartition(" ")[2]
         for setting in by_pair[pair]:
             ordered = sorted(rows[setting][family][pair], key=lambda run: run.cell.seed)
-            srcc = [run.results[dataset].metrics.srcc for run in ordered]
+            srcc = [run.results[dataset].ranked_by for run in ordered]
             value = summarise(srcc, ordered[0].facts.protocol.aggregate).value
             if value is not None:
                 found[names[setting]][family] = value

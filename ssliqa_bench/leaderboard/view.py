@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -66,13 +67,22 @@ class View:
             self._spans[key] = self._interval(row, dataset)
         return self._spans[key]
 
+    def ranked_span(self, row: Row, dataset: str) -> Span | None:
+        """The interval, over splits, of what decides a row's rank on a dataset; None where none is known."""
+        values = {seed: row.ranked_by(seed, dataset) for seed in row.tested(dataset)}
+        return self._over_splits(row, dataset, values)
+
     def _interval(self, row: Row, dataset: str) -> Span | None:
         seeds = row.tested(dataset)
         if len(seeds) == 1:
             metrics = row.runs[seeds[0]].results[dataset].metrics
             held = (metrics.intervals or {}).get("srcc")
             return None if held is None else Span(held.lo, held.hi, "images")
-        values = [value for seed in seeds if (value := row.metric(seed, dataset, "srcc")) is not None]
+        return self._over_splits(row, dataset, {seed: row.metric(seed, dataset, "srcc") for seed in seeds})
+
+    def _over_splits(self, row: Row, dataset: str, by_seed: Mapping[int, float | None]) -> Span | None:
+        seeds = row.tested(dataset)
+        values = [value for value in by_seed.values() if value is not None]
         fraction = test_fraction(self.section, dataset)
         if fraction is None or len(values) < max(MINIMUM_SPLITS, len(seeds)) or row.aggregate != "mean":
             return None

@@ -123,6 +123,11 @@ def legend(views: list[View], *, cost: bool) -> list[Paragraph]:
     rows = [row for section in sections for row in section.rows]
     spreads = " or ".join(_SPREAD[aggregate] for aggregate in sorted({row.aggregate for row in rows}))
     found = [phrase(f"SRCC on test images, {spreads}; the best value of a column in bold.")]
+    if any(own.name == "srcc_within_parts" for own in columns_of(sections)):
+        found.append(phrase(
+            "SRCC within parts: the mean of the SRCC within each part of a dataset, weighted by its test images; it "
+            "decides ranks and gains where the part alone predicts much of the score."
+        ))  # fmt: skip
     found += _interval_words(views)
     found += _marks(sections)
     found += [limits.LEGEND] if any(map(limits.has_limit, views)) else []

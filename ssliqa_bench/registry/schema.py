@@ -261,6 +261,8 @@ class DatasetEntry(_Entry):
         direction: of the native scores; tables are higher-is-better whatever it is.
         rating_statistics: the spread column is that of the ratings, not of their mean.
         mean_ratings: how many ratings an image has on average, as its source says, where no file states it of each.
+        rank_by: what boards rank and compare by: SRCC over all test images, or the mean of the SRCC within each part,
+            weighted by their images, where the part alone predicts much of the score.
         split_by: what a split by group keeps together.
         twins: images, by name, that show one picture in files with other bytes; they are one group, as files with
             equal bytes are without being stated.
@@ -303,6 +305,7 @@ class DatasetEntry(_Entry):
     )
     rating_statistics: StrictBool = False
     mean_ratings: Annotated[float | None, Field(gt=0)] = None
+    rank_by: Literal["srcc", "srcc_within_parts"] = "srcc"
     split_by: Literal["group", "image"] = "group"
     twins: Twins = ()
     copies: CopiesFacts | None = None

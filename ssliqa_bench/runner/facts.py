@@ -113,6 +113,7 @@ def dataset_facts(
             skipped=skipped[name],
             scale=scale_of(plan.entries[name], learner),
             mean_ratings=plan.entries[name].mean_ratings,
+            rank_by=plan.entries[name].rank_by,
             unofficial_labels=_unofficial(source),
         )
         for name, source in sources.items()

@@ -92,6 +92,7 @@ class DatasetFacts(Part):
     Attributes:
         scale: scores, higher is better, at 0 and 1 of a learner's predictions; None where these are on another scale.
         mean_ratings: how many ratings an image has on average, of a dataset that does not state it of each image.
+        rank_by: what boards rank and compare results by, as the registry had it.
         unofficial_labels: whether the run used scores that no source of the dataset passes on; it is never
             ranked.
     """
@@ -105,6 +106,7 @@ class DatasetFacts(Part):
     skipped: Count
     scale: Annotated[tuple[float, float] | None, Field(strict=False)] = None
     mean_ratings: Annotated[float | None, Field(gt=0)] = None
+    rank_by: Literal["srcc", "srcc_within_parts"] = "srcc"
     unofficial_labels: bool = False
 
 
@@ -350,6 +352,14 @@ class DatasetResult(Part):
     withheld: bool = False
     leak: Leak | None = None
     notes: Names = ()
+
+    @property
+    def ranked_by(self) -> float | None:
+        """The figure that boards rank and compare by, SRCC or SRCC within parts; None where it is undefined."""
+        if self.dataset.rank_by == "srcc":
+            return self.metrics.srcc
+        parts = (self.metrics.by or {}).get("part")
+        return None if parts is None else parts.within
 
 
 _Parsed = TypeVar("_Parsed", bound=Part)

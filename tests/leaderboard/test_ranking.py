@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from types import ModuleType
 from typing import Any
 
@@ -124,3 +125,34 @@ def test_a_submission_is_marked_wherever_it_stands(made: ModuleType) -> None:
     assert "`theirs` *unverified*" in page and "**0.990**" not in page
     gain = paired_gain(row, section.rows, "demo-wild", "comparator")
     assert [note.plain for note in gain.notes] == ["submitted predictions; no step-matched comparator"]
+
+
+def test_a_dataset_may_be_ranked_by_the_srcc_within_its_parts(made: ModuleType) -> None:
+    """Whole SRCC says the opposite: both figures are shown, ranks and gains follow the one within parts."""
+
+    def run(method: str, seed: int, whole: float, within: float) -> dict[str, Any]:
+        found: dict[str, Any] = made.record(method, seed, pair="livec:livec", kind="authentic",
+                                            srcc={"livec": whole})  # fmt: skip
+        found["datasets"]["livec"]["rank_by"] = "srcc_within_parts"
+        parts = {"ss01": {"n": 90, "srcc": within + 0.1}, "ss02": {"n": 60, "srcc": within - 0.15}}
+        found["metrics"]["livec"]["by"] = {"part": {"values": parts, "within": within, "n": 150, "unlabeled": 0}}
+        return found
+
+    within = {"ssiqa": (0.50, 0.52, 0.51, 0.53), "supervised-long": (0.40, 0.42, 0.41, 0.44)}
+    whole = {"ssiqa": 0.70, "supervised-long": 0.80}
+    records = [run(method, seed, whole[method], value) for method, own in within.items()
+               for seed, value in enumerate(own)]  # fmt: skip
+    (section,) = collect(records)[0].sections
+    assert [item.row.method for item in rank_rows(section)] == ["ssiqa", "supervised-long"]
+    row = next(own for own in section.rows if own.method == "ssiqa")
+    gain = paired_gain(row, section.rows, "livec", "comparator")
+    assert gain.differences == pytest.approx([a - b for a, b in zip(*within.values())])
+    flat = build_boards(records)["standard.csv"]
+    (line,) = [own for own in csv.DictReader(flat.splitlines()) if own["method"] == "ssiqa"]
+    assert float(line["srcc"]) == pytest.approx(0.70)
+    assert float(line["srcc_within_parts"]) == pytest.approx(0.515)
+    assert float(line["srcc_within_parts_lo"]) < 0.515 < float(line["srcc_within_parts_hi"])
+    page = build_boards(records)["standard/livec--livec.md"]
+    assert "SRCC within parts, livec" in page and "Ranked by SRCC within parts of livec" in page
+    opening = next(text for text in page.splitlines() if text.startswith("| 1 | ") or "| `ssiqa`" in text)
+    assert "0.515" in opening and "0.700" not in opening
