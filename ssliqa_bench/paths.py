@@ -9,6 +9,7 @@ import stat
 from pathlib import Path
 
 from ssliqa_bench.errors import InputError, near_names
+from ssliqa_bench.text import RENAMING, is_utf8
 
 _SHOWN = 80
 # Names that are compared with a misspelled one; a folder may hold millions.
@@ -52,6 +53,7 @@ def folder_to_read(path: Path | str, expected: str = "a folder", option: str = "
     """
     path = Path(path)
     found = _kind(path, expected, option)
+    _refuse_other_bytes(path, expected, option)
     if found is None:
         raise InputError(f"{_where(path, option)}: {_absent(path, 'folder')}; expected {expected}.{_near(path)}")
     if found != "a folder":
@@ -86,9 +88,16 @@ def folder_to_write(path: Path | str, expected: str = "a folder, made where ther
     found = _kind(path, expected, option)
     if found is None and path.is_symlink():
         raise InputError(f"{_where(path, option)}: {_absent(path)}; expected {expected}.")
+    _refuse_other_bytes(path, expected, option)
     if found not in (None, "a folder"):
         raise InputError(f"{_where(path, option)}: is {found}; expected {expected}.")
     return path
+
+
+def _refuse_other_bytes(path: Path, expected: str, option: str) -> None:
+    """Folders are named in files that hold text, and by libraries that open no other names."""
+    if not is_utf8(str(path)):
+        raise InputError(f"{_where(path, option)}: the path is not valid UTF-8; expected {expected}. {RENAMING}")
 
 
 def shortened(path: Path | str) -> str:

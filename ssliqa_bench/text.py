@@ -8,6 +8,19 @@ import re
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
+# What to do about names of files that are not valid UTF-8.
+RENAMING = 'Rename the files: "convmv -f latin1 -t utf8 -r --notest FOLDER" converts the names of old programs.'
+
+
+def is_utf8(text: str) -> bool:
+    """Whether a name can be written as UTF-8; the bytes of a file's name that cannot are half characters in Python."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def printable(text: str) -> str:
     """Text for a terminal: control characters are escaped (`\\x1b`), so that a name of a file cannot steer it."""
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -12,7 +12,7 @@ import typer
 
 from ssliqa_bench.cli import options
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.text import printable
+from ssliqa_bench.text import RENAMING, is_utf8, printable
 
 _EXAMPLES = """Examples:
 
@@ -71,6 +71,9 @@ def rate(
     from ssliqa_bench.stop import Stopped
 
     names = _names(folder, only)
+    if strange := [name for name in names if not is_utf8(name)]:
+        raise InputError(f"{folder}: {len(strange)} of {len(names)} image names are not valid UTF-8 (first: "
+                         f"{printable(strange[0])}); the label file is text. {RENAMING}")  # fmt: skip
     ratings = Ratings.open(labels, names, rater)
     if not ratings.open_images:
         print(f"{ratings.rater} has rated all {len(names):,} images; {labels} holds the scores.")

@@ -24,6 +24,7 @@ from ssliqa_bench.datasets.table import RawTable, Reader, Table
 from ssliqa_bench.datasets.table_cache import KeptTable
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.registry.lookup import load_object
+from ssliqa_bench.text import RENAMING, is_utf8, printable
 from ssliqa_bench.types import FloatArray
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ def _generated_name(entry: DatasetEntry) -> str:
 
 def _read(entry: DatasetEntry, reader: Reader, folder: Path) -> RawTable:
     try:
-        return reader(folder, entry.options)
+        return _utf8(reader(folder, entry.options))
     except DataError as error:
         raise DataError(f"{entry.name}: {error}") from error
     except (OSError, TypeError, ValueError) as error:
@@ -178,6 +179,19 @@ def _read(entry: DatasetEntry, reader: Reader, folder: Path) -> RawTable:
             f"{entry.name}: its reader {entry.reader} failed on {folder} with options {dict(entry.options)}: {error}. "
             f'"ssliqa-bench show {entry.name}" shows the entry.'
         ) from error
+
+
+def _utf8(raw: RawTable) -> RawTable:
+    """The table, unless a name cannot be written to a record.
+
+    Raises:
+        DataError: names the first image whose name is not valid UTF-8, and how to rename it.
+    """
+    wrong = [i for i, name in enumerate(raw.name) if not is_utf8(name)]
+    if wrong:
+        raise DataError(f"{raw.source}: {len(wrong)} of {len(raw.name)} image names are not valid UTF-8 (first: "
+                        f"{printable(raw.name[wrong[0]])}). {RENAMING}")
+    return raw
 
 
 def row_problems(entry: DatasetEntry, raw: RawTable) -> Iterator[RowProblem]:

@@ -15,6 +15,7 @@ import yaml
 from ssliqa_bench.datasets.base import read_raw
 from ssliqa_bench.datasets.check import DatasetCheck, Progress, check_dataset
 from ssliqa_bench.datasets.ratings import COLUMNS
+from ssliqa_bench.datasets.readers.names import near_files
 from ssliqa_bench.datasets.readers.table import read_csv
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError, InputError
@@ -23,6 +24,7 @@ from ssliqa_bench.paths import folder_to_read
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import NAME_RULE, is_name
 from ssliqa_bench.tabular import read_rows
+from ssliqa_bench.text import RENAMING, is_utf8, printable
 
 LOG = logging.getLogger("ssliqa_bench")
 
@@ -117,7 +119,7 @@ def add_dataset(
     if own.unlabeled is not None:
         entries[names[-1]] = _unlabeled_entry(own, own.unlabeled, file)
     with atomic_path(file) as part:
-        part.write_text(_HEAD + yaml.safe_dump({"datasets": entries}, sort_keys=False, allow_unicode=True))
+        part.write_text(_registry_text(entries), encoding="utf-8")
         known = load_registry([part])
         images: dict[str, int] = {}
         for name in names:
@@ -128,6 +130,19 @@ def add_dataset(
             entry = known.dataset(name)
             images[name] = len(read_raw(entry, Path(entry.folder), cache_root).name)
     return Added(images, scale, "" if raw is None else f"{raw.source}: {raw.extent}")
+
+
+def _registry_text(entries: Mapping[str, Any]) -> str:
+    """The registry file.
+
+    Raises:
+        InputError: a path in it is not valid UTF-8, or the current folder's.
+    """
+    for entry in entries.values():
+        for path in (entry.get("folder"), *(entry.get("options") or {}).values()):
+            if isinstance(path, str) and not is_utf8(path):
+                raise InputError(f"{printable(path)}: the path is not valid UTF-8. {RENAMING}")
+    return _HEAD + yaml.safe_dump({"datasets": entries}, sort_keys=False, allow_unicode=True)
 
 
 def _check_names(names: Sequence[str]) -> None:
@@ -241,7 +256,10 @@ def _refuse(name: str, checks: Sequence[DatasetCheck], *, scored: bool) -> None:
     lines = []
     for check in failed:
         more = f"\n  … and {len(check.listed) - _FIRST:,} more" if len(check.listed) > _FIRST else ""
-        lines.append(f"{check.name}: {check.seen}" + "".join(f"\n  {place}" for place in check.listed[:_FIRST]) + more)
+        near = [near_files(place) if check.name == "files" else [] for place in check.listed[:_FIRST]]
+        hints = [f" (near: {', '.join(names)})" if names else "" for names in near]
+        places = (f"\n  {place}{hint}" for place, hint in zip(check.listed, hints))
+        lines.append(f"{check.name}: {check.seen}{''.join(places)}{more}")
     hint = (_HINTS if scored else _UNLABELED_HINTS).get(failed[0].name)
     raise DataError("\n".join([f"{name}: nothing was written.", *lines, *([hint] if hint else [])]))
 

@@ -7,6 +7,7 @@ import csv
 import errno
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,8 @@ from ssliqa_bench.tabular.writer import csv_text
 from ssliqa_bench.types import derive_seed
 
 LEVELS = 5
+_BREAK = re.compile(r"[\r\n]")
+_SHOWN = 200
 _ANSWERS = ("image", "rater", "rating")
 _LABELS = ("image", "score", "rating_std", "n_ratings")
 
@@ -67,7 +70,7 @@ class Ratings:
             return own
         whole = data[: data.rfind(b"\n") + 1]
         try:
-            header, *rows = list(csv.reader(io.StringIO(whole.decode(), newline=""))) or [[]]
+            header, *rows = list(csv.reader(io.StringIO(whole.decode(), newline=""), strict=True)) or [[]]
         except (UnicodeDecodeError, csv.Error) as error:
             raise CorruptFileError(f"{own.answers}: is not readable as CSV: {error}.") from error
         if tuple(header) != _ANSWERS:
@@ -79,6 +82,10 @@ class Ratings:
                 raise CorruptFileError(f"{own.answers}: a row has {len(row)} cells ({', '.join(row)[:80]}); expected "
                                        f"{', '.join(_ANSWERS)}.")  # fmt: skip
             image, who, rating = row
+            # A stray quote mark makes one cell of several lines; no rater and no other image is named like that.
+            if _BREAK.search(who) or (_BREAK.search(image) and image not in own.images):
+                raise CorruptFileError(f"{own.answers}: a cell holds a line break ({image}, {who})"[:_SHOWN] + "…; is "
+                                       "a quote mark not closed?")  # fmt: skip
             if rating not in map(str, range(1, LEVELS + 1)):
                 raise CorruptFileError(f"{own.answers}: {image}: rating {rating}; expected 1 to {LEVELS}.")
             own.found[image, who] = int(rating)

@@ -100,7 +100,10 @@ class ScoreFile:
             data = data[: data.rfind(b"\n") + 1]
             write_bytes(self.path, data)
         text = io.StringIO(data.decode(errors="surrogateescape"), newline="")
-        header, *rows = list(csv.reader(text)) or [[]]
+        try:
+            header, *rows = list(csv.reader(text, strict=True)) or [[]]
+        except csv.Error as error:
+            raise CorruptFileError(f"{self.path}: is not readable as CSV: {error}. {other}") from error
         if tuple(header) != self._header:
             raise CorruptFileError(f"{self.path}: has other columns than score wrote. {other}")
         for cells in filter(None, rows):  # a blank line is no row
@@ -109,6 +112,9 @@ class ScoreFile:
                     f"{self.path}: names its images as seen from {folder}, and {cells[0]} may be another picture here. "
                     f"Run the command there, or name the images by absolute paths. {other}"
                 )
+            # Two stray quote marks make one cell of several lines.
+            if "\n" in cells[0] and not os.path.lexists(cells[0]):
+                raise CorruptFileError(f"{self.path}: a cell holds a line break; is a quote mark not closed? {other}")
             self.done[cells[0]] = _read_row(cells, tuple(self._models), f"{self.path}: {other}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.tabular.rows import Rows
+from ssliqa_bench.text import is_utf8, printable
 
 _SHAPES = '[{"image": …, "score": …}, …], {"image": […], "score": […]} or one object per line'
 
@@ -48,8 +49,9 @@ def read_parquet(path: Path) -> Rows:
     from pyarrow import parquet
 
     try:
-        entries = parquet.read_table(path).to_pylist()
-        names = tuple(map(str, parquet.read_schema(path).names))
+        with open(path, "rb") as file:  # pyarrow opens no name that is not UTF-8
+            table = parquet.read_table(file)
+        entries, names = table.to_pylist(), tuple(map(str, table.schema.names))
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{path}: not readable as Parquet ({error}).") from error
     return _rows(str(path), entries, names)
@@ -105,4 +107,7 @@ def _cell(value: Any, where: str) -> str:
         return repr(value)
     if isinstance(value, (Mapping, list)):
         raise DataError(f"{where} is a list or an object; expected text or a number.")
-    return str(value).strip()
+    text = str(value).strip()
+    if not is_utf8(text):  # an escape such as "\\ud800" in JSON
+        raise DataError(f"{where} holds half a character ({printable(text)}); expected text.")
+    return text

@@ -372,7 +372,7 @@ def _different(first: Mapping[str, NDArray[Any]], second: Mapping[str, NDArray[A
 
 def _imported(file: Path) -> list[str]:
     names = []
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -289,3 +289,21 @@ def test_without_a_display_the_address_is_printed_and_ctrl_c_ends_it(photos: Pat
         out, err = page.communicate(timeout=60)
     assert page.returncode == 0 and "no ratings" in out
     assert "open the address yourself" in told and "Traceback" not in told + err
+
+
+@pytest.mark.parametrize("stray", [
+    'a.png,"anna,4\nb.png,ben",3\n',
+    '"a.png,anna,4\nb.png",anna,3\n',
+    'a.png,"anna,4\nb.png,anna,3\n',
+    'a.png,"anna" b,4\n',
+])  # fmt: skip
+def test_rows_that_a_stray_quote_mark_joins_are_refused(tmp_path: Path, stray: str) -> None:
+    (tmp_path / "scores.ratings.csv").write_text(f"image,rater,rating\n{stray}")
+    with pytest.raises(CorruptFileError, match="scores.ratings.csv"):
+        Ratings.open(tmp_path / "scores.csv", ["a.png", "b.png"], "anna")
+
+
+def test_an_image_with_a_line_break_in_its_name_is_rated(tmp_path: Path) -> None:
+    odd = "a\nb.png"
+    Ratings.open(tmp_path / "scores.csv", [odd], "anna").add(0, 4)
+    assert Ratings.open(tmp_path / "scores.csv", [odd], "anna").found == {(odd, "anna"): 4}

@@ -246,3 +246,15 @@ def test_other_processes_give_the_same_values_in_the_same_order(
     monkeypatch.setattr(scoring, "_WORTHWHILE", -1.0)
     assert main([*words, "--csv", str(shared), "--jobs", "2"]) == 1
     assert alone.read_bytes() == shared.read_bytes()
+
+
+@pytest.mark.parametrize("stray", ['"photos/a.png,1,\nphotos/b.png",2,\n', '"photos/a.png,1,\n', 'a.png,"1" 2,\n'])
+def test_rows_that_a_stray_quote_mark_joins_are_refused(
+    photos: Path, tmp_path: Path, stray: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "scores.csv"
+    assert main(["score", str(photos / "00.png"), *CONTRAST, "--csv", str(out)]) == 0
+    out.write_text(out.read_text() + stray)
+    assert main(["score", str(photos / "00.png"), *CONTRAST, "--csv", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert str(out) in said and "--restart" in said and "Error: unexpected" not in said

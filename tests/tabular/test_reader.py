@@ -303,3 +303,8 @@ def test_lists_of_names(write: Write) -> None:
     assert read_names(write("\ufeffa.png\r\n\n b, c.png \rd.png")) == [(1, "a.png"), (3, "b, c.png"), (4, "d.png")]
     with pytest.raises(DataError, match="is not UTF-8 text"):
         read_names(write(b"\xffa"))
+
+
+def test_half_a_character_is_refused(write: Write) -> None:
+    with pytest.raises(DataError, match=r"entry 1: image holds half a character \(\\udce9\.png\)"):
+        read_rows(write('[{"image": "\\udce9.png", "score": 1}]'), "")
