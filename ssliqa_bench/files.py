@@ -39,8 +39,8 @@ def canonical_json(value: Any) -> str:
 
 
 def digest(value: Any) -> str:
-    """SHA-256 (64 hexadecimal digits) of the canonical JSON of a value; paths that are not UTF-8 keep their bytes."""
-    return hashlib.sha256(canonical_json(value).encode(errors="surrogatepass")).hexdigest()
+    """SHA-256 (64 hexadecimal digits) of the canonical JSON of a value."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
 
 
 def sha256_file(path: Path | str) -> str:
@@ -160,8 +160,7 @@ def seal(payload: dict[str, Any], *, kind: str, schema: int = SCHEMA) -> bytes:
     """The bytes of a sealed JSON object; numbers that are not finite are refused (ValueError)."""
     body = {**payload, "kind": kind, "schema": schema}
     body["checksum"] = digest(body)
-    text = json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    return f"{text}\n".encode(errors="surrogatepass")
+    return (json.dumps(body, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
 
 def unseal(data: bytes, *, kind: str, where: str, schema: int = SCHEMA) -> dict[str, Any]:

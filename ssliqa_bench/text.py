@@ -21,6 +21,11 @@ def is_utf8(text: str) -> bool:
     return True
 
 
+def as_text(name: str) -> str:
+    """A name as valid UTF-8: bytes of file names that are none are escaped."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def printable(text: str) -> str:
     """Text for a terminal: control characters are escaped (`\\x1b`), so that a name of a file cannot steer it."""
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -115,6 +115,9 @@ def read_raw(
     Raises:
         DataError: label files are missing or not as the reader expects them.
     """
+    place = os.path.abspath(folder)
+    if not is_utf8(place):
+        raise DataError(f"{entry.name}: {printable(place)}: the path of the folder is not valid UTF-8. {RENAMING}")
     reader = load(entry.reader)
     kept = KeptTable(Path(cache_root) / "tables", entry, folder, reader)
     raw = kept.load()

@@ -23,10 +23,11 @@ from ssliqa_bench.files import atomic_path, digest
 from ssliqa_bench.models.load import LoadedModel
 from ssliqa_bench.photos.label_state import LOCK, begin, locked, settings
 from ssliqa_bench.photos.models import Request, identity, opened
-from ssliqa_bench.photos.pieces import Item, Piece, as_text
+from ssliqa_bench.photos.pieces import Item, Piece
 from ssliqa_bench.photos.scoring import Score, judged
 from ssliqa_bench.pixels.decode import decode
 from ssliqa_bench.runner.devices import prepare_process
+from ssliqa_bench.text import as_text
 from ssliqa_bench.types import ByteImage
 
 _MARK, _MODEL = b"ssliqa.piece", b"ssliqa.model"  # in the metadata of a shard

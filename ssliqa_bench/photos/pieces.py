@@ -22,7 +22,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import digest
 from ssliqa_bench.photos.listing import find_images, is_pattern, listed_by, matching, names_of
 from ssliqa_bench.pixels.formats import is_image_name
-from ssliqa_bench.text import printable
+from ssliqa_bench.text import as_text, printable
 
 LOG = logging.getLogger("ssliqa_bench")
 
@@ -73,11 +73,6 @@ class Piece:
         if not self.archive:
             return (Item(file, file=file) for file in self.files)
         return _of_parquet(self.archive, self.column) if _ends(self.archive, PARQUET) else _of_tar(self.archive)
-
-
-def as_text(name: str) -> str:
-    """A name as valid UTF-8: bytes of file names that are none are escaped."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def pieces_of(

@@ -16,6 +16,7 @@ from ssliqa_bench.files import read_sealed, write_bytes, write_sealed
 from ssliqa_bench.photos.scoring import Score, Scored
 from ssliqa_bench.tabular.rows import finite_number
 from ssliqa_bench.tabular.writer import csv_text
+from ssliqa_bench.text import as_text
 
 _KIND = "score-file"
 
@@ -52,7 +53,7 @@ class ScoreFile:
             self._continue()
         else:
             write_bytes(path, csv_text([], self._header).encode())
-            write_sealed(self._state, {"models": self._models, "folder": os.getcwd()}, kind=_KIND)
+            write_sealed(self._state, {"models": self._models, "folder": as_text(os.getcwd())}, kind=_KIND)
         self.bad_path.unlink(missing_ok=True)  # what was bad is tried again
         self._file: IO[bytes] | None = None
 
@@ -91,7 +92,8 @@ class ScoreFile:
             state = read_sealed(self._state, kind=_KIND)
         except FileNotFoundError:
             raise InputError(f"{self.path}: exists and was not written by score. {other}") from None
-        known, folder = state["models"], state.get("folder", os.getcwd())
+        here = as_text(os.getcwd())
+        known, folder = state["models"], state.get("folder", here)
         if known != self._models:
             raise InputError(f"{self.path}: was scored by {', '.join(known)}, which {_differ(known, self._models)}. "
                              f"{other}")  # fmt: skip
@@ -107,7 +109,7 @@ class ScoreFile:
         if tuple(header) != self._header:
             raise CorruptFileError(f"{self.path}: has other columns than score wrote. {other}")
         for cells in filter(None, rows):  # a blank line is no row
-            if folder != os.getcwd() and not os.path.isabs(cells[0]):
+            if folder != here and not os.path.isabs(cells[0]):
                 raise InputError(
                     f"{self.path}: names its images as seen from {folder}, and {cells[0]} may be another picture here. "
                     f"Run the command there, or name the images by absolute paths. {other}"
