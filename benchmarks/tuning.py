@@ -1,14 +1,14 @@
 """Settings for heads on frozen features, chosen on one database to be applied unchanged to another.
 
-    python benchmarks/tuning.py livec 93 [--store runs/tuning] [--methods fixmatch …]     run the trials, then print
+    python benchmarks/tuning.py livec 100 [--store runs/tuning] [--methods fixmatch …]     run the trials, then print
     python benchmarks/tuning.py --chosen                                                  print what was chosen
 
 Every learner and every labels-only row that has settings gets the same number of trials: three learning rates times
 two values of one more parameter, the weight of what unlabeled images teach where a learner has one, else the weight
-decay. A trial is the mean SRCC over three random splits. What `livec` chooses becomes recipe `frozen/tuned-on-livec`,
+decay. A trial is the mean SRCC over three random splits that no result uses. What `livec` chooses becomes recipe `frozen/tuned-on-livec`,
 which results on other datasets use, so no result is chosen by its own test images. Numbers of steps are never tuned, so
-that a learner and its comparator make as many. Trials are kept in `benchmarks/tuning/DATASET.csv`; runs that the store
-holds are not repeated.
+that a learner and its comparator make as many. Trials are kept in `benchmarks/tuning/DATASET-LABELS.csv`, those of
+other rows stay there; runs that the store holds are not repeated.
 """
 
 from __future__ import annotations
@@ -73,6 +73,19 @@ def measure(dataset: str, budget: int, methods: list[str], settings: Settings) -
                 yield row
 
 
+def keep(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write trials into a file, in the place of earlier ones of the same rows."""
+    path.parent.mkdir(exist_ok=True)
+    made = {row["method"] for row in rows}
+    with open(path, "a+", encoding="utf-8", newline="") as file:
+        file.seek(0)
+        others = [row for row in csv.DictReader(file) if row["method"] not in made]
+        file.truncate(0)
+        writer = csv.DictWriter(file, ["method", "trial", "seed", "srcc"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows([*others, *({**row, "srcc": f"{row['srcc']:.6f}"} for row in rows)])
+
+
 def chosen(path: Path) -> dict[str, tuple[str, float]]:
     """Row -> its best trial and that trial's mean SRCC; of equal ones the first."""
     values: dict[tuple[str, str], list[float]] = defaultdict(list)
@@ -98,17 +111,13 @@ def main() -> int:
     options = parser.parse_args()
     if not options.chosen:
         if options.dataset is None or options.budget is None:
-            parser.error("DATASET and BUDGET are needed, for example: livec 93")
+            parser.error("DATASET and BUDGET are needed, for example: livec 100")
         settings = Settings.from_environment(store=options.store, device="cpu", threads=1)
         rows = list(measure(options.dataset, options.budget, options.methods, settings))
-        path = FOLDER / f"{options.dataset}.csv"
-        path.parent.mkdir(exist_ok=True)
-        with open(path, "w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, ["method", "trial", "seed", "srcc"], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({**row, "srcc": f"{row['srcc']:.6f}"} for row in rows)
+        keep(FOLDER / f"{options.dataset}-{options.budget}.csv", rows)
     for path in sorted(FOLDER.glob("*.csv")):
-        print(f"\nchosen on {path.stem}: mean SRCC of {len(SEEDS)} splits")
+        dataset, _, labels = path.stem.rpartition("-")
+        print(f"\nchosen on {dataset} with {labels} labels: mean SRCC of {len(SEEDS)} splits")
         for method, (trial, mean) in chosen(path).items():
             print(f"{method:26s} {mean:.4f}  {trial}")
     return 0

@@ -15,6 +15,8 @@ from ssliqa_bench.training.quality import QualityPredictor
 from ssliqa_bench.training.views import test_crops
 from ssliqa_bench.types import FloatArray
 
+_FEATURES_AT_ONCE = 64  # images per forward pass; bounds memory, changes nothing else
+
 # Values (n, k) of n images, one for each of their k test crops.
 CropValues = Callable[[ImageSet], FloatArray]
 
@@ -25,26 +27,38 @@ def crops_of(params: Mapping[str, Any]) -> int:
 
 
 def of_features(predictor: Predictor, crops: int) -> CropValues:
-    """Values by crop of a model that reads features of frozen views: it is shown one crop at a time."""
+    """Values by crop of a model that reads features of frozen views.
+
+    Any but a network of quality is shown one crop at a time, since its predictions alone are known.
+    """
+    if isinstance(predictor, QualityPredictor):
+        return _of_quality(predictor, _FEATURES_AT_ONCE)
 
     def values(images: ImageSet) -> FloatArray:
-        rows = range(len(images))
-        shown = (ImageSet((_OneCrop(images, k, crops), row) for row in rows) for k in range(crops))
-        return np.stack([np.asarray(predictor.predict(one), dtype=np.float64) for one in shown], axis=1)
+        found = []
+        for k in range(crops):
+            one = _OneCrop(images, k, crops)
+            shown = ImageSet((one, row) for row in range(len(images)))
+            found.append(np.asarray(predictor.predict(shown), dtype=np.float64))
+        return np.stack(found, axis=1)
 
     return values
 
 
 def of_pixels(predictor: QualityPredictor) -> CropValues:
     """Values by crop of a network of quality; their mean is what it predicts."""
+    return _of_quality(predictor, 1)
 
+
+def _of_quality(predictor: QualityPredictor, images_at_once: int) -> CropValues:
     def values(images: ImageSet) -> FloatArray:
         found = []
         with torch.inference_mode():
-            for row in range(len(images)):
-                crops = test_crops(images, np.array([row]), predictor.view).to(predictor.device)
-                found.append(predictor.model(crops)[0].double().cpu().numpy())
-        return np.stack(found)
+            for start in range(0, len(images), images_at_once):
+                rows = np.arange(start, min(start + images_at_once, len(images)))
+                crops = test_crops(images, rows, predictor.view).to(predictor.device)
+                found.append(predictor.model(crops)[0].double().cpu().numpy().reshape(len(rows), -1))
+        return np.concatenate(found)
 
     return values
 
