@@ -12,6 +12,8 @@ from ssliqa_bench.cli import options
 from ssliqa_bench.errors import CheckError, InputError
 
 if TYPE_CHECKING:
+    from ssliqa_bench.store.failures import Failure
+    from ssliqa_bench.store.predictions import Predictions
     from ssliqa_bench.store.record import Record
 
 
@@ -69,6 +71,7 @@ def leaderboard(
         render_pages,
         write_boards,
     )
+    from ssliqa_bench.store.failures import read_failures
 
     if published and few_labels:
         raise InputError("--published, --few-labels: got both; expected one of them.")
@@ -76,6 +79,7 @@ def leaderboard(
     stores = [store, *(further or [])]
     # A record that two stores hold counts once.
     records = list({record.key: record for own in stores for record in _read_records(own)}.values())
+    failures = [own for place in stores for own in read_failures(place)]
     if stale:
         _report_stale(records)
         return
@@ -88,12 +92,12 @@ def leaderboard(
 
         pages = few_label_pages(records)
     else:
-        pages = build_pages(records, cost=not no_cost)
+        pages = build_pages(records, cost=not no_cost, failures=failures)
     texts = render_pages(pages, wanted)
     if SITE in wanted:
         if published or few_labels:
             raise InputError("--format html: the site shows boards; leave out --published and --few-labels.")
-        texts |= _site(records, stores)
+        texts |= _site(records, failures, stores)
     if print_boards:
         typer.echo("\n".join(render_pages(pages, ("md",)).values()), nl=False)
     if not check:
@@ -109,14 +113,17 @@ def leaderboard(
     print(f"The {len(texts)} boards under {out} follow from the {len(records)} records in {store}.", file=sys.stderr)
 
 
-def _site(records: list[Record], stores: list[Path]) -> dict[str, str]:
+def _site(records: list[Record], failures: list[Failure], stores: list[Path]) -> dict[str, str]:
     """The files of the site; predictions are read from the first store that has the record."""
     from ssliqa_bench.leaderboard.site.build import build_site
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.store.records import read_predictions, record_keys
 
     place = {key: own for own in reversed(stores) for key in record_keys(own)}
-    return build_site(records, lambda run, dataset: read_predictions(place[run.key], run.key, dataset), load_registry())
+    def read(run: Record, dataset: str) -> Predictions:
+        return read_predictions(place[run.key], run.key, dataset)
+
+    return build_site(records, read, load_registry(), failures)
 
 
 def _read_records(store: Path) -> list[Record]:

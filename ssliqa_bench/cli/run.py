@@ -121,6 +121,7 @@ def run(
     from ssliqa_bench.cli.output import failed_entry, print_json, print_runs
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.registry.yamlfile import parse_assignments
+    from ssliqa_bench.runner.failures import keep_failures
     from ssliqa_bench.runner.plan import make_plan
     from ssliqa_bench.specs import Pair, RunSpec
 
@@ -154,18 +155,24 @@ def run(
         print_json({"runs": [_checked(make_plan(spec, names, settings), settings) for spec in specs]})
         return 0
     entries, failed = [], False
+    outcomes: list[tuple[RunSpec, str | None]] = []
     for spec in specs:
         try:
             plan = make_plan(spec, names, settings)
             entries.append(_run(plan, settings))
+            outcomes.append((spec, None))
         except StorageError:
             raise
         except (Exception, SystemExit) as error:  # a defect at one seed must not take the others with it
+            told = str(error) if isinstance(error, SsliqaError) else f"{type(error).__name__}: {error}"
+            if len(specs) == 1 and not isinstance(error, InputError):
+                keep_failures([(spec, told)], names, settings)
             if len(specs) == 1 or (isinstance(error, InputError) and not entries):
                 raise  # bad input stops every seed alike
-            told = str(error) if isinstance(error, SsliqaError) else f"{type(error).__name__}: {error}"
+            outcomes.append((spec, told))
             entries.append(failed_entry(spec, told))
             failed = True
+    keep_failures(outcomes, names, settings)
     if json:
         print_json({"runs": entries})
     else:
@@ -364,6 +371,7 @@ def sweep(
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.registry.suite import load_suite
     from ssliqa_bench.runner.engines import RunResult, check_jobs, run_all
+    from ssliqa_bench.runner.failures import keep_failures
     from ssliqa_bench.runner.pools import ENGINES
     from ssliqa_bench.runner.settings import Cluster
 
@@ -399,6 +407,7 @@ def sweep(
 
     cluster = Cluster(address or "auto", gpu_share or 1.0, task_memory)
     results = run_all(runs, registry or (), settings, jobs, report, engine=engine, cluster=cluster)
+    keep_failures([(own.spec, own.error if own.record is None else None) for own in results], names, settings)
     entries = [failed_entry(r.spec, r.error) if r.record is None else run_entry(r.status, r.record) for r in results]
     if json:
         print_json({"runs": entries})

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ssliqa_bench.leaderboard import limits
-from ssliqa_bench.leaderboard.cells import method_cell, rank_cell, with_best
+from ssliqa_bench.leaderboard.cells import absent_cell, method_cell, rank_cell, with_best
 from ssliqa_bench.leaderboard.collect import Board
 from ssliqa_bench.leaderboard.columns import Measure, Place, columns_of, ranking_measure
 from ssliqa_bench.leaderboard.details import section_blocks
@@ -153,6 +153,10 @@ def _opening(views: list[View]) -> tuple[Table, str]:
         for k, item in enumerate(view.ranked[:shown]):
             leading = [rank_cell(item), method_cell(view, item.row, notes=False), Cell(phrase(labels_used(item.row)))]
             rows.append((*leading, *(column[k] for column in values)))
+    for view in views:
+        for lacking in view.section.without_rows:
+            blank = [Cell(Number(None)) for _ in range(len(columns) - 3)]
+            rows.append((Cell(), absent_cell(lacking, notes=False), Cell(), *blank))
     if limits.has_limit(views[0]):  # the test images are those of every section
         found = [limits.noise_limit(views[0], dataset) or Cell(Number(None)) for dataset, _ in datasets]
         cells = [*(replace(cell, notes=()) for cell in found), *([Cell(Number(None))] if gains else [])]

@@ -9,9 +9,11 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import write_text
 from ssliqa_bench.leaderboard.board_page import board_pages
 from ssliqa_bench.leaderboard.collect import collect
+from ssliqa_bench.leaderboard.not_run_page import not_run_page
 from ssliqa_bench.leaderboard.page import Page
 from ssliqa_bench.leaderboard.renderers import RENDERERS
 from ssliqa_bench.leaderboard.renderers.markdown import MARKER
+from ssliqa_bench.store.failures import Failure, without_records
 from ssliqa_bench.store.record import Record
 
 # What `leaderboard` writes unless asked for more.
@@ -32,9 +34,12 @@ def parse_formats(text: str) -> tuple[str, ...]:
     return formats
 
 
-def build_pages(records: Iterable[Record], *, cost: bool = True) -> list[Page]:
-    """All pages that follow from records, in any order of these."""
-    return [page for board in collect(records) for page in board_pages(board, cost=cost)]
+def build_pages(records: Iterable[Record], *, cost: bool = True, failures: Iterable[Failure] = ()) -> list[Page]:
+    """All pages that follow from records, in any order of these, and from the runs that left none."""
+    given = list(records)
+    lacking = without_records(failures, (record.cell for record in given))
+    pages = [page for board in collect(given, lacking) for page in board_pages(board, cost=cost)]
+    return [*pages, not_run_page(lacking)] if lacking else pages
 
 
 def build_boards(

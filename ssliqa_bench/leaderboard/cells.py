@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ssliqa_bench.leaderboard.collect import Row
+from ssliqa_bench.leaderboard.collect import Absent, Row
 from ssliqa_bench.leaderboard.numbers import MISSING, SHOW
-from ssliqa_bench.leaderboard.page import Cell, Code, Column, Number, phrase
-from ssliqa_bench.leaderboard.ranking import Ranked, remarks
+from ssliqa_bench.leaderboard.page import Cell, Code, Column, Mark, Number, phrase
+from ssliqa_bench.leaderboard.ranking import Ranked, absent_words, remarks
 from ssliqa_bench.leaderboard.view import View
 from ssliqa_bench.leaderboard.words import setting
 
@@ -38,6 +38,12 @@ def method_cell(view: View, row: Row, *, notes: bool = True) -> Cell:
     found = remarks(row, view.section)
     marks = " ".join(remark.mark for remark in found if remark.mark)
     return Cell(phrase(Code(row.method)), marks, tuple(remark.sentence for remark in found) if notes else ())
+
+
+def absent_cell(lacking: Absent, *, notes: bool = True) -> Cell:
+    """A method without any result, marked with the reason."""
+    sentence = phrase(Mark(lacking.state), ": ", absent_words(lacking))
+    return Cell(phrase(Code(lacking.method)), lacking.state, (sentence,) if notes else ())
 
 
 def with_best(cells: Sequence[Cell], ranked: Sequence[Ranked], end: str | None) -> list[Cell]:

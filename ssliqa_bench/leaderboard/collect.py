@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.specs import Pair
 from ssliqa_bench.store.comparable import age, outdated
+from ssliqa_bench.store.failures import Failure, without_records
 from ssliqa_bench.store.record import Budget, MethodFacts, Record
 
 Reference = Literal["comparator", "oracle"]
@@ -106,14 +107,47 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Absent:
+    """Runs of one row that were asked for and have no result, for one reason.
+
+    Attributes:
+        state: `failed`, `weights not available` or `data not available`.
+        errors: the messages of the runs, each once.
+    """
+
+    method: str
+    recipe: str
+    overrides: Mapping[str, Any]
+    seeds: tuple[int, ...]
+    state: str
+    errors: tuple[str, ...]
+
+    @property
+    def setting(self) -> str:
+        """As that of a row."""
+        return canonical_json([self.recipe, dict(self.overrides)])
+
+
+@dataclass(frozen=True)
 class Section:
-    """Rows that share the pair and the budgets, with the datasets they were tested on."""
+    """Rows that share the pair and the budgets, with the datasets they were tested on.
+
+    Attributes:
+        absent: runs without a result, also those of rows that have some.
+    """
 
     pair: Pair
     budget: Budget
     unlabeled_budget: Budget
     datasets: tuple[tuple[str, str], ...]
     rows: tuple[Row, ...]
+    absent: tuple[Absent, ...] = ()
+
+    @property
+    def without_rows(self) -> tuple[Absent, ...]:
+        """Those of methods and settings of which no run has a result."""
+        held = {(row.method, row.setting) for row in self.rows}
+        return tuple(own for own in self.absent if (own.method, own.setting) not in held)
 
     @property
     def ranking_dataset(self) -> str:
@@ -131,15 +165,48 @@ class Board:
     sections: tuple[Section, ...]
 
 
-def collect(records: Iterable[Record]) -> list[Board]:
-    """Group records into boards; the order in which records come does not matter."""
+def collect(records: Iterable[Record], failures: Iterable[Failure] = ()) -> list[Board]:
+    """Group records into boards; the order in which records come does not matter.
+
+    Args:
+        failures: runs that left no record. Those of a cell that has one are void; those of a pair and budget without
+            any record are on no board (see `not_run_page`).
+    """
     given = list(records)
+    lacking = absent(without_records(failures, (record.cell for record in given)))
     changed = outdated(given)
     boards: dict[tuple[bool, str], list[Record]] = defaultdict(list)
     for record in given:
         for demo, view in _views(record):
             boards[demo, record.cell.protocol].append(view)
-    return [Board(protocol, demo, _sections(boards[demo, protocol], changed)) for demo, protocol in sorted(boards)]
+    return [
+        Board(protocol, demo, tuple(
+            replace(own, absent=lacking.get((protocol, str(own.pair), own.budget, own.unlabeled_budget), ()))
+            for own in _sections(boards[demo, protocol], changed)
+        ))
+        for demo, protocol in sorted(boards)
+    ]  # fmt: skip
+
+
+Place = tuple[str, str, Budget, Budget]  # protocol, pair, budget and unlabeled budget
+
+
+def absent(failures: Iterable[Failure]) -> dict[Place, tuple[Absent, ...]]:
+    """Runs without a record by the section that they belong to, each row and reason once."""
+    found: dict[Place, dict[tuple[str, str, str], list[Failure]]] = defaultdict(lambda: defaultdict(list))
+    for own in sorted(failures, key=lambda failure: failure.cell.seed):
+        cell = own.cell
+        place = (cell.protocol, cell.pair, cell.budget, cell.unlabeled_budget)
+        found[place][cell.method, canonical_json([cell.recipe, cell.overrides]), own.state].append(own)
+    return {
+        place: tuple(
+            Absent(own[0].cell.method, own[0].cell.recipe, own[0].cell.overrides,
+                   tuple(failure.cell.seed for failure in own), own[0].state,
+                   tuple(dict.fromkeys(failure.error for failure in own)))
+            for _, own in sorted(rows.items())
+        )
+        for place, rows in found.items()
+    }  # fmt: skip
 
 
 def _views(record: Record) -> Iterable[tuple[bool, Record]]:

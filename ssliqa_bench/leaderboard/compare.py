@@ -170,9 +170,16 @@ def mixed_parts(runs: Sequence[Record]) -> list[str]:
 
 
 def name_seeds(seeds: Iterable[int]) -> str:
-    """`seed 3` or `seeds 0, 1, 4`."""
+    """`seed 3`, `seeds 0, 1, 4` or `seeds 0 to 19`."""
     numbers = sorted(set(seeds))
-    return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(map(str, numbers))}"
+    parts: list[list[int]] = []
+    for number in numbers:
+        if parts and number == parts[-1][-1] + 1:
+            parts[-1].append(number)
+        else:
+            parts.append([number])
+    words = [f"{own[0]} to {own[-1]}" if len(own) > 2 else ", ".join(map(str, own)) for own in parts]
+    return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(words)}"
 
 
 def _unlike_runs(run: Record, reference: Row, seed: int, dataset: str) -> Phrase | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ssliqa_bench.leaderboard import limits
 from ssliqa_bench.leaderboard.breakdowns import breakdown_tables, class_counts, interval_tables
-from ssliqa_bench.leaderboard.cells import method_cell, name_cells, name_columns, rank_cell, with_best
+from ssliqa_bench.leaderboard.cells import absent_cell, method_cell, name_cells, name_columns, rank_cell, with_best
 from ssliqa_bench.leaderboard.columns import Measure, Place, TableName, columns_of, ranking_measure
 from ssliqa_bench.leaderboard.gains import gain_tables
 from ssliqa_bench.leaderboard.page import (
@@ -14,7 +14,6 @@ from ssliqa_bench.leaderboard.page import (
     Cell,
     Code,
     Column,
-    Item,
     Items,
     Number,
     Paragraph,
@@ -25,7 +24,8 @@ from ssliqa_bench.leaderboard.page import (
     phrase,
 )
 from ssliqa_bench.leaderboard.pseudo_labels import pseudo_label_tables
-from ssliqa_bench.leaderboard.ranking import Ranked, run_notes
+from ssliqa_bench.leaderboard.ranking import Ranked
+from ssliqa_bench.leaderboard.run_notes import notes_of
 from ssliqa_bench.leaderboard.view import View
 from ssliqa_bench.leaderboard.words import budget_words, data_items, setting, split_hashes
 
@@ -54,7 +54,7 @@ def section_blocks(view: View, name: str, *, cost: bool) -> Section:
     if cost:
         blocks.append(_titled("Cost", _measures(view, f"{name}-cost", view.ranked, "cost")))
     blocks.append(_titled("Splits", _splits(view, f"{name}-splits")))
-    if noted := _noted(view):
+    if noted := notes_of([item.row for item in view.ranked]):
         blocks.append(_titled("Notes of the runs", noted))
     return Section(name, phrase(str(section.pair), budget_words(section)), tuple(blocks))
 
@@ -89,6 +89,9 @@ def _main(view: View, name: str) -> Table:
         runs = Cell(Number(len(item.row.runs), "count"))
         names = [rank_cell(item), method_cell(view, item.row), Cell(setting(item.row)), runs]
         rows.append((*names, *(column[k] for column in values)))
+    for lacking in view.section.without_rows:
+        names = [Cell(), absent_cell(lacking), Cell(setting(lacking)), Cell(Number(0, "count"))]
+        rows.append((*names, *(Cell(Number(None)) for _ in places)))
     if limits.has_limit(view):
         shown = (limits.noise_limit(view, d) if own.name == "srcc" else None for own, d, _ in places)
         leading = (Cell(phrase(limits.RANK)), Cell(limits.NAME), Cell(), Cell())
@@ -126,11 +129,3 @@ def _splits(view: View, name: str) -> Table:
         cells = [joined(Code(own[:12]) for own in by.get(seed, ())) for by in hashes.values()]
         rows.append((Cell(phrase(str(seed))), *(Cell(own or None) for own in cells)))
     return Table(name, tuple(columns), tuple(rows))
-
-
-def _noted(view: View) -> Items | None:
-    entries = []
-    for row in (item.row for item in view.ranked):
-        if notes := run_notes(row):
-            entries.append(Item(phrase(Code(row.method), ", ", setting(row)), tuple(map(phrase, notes))))
-    return Items(tuple(entries)) if entries else None

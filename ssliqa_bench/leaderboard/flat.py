@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ssliqa_bench.files import canonical_json
-from ssliqa_bench.leaderboard.collect import Board
+from ssliqa_bench.leaderboard.collect import Absent, Board
 from ssliqa_bench.leaderboard.columns import Measure, Place, columns_of
 from ssliqa_bench.leaderboard.page import Cell, Column, Table, joined, phrase
-from ssliqa_bench.leaderboard.ranking import Ranked, remarks, run_notes, span
+from ssliqa_bench.leaderboard.ranking import Ranked, absent_words, remarks, span
+from ssliqa_bench.leaderboard.run_notes import run_notes
 from ssliqa_bench.leaderboard.view import View
 
 _LEADING = (
@@ -20,6 +21,7 @@ _TRAILING = ("splits", "marks", "notes")
 
 def flat_table(board: Board, views: Iterable[View], *, cost: bool = True) -> Table:
     """The sections of a board as one table; columns as in `columns_of`."""
+    views = list(views)
     measures = [measure for measure in columns_of(board.sections) if cost or not measure.cost]
     rows = (
         _line(board, view, item, measures, dataset, side)
@@ -28,10 +30,16 @@ def flat_table(board: Board, views: Iterable[View], *, cost: bool = True) -> Tab
         for dataset, side in view.section.datasets
         if item.row.tested(dataset)
     )
+    lacking = (
+        _absent_line(board, view, own, measures, dataset, side)
+        for view in views
+        for own in view.section.without_rows
+        for dataset, side in view.section.datasets
+    )
     columns = [_words(name) for name in _LEADING]
     columns += [Column(own.name, own.name, own.text, own.parts if own.sides else ("value",)) for own in measures]
     columns += [_words(name) for name in _TRAILING]
-    return Table("data", tuple(columns), tuple(rows))
+    return Table("data", tuple(columns), (*rows, *lacking))
 
 
 def _words(name: str) -> Column:
@@ -60,6 +68,20 @@ def _line(board: Board, view: View, item: Ranked, measures: list[Measure], datas
     leading = [Cell(phrase(text)) for text in (*place, *run)]
     ends = (phrase(_splits(item, dataset)), phrase(marks), joined(dict.fromkeys(notes), "; "))
     return (*leading, *values, *map(Cell, ends))
+
+
+def _absent_line(
+    board: Board, view: View, lacking: Absent, measures: list[Measure], dataset: str, side: str
+) -> tuple[Cell, ...]:
+    """A line without numbers; its status is why there are none."""
+    section = view.section
+    budgets = [_exact(budget) for budget in (section.budget, section.unlabeled_budget)]
+    place = ["demo" if board.demo else "", board.protocol, str(section.pair), *budgets, "", lacking.state]
+    run = [lacking.method, "", lacking.recipe, canonical_json(dict(lacking.overrides))]
+    run += [" ".join(map(str, lacking.seeds)), "", dataset, side, "", ""]
+    leading = [Cell(phrase(text)) for text in (*place, *run)]
+    ends = (Cell(), Cell(phrase(lacking.state)), Cell(phrase(absent_words(lacking))))
+    return (*leading, *(Cell() for _ in measures), *ends)
 
 
 def _splits(item: Ranked, dataset: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ssliqa_bench.evaluation import EVALUATION_VERSION
-from ssliqa_bench.leaderboard.collect import Row, Section
+from ssliqa_bench.leaderboard.collect import Absent, Row, Section
 from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, paired_gain, summarise
 from ssliqa_bench.leaderboard.page import Code, Mark, Phrase, joined, phrase
 
@@ -81,6 +81,9 @@ def remarks(row: Row, section: Section) -> list[Remark]:
     """What a reader must know about a row's runs: mixtures, look-aheads, skipped images, older records, no bound."""
     runs = [row.runs[seed] for seed in row.seeds]
     found = _oracle_below_labels(row, section)
+    for lacking in section.absent:
+        if (lacking.method, lacking.setting) == (row.method, row.setting):
+            found.append(Remark.marked(lacking.state, absent_words(lacking)))
     if row.submitted:
         found.append(Remark.marked("unverified", "submitted predictions; the code behind them was not run here"))
     if parts := mixed_parts(runs):
@@ -117,6 +120,11 @@ def remarks(row: Row, section: Section) -> list[Remark]:
     return found
 
 
+def absent_words(lacking: Absent) -> str:
+    """Which runs have no result, and the messages that they ended with."""
+    return f"no result of {name_seeds(lacking.seeds)}: {'; '.join(lacking.errors)}"
+
+
 def _oracle_below_labels(row: Row, section: Section) -> list[Remark]:
     """Where more labels make the learner worse, its network does not fit both sides, and it bounds nothing."""
     if row.reference != "oracle":
@@ -128,15 +136,6 @@ def _oracle_below_labels(row: Row, section: Section) -> list[Remark]:
     names = joined((phrase(f"on {dataset} it is below ", Code(gain.reference.method)) for dataset, gain in below
                     if gain.reference is not None), " and ")  # fmt: skip
     return [Remark.marked("no bound", "not an upper bound here: ", names, ", trained on the labels alone")]
-
-
-def run_notes(row: Row) -> list[str]:
-    """What the runs of a row noted of themselves, each sentence once with its seeds."""
-    said: dict[str, list[int]] = {}
-    for seed in row.seeds:
-        for note in row.runs[seed].notes:
-            said.setdefault(" ".join(note.split()), []).append(seed)
-    return [f"{note} ({name_seeds(seeds)})" for note, seeds in sorted(said.items(), key=lambda item: item[1])]
 
 
 def _skipped(row: Row) -> list[str]:

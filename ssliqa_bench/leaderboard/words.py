@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from ssliqa_bench.evaluation.constants import EQUIVALENCE_MARGIN
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard import limits
-from ssliqa_bench.leaderboard.collect import Board, Row, Section
+from ssliqa_bench.leaderboard.collect import Absent, Board, Row, Section
 from ssliqa_bench.leaderboard.columns import columns_of
 from ssliqa_bench.leaderboard.numbers import decimals
 from ssliqa_bench.leaderboard.page import Code, Item, Mark, Notice, Paragraph, Phrase, joined, phrase
@@ -40,7 +40,7 @@ _CLASS_WORDS = {
 }
 
 
-def setting(row: Row) -> Phrase:
+def setting(row: Row | Absent) -> Phrase:
     """Recipe and overrides: `demo, lr=0.001`."""
     return phrase(", ".join([row.recipe, *(f"{k}={canonical_json(v)}" for k, v in sorted(row.overrides.items()))]))
 
@@ -182,6 +182,9 @@ def _marks(sections: list[Section]) -> list[Phrase]:
                             Mark("old"), ": not ranked."))  # fmt: skip
     if any(row.unofficial for _, row in rows):
         found.append(phrase(Mark("unofficial"), ": no source of the dataset publishes these scores; not ranked."))
+    if any(section.absent for section in sections):
+        found.append(phrase("A row without numbers: runs that were asked for and have no result; its mark is why, and "
+                            "it is not ranked."))  # fmt: skip
     return [joined(found, " ")] if found else []
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -106,6 +106,17 @@ class Forecaster:
             told = None if plan is None else self._history.seconds(plan.spec)
             seconds, size = self._estimate(spec, learner, method, protocol, entries, backbones, told)
         return Forecast(spec, status, tuple(missing), seconds, size, plan)
+
+    def lacks(self, spec: RunSpec) -> Literal["weights not available", "data not available"] | None:
+        """What a run cannot start without: published weights that are on this machine, or its datasets.
+
+        Raises:
+            InputError: an unknown name or parameter.
+        """
+        method, _, entries, backbones = self._named(spec)
+        if self._missing_weights(method, backbones):
+            return "weights not available"
+        return "data not available" if self._missing_data(entries) else None
 
     def cache_bytes(self, specs: Sequence[RunSpec]) -> int:
         """About how large the decoded images of all datasets of some runs are."""

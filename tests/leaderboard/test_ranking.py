@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from ssliqa_bench.leaderboard.compare import paired_gain
-from ssliqa_bench.leaderboard.ranking import Remark, rank_rows, remarks, run_notes, span
+from ssliqa_bench.leaderboard.ranking import Remark, rank_rows, remarks, span
+from ssliqa_bench.leaderboard.run_notes import notes_of, run_notes
 from tests.leaderboard.typed import build_boards, collect
 
 
@@ -81,6 +82,22 @@ def test_notes_of_runs_stand_once_with_their_seeds(made: ModuleType) -> None:
     runs[1]["notes"] = runs[2]["notes"] = ["collapsed"]
     row = collect(runs)[0].sections[0].rows[0]
     assert run_notes(row) == ["3 images were converted from 16 bits (seed 0)", "collapsed (seeds 1, 2)"]
+
+
+def test_notes_that_differ_in_numbers_are_one_and_what_all_rows_share_stands_once(made: ModuleType) -> None:
+    runs = [made.record(name, seed) for name in ("ssiqa", "supervised-long") for seed in range(4)]
+    for k, own in enumerate(runs):
+        seed = k % 4
+        own["notes"] = [f"{1 + seed} of 234 images of tid2013 are alike; deviation {0.1 + seed / 20:.3f} on [0, 1]"]
+        own["notes"] += ["levels 3, 4"] if own["cell"]["method"] == "ssiqa" and seed in (0, 2) else []
+    rows = collect(runs)[0].sections[0].rows
+    shared = "1 to 4 of 234 images of tid2013 are alike; deviation 0.100 to 0.250 on [0, 1] (seeds 0 to 3)"
+    assert run_notes(rows[0]) == [shared, "levels 3, 4 (seeds 0, 2)"]
+    items = notes_of(rows)
+    assert items is not None
+    found = [(own.text.plain, [below.plain for below in own.below]) for own in items.entries]
+    assert found == [(f"{shared}: all rows", []), ("ssiqa, demo", ["levels 3, 4 (seeds 0, 2)"])]
+    assert notes_of(collect([made.record()])[0].sections[0].rows) is None
 
 
 def test_an_evaluation_of_another_version_is_named(made: ModuleType) -> None:

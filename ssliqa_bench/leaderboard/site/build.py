@@ -28,6 +28,7 @@ from ssliqa_bench.leaderboard.site.board_documents import (
 from ssliqa_bench.leaderboard.site.documents import Images, ReadPredictions, index, row_document, row_id, script
 from ssliqa_bench.leaderboard.view import View
 from ssliqa_bench.registry.lookup import Registry
+from ssliqa_bench.store.failures import Failure
 from ssliqa_bench.store.record import Record
 
 FOLDER = "site"
@@ -35,17 +36,19 @@ _ASSETS = ("index.html", "site.css", "site.js", "pages.js", "boards.js", "charts
            "uplot.min.css", "uplot-LICENSE.txt")  # fmt: skip
 
 
-def build_site(records: Iterable[Record], read: ReadPredictions, registry: Registry) -> dict[str, str]:
+def build_site(
+    records: Iterable[Record], read: ReadPredictions, registry: Registry, failures: Iterable[Failure] = ()
+) -> dict[str, str]:
     """The text of every file of the site by its path below the output folder, `site/index.html` first of all.
 
     The order of the records does not matter. Predictions are read of datasets whose scores may be passed on.
     """
-    given = list(records)
-    boards = [(board, [View(section) for section in board.sections]) for board in collect(given)]
+    given, lacking = list(records), list(failures)
+    boards = [(board, [View(section) for section in board.sections]) for board in collect(given, lacking)]
     boards.sort(key=lambda own: (own[0].demo, own[0].protocol))
     folder = files("ssliqa_bench.leaderboard.site") / "assets"
     texts = {f"{FOLDER}/{name}": (folder / name).read_text(encoding="utf-8") for name in _ASSETS}
-    pages, charts = _pages(given)
+    pages, charts = _pages(given, lacking)
     known = {**index(boards, registry), "boards": board_list(pages)}
     texts[f"{FOLDER}/data/index.js"] = script("index", known)
     for page in pages:
@@ -63,11 +66,12 @@ def build_site(records: Iterable[Record], read: ReadPredictions, registry: Regis
     return dict(sorted(texts.items()))
 
 
-def _pages(records: list[Record]) -> tuple[list[Page], dict[str, dict[str, Any]]]:
+def _pages(records: list[Record], failures: list[Failure]) -> tuple[list[Page], dict[str, dict[str, Any]]]:
     """All boards of the site, and the charts of their sections by page."""
     few = few_labels(records)
     ranks = ranked_protocols(records)
-    pages = [*build_pages(records), *few_label_pages(records), rank_page(ranks), *published_pages(records)]
+    pages = build_pages(records, failures=failures)
+    pages += [*few_label_pages(records), rank_page(ranks), *published_pages(records)]
     charts = {
         FEW_LABELS: {section_of_few(k): curve_chart(one) for k, one in enumerate(few) if drawn(one)},
         RANKS: {section_of_ranks(name): rank_chart(found) for name, (_, found) in ranks.items() if found is not None},

@@ -9,11 +9,12 @@ from typing import Any
 
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.cells import STATUS
-from ssliqa_bench.leaderboard.collect import Board, Row
+from ssliqa_bench.leaderboard.collect import Absent, Board, Row
 from ssliqa_bench.leaderboard.columns import COLUMNS, Place
 from ssliqa_bench.leaderboard.gains import can_gain, told_apart
+from ssliqa_bench.leaderboard.numbers import MISSING
 from ssliqa_bench.leaderboard.page import Number
-from ssliqa_bench.leaderboard.ranking import Ranked, remarks
+from ssliqa_bench.leaderboard.ranking import Ranked, absent_words, remarks
 from ssliqa_bench.leaderboard.site.packing import pack, pack_places, short
 from ssliqa_bench.leaderboard.site.run_parts import curve, errors_by_range, fitted_mapping, srcc_by_group
 from ssliqa_bench.leaderboard.view import View
@@ -59,6 +60,7 @@ def index(boards: Iterable[tuple[Board, list[View]]], registry: Registry) -> Doc
                     methods[item.row.method] = item.row
                 for run in item.row.runs.values():
                     datasets.update({name: own.kind for name, own in run.datasets.items()})
+            rows += [_absent(board, view, own) for own in view.section.without_rows]
             if text := told_apart(view, view.section.ranking_dataset).plain:
                 sentences.append({"protocol": board.protocol, "pair": str(view.section.pair), "text": text,
                                   "kind": _kind(board), "budget": _budget(view)})  # fmt: skip
@@ -93,6 +95,17 @@ def _row(board: Board, view: View, item: Ranked) -> Document:
         "runs": [{"key": row.runs[seed].key, "seed": seed} for seed in row.seeds],
         "cost": {own.name: _value(own.cell(place).value) for own in COLUMNS if own.cost and not own.text},
         "device": _BY_NAME["device"].cell(place).value.plain,  # type: ignore[union-attr]
+    }  # fmt: skip
+
+
+def _absent(board: Board, view: View, lacking: Absent) -> Document:
+    """A row without numbers, whose status says why."""
+    section = view.section
+    return {
+        "id": "", "kind": _kind(board), "protocol": board.protocol, "pair": str(section.pair),
+        "budget": _budget(view), "labels": "", "method": lacking.method, "family": "", "title": "",
+        "setting": setting(lacking).plain, "rank": None, "status": MISSING, "reference": "", "marks": [lacking.state],
+        "notes": [f"{lacking.state}: {absent_words(lacking)}"], "results": {}, "runs": [], "cost": {}, "device": "",
     }  # fmt: skip
 
 

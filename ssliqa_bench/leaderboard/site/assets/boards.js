@@ -122,7 +122,7 @@ const Boards = (() => {
     return plot;
   }
 
-  const KINDS = [["Boards", (name) => !/^(published|few-labels|ranks|demo)\//.test(name)], ["Few labels and ranks", (name) => /^(few-labels|ranks)\//.test(name)],
+  const KINDS = [["Boards", (name) => !/^((published|few-labels|ranks|demo)\/|not-run$)/.test(name)], ["Few labels, ranks, runs without a result", (name) => /^((few-labels|ranks)\/|not-run$)/.test(name)],
     ["Published figures beside ours", (name) => name.startsWith("published/")], ["Boards of demo data", (name) => name.startsWith("demo/")]];
   function list() {
     return { title: "Boards", nodes: [h("h1", {}, "Boards"),

@@ -20,6 +20,16 @@
   const ranking = (row) => bySide(row, "unlabeled") || bySide(row, "labeled") || Object.entries(row.results)[0];
   const judged = (row) => { const found = ranking(row); return found ? found[1] : {}; };
 
+  /* Boards: rows of one kind of data, protocol, pair and number of labels, which alone are ranked together. */
+  const boardOf = (row) => JSON.stringify(BOARD.map((name) => READ[name](row)));
+  const boards = [...new Set(data.rows.map(boardOf))].map((name) => {
+    const rows = data.rows.filter((row) => boardOf(row) === name);
+    return { name, rows, first: rows[0], runs: rows.reduce((sum, row) => sum + row.runs.length, 0), gains: rows.some((row) => judged(row).gain) };
+  });
+  const title = ({ first }) => `${first.pair}, ${first.budget}, protocol ${first.protocol}${first.kind === "demo" ? ", demo data" : ""}`;
+  /* The site opens on human scores, with gains of learners, of most runs. */
+  boards.sort((a, b) => (a.first.kind === "demo") - (b.first.kind === "demo") || b.gains - a.gains || b.runs - a.runs || title(a).localeCompare(title(b)));
+
   function number(figures, show, range) {
     if (!figures) return missing;
     const [value, spread, lo, hi] = figures;
@@ -30,32 +40,27 @@
 
   function columns(rows) {
     const sides = ["labeled", "unlabeled", "external"].filter((side) => rows.some((row) => bySide(row, side)));
+    const several = new Set(rows.map(boardOf)).size > 1;
+    // One scale for the bars of a column, from the lowest to the highest end; gains around zero.
+    const ends = (read) => rows.map(read).filter(Boolean).flatMap(([value, , lo, hi]) => [value, lo, hi]).filter((v) => v !== null && v !== undefined);
+    const scale = (side) => { const all = ends((row) => figure(row, side, "srcc")); return [Math.min(...all), Math.max(...all)]; };
+    const reach = Math.max(...ends((row) => judged(row).gain).map(Math.abs), 0.001);
     return [
       { name: "rank", title: "Rank", num: true, value: (row) => (row.rank === null ? null : -row.rank), cell: (row) => row.rank ?? row.status },
       { name: "method", title: "Method", head: true, style: "method", value: (row) => row.method,
-        cell: (row) => [methodLink(row.method), row.marks.map((mark) => h("span", { class: "tag" }, mark)), h("small", {}, row.title),
-          h("small", { class: "only-small" }, `${row.pair}, ${row.budget}`)] },
-      { name: "pair", title: "Pair", style: "hide-small", value: (row) => row.pair, cell: (row) => [h("code", {}, row.pair), h("br"), h("small", {}, `${row.budget}, ${row.protocol}`)] },
+        cell: (row) => [row.method in data.methods ? methodLink(row.method) : h("code", {}, row.method), row.marks.map((mark) => h("span", { class: "tag" }, mark)), h("small", {}, row.title),
+          several && h("small", { class: "only-small" }, `${row.pair}, ${row.budget}`)] },
+      several && { name: "pair", title: "Pair", style: "hide-small", value: (row) => row.pair, cell: (row) => [h("code", {}, row.pair), h("br"), h("small", {}, `${row.budget}, ${row.protocol}`)] },
       { name: "labels", title: "Labels", num: true, style: "hide-small", value: (row) => parseInt(row.labels, 10), cell: (row) => row.labels },
       ...sides.map((side) => ({ name: `srcc-${side}`, title: `SRCC ${side}`, num: true,
-        value: (row) => (figure(row, side, "srcc") || [null])[0], cell: (row) => number(figure(row, side, "srcc"), fixed, [0, 1]) })),
-      { name: "gain", title: "Gain", num: true, value: (row) => (judged(row).gain || [null])[0], cell: (row) => number(judged(row).gain, signed, [-0.2, 0.2]) },
+        value: (row) => (figure(row, side, "srcc") || [null])[0], cell: (row) => number(figure(row, side, "srcc"), fixed, scale(side)) })),
+      { name: "gain", title: "Gain", num: true, value: (row) => (judged(row).gain || [null])[0], cell: (row) => number(judged(row).gain, signed, [-reach, reach]) },
       { name: "verdict", title: "Verdict", value: (row) => judged(row).verdict, cell: verdictOf },
       { name: "runs", title: "Runs", num: true, value: (row) => row.runs.length,
-        cell: (row) => h("a", { href: href(["run", row.runs[0].key]), "aria-label": `${row.runs.length} runs of ${row.method}` }, row.runs.length) },
-    ];
+        cell: (row) => row.runs.length === 0 ? "0" : h("a", { href: href(["run", row.runs[0].key]), "aria-label": `${row.runs.length} runs of ${row.method}` }, row.runs.length) },
+    ].filter(Boolean);
   }
   const rowClass = (row) => (row.reference ? "ref" : null);
-
-  /* Boards: rows of one kind of data, protocol, pair and number of labels, which alone are ranked together. */
-  const boardOf = (row) => JSON.stringify(BOARD.map((name) => READ[name](row)));
-  const boards = [...new Set(data.rows.map(boardOf))].map((name) => {
-    const rows = data.rows.filter((row) => boardOf(row) === name);
-    return { name, rows, first: rows[0], runs: rows.reduce((sum, row) => sum + row.runs.length, 0), gains: rows.some((row) => judged(row).gain) };
-  });
-  const title = ({ first }) => `${first.pair}, ${first.budget}, protocol ${first.protocol}${first.kind === "demo" ? ", demo data" : ""}`;
-  /* The site opens on human scores, with gains of learners, of most runs. */
-  boards.sort((a, b) => (a.first.kind === "demo") - (b.first.kind === "demo") || b.gains - a.gains || b.runs - a.runs || title(a).localeCompare(title(b)));
 
   function results(query) {
     const given = BOARD.some((name) => query.has(name));
@@ -132,7 +137,8 @@
     if (!own) return missingPage(`No method ${name} on record.`);
     const rows = data.rows.filter((row) => row.method === name);
     const parameters = h("div", {}, h("p", { class: "soft" }, "Read from the newest run."));
-    details(rows[0]).then((document) => parameters.replaceChildren(
+    const found = rows.find((row) => row.runs.length > 0);
+    (found ? details(found) : Promise.resolve({ params: {} })).then((document) => parameters.replaceChildren(
       Object.keys(document.params).length ? h("pre", { tabindex: 0, "aria-label": "Parameters" }, JSON.stringify(document.params, null, 2)) : h("p", {}, "None."),
     ), (error) => parameters.replaceChildren(h("p", {}, error.message)));
     const role = { comparator: "labels-only comparator of ", oracle: "oracle of " }[own.reference];
@@ -143,7 +149,7 @@
       h("h2", {}, "Results"), table(`All results of ${name}`, columns(rows), rows, { rowClass }),
       [...new Set(rows.flatMap((row) => row.notes))].map((note) => h("p", { class: "soft" }, note)),
       h("h2", {}, "Runs"),
-      rows.map((row) => card(`${row.pair}, ${row.budget}, ${row.setting}`, h("ul", { class: "cloud" },
+      rows.filter((row) => row.runs.length > 0).map((row) => card(`${row.pair}, ${row.budget}, ${row.setting}`, h("ul", { class: "cloud" },
         row.runs.map((run) => h("li", {}, h("a", { href: href(["run", run.key]) }, `seed ${run.seed}`)))))),
       h("div", { class: "grid", style: "margin-top:1.25rem" }, card("Parameters", parameters),
         own.citation && card("Citation", h("pre", { tabindex: 0, "aria-label": "BibTeX" }, own.citation)),
@@ -154,7 +160,7 @@
           { name: "seconds", title: "Training (s)", num: true, cell: (row) => fixed(row.cost.seconds, 1) },
           { name: "memory", title: "Memory", num: true, cell: (row) => size(row.cost.peak_memory_bytes) },
           { name: "device", title: "Device", cell: (row) => row.device },
-        ], rows))),
+        ], rows.filter((row) => row.runs.length > 0)))),
     ] };
   }
 
@@ -185,8 +191,8 @@
   const errorTable = (errors) => table("Errors of the mapped predictions over fifths of the scores, in the dataset's units; bias above zero: predicted too good", [
     { name: "r", title: "Scores", head: true, cell: ([from, to]) => `${from} to ${to}` },
     { name: "n", title: "Images", num: true, cell: (own) => count(own[2]) },
-    { name: "b", title: "Bias", num: true, cell: (own) => signed(own[3]) },
-    { name: "e", title: "RMSE", num: true, cell: (own) => fixed(own[4]) },
+    { name: "b", title: "Bias", num: true, cell: (own) => signed(own[3], 2) },
+    { name: "e", title: "RMSE", num: true, cell: (own) => fixed(own[4], 2) },
   ], errors);
 
   async function run(key) {
@@ -199,12 +205,12 @@
         ? [Charts.scatter(await points(result)), h("p", { class: "soft" }, `Fitted mapping: ${result.mapping}. Hover a point, or use the arrow keys, for the image.`)]
         : h("p", {}, "Scores and names of this dataset may not be redistributed: not recomputable here.");
       parts.push(h("h2", {}, `On ${name} (${row.results[name] ? row.results[name].side : ""} side)`),
-        h("div", { class: "grid" }, card("Scores against predictions", plot), card("Metrics", metricTable(result),
+        h("div", { class: "grid" }, card("Scores against predictions", plot), h("div", { class: "stack" }, card("Metrics", metricTable(result),
           h("p", { class: "soft" }, `${count(result.n)} test images, split `, h("code", {}, result.split)),
           Object.entries(result.by).map(([kind, labels]) => table(`SRCC by ${kind}`, [
             { name: "l", title: kind, head: true, cell: (entry) => entry[0] }, { name: "v", title: "SRCC", num: true, cell: (entry) => fixed(entry[1]) },
           ], Object.entries(labels)))), result.errors && result.errors.length > 0 && card("Errors by score range", errorTable(result.errors)),
-        ));
+        )));
     }
     const curves = own.stages.filter((stage) => Object.keys(stage.log).length && Site.unpack(Object.values(stage.log)[0]).length > 1).map((stage) => {
       const losses = Object.keys(stage.log).filter((name) => name !== "lr");

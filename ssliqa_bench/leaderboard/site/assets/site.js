@@ -26,7 +26,7 @@ const Site = (() => {
 
   const missing = "–";
   const fixed = (value, digits = 3) => (value === null || value === undefined ? missing : value.toFixed(digits));
-  const signed = (value) => (value === null || value === undefined ? missing : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(3));
+  const signed = (value, digits = 3) => (value === null || value === undefined ? missing : (value < 0 ? "−" : "+") + Math.abs(value).toFixed(digits));
   const count = (value) => (value === null || value === undefined ? missing : Math.round(value).toLocaleString("en"));
   const size = (bytes) => (bytes ? `${count(bytes / 2 ** 20)} MiB` : missing);
 

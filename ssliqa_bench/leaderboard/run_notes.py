@@ -1,0 +1,53 @@
+"""What the runs of a row noted of themselves, without saying the same thing many times."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from ssliqa_bench.leaderboard.collect import Row
+from ssliqa_bench.leaderboard.compare import name_seeds
+from ssliqa_bench.leaderboard.page import Code, Item, Items, joined, phrase
+from ssliqa_bench.leaderboard.words import setting
+
+# Numbers that are no part of a name; one that a bracket, a comma or a space follows.
+_NUMBER = re.compile(r"(?<![\w.,-])[-+]?\d+(?:\.\d+)?(?![\w-]|[.,]\d)")
+
+
+def run_notes(row: Row) -> list[str]:
+    """The notes of a row, each once with its seeds; those that differ in their numbers alone are one with ranges."""
+    said: dict[tuple[str, ...], dict[int, list[list[str]]]] = {}
+    for seed in row.seeds:
+        for note in row.runs[seed].notes:
+            text = " ".join(note.split())
+            words = tuple(_NUMBER.split(text))
+            said.setdefault(words, {}).setdefault(seed, []).append(_NUMBER.findall(text))
+    found = []
+    for words, by_seed in sorted(said.items(), key=lambda item: sorted(item[1])):
+        columns = zip(*(numbers for own in by_seed.values() for numbers in own), strict=True)
+        numbers = [*map(_range, columns), ""]
+        text = "".join(part for pair in zip(words, numbers, strict=True) for part in pair)
+        found.append(f"{text} ({name_seeds(by_seed)})")
+    return found
+
+
+def _range(numbers: Sequence[str]) -> str:
+    ends = sorted(dict.fromkeys(numbers), key=float)
+    return " to ".join(dict.fromkeys((ends[0], ends[-1])))
+
+
+def notes_of(rows: Sequence[Row]) -> Items | None:
+    """The notes of some rows: first what several share, with their names, then those of single rows."""
+    by_note: dict[str, list[Row]] = {}
+    for row in rows:
+        for note in run_notes(row):
+            by_note.setdefault(note, []).append(row)
+    entries = []
+    for note, own in by_note.items():
+        if len(own) > 1:
+            names = joined((Code(name) for name in dict.fromkeys(row.method for row in own)), ", ")
+            entries.append(Item(phrase(note, ": ", "all rows" if len(own) == len(rows) else names)))
+    for row in rows:
+        if alone := [note for note in run_notes(row) if len(by_note[note]) == 1]:
+            entries.append(Item(phrase(Code(row.method), ", ", setting(row)), tuple(map(phrase, alone))))
+    return Items(tuple(entries)) if entries else None
