@@ -17,6 +17,9 @@
   const datasetLink = (name) => h("a", { href: href(["dataset", name]) }, h("code", {}, name));
   const bySide = (row, side) => Object.entries(row.results).find(([, own]) => own.side === side);
   const figure = (row, side, name) => { const found = bySide(row, side); return found && found[1][name] ? found[1][name] : null; };
+  /* What ranks on a dataset are made of: SRCC, or SRCC within parts where the registry states so. */
+  const decisive = (row, side) => figure(row, side, "within_parts") || figure(row, side, "srcc");
+  const beside = (row, side) => (figure(row, side, "within_parts") ? h("small", {}, `within parts; SRCC ${fixed((figure(row, side, "srcc") || [])[0])}`) : null);
   const ranking = (row) => bySide(row, "unlabeled") || bySide(row, "labeled") || Object.entries(row.results)[0];
   const judged = (row) => { const found = ranking(row); return found ? found[1] : {}; };
 
@@ -43,7 +46,7 @@
     const several = new Set(rows.map(boardOf)).size > 1;
     // One scale for the bars of a column, from the lowest to the highest end; gains around zero.
     const ends = (read) => rows.map(read).filter(Boolean).flatMap(([value, , lo, hi]) => [value, lo, hi]).filter((v) => v !== null && v !== undefined);
-    const scale = (side) => { const all = ends((row) => figure(row, side, "srcc")); return [Math.min(...all), Math.max(...all)]; };
+    const scale = (side) => { const all = ends((row) => decisive(row, side)); return [Math.min(...all), Math.max(...all)]; };
     const reach = Math.max(...ends((row) => judged(row).gain).map(Math.abs), 0.001);
     return [
       { name: "rank", title: "Rank", num: true, value: (row) => (row.rank === null ? null : -row.rank), cell: (row) => row.rank ?? row.status },
@@ -53,7 +56,7 @@
       several && { name: "pair", title: "Pair", style: "hide-small", value: (row) => row.pair, cell: (row) => [h("code", {}, row.pair), h("br"), h("small", {}, `${row.budget}, ${row.protocol}`)] },
       { name: "labels", title: "Labels", num: true, style: "hide-small", value: (row) => parseInt(row.labels, 10), cell: (row) => row.labels },
       ...sides.map((side) => ({ name: `srcc-${side}`, title: `SRCC ${side}`, num: true,
-        value: (row) => (figure(row, side, "srcc") || [null])[0], cell: (row) => number(figure(row, side, "srcc"), fixed, scale(side)) })),
+        value: (row) => (decisive(row, side) || [null])[0], cell: (row) => [number(decisive(row, side), fixed, scale(side)), beside(row, side)] })),
       { name: "gain", title: "Gain", num: true, value: (row) => (judged(row).gain || [null])[0], cell: (row) => number(judged(row).gain, signed, [-reach, reach]) },
       { name: "verdict", title: "Verdict", value: (row) => judged(row).verdict, cell: verdictOf },
       { name: "runs", title: "Runs", num: true, value: (row) => row.runs.length,

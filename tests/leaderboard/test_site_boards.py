@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from types import ModuleType
 from typing import Any
 
@@ -115,3 +116,20 @@ def test_errors_by_range_and_srcc_by_group_are_those_of_a_plain_loop() -> None:
 def test_few_labels_of_one_number_draw_nothing(made: ModuleType) -> None:
     records = [typed(made.record("ssiqa", seed, budget=10)) for seed in range(2)]
     assert curve_chart(few_labels(records)[0])["curves"] == []
+
+
+def test_the_site_shows_srcc_within_parts_where_that_decides_ranks(made: ModuleType) -> None:
+    records = []
+    for method, whole, within in (("ssiqa", 0.7, 0.5), ("supervised-long", 0.8, 0.4)):
+        for seed in range(3):
+            own = made.record(method, seed, pair="livec:livec", kind="authentic", srcc={"livec": whole})
+            own["datasets"]["livec"].update(rank_by="srcc_within_parts", labels_redistributable=False)
+            parts = {"a": {"n": 90, "srcc": within + 0.1}, "b": {"n": 60, "srcc": within - 0.15}}
+            own["metrics"]["livec"]["by"] = {"part": {"values": parts, "within": within, "n": 150, "unlabeled": 0}}
+            records.append(own)
+    texts = site_of(records)
+    text = texts["site/data/index.js"]
+    rows = json.loads(text[text.index("=", text.index(".index")) + 1 : -2])["rows"]
+    assert [(own["method"], own["rank"]) for own in rows] == [("ssiqa", 1), ("supervised-long", None)]
+    assert rows[0]["results"]["livec"]["within_parts"][0] == 0.5 and rows[0]["results"]["livec"]["srcc"][0] == 0.7
+    assert rows[0]["results"]["livec"]["gain"][0] == pytest.approx(0.1)

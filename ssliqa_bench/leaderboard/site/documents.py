@@ -10,7 +10,7 @@ from typing import Any
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.cells import STATUS
 from ssliqa_bench.leaderboard.collect import Absent, Board, Row
-from ssliqa_bench.leaderboard.columns import COLUMNS, Place
+from ssliqa_bench.leaderboard.columns import COLUMNS, Place, columns_of, ranking_measure
 from ssliqa_bench.leaderboard.gains import can_gain, told_apart
 from ssliqa_bench.leaderboard.numbers import MISSING
 from ssliqa_bench.leaderboard.page import Number
@@ -119,12 +119,21 @@ def _figures(view: View, row: Row, dataset: str, side: str) -> Document:
         number = _BY_NAME[name].cell(place).value
         assert isinstance(number, Number)
         if number.value is not None:
-            parts = (number.value, number.spread, number.lo, number.hi)
-            figures[name] = [None if part is None else short(part) for part in parts]
+            figures[name] = _parts(number)
+    if (ranked := ranking_measure(view.section, dataset)) != "srcc":
+        measure = next(own for own in columns_of([view.section]) if own.name == ranked)
+        within = measure.cell(place).value
+        assert isinstance(within, Number)
+        figures["within_parts"] = None if within.value is None else _parts(within)
     verdict = view.verdict(row, dataset)
     if verdict is not None:
         figures.update(verdict=verdict.comparison.verdict, comparator=verdict.reference.method)
     return figures
+
+
+def _parts(number: Number) -> list[float | None]:
+    parts = (number.value, number.spread, number.lo, number.hi)
+    return [None if part is None else short(part) for part in parts]
 
 
 def _value(value: Any) -> float | None:
