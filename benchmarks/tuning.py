@@ -5,10 +5,10 @@
 
 Every learner and every labels-only row that has settings gets the same number of trials: three learning rates times
 two values of one more parameter, the weight of what unlabeled images teach where a learner has one, else the weight
-decay. A trial is the mean SRCC over three random splits that no result uses. What `livec` chooses becomes recipe `frozen/tuned-on-livec`,
-which results on other datasets use, so no result is chosen by its own test images. Numbers of steps are never tuned, so
-that a learner and its comparator make as many. Trials are kept in `benchmarks/tuning/DATASET-LABELS.csv`, those of
-other rows stay there; runs that the store holds are not repeated.
+decay. A trial is the mean SRCC over three random splits that no result uses. What `livec` chooses becomes recipe
+`frozen/tuned-on-livec`, which results on other datasets use, so no result is chosen by its own test images. Numbers of
+steps are never tuned, so that a learner and its comparator make as many. Trials are kept in
+`benchmarks/tuning/DATASET-LABELS.csv`, those of other rows stay there; runs that the store holds are not repeated.
 """
 
 from __future__ import annotations

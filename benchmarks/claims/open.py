@@ -2,9 +2,10 @@
 
     python benchmarks/claims/open.py [STORE]        leaderboards/open unless named
 
-Reads records alone. Every learner is compared with its own labels-only comparator and with the best labels-only row,
-split by split; intervals and p-values are those of the corrected resampled t-test (Nadeau and Bengio 2003), corrected
-for the number of comparisons (Holm).
+Reads records alone, one setting (dataset, number of labels, recipe) after the other. Every learner is compared with its
+own labels-only comparator and with the best labels-only row, split by split, by what the dataset is ranked by: SRCC, or
+SRCC within parts. Intervals and p-values are those of the corrected resampled t-test (Nadeau and Bengio 2003), p-values
+corrected for the number of comparisons (Holm).
 """
 
 from __future__ import annotations
@@ -19,8 +20,25 @@ from ssliqa_bench.evaluation.comparisons import compare_splits, holm
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.store.records import iter_records
 
-DATASET, TEST_FRACTION = "livec", 0.2
+TEST_FRACTION = 0.2
 BASELINES = ("ridge-probe", "kernel-ridge", "supervised", "supervised-ensemble")
+
+# Dataset, labels and recipe -> method -> seed -> the figure that the dataset is ranked by.
+Settings = dict[tuple[str, str, str], dict[str, dict[int, float]]]
+
+
+def read(store: Path) -> Settings:
+    """Figures of all records whose labeled and unlabeled images are of one dataset."""
+    found: Settings = defaultdict(lambda: defaultdict(dict))
+    for record in iter_records(store):
+        cell = record.facts.cell
+        labeled, _, unlabeled = cell.pair.partition(":")
+        if labeled != unlabeled:
+            continue
+        value = record.results[labeled].ranked_by
+        assert value is not None  # defined for every record of these suites
+        found[labeled, str(cell.budget), str(cell.recipe)][cell.method][cell.seed] = value
+    return found
 
 
 def comparators(methods: set[str]) -> dict[str, str]:
@@ -29,32 +47,40 @@ def comparators(methods: set[str]) -> dict[str, str]:
     return {
         entry.like: name
         for name, entry in registry.methods.items()
-        if {name, entry.like} <= methods and registry.resolve_method(name).unlabeled_role == "unlabeled"
+        if entry.like is not None
+        and {name, entry.like} <= methods
+        and registry.resolve_method(name).unlabeled_role == "unlabeled"
     }
 
 
-def main(store: Path) -> None:
-    """Print means and both tables of gains."""
-    found: dict[str, dict[int, float]] = defaultdict(dict)
-    for record in iter_records(store):
-        value = record.results[DATASET].metrics.srcc
-        assert value is not None  # defined for every record of this suite
-        found[record.facts.cell.method][record.facts.cell.seed] = value
+def report(found: dict[str, dict[int, float]]) -> None:
+    """Print both tables of gains of one setting, over the splits that all rows have."""
     own_comparator = comparators(set(found))
-    best = max((*BASELINES, *own_comparator.values()), key=lambda name: np.mean(list(found[name].values())))
-    print(f"{len(next(iter(found.values())))} splits; best labels-only row: {best}")
+    splits = sorted(set.intersection(*(set(by_seed) for by_seed in found.values())))
+    means = {name: float(np.mean([by_seed[s] for s in splits])) for name, by_seed in found.items()}
+    best = max((own for own in (*BASELINES, *own_comparator.values()) if own in means), key=lambda name: means[name])
+    print(f"{len(splits)} splits; best labels-only row: {best}, {means[best]:.4f}")
     for title, against in (("own comparator", own_comparator), (best, dict.fromkeys(own_comparator, best))):
         family = {
-            name: compare_splits([found[name][s] - found[other][s] for s in sorted(found[name])], TEST_FRACTION)
+            name: compare_splits([found[name][s] - found[other][s] for s in splits], TEST_FRACTION)
             for name, other in against.items()
         }
-        print(f"\nSRCC gain over {title}: mean, 95 % interval, splits with a loss, corrected p, verdict")
+        print(f"\ngain over {title}: mean, 95 % interval, splits with a loss, corrected p, verdict")
         for name, own in holm(family).items():
-            losses = sum(found[name][s] < found[against[name]][s] for s in found[name])
+            losses = sum(found[name][s] < found[against[name]][s] for s in splits)
             p = "–" if own.p is None else f"{own.p:.3f}"
             print(f"{name:14s} {own.mean:+.4f}  {own.lo:+.4f} to {own.hi:+.4f}  {losses:2d}  {p}  {own.verdict}")
-    oracle = compare_splits([found["oracle"][s] - found[best][s] for s in sorted(found["oracle"])], TEST_FRACTION)
-    print(f"\noracle - {best}: {oracle.mean:+.4f}, {oracle.lo:+.4f} to {oracle.hi:+.4f}")
+    if "oracle" in found:
+        oracle = compare_splits([found["oracle"][s] - found[best][s] for s in splits], TEST_FRACTION)
+        print(f"\noracle - {best}: {oracle.mean:+.4f}, {oracle.lo:+.4f} to {oracle.hi:+.4f}")
+
+
+def main(store: Path) -> None:
+    """Print every setting in which learners stand beside comparators."""
+    for (dataset, labels, recipe), found in sorted(read(store).items()):
+        if comparators(set(found)):
+            print(f"\n== {dataset}, {labels} labels, recipe {recipe}: ", end="")
+            report(found)
 
 
 if __name__ == "__main__":
