@@ -63,9 +63,9 @@ def test_example_is_the_one_that_is_tested(file: str) -> None:
 def test_commands_exist(page: str) -> None:
     from typer.main import get_command
 
-    from ssliqa_bench.cli.app import app
+    from ssliqa_bench.cli.app import command_line
 
-    command = get_command(app)
+    command = get_command(command_line())
     lines = re.findall(r"^ssliqa-bench (.+)$", (ROOT / page).read_text(), re.MULTILINE)
     assert lines or page != "README.md"
     for line in lines:

@@ -7,6 +7,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -25,14 +26,25 @@ from ssliqa_bench.errors import SsliqaError
 from ssliqa_bench.stop import Stopped, stopping_on_signals
 from ssliqa_bench.text import printable
 
-app = typer.Typer(
-    name="ssliqa-bench",
-    help="Benchmark and toolkit for semi-supervised blind image quality assessment.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
+# Modules of this package and the commands that they attach: a command is built without those of the other modules.
+COMMANDS = {
+    "run": ("run", "test", "sweep"),
+    "leaderboard": ("leaderboard",),
+    "compare": ("compare",),
+    "plot": ("plot",),
+    "catalogue": ("list", "show"),
+    "evaluate": ("evaluate",),
+    "score": ("score",),
+    "label": ("label",),
+    "train": ("train",),
+    "rate": ("rate",),
+    "labels": ("label-budget", "next-labels"),
+    "data": ("data",),
+    "splits": ("splits",),
+    "store": ("store",),
+    "submit": ("submit",),
+    "check": ("check",),
+}
 
 # Errors of the system that a path on the command line causes; others are failures of the machine.
 _OF_PATHS = (errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
@@ -46,7 +58,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     version: Annotated[
@@ -56,48 +67,26 @@ def _options(
     """Benchmark and toolkit for semi-supervised blind image quality assessment."""
 
 
-def _register() -> None:
-    from ssliqa_bench.cli import (
-        catalogue,
-        check,
-        compare,
-        data,
-        evaluate,
-        label,
-        labels,
-        leaderboard,
-        plot,
-        rate,
-        run,
-        score,
-        splits,
-        store,
-        submit,
-        train,
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """The command line with the commands of one module, that of the command in `words`, or with all.
+
+    Args:
+        words: as they are on the line; where they begin with no command, every module is needed.
+    """
+    app = typer.Typer(
+        name="ssliqa-bench",
+        help="Benchmark and toolkit for semi-supervised blind image quality assessment.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
-
-    for group in (
-        run,
-        leaderboard,
-        compare,
-        plot,
-        catalogue,
-        evaluate,
-        score,
-        label,
-        train,
-        rate,
-        labels,
-        data,
-        splits,
-        store,
-        submit,
-        check,
-    ):
-        group.register(app)
-
-
-_register()
+    app.callback()(_options)
+    first = next((word for word in words if word != "--debug"), "")
+    asked = [module for module, commands in COMMANDS.items() if first in commands]
+    for module in asked or COMMANDS:
+        import_module(f"ssliqa_bench.cli.{module}").register(app)
+    return app
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -128,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _called(words: Sequence[str], debug: bool) -> int:
     """The exit code of a command; errors are told."""
     try:
-        result = _command()(args=list(words), prog_name="ssliqa-bench", standalone_mode=False)
+        result = _command(words)(args=list(words), prog_name="ssliqa-bench", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except SsliqaError as error:
         if debug:
@@ -186,11 +175,11 @@ def _stopped(stop: Stopped, words: Sequence[str]) -> int:
     return stop.exit_code
 
 
-def _command() -> Any:
+def _command(words: Sequence[str]) -> Any:
     """The commands as click knows them, in whose help texts brackets are printed as written."""
     from typer.main import get_command
 
-    command = get_command(app)
+    command = get_command(command_line(words))
     _escape_markup(command)
     return command
 

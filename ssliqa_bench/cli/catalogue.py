@@ -67,7 +67,7 @@ def list_entries(
     from ssliqa_bench.registry.load import load_registry
 
     loaded = load_registry(registry or [])
-    facts = [_facts(kind, name, loaded) for name in _names(kind, loaded)]
+    facts = [_facts(kind, name, loaded, parameters=as_json) for name in _names(kind, loaded)]
     if as_json:
         _print_json({kind.value: facts})
         return
@@ -168,8 +168,14 @@ def _find(kind: Kind, name: str, registry: Registry) -> _Facts | None:
     return None
 
 
-def _facts(kind: Kind, name: str, registry: Registry) -> _Facts:
-    """An entry as JSON; a method also with its chain, its comparators and its parameters by recipe."""
+def _facts(kind: Kind, name: str, registry: Registry, *, parameters: bool = True) -> _Facts:
+    """An entry as JSON; a method also with its chain, its comparators and its parameters by recipe.
+
+    Args:
+        parameters: False leaves the last two out; a table of all methods shows neither, and they take most of its time.
+    """
+    from ssliqa_bench.registry.lookup import method_chain
+
     if kind is Kind.SUITES:
         return _suite_facts(name, registry)
     known = getattr(registry, kind.value)
@@ -179,6 +185,8 @@ def _facts(kind: Kind, name: str, registry: Registry) -> _Facts:
     if kind is Kind.METHODS and name in known and entry.prefix is not None:
         # It is no method itself, so that there is nothing to resolve.
         facts |= {"chain": [name], "comparators": [], "parameters": {"default": {**entry.params}}}
+    elif kind is Kind.METHODS and not parameters:
+        facts["chain"] = list(method_chain(registry.methods, name))
     elif kind is Kind.METHODS:
         facts["prefix"] = None
         recipes = registry.recipes(name) or ["default"]

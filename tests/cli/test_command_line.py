@@ -1,0 +1,33 @@
+"""A command is built alone, and is the same as among all others."""
+
+from __future__ import annotations
+
+import pytest
+from typer.main import get_command
+
+from ssliqa_bench.cli.app import COMMANDS, command_line
+from ssliqa_bench.cli.app import main as entry
+
+
+def names(*words: str) -> list[str]:
+    return list(get_command(command_line(words)).commands)  # type: ignore[attr-defined]
+
+
+def test_the_table_names_what_each_module_attaches() -> None:
+    assert sorted(names()) == sorted(name for own in COMMANDS.values() for name in own)
+    for own in COMMANDS.values():
+        assert sorted(names(own[0])) == sorted(own)
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("--version",), ("no-such-command",), ("--debug",)])
+def test_all_commands_are_known_where_none_is_named(words: tuple[str, ...]) -> None:
+    assert names(*words) == names()
+
+
+def test_a_debug_option_before_the_command_changes_nothing() -> None:
+    assert names("--debug", "list", "methods") == names("list") == ["list", "show"]
+
+
+def test_an_unknown_command_is_answered_with_near_names(capsys: pytest.CaptureFixture[str]) -> None:
+    assert entry(["evalute"]) == 2
+    assert "evaluate" in capsys.readouterr().err
