@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,12 @@ def leaderboard(
         bool,
         typer.Option("--few-labels", help="Write SRCC against the number of labels, in place of boards."),
     ] = False,
+    breakdowns: Annotated[
+        bool,
+        typer.Option(
+            "--breakdowns", help="Write errors by score range and SRCC by group, from predictions, in place of boards."
+        ),
+    ] = False,
 ) -> None:
     """Write the leaderboards that follow from the records of a store: same records, same bytes."""
     from ssliqa_bench.leaderboard.boards import (
@@ -73,8 +80,10 @@ def leaderboard(
     )
     from ssliqa_bench.store.failures import read_failures
 
-    if published and few_labels:
-        raise InputError("--published, --few-labels: got both; expected one of them.")
+    others = {"--published": published, "--few-labels": few_labels, "--breakdowns": breakdowns}
+    asked = [name for name, given in others.items() if given]
+    if len(asked) > 1:
+        raise InputError(f"{', '.join(asked)}: got {len(asked)}; expected one of them.")
     wanted = parse_formats(formats)
     stores = [store, *(further or [])]
     # A record that two stores hold counts once.
@@ -91,12 +100,16 @@ def leaderboard(
         from ssliqa_bench.leaderboard.few_labels_page import few_label_pages
 
         pages = few_label_pages(records)
+    elif breakdowns:
+        from ssliqa_bench.leaderboard.breakdown_pages import breakdown_pages
+
+        pages = breakdown_pages(records, _reader(stores))
     else:
         pages = build_pages(records, cost=not no_cost, failures=failures)
     texts = render_pages(pages, wanted)
     if SITE in wanted:
-        if published or few_labels:
-            raise InputError("--format html: the site shows boards; leave out --published and --few-labels.")
+        if asked:
+            raise InputError(f"--format html: the site shows boards; leave out {asked[0]}.")
         texts |= _site(records, failures, stores)
     if print_boards:
         typer.echo("\n".join(render_pages(pages, ("md",)).values()), nl=False)
@@ -104,7 +117,7 @@ def leaderboard(
         for path in write_boards(out, texts):
             print(f"Wrote {path}", file=sys.stderr)
         return
-    flag = " --published" if published else " --few-labels" if few_labels else ""
+    flag = f" {asked[0]}" if asked else ""
     if problems := check_boards(out, texts):
         raise CheckError(
             f"{len(problems)} of the boards under {out} do not follow from the records in {store}: "
@@ -114,16 +127,23 @@ def leaderboard(
 
 
 def _site(records: list[Record], failures: list[Failure], stores: list[Path]) -> dict[str, str]:
-    """The files of the site; predictions are read from the first store that has the record."""
+    """The files of the site."""
     from ssliqa_bench.leaderboard.site.build import build_site
     from ssliqa_bench.registry.load import load_registry
+
+    return build_site(records, _reader(stores), load_registry(), failures)
+
+
+def _reader(stores: list[Path]) -> Callable[[Record, str], Predictions]:
+    """Reads predictions from the first store that has the record."""
     from ssliqa_bench.store.records import read_predictions, record_keys
 
     place = {key: own for own in reversed(stores) for key in record_keys(own)}
+
     def read(run: Record, dataset: str) -> Predictions:
         return read_predictions(place[run.key], run.key, dataset)
 
-    return build_site(records, read, load_registry(), failures)
+    return read
 
 
 def _read_records(store: Path) -> list[Record]:

@@ -87,7 +87,9 @@ def key_of(records: list[dict[str, Any]], method: str, seed: int, pair: str = "d
 
 def test_filters_are_in_the_address_and_a_link_holds_them(page: Any, site: Path) -> None:
     go(page, site)
-    assert set(column(page, "Pair")) == {"koniq:livec"}, "human scores first"
+    chosen = page.locator("select[name=board] option:checked").inner_text()
+    assert chosen.startswith("koniq:livec, all scores, protocol standard (2 rows, "), "human scores first"
+    assert set(column(page, "Method")) == {"ssiqa", "supervised-long"}
     page.focus("select[name=kind]")
     page.select_option("select[name=kind]", "demo")
     page.wait_for_function("document.getElementById('count').textContent.startsWith('4 of')")
@@ -98,6 +100,10 @@ def test_filters_are_in_the_address_and_a_link_holds_them(page: Any, site: Path)
     assert "kind=demo" in address and "family=incremental" in address
     go(page, site, address)
     assert column(page, "Method") == ["ssiqa"]
+    page.select_option("select[name=board]", "")
+    page.wait_for_function("document.getElementById('count').textContent.startsWith('6 of')")
+    assert set(column(page, "Pair")) == {"koniq:livec", "demo-syn:demo-wild"}
+    assert "come from several boards" in page.locator("main").inner_text()
     page.get_by_role("button", name="Reset").click()
     page.wait_for_function("document.getElementById('count').textContent.startsWith('2 of')")
 

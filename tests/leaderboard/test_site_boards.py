@@ -15,8 +15,8 @@ from ssliqa_bench.leaderboard.compare import Stat
 from ssliqa_bench.leaderboard.few_labels import Curve, FewLabels, Line, Point, few_labels
 from ssliqa_bench.leaderboard.page import Section, Table, walk
 from ssliqa_bench.leaderboard.ranks_page import rank_page, ranked_protocols
+from ssliqa_bench.leaderboard.run_parts import errors_by_range, fitted_mapping, srcc_by_group
 from ssliqa_bench.leaderboard.site.board_documents import board_document, curve_chart, rank_chart
-from ssliqa_bench.leaderboard.site.run_parts import errors_by_range, fitted_mapping, srcc_by_group
 from ssliqa_bench.store.predictions import Predictions
 from tests.leaderboard.site_records import site_of, some_records
 from tests.leaderboard.typed import typed

@@ -15,8 +15,8 @@ from ssliqa_bench.leaderboard.gains import can_gain, told_apart
 from ssliqa_bench.leaderboard.numbers import MISSING
 from ssliqa_bench.leaderboard.page import Number
 from ssliqa_bench.leaderboard.ranking import Ranked, absent_words, remarks
+from ssliqa_bench.leaderboard.run_parts import curve, errors_by_range, fitted_mapping, srcc_by_group
 from ssliqa_bench.leaderboard.site.packing import pack, pack_places, short
-from ssliqa_bench.leaderboard.site.run_parts import curve, errors_by_range, fitted_mapping, srcc_by_group
 from ssliqa_bench.leaderboard.view import View
 from ssliqa_bench.leaderboard.words import budget_words, labels_used, setting
 from ssliqa_bench.registry.lookup import Registry

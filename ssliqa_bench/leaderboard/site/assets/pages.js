@@ -46,7 +46,7 @@
     const several = new Set(rows.map(boardOf)).size > 1;
     // One scale for the bars of a column, from the lowest to the highest end; gains around zero.
     const ends = (read) => rows.map(read).filter(Boolean).flatMap(([value, , lo, hi]) => [value, lo, hi]).filter((v) => v !== null && v !== undefined);
-    const scale = (side) => { const all = ends((row) => decisive(row, side)); return [Math.min(...all), Math.max(...all)]; };
+    const scale = (side) => { const all = ends((row) => decisive(row, side)); return [Math.min(...all) - 0.005, Math.max(...all) + 0.005]; };
     const reach = Math.max(...ends((row) => judged(row).gain).map(Math.abs), 0.001);
     return [
       { name: "rank", title: "Rank", num: true, value: (row) => (row.rank === null ? null : -row.rank), cell: (row) => row.rank ?? row.status },
