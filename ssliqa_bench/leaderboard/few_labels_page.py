@@ -53,10 +53,12 @@ def drawn(one: FewLabels) -> bool:
 
 def _section(one: FewLabels, number: int) -> Section:
     counts = sorted({point.labels for curve in one.curves for point in curve.points})
+    # Without a labels-only curve no gain has a size in labels; the paragraph below the table says so.
+    sized = counts if one.reference is not None and len(one.reference.points) > 1 else []
     columns = (
         Column("method", "Method", text=True),
         *(Column(f"srcc_{count}", f"{count:,} labels", parts=("value", "lo", "hi")) for count in counts),
-        *(Column(f"extra_{count}", f"in labels at {count:,}", text=True) for count in counts),
+        *(Column(f"extra_{count}", f"in labels at {count:,}", text=True) for count in sized),
     )
     rows = []
     for curve in sorted(one.curves, key=lambda own: -(own.points[-1].stat.value or 0.0)):
@@ -65,12 +67,12 @@ def _section(one: FewLabels, number: int) -> Section:
         rows.append((
             Cell(phrase(Code(curve.method))),
             *(_srcc(at.get(count)) for count in counts),
-            *(Cell(phrase(_words(gain))) for gain in gains),
+            *(Cell(phrase(_words(gain))) for gain in gains[: len(sized)]),
         ))  # fmt: skip
     for line in sorted(one.lines, key=lambda own: -(own.point.stat.value or 0.0)):
         shown = _srcc(line.point)
         rows.append((
-            Cell(phrase(Code(line.method)), mark=line.mark), *(shown for _ in counts), *(Cell() for _ in counts),
+            Cell(phrase(Code(line.method)), mark=line.mark), *(shown for _ in counts), *(Cell() for _ in sized),
         ))  # fmt: skip
     blocks: list[Block] = [Table(f"few-labels-{number}", columns, tuple(rows))]
     reference = one.reference

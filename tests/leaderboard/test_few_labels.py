@@ -105,7 +105,8 @@ def test_a_metric_that_tested_all_images_of_a_dataset_is_no_line(made: ModuleTyp
 def test_human_scores_come_before_demo_data(made: ModuleType, records: list[Record]) -> None:
     demo = typed(made.record("ssiqa", 0, pair="0:0", kind="demo", srcc={"0": 0.5}, budget=10))
     assert [one.demo for one in few_labels([demo, *records])] == [False, True]
-    assert ", demo data" in render_pages(few_label_pages([demo]), ["md"])["few-labels/index.md"]
+    text = render_pages(few_label_pages([demo]), ["md"])["few-labels/index.md"]
+    assert ", demo data" in text and "in labels at" not in text, "no gain has a size in labels"
 
 
 def test_the_order_of_records_changes_no_byte(records: list[Record]) -> None:
