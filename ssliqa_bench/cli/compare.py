@@ -126,7 +126,8 @@ def _print_duel(duel: Duel) -> None:
 def _print_tables(runs: Sequence[str], found: TableComparison) -> None:
     print(printable(f"{runs[0]} less {runs[1]}, {found.n:,} images"))
     print(f"  SRCC {_number(found.first)} and {_number(found.second)}")
-    print(f"  difference {_difference(found.overall)}, over {found.overall.n:,} groups of images")
+    unit = "images" if found.overall.n == found.n else "groups of images"
+    print(f"  difference {_difference(found.overall)}, over {found.overall.n:,} {unit}")
     _print_parts(found.by)
     _print_images(found.images, *(Path(run).stem for run in runs))
 

@@ -26,6 +26,7 @@ from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Record
 
 NOT_RECOMPUTABLE = "not recomputable here"
+NO_GROUPS = "no interval: the records do not state which images belong together; run them again"
 ReadPredictions = Callable[[Record, str], Predictions]
 
 
@@ -174,8 +175,10 @@ def _by_label_of(run: Record, dataset: str, name: str, rows: Predictions | None)
 
 
 def _over_images(duel: Duel, rows: Sequence[tuple[Predictions, Predictions]]) -> Duel:
-    """The comparison over the images of one test part, by one or several training seeds."""
+    """The comparison over the groups of images of one test part, by one or several training seeds."""
     base = rows[0][0]
+    if base.group is None:
+        return replace(duel, reason=NO_GROUPS)
     first = np.array([_in_order_of(base, a, duel.dataset).prediction for a, _ in rows])
     second = np.array([_in_order_of(base, b, duel.dataset).prediction for _, b in rows])
     scores = np.array(base.score, dtype=np.float64)

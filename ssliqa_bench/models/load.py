@@ -28,6 +28,7 @@ from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.quality import QualityPredictor
 from ssliqa_bench.types import ByteImage, FloatArray, Judgement, Scale
 
+_TRIED = 64  # side, pixels, of the picture that a model is tried out on, unless its crops are larger
 _AT_ONCE = 64  # images in memory
 
 
@@ -52,7 +53,9 @@ class LoadedModel:
     ) -> None:
         told = finished.description
         self.scale: Scale | None = told.scale
-        self.short_side, self.needs_references = told.short_side, told.references
+        # Features are computed of pictures as they are, whatever the dataset's working size.
+        self.short_side = None if extract is not None else told.short_side
+        self.needs_references = told.references
         self.n_parameters = predictor.n_parameters
         self.origin = dict(finished.origin)
         self._predictor, self._extract, self._crop_values = predictor, extract, crop_values
@@ -187,11 +190,24 @@ def load_finished(
     model = Model(load_object(told.builder, paths), tuple(told.params))
     try:
         predictor, crop_values = _made(model, finished, chosen, files)
+        loaded = LoadedModel(finished, predictor, extract, crop_values)
+        if finished.artifact is not None:
+            _try_out(loaded, told)
     except (CorruptFileError, UndeclaredParameter, AttributeError, LookupError, RuntimeError, TypeError,
             ValueError) as error:  # fmt: skip
         reason = " ".join(str(error).split())
         raise CorruptFileError(f"{finished.where}: {told.builder} cannot build its model: {reason}") from error
-    return LoadedModel(finished, predictor, extract, crop_values)
+    return loaded
+
+
+def _try_out(model: LoadedModel, told: Description) -> None:
+    """Judge one picture of noise: shapes that do not fit each other show when they are used."""
+    side = max(int(told.params.get("crop") or 0), _TRIED)
+    picture = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    try:
+        model.quality(picture, picture if model.needs_references else None)
+    except RunError:  # no finite value for noise says nothing about photographs
+        return
 
 
 def _made(

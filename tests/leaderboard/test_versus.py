@@ -84,6 +84,17 @@ def test_one_test_part_is_compared_by_its_images_over_all_seeds(record: Callable
     assert single.how == "images" and single.overall is not None and single.overall.n == N
 
 
+def test_records_without_groups_have_no_interval(record: Callable[..., Record]) -> None:
+    """Images of one picture come together or not at all, and such records do not state which these are."""
+
+    def ungrouped(run: Record, dataset: str) -> Predictions:
+        return replace(rows_of(run, dataset), group=None)
+
+    (duel,) = duels(*pair_of(record, 1), ungrouped)
+    assert duel.overall is None and duel.by == {} and "belong together" in duel.reason
+    assert duel.first is not None and duel.second is not None and duel.images
+
+
 def test_withheld_scores_leave_the_test_over_splits_and_nothing_else(record: Callable[..., Record]) -> None:
     def no_rows(run: Record, dataset: str) -> Predictions:
         raise AssertionError("read")

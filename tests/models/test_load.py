@@ -17,10 +17,17 @@ from PIL import Image
 
 from ssliqa_bench.errors import CorruptFileError, InputError, RunError, SchemaError
 from ssliqa_bench.files import read_sealed, seal, write_sealed
-from ssliqa_bench.models.folder import CONFIG, TENSORS, write_model_folder
+from ssliqa_bench.models.description import Description
+from ssliqa_bench.models.folder import CONFIG, TENSORS, Finished, write_model_folder
 from ssliqa_bench.models.images import pixels_of
 from ssliqa_bench.models.load import LoadedModel, find_model, load_model
-from ssliqa_bench.types import Scale
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.runner.learners import learner_of
+from ssliqa_bench.runner.resolve import learner_params
+from ssliqa_bench.training.backbones.base import QualityModel
+from ssliqa_bench.training.checkpoint import module_tensors
+from ssliqa_bench.training.quality import build_backbone
+from ssliqa_bench.types import Artifact, Scale
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -93,8 +100,12 @@ def test_a_head_on_features_of_a_frozen_network(bench: Bench, tmp_path: Path) ->
     with random_weights():
         key = bench.run("supervised", "--recipe", "frozen", "--set", "epochs=2")["key"]
         held = bench.predictions(key)
-        model = load_model(write_model_folder(tmp_path / "model", find_model(bench.record(key))))
-        native = model([bench.data / dataset / "images" / image for dataset, image in held])
+        folder = write_model_folder(tmp_path / "model", find_model(bench.record(key)))
+        paths = [bench.data / dataset / "images" / image for dataset, image in held]
+        native = load_model(folder)(paths)
+        # A dataset's working size resizes pixels; features are computed of pictures as they are.
+        rewritten(folder, short_side=40)
+        assert load_model(folder)(paths[:2]) == pytest.approx(native[:2], abs=1e-6)
     np.testing.assert_allclose((native - 1) / 4, list(held.values()), rtol=0, atol=1e-6)
 
 
@@ -235,6 +246,22 @@ def test_a_folder_whose_weights_do_not_fit_its_builder_is_refused(folder: Path) 
         load_model(folder)
     rewritten(folder, builder="ssliqa_bench.methods.matching.base:build_levels")
     with pytest.raises(InputError, match='build_levels reads the parameter "levels"'):
+        load_model(folder)
+
+
+def test_a_folder_whose_tensors_do_not_fit_each_other_is_refused(tmp_path: Path) -> None:
+    """A kernel regression on five features behind a network that gives another number of them."""
+    registry = load_registry()
+    method = registry.resolve_method("kernel-ridge", "check")
+    backbones = registry.backbones_of(method)
+    learner, params = learner_of(method, backbones), learner_params(method, backbones)
+    network = QualityModel(build_backbone(params["backbone"]))
+    fitted = {"mean": np.zeros(5), "deviation": np.ones(5), "support": np.zeros((3, 5), np.float32),
+              "weights": np.zeros(3), "numbers": np.array([0.0, 1.0])}  # fmt: skip
+    tensors = {**module_tensors(network), **{f"krr.{name}": value for name, value in fitted.items()}}
+    description = Description(learner.model.path, dict(learner.model.declared(params)), Scale(1, 5))
+    folder = write_model_folder(tmp_path / "model", Finished(description, Artifact(tensors, {})))
+    with pytest.raises(CorruptFileError, match="cannot build its model"):
         load_model(folder)
 
 
