@@ -14,6 +14,7 @@ from ssliqa_bench.runner.keys import Behind, image_part, set_digest
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.rows import Place, SetRows, Told, set_rows, told_of
 from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.store.provenance import library_versions
 from ssliqa_bench.training.stages import Stage
 from ssliqa_bench.types import Role
 
@@ -137,4 +138,8 @@ def _digest(plan: Plan, places: Sequence[Place], told: Told | None, *, reference
         )
         for k, (dataset, row) in enumerate(places)
     ]
-    return set_digest(images, {"pixels": PIXELS_VERSION, "pillow": PIL.__version__})
+    decoder = {"pixels": PIXELS_VERSION, "pillow": PIL.__version__}
+    for package, endings in keys.FORMAT_DECODERS.items():
+        if any(plan.tables[dataset].path[row].lower().endswith(endings) for dataset, row in places):
+            decoder |= library_versions([package])
+    return set_digest(images, decoder)

@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssliqa_bench.files import canonical_json, digest, finite_or_none
+from ssliqa_bench.pixels.formats import HEIF_ENDINGS
 from ssliqa_bench.runner.code import Code
 
 # How pixels are read from files.
 DECODER_CODE = ("ssliqa_bench.pixels.decode",)
 # Code behind every result beside its own: how pixels are read, and how image sets are made of them.
 SETS_CODE = (*DECODER_CODE, "ssliqa_bench.runner.sets")
+# Optional decoders and the endings of the only files that need them.
+FORMAT_DECODERS = {"pillow_heif": HEIF_ENDINGS}
 # How features of a frozen network are made, for a learner that is handed these in place of pixels.
 FEATURES_CODE = ("ssliqa_bench.models.feature_views",)
 # How numerical libraries are set up before anything is computed.

@@ -172,8 +172,10 @@ class Plan(Resolved):
         return keys.behind(entry, taken, *modules, features=self.features is not None)
 
     def versions(self, behind: Behind) -> dict[str, str]:
-        """Versions of the libraries that some code imports."""
-        return library_versions(self.code.packages(behind.paths))
+        """Versions of the libraries that some code imports, but for decoders of single formats: whether these are
+        installed is nothing to sets without such files, and those with some have the version in their digest."""
+        packages, single = self.code.packages(behind.paths), keys.FORMAT_DECODERS.keys()
+        return library_versions(packages - single) | dict.fromkeys(packages & single, "unknown")
 
     def key_params(self, names: Collection[str] | None = None) -> dict[str, Any]:
         """Parameters as keys hold them, all or some."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
+import importlib.util
 import platform
 import resource
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -24,7 +27,10 @@ _DISTRIBUTIONS = {
 
 
 def library_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Distribution → version of imported packages, read from their metadata; the standard library is left out."""
+    """Distribution → version of imported packages, read from their metadata; the standard library is left out.
+
+    A module that belongs to no distribution has a hash of its files for a version, one that is not installed "unknown".
+    """
     versions: dict[str, str] = {}
     for package in sorted(packages):
         if package in sys.stdlib_module_names:
@@ -33,8 +39,41 @@ def library_versions(packages: Iterable[str]) -> dict[str, str]:
         try:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            versions[name] = "unknown"
+            versions[name] = _version_otherwise(package)
     return versions
+
+
+def _version_otherwise(package: str) -> str:
+    """Of a package whose distribution has another name, or that belongs to none."""
+    owners = _owners().get(package)
+    if owners is None:
+        return _hash_of_files(package)
+    return ", ".join(f"{owner} {metadata.version(owner)}" for owner in sorted(set(owners)))
+
+
+@functools.cache
+def _owners() -> Mapping[str, list[str]]:
+    """Distributions by the name that they are imported by; reads the lists of all files, so only where it is needed."""
+    return metadata.packages_distributions()
+
+
+@functools.cache
+def _hash_of_files(package: str) -> str:
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        spec = None
+    folders = None if spec is None else spec.submodule_search_locations
+    if folders is not None:
+        files = sorted(file for folder in folders for file in Path(folder).rglob("*.py"))
+    elif spec is not None and spec.has_location and spec.origin is not None:
+        files = [Path(spec.origin)]
+    else:
+        return "unknown"
+    hasher = hashlib.sha256()
+    for file in files:
+        hasher.update(hashlib.sha256(file.read_bytes()).digest())
+    return f"sha256 {hasher.hexdigest()[:16]}"
 
 
 def own_version() -> str:

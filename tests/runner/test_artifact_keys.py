@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,6 +134,30 @@ def test_what_decodes_an_image_is_keyed(own_bench: Bench, monkeypatch: pytest.Mo
     registry = own_bench.data / "registry.yaml"
     registry.write_text(registry.read_text().replace("  tiny-b:\n", "  tiny-b:\n    working_size: {short_side: 40}\n"))
     assert changed(before, keys_of(own_bench)) == {"phase-1", "phase-2", "phase-3", "test tiny-b"}
+
+
+def test_an_optional_decoder_is_keyed_for_sets_with_its_files_alone(
+    own_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installing it, or another version of it, must not train a model on other formats again."""
+    from ssliqa_bench.runner import keys
+    from ssliqa_bench.store import provenance
+
+    def versions(heif: str) -> None:
+        real = metadata.version
+        monkeypatch.setattr(provenance.metadata, "version",
+                            lambda name: heif if name == "pillow_heif" else real(name))  # fmt: skip
+
+    before = keys_of(own_bench)
+    versions("1.0")
+    assert keys_of(own_bench) == before
+    monkeypatch.setattr(keys, "FORMAT_DECODERS", {"pillow_heif": (".png",)})  # as if the images were HEIC files
+    first = keys_of(own_bench)
+    monkeypatch.undo()
+    monkeypatch.setattr(keys, "FORMAT_DECODERS", {"pillow_heif": (".png",)})
+    versions("2.0")
+    second = keys_of(own_bench)
+    assert changed(before, first) == set(before) == changed(first, second)
 
 
 def test_copies_of_one_file_count_as_often_as_they_are_there() -> None:

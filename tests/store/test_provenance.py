@@ -22,6 +22,25 @@ def test_versions_are_those_installed_under_the_name_of_the_distribution() -> No
     }
 
 
+def test_a_library_whose_distribution_has_another_name_has_its_version() -> None:
+    assert provenance.library_versions(["dateutil"]) == {
+        "dateutil": f"python-dateutil {metadata.version('python-dateutil')}"
+    }
+
+
+def test_a_module_without_a_distribution_is_known_by_its_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = []
+    for k, text in enumerate(("SIGN = 1\n", "SIGN = -1\n", "SIGN = 1\n")):
+        (tmp_path / f"helper_{k}.py").write_text(text)
+        (tmp_path / f"package_{k}").mkdir()
+        (tmp_path / f"package_{k}" / "__init__.py").write_text(text)
+        found.append(list(provenance.library_versions([f"helper_{k}", f"package_{k}"]).values()))
+    assert found[0] == found[2] != found[1] and all("sha256" in own for versions in found for own in versions)
+
+
 def test_git_state_is_told_or_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     state = provenance.git_state()
     assert state is None or (re.fullmatch("[0-9a-f]{40}", state["commit"]) and isinstance(state["dirty"], bool))
