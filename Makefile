@@ -137,10 +137,10 @@ check-board: $(INSTALLED) ## check that the committed boards follow from the com
 	@$(BIN)/ssliqa-bench leaderboard --few-labels --store leaderboards/open --out leaderboards/open --check
 	@$(BIN)/ssliqa-bench leaderboard --published --store leaderboards/published --out leaderboards --check
 
-readme: $(INSTALLED) ## renew the tables of README.md from the registry and the demo board
+readme: $(INSTALLED) ## renew the tables of README.md and docs/datasets.md from the board on human scores and the registry
 	@$(BIN)/python .ci/readme_tables.py
 
-check-readme: $(INSTALLED) ## check that the tables of README.md are current
+check-readme: $(INSTALLED) ## check that the tables of README.md and docs/datasets.md are current
 	@$(BIN)/python .ci/readme_tables.py --check
 
 lock: | $(BIN)/pip ## renew constraints.txt from what the registry offers today, in an environment of its own

@@ -1,4 +1,4 @@
-"""Self-training: the supervised model labels the unlabeled images and goes on learning from all of them."""
+"""Self-training: the supervised model labels the unlabeled images and is then trained on all of them."""
 
 import numpy as np
 

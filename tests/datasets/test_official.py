@@ -17,6 +17,7 @@ from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.pixels.cache import open_pixels
+from ssliqa_bench.registry.load import load_registry
 from tests.datasets.miniatures import Miniature, layouts
 
 LAYOUTS = layouts()
@@ -40,6 +41,13 @@ def refused(made: Miniature) -> str:
 
 def text_labels(made: Miniature) -> list[Path]:
     return [path for path in made.labels if path.suffix.lower() in (".csv", ".txt")]
+
+
+def test_every_reader_of_the_registry_has_a_miniature() -> None:
+    modules = {entry.reader.partition(":")[0].rpartition(".")[2] for entry in load_registry().datasets.values()}
+    # Labels in a table of our own form, as users write them, are read by the tests of `data add`.
+    missing = modules - {"table", "folder"} - {layout.partition("/")[0] for layout in LAYOUTS}
+    assert not missing, f"tests/datasets/miniatures/ has no module for the readers {sorted(missing)}"
 
 
 def test_what_is_read(made: Miniature) -> None:

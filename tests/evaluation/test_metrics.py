@@ -10,6 +10,7 @@ import pytest
 import scipy.stats
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation import names
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.evaluation.metrics import METRICS, evaluate, input_checksum
 
@@ -72,9 +73,11 @@ def test_main_score_is_that_of_the_ntire_challenges() -> None:
 
 
 def test_the_table_holds_every_key_once() -> None:
-    names = [metric.name for metric in METRICS]
-    assert len(set(names)) == len(names)
-    assert [metric.name for metric in METRICS if metric.always] == _KEYS[1:6]
+    found = [metric.name for metric in METRICS]
+    assert len(set(found)) == len(found)
+    assert [metric.name for metric in METRICS if metric.always] == _KEYS[1:6] == list(names.ALWAYS)
+    further = {metric.name for metric in METRICS if not metric.always}
+    assert further == {*names.FURTHER, *names.OF_CLASSES}, "evaluation/metrics.py and evaluation/names.py differ"
 
 
 def test_a_negative_relation_stays_visible() -> None:
