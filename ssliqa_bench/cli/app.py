@@ -134,13 +134,15 @@ def _called(words: Sequence[str], debug: bool) -> int:
             _say(f"Error: sys.exit({end.code}) was called by {_place(end)} before the command was finished.")
             return 1
         return end.code if isinstance(end.code, int) else 1
-    except Exception as error:
+    except Stopped:
+        raise
+    except BaseException as error:  # a class of the user's may raise anything
         if debug:
             raise
         return _failed(error)
 
 
-def _failed(error: Exception) -> int:
+def _failed(error: BaseException) -> int:
     """Tell an error that is none of the package's own, and give its exit code."""
     if hasattr(error, "format_message"):  # wrong usage, as typer reports it
         context, message = getattr(error, "ctx", None), error.format_message()

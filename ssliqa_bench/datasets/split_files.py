@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -79,10 +80,11 @@ def written_lists(lists: Lists) -> str:
 
 def protocol_entry(name: str, pair: str, file: str) -> str:
     """A registry file with one protocol that takes its split from a file beside it."""
+    quoted = json.dumps(file, ensure_ascii=False)  # a string of JSON is one of YAML
     return (
-        f"protocols:\n  {name}:\n    about:\n      title: Split of {file}\n"
+        f"protocols:\n  {name}:\n    about:\n      title: {json.dumps(f'Split of {file}', ensure_ascii=False)}\n"
         f"      description: A split for {pair} that was imported from lists of names.\n"
-        f"    split: {{rule: file, file: {file}}}\n"
+        f"    split: {{rule: file, file: {quoted}}}\n"
     )
 
 

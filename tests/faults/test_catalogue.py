@@ -10,6 +10,7 @@ import pytest
 
 from tests.faults.catalogue import CASES, Case
 from tests.faults.conftest import Count
+from tests.faults.options import GOOD, OPTIONS, commands
 from tests.faults.world import called, forge, furnish
 
 pytestmark = pytest.mark.faults
@@ -26,9 +27,10 @@ def world(tmp_path_factory: pytest.TempPathFactory, tiny_pair: Path, finished_st
 def test_the_catalogue_is_large_enough() -> None:
     assert len(CASES) >= 200
     assert len({case.words[0] for case in CASES}) >= 10
+    assert {" ".join(words) for words, _ in commands()} == set(GOOD), "a new command needs the words of a good call"
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [*CASES, *OPTIONS], ids=str)
 def test_a_bad_input_is_refused(
     case: Case, world: Path, finished_store: Path, tiny_pair: Path, monkeypatch: pytest.MonkeyPatch, count: Count
 ) -> None:

@@ -92,7 +92,16 @@ def test_in_every_file_of_a_store(
         ("store", "evaluate", *registry),
         ("store", "gc", "--dry-run"),
         ("store", "export", str(tmp_path / "out")),
+        ("store", "ls", "--json"),
         ("leaderboard", "--out", str(tmp_path / "boards")),
+        ("leaderboard", "--out", str(tmp_path / "boards"), "--format", "html"),
+        ("leaderboard", "--out", str(tmp_path / "boards"), "--few-labels"),
+        ("compare", "supervised", "ssiqa"),
+        ("evaluate", key),
+        ("plot", "scatter", key, "--out", str(tmp_path / "x.png")),
+        ("plot", "log", key, "--out", str(tmp_path / "x.png")),
+        ("score", str(tiny_pair / "tiny-a" / "images" / "00.png"), "--model", key),
+        ("label", str(tiny_pair / "tiny-a" / "images"), "--model", key, "--out", str(tmp_path / "labels")),
         ("test", key, "--on", "tiny-c", *registry),
         ("run", "--method", "supervised", "--pair", "tiny-a:tiny-b", *registry),
     ):
@@ -100,6 +109,30 @@ def test_in_every_file_of_a_store(
         assert not answer.fault, (words, answer.err)
         assert not mark.exists(), words
     assert answer.code == 0, "what is damaged is computed again"
+    called("store", "import", str(store), "--store", str(tmp_path / "other"))
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_in_every_file_of_a_model_folder(tmp_path: Path, finished_store: Path, tiny_pair: Path, form: str) -> None:
+    from ssliqa_bench.models.folder import write_model_folder
+    from ssliqa_bench.models.load import find_model
+
+    images = str(tiny_pair / "tiny-a" / "images")
+    facts = [file for file in finished_store.glob("records/*/facts.json") if '"supervised"' in file.read_text()]
+    mark, model = tmp_path / "ran", write_model_folder(tmp_path / "model", find_model(facts[0].parent))
+    assert called("score", images, "--model", str(model)).code == 0
+    for path in [path for path in model.rglob("*") if path.is_file()]:
+        whole = path.read_bytes()
+        path.write_bytes(FORMS[form](mark))
+        for words in (("score", images), ("label", images, "--out", str(tmp_path / "labels"))):
+            answer = called(*words, "--model", str(model))
+            assert not answer.fault and not mark.exists(), (path, answer.err)
+            assert answer.code == 2 or path.suffix not in (".safetensors", ".json"), path
+        path.write_bytes(whole)
+    for name in ("evil.pth", "evil.safetensors", "evil"):
+        (tmp_path / name).write_bytes(FORMS[form](mark))
+        assert called("score", images, "--model", str(tmp_path / name)).code == 2 and not mark.exists()
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -125,6 +158,18 @@ def test_in_tables_images_and_registries(tmp_path: Path, tiny_pair: Path, form: 
         ("splits", "export", "p", "tiny-c", "--registry", registry, "--registry", str(data / "split.yaml")),
         ("data", "check", "tiny-a", "--registry", registry, "--jobs", "1"),
         ("data", "check", "tiny-b", "--registry", registry, "--jobs", "1"),
+        ("submit", str(evil), "--name", "x", "--dataset", "tiny-a", "--registry", registry, "--store",
+         str(tmp_path / "s")),
+        ("compare", str(evil), str(evil)),
+        ("train", "--labels", str(evil), "--images", str(data / "tiny-c" / "images"), "--out", str(tmp_path / "m")),
+        ("label-budget", "--labels", str(evil), "--images", str(data / "tiny-c" / "images")),
+        ("next-labels", "--labels", str(evil), "--images", str(data / "tiny-c" / "images"), "--unlabeled",
+         str(data / "tiny-c" / "images")),
+        ("rate", str(data / "tiny-c" / "images"), "--no-browser", "--only", str(evil), "--labels",
+         str(tmp_path / "new-scores.csv")),
+        ("score", "--list", str(evil), "--model", "pyiqa:piqe"),
+        ("score", str(data / "tiny-a" / "images" / "00.png"), "--model", "pyiqa:piqe"),
+        ("label", str(data / "evil.parquet"), "--model", "pyiqa:piqe", "--out", str(tmp_path / "l")),
     ):
         answer = called(*words)
         assert answer.code in (1, 2) and not answer.fault, (words, answer.err)
