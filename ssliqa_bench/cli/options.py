@@ -31,6 +31,17 @@ def _limit_pixels(value: int | None) -> int | None:
     return value
 
 
+def _known_device(value: str) -> str:
+    """A device by its name; whether the machine has it is found out where it is used.
+
+    Raises:
+        InputError: no such name.
+    """
+    if value not in ("auto", "cpu", "cuda"):
+        raise InputError(f'--device: got "{value}"; expected auto, cpu or cuda.')
+    return value
+
+
 # Headings of `--help`, in the order in which they are first met.
 WHAT, DATA, TRAINING, MACHINE, OUTPUT = "What to run", "Data", "Training", "Machine", "Output"
 
@@ -115,7 +126,9 @@ Registries = Annotated[
         rich_help_panel=WHAT,
     ),
 ]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.", rich_help_panel=MACHINE)]
+Device = Annotated[
+    str, typer.Option("--device", callback=_known_device, help="auto, cpu or cuda.", rich_help_panel=MACHINE)
+]
 Threads = Annotated[
     int,
     typer.Option(

@@ -75,6 +75,8 @@ _VALUES = {
     "--dataset": ("nowhere",), "--method": ("superwised",), "--shard-size": ("0", "x"), "--bootstrap": ("-1", "1e12"),
     "--levels": ("1", "x"), "--port": ("-1", "70000"), "--target": ("2", "nan"), "--n": ("0", "x"),
 }  # fmt: skip
+# Options whose message names what was given; that of a number names the option.
+_WORDS = ("--device", "--protocol", "--keep", "--against", "--recipe", "--dataset", "--method")
 # The same word means something else there.
 _OTHER = {("rate", "--labels"): _NEW_FILE, ("compare", "--images"): (), ("run", "--test"): ()}
 
@@ -101,7 +103,8 @@ def _cases() -> Iterator[Case]:
                 path = PLACES[place]
                 yield Case((*words, *_without(good, option), option, path), (path[:40] or "empty",))
             for value in _VALUES.get(option, ()):
-                yield Case((*words, *_without(good, option), option, value), (value or option,))
+                named = value if option in _WORDS and value else option
+                yield Case((*words, *_without(good, option), option, value), (named,))
 
 
 def _without(words: tuple[str, ...], option: str) -> tuple[str, ...]:
