@@ -114,7 +114,11 @@ def compare(
     from ssliqa_bench.leaderboard.ranks import srcc_table
     from ssliqa_bench.store.records import iter_records
 
-    figures.save(figures.critical_difference(srcc_table(iter_records(store), protocol, methods)), out)
+    records = list(iter_records(store))
+    there = sorted({record.cell.protocol for record in records})
+    if records and protocol not in there:
+        raise InputError(f"--protocol: no record of {protocol} in {store}; expected {' or '.join(there)}.")
+    figures.save(figures.critical_difference(srcc_table(records, protocol, methods)), out)
     return _wrote(out)
 
 

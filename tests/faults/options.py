@@ -83,7 +83,9 @@ _OTHER = {("rate", "--labels"): _NEW_FILE, ("compare", "--images"): (), ("run", 
 
 def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
     """The words of every command, and the command."""
-    from ssliqa_bench.cli.app import _command
+    from typer.main import get_command
+
+    from ssliqa_bench.cli.app import command_line
 
     def below(command: Any, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
         subcommands = getattr(command, "commands", None)
@@ -92,7 +94,7 @@ def commands() -> Iterator[tuple[tuple[str, ...], Any]]:
         for name, one in (subcommands or {}).items():
             yield from below(one, (*words, name))
 
-    return below(_command(), ())
+    return below(get_command(command_line()), ())
 
 
 def _cases() -> Iterator[Case]:

@@ -117,6 +117,7 @@ def test_in_every_file_of_a_store(
 def test_in_every_file_of_a_model_folder(tmp_path: Path, finished_store: Path, tiny_pair: Path, form: str) -> None:
     from ssliqa_bench.models.folder import write_model_folder
     from ssliqa_bench.models.load import find_model
+    from ssliqa_bench.photos.models import opened
 
     images = str(tiny_pair / "tiny-a" / "images")
     facts = [file for file in finished_store.glob("records/*/facts.json") if '"supervised"' in file.read_text()]
@@ -126,6 +127,7 @@ def test_in_every_file_of_a_model_folder(tmp_path: Path, finished_store: Path, t
         whole = path.read_bytes()
         path.write_bytes(FORMS[form](mark))
         for words in (("score", images), ("label", images, "--out", str(tmp_path / "labels"))):
+            opened.cache_clear()  # the process keeps the models that it opened
             answer = called(*words, "--model", str(model))
             assert not answer.fault and not mark.exists(), (path, answer.err)
             assert answer.code == 2 or path.suffix not in (".safetensors", ".json"), path
