@@ -92,11 +92,12 @@ def measured(part: Part) -> Result:
     sizes = {f"SSLIQA_FAULTS_{name}": str(number) for name, number in part.sizes}
     words = [sys.executable, "-m", "pytest", "-q", "-m", "faults", f"tests/faults/{part.file}"]
     done = subprocess.run(words, cwd=ROOT, env={**os.environ, **sizes}, capture_output=True, text=True, check=False)
+    write_text(KEPT / f"{part.name}.log", done.stdout + done.stderr)
     figures = tuple(FIGURE.findall(done.stdout))
     summary = SUMMARY.findall(done.stdout)
     exceptions = tuple(EXCEPTION.findall(done.stdout))
     if done.returncode != 0:
-        print(done.stdout[-4000:], done.stderr[-2000:], file=sys.stderr)
+        print(f"{part.title}: failed; {KEPT / part.name}.log holds what was printed", file=sys.stderr)
         exceptions = exceptions or (f"exit code {done.returncode}",)
     seconds = round(time.monotonic() - began)
     result = Result(part.command, commit, figures, summary[-1] if summary else "no summary", exceptions, seconds)
