@@ -25,6 +25,7 @@ SCRIPTS = {
     "cache.py": "b: images through the cache against decoding every epoch",
     "data_check.py": "b: decoding in two processes",
     "classical.py": "c: classical scoring against pyiqa's command",
+    "score_folder.py": "c: a folder of photographs by NIQE against pyiqa's command",
     "batch_consistency.py": "d: batch-level loss",
     "mapping.py": "e: the score mapping against scipy",
     "resampling.py": "e: resampling against scipy",

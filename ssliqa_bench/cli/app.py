@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import sys
 import traceback
@@ -78,7 +79,6 @@ def command_line(words: Sequence[str] = ()) -> typer.Typer:
         help="Benchmark and toolkit for semi-supervised blind image quality assessment.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        add_completion=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
@@ -130,6 +130,8 @@ def _called(words: Sequence[str], debug: bool) -> int:
     except KeyboardInterrupt:
         raise Stopped(signal.SIGINT) from None
     except SystemExit as end:
+        if end.code in (0, None) and _completes(words):
+            return 0
         if end.code in (0, None):  # nothing of ours ends so: a method or a library did, before its work was done
             _say(f"Error: sys.exit({end.code}) was called by {_place(end)} before the command was finished.")
             return 1
@@ -140,6 +142,12 @@ def _called(words: Sequence[str], debug: bool) -> int:
         if debug:
             raise
         return _failed(error)
+
+
+def _completes(words: Sequence[str]) -> bool:
+    """Whether a shell asks what can follow, or for its script that does: typer then ends the process itself."""
+    options = ("--install-completion", "--show-completion")
+    return "_SSLIQA_BENCH_COMPLETE" in os.environ or any(word.startswith(options) for word in words)
 
 
 def _failed(error: BaseException) -> int:

@@ -253,7 +253,12 @@ def _print_methods(facts: Sequence[_Facts], registry: Registry, every: bool) -> 
 
 
 def _method_line(name: str, title: str) -> str:
-    return textwrap.fill(f"{name:<28}  {title}", 80, subsequent_indent=" " * 30, break_on_hyphens=False)
+    return textwrap.fill(f"{name:<28}  {title}", _WIDTH, subsequent_indent=" " * 30, break_on_hyphens=False)
+
+
+def _hanging(line: str) -> str:
+    """A fact wrapped under itself; addresses and paths stay whole."""
+    return textwrap.fill(line, _WIDTH, subsequent_indent=" " * 26, break_on_hyphens=False, break_long_words=False)
 
 
 def _print_json(document: Any) -> None:
@@ -275,6 +280,7 @@ def _print_table(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> None
     Console(width=width, markup=False, highlight=False).print(table)
 
 
+_WIDTH = 80  # of text for people
 _APART = ("entry", "name", "about", "aliases", "title", "description", "params", "recipes", "parameters", "origins",
           "declared", "networks", "runs")
 
@@ -285,7 +291,7 @@ def _print_entry(facts: _Facts) -> None:
     typer.echo(f"{_display_name(facts)}  ({facts['entry']})")
     typer.echo(about.get("title") or facts.get("title", ""))
     if description:
-        typer.echo("\n" + textwrap.fill(description, 100))
+        typer.echo("\n" + textwrap.fill(description, _WIDTH))
     typer.echo()
     lines = {key: value for key, value in about.items() if key not in ("title", "description", "citation")}
     lines |= {"aliases": facts.get("aliases")} | {k: v for k, v in facts.items() if k not in _APART}
@@ -294,7 +300,8 @@ def _print_entry(facts: _Facts) -> None:
     for key, value in lines.items():
         # An empty list of training sets is a statement, other empty fields say nothing.
         if value not in (None, "", [], {}) or key == "trained_on":
-            typer.echo(f"  {key.replace('_', ' '):<24}{_text(value)}")
+            line = f"  {key.replace('_', ' '):<24}{_text(value)}"
+            typer.echo(_hanging(line) if sys.stdout.isatty() else line)
     if about.get("citation"):
         typer.echo("\n" + about["citation"].rstrip())
     _print_parameters(facts)

@@ -115,6 +115,7 @@ def download(
     name: options.Dataset,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
+    json: options.Json = False,
 ) -> int:
     """Download a dataset if openly available, else say how to get it; resumes an interrupted download."""
     from ssliqa_bench.datasets.base import find_folder
@@ -134,6 +135,10 @@ def download(
             raise InputError(f"{entry.name}: {there} is there, but {state.state}: {state.note} Nothing was fetched; "
                              f"fix it, or move it away and run the command again.{way}")
     folder = fetch_dataset(entry, settings.data_root, settings.cache_root, lambda what: counted(what, "bytes"))
+    if json:
+        _print_json({"dataset": entry.name, "folder": str(folder), "downloaded": there is None,
+                     "terms": entry.about.terms or None})  # fmt: skip
+        return 0
     print(f"{entry.name}: {'is' if there is None else 'was already'} in {folder}. Next: ssliqa-bench data check "
           f"{entry.name}")
     if there is None and entry.download is not None:
@@ -156,6 +161,7 @@ def prepare(
     max_pixels: options.MaxPixels = None,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
+    json: options.Json = False,
 ) -> int:
     """Decode a dataset's images into the cache ahead of the first run, or make those of a dataset that is made from
     another one's references, or of KADIS-700k."""
@@ -165,10 +171,10 @@ def prepare(
     known = load_registry(registry or ())
     processes = options.processes(jobs, 1)
     if distort:
-        return _distort(known.dataset(name), settings, processes)
+        return _distort(known.dataset(name), settings, processes, json)
     if known.dataset(name).made_from is not None:
-        return _make(known.dataset(name), known, settings, processes)
-    return _decode(known.dataset(name), known, settings, processes)
+        return _make(known.dataset(name), known, settings, processes, json)
+    return _decode(known.dataset(name), known, settings, processes, json)
 
 
 @data_app.command("add")
@@ -229,6 +235,7 @@ def add(
     force: Annotated[bool, typer.Option("--force", help="Replace that file.")] = False,
     jobs: options.ImageJobs = None,
     max_pixels: options.MaxPixels = None,
+    json: options.Json = False,
 ) -> int:
     """Check photographs of your own and write a registry file, with which runs can use them."""
     import shlex
@@ -250,6 +257,10 @@ def add(
                             progress=progress)  # fmt: skip
     if added.rows:
         _say(added.rows)
+    if json:
+        ends = None if added.scale is None else list(added.scale)
+        _print_json({"registry": str(file), "images": dict(added.images), "scale": ends})
+        return 0
     for dataset, count in added.images.items():
         print(f"{dataset}: {count:,} images")
     if scale is None and added.scale is not None:
@@ -285,7 +296,13 @@ def read_ends(text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
-def _decode(entry: Any, known: Any, settings: Any, processes: int) -> int:
+def _print_json(document: Any) -> None:
+    from ssliqa_bench.cli.output import print_json
+
+    print_json(document)
+
+
+def _decode(entry: Any, known: Any, settings: Any, processes: int, json: bool) -> int:
     from functools import partial
 
     from ssliqa_bench.datasets.base import load_table
@@ -316,6 +333,10 @@ def _decode(entry: Any, known: Any, settings: Any, processes: int) -> int:
     for row, reason in sorted(pixels.bad.items()):
         _say(f"{table.name[row]} skipped: {reason}")
     size = sum(height * width * 3 for height, width in pixels.sizes)
+    if json:
+        bad = {table.name[row]: reason for row, reason in sorted(pixels.bad.items())}
+        _print_json({"dataset": entry.name, "images": len(table) - len(bad), "bytes": size, "bad": bad})
+        return 0
     state = "are decoded" if told else "were decoded before"
     skipped = f", {len(pixels.bad):,} are unreadable" if pixels.bad else ""
     print(f"{entry.name}: {len(table) - len(pixels.bad):,} images {state} ({size / 1e9:.2f} GB in "
@@ -323,7 +344,7 @@ def _decode(entry: Any, known: Any, settings: Any, processes: int) -> int:
     return 0
 
 
-def _distort(entry: Any, settings: Any, processes: int) -> int:
+def _distort(entry: Any, settings: Any, processes: int, json: bool) -> int:
     from ssliqa_bench.datasets.base import dataset_folder
     from ssliqa_bench.datasets.kadis import distort_kadis
     from ssliqa_bench.runner.progress import counted
@@ -335,13 +356,22 @@ def _distort(entry: Any, settings: Any, processes: int) -> int:
         report = distort_kadis(folder, processes, progress, skip_bad=settings.skip_bad)
     for reference, reason in report.bad.items():
         _say(f"{reference} skipped: {reason}")
+    if json:
+        _print_json(_made(entry, report))
+        return 0
     skipped = f", {len(report.bad):,} references skipped" if report.bad else ""
     print(f"{entry.name}: {report.made:,} of {report.total:,} distorted images made, {report.present:,} were there"
           f"{skipped}. They resemble those of the published MATLAB generator and are not equal to them.")
     return 0
 
 
-def _make(entry: Any, known: Any, settings: Any, processes: int) -> int:
+def _made(entry: Any, report: Any) -> dict[str, Any]:
+    """What making images did, as JSON."""
+    counts = {"made": report.made, "present": report.present, "total": report.total}
+    return {"dataset": entry.name, **counts, "bad": dict(report.bad)}
+
+
+def _make(entry: Any, known: Any, settings: Any, processes: int, json: bool) -> int:
     from ssliqa_bench.datasets.base import load_table
     from ssliqa_bench.datasets.derived import make_dataset
     from ssliqa_bench.runner.progress import counted
@@ -353,6 +383,9 @@ def _make(entry: Any, known: Any, settings: Any, processes: int) -> int:
         report = make_dataset(entry, table, folder, processes, progress, skip_bad=settings.skip_bad)
     for reference, reason in report.bad.items():
         _say(f"{reference} skipped: {reason}")
+    if json:
+        _print_json(_made(entry, report))
+        return 0
     skipped = f", {len(report.bad):,} references skipped" if report.bad else ""
     print(f"{entry.name}: {report.made:,} of {report.total:,} images made in {folder}, {report.present:,} were there"
           f"{skipped}.")

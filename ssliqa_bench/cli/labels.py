@@ -71,7 +71,8 @@ def label_budget(
     from ssliqa_bench.runner.progress import counted
 
     own = own_photographs(labels, images, None, scale, direction, columns, separator, ratings)
-    candidate, photos, _ = _prepared(own, method, threads, jobs)
+    settings, candidate = _learner(method, threads, jobs)
+    photos, _ = _prepared(own, candidate, settings)
     with counted("learning curve", "fits") as tell:
         curve = learning_curve(candidate, photos, seed, repeats=repeats, progress=tell)
     count = len(photos)
@@ -137,12 +138,20 @@ def next_labels(
     """
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.files import write_text
+    from ssliqa_bench.photos.listing import find_images
     from ssliqa_bench.photos.next_labels import next_labels as picked
     from ssliqa_bench.runner.progress import counted
     from ssliqa_bench.tabular.writer import csv_text
 
     own = own_photographs(labels, images, unlabeled, scale, direction, columns, separator, ratings)
-    candidate, photos, found = _prepared(own, method, threads, jobs)
+    settings, candidate = _learner(method, threads, jobs)
+    if candidate.network is None:
+        raise InputError(f"--method {method}: learns from pixels; take a learner on frozen features, for example "
+                         f"{_METHOD}.")  # fmt: skip
+    there = len(find_images([str(unlabeled)]))
+    if count > there:
+        raise InputError(f"--n: got {count:,}; {unlabeled} holds {there:,} images. Ask for fewer, or add photographs.")
+    photos, found = _prepared(own, candidate, settings)
     with counted("committee", "fits") as tell:
         wanted = picked(candidate, photos, count, seed, progress=tell)
     assert found.unlabeled is not None  # asked for
@@ -175,23 +184,29 @@ def register(app: typer.Typer) -> None:
     app.command("next-labels")(next_labels)
 
 
-def _prepared(own: Any, method: str, threads: int, jobs: int | None) -> tuple[Any, Any, Any]:
-    """The learner, the photographs with their features, and their tables."""
+def _learner(method: str, threads: int, jobs: int | None) -> tuple[Any, Any]:
+    """Settings and the learner, before any image is read."""
     from ssliqa_bench.photos.fitting import Candidate
-    from ssliqa_bench.photos.preparing import checked, photographs
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.devices import prepare_process
-    from ssliqa_bench.runner.progress import counted_each
 
     settings = options.settings_of(threads=threads, processes=options.processes(jobs, threads))
     candidate = Candidate.of(method, load_registry(), settings, "frozen")
     if candidate.learns_from_unlabeled:
         raise InputError(f"--method {method}: learns from unlabeled images; take a learner from labels, for example "
                          f"{_METHOD}.")  # fmt: skip
+    return settings, candidate
+
+
+def _prepared(own: Any, candidate: Any, settings: Any) -> tuple[Any, Any]:
+    """The photographs with their features, and their tables."""
+    from ssliqa_bench.photos.preparing import checked, photographs
+    from ssliqa_bench.runner.devices import prepare_process
+    from ssliqa_bench.runner.progress import counted_each
+
     with counted_each("decoding") as progress:
         found = checked(own, settings, progress)
-    prepare_process("cpu", threads)
-    return candidate, photographs(found, candidate.network, settings), found
+    prepare_process("cpu", settings.threads)
+    return photographs(found, candidate.network, settings), found
 
 
 def _array(value: float) -> Any:

@@ -68,8 +68,10 @@ def leaderboard(
             "--breakdowns", help="Write errors by score range and SRCC by group, from predictions, in place of boards."
         ),
     ] = False,
+    json: options.Json = False,
 ) -> None:
     """Write the leaderboards that follow from the records of a store: same records, same bytes."""
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.leaderboard.boards import (
         SITE,
         build_pages,
@@ -84,13 +86,15 @@ def leaderboard(
     asked = [name for name, given in others.items() if given]
     if len(asked) > 1:
         raise InputError(f"{', '.join(asked)}: got {len(asked)}; expected one of them.")
+    if print_boards and json:
+        raise InputError("--print, --json: got both; expected one of them. --format json writes boards as JSON.")
     wanted = parse_formats(formats)
     stores = [store, *(further or [])]
     # A record that two stores hold counts once.
     records = list({record.key: record for own in stores for record in _read_records(own)}.values())
     failures = [own for place in stores for own in read_failures(place)]
     if stale:
-        _report_stale(records)
+        _report_stale(records, json)
         return
     if published:
         from ssliqa_bench.leaderboard.published_page import published_pages
@@ -114,11 +118,17 @@ def leaderboard(
     if print_boards:
         typer.echo("\n".join(render_pages(pages, ("md",)).values()), nl=False)
     if not check:
-        for path in write_boards(out, texts):
+        written = write_boards(out, texts)
+        for path in written:
             print(f"Wrote {path}", file=sys.stderr)
+        if json:
+            print_json({"records": len(records), "written": [str(path) for path in written]})
         return
     flag = f" {asked[0]}" if asked else ""
-    if problems := check_boards(out, texts):
+    problems = check_boards(out, texts)
+    if json:
+        print_json({"records": len(records), "checked": len(texts), "problems": list(problems)})
+    if problems:
         raise CheckError(
             f"{len(problems)} of the boards under {out} do not follow from the records in {store}: "
             f'{"; ".join(problems)}. "ssliqa-bench leaderboard{flag} --store {store} --out {out}" writes them anew.'
@@ -158,8 +168,9 @@ def _read_records(store: Path) -> list[Record]:
     return records
 
 
-def _report_stale(records: list[Record]) -> None:
+def _report_stale(records: list[Record], json: bool) -> None:
     """Print stale records, one per line; code outside this package is not at hand and is said to be unchecked."""
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.leaderboard.stale import stale_records
     from ssliqa_bench.runner.code import package_code
     from ssliqa_bench.runner.tree import PACKAGE
@@ -170,8 +181,11 @@ def _report_stale(records: list[Record]) -> None:
     outside = sum(not all(map(ours, record.facts.code.files)) for record in records)
     today = package_code()
     found = stale_records(records, today["files"], today["imports"], of=ours)
-    for line in found:
-        typer.echo(str(line))
+    if json:
+        print_json({"records": len(records), "stale": [str(line) for line in found], "unchecked": outside})
+    else:
+        for line in found:
+            typer.echo(str(line))
     said = f"{sum(bool(one.files) for one in found)} of {len(records)} records were made by other code than today's."
     if data := sum(bool(one.datasets) for one in found):
         said += f" {data} were made with other images, scores or splits than the newest record of the same dataset."

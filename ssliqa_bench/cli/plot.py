@@ -35,7 +35,9 @@ def register(app: typer.Typer) -> None:
 
 
 @plot_app.command("scatter")
-def scatter(run: _Run, out: _Out, store: options.StoreToRead = DEFAULT_STORE) -> int:
+def scatter(
+    run: _Run, out: _Out, store: options.StoreToRead = DEFAULT_STORE, json: options.Json = False
+) -> int:
     """Scores over predictions with the fitted curve, one panel for each dataset."""
     _require("matplotlib")
     from ssliqa_bench.leaderboard import figures
@@ -48,17 +50,17 @@ def scatter(run: _Run, out: _Out, store: options.StoreToRead = DEFAULT_STORE) ->
     if not shown:
         raise InputError(f"Record {record.key[:12]} holds no scores that were passed on, so there is nothing to draw.")
     figures.save(figures.scatter(record, {name: read_predictions(store, record.key, name) for name in shown}), out)
-    return _wrote(out)
+    return _wrote(out, json)
 
 
 @plot_app.command("log")
-def log(run: _Run, out: _Out, store: options.StoreToRead = DEFAULT_STORE) -> int:
+def log(run: _Run, out: _Out, store: options.StoreToRead = DEFAULT_STORE, json: options.Json = False) -> int:
     """What training logged, epoch by epoch, for each stage."""
     _require("matplotlib")
     from ssliqa_bench.leaderboard import figures
 
     figures.save(figures.log(_record(store, run)), out)
-    return _wrote(out)
+    return _wrote(out, json)
 
 
 @plot_app.command("curve")
@@ -69,6 +71,7 @@ def curve(
         str, typer.Option("--dataset", help="The tested dataset [the one with most label counts].")
     ] = "",
     store: options.StoreToRead = DEFAULT_STORE,
+    json: options.Json = False,
 ) -> int:
     """SRCC against the number of labels, with intervals; metrics as lines marked `seen` or `?`."""
     _require("matplotlib")
@@ -98,7 +101,7 @@ def curve(
         names = ", ".join(f"{one.pair} on {one.dataset}" for one in found if one is not chosen)
         print(f"Drawn: {chosen.pair} on {chosen.dataset}. Not drawn: {names}.", file=sys.stderr)
     figures.save(figures.curve(chosen), out)
-    return _wrote(out)
+    return _wrote(out, json)
 
 
 @plot_app.command("compare")
@@ -107,6 +110,7 @@ def compare(
     methods: Annotated[list[str] | None, typer.Argument(metavar="[METHOD …]", help="Methods to rank [all].")] = None,
     protocol: Annotated[str, typer.Option("--protocol", help="Protocol of the records.")] = "standard",
     store: options.StoreToRead = DEFAULT_STORE,
+    json: options.Json = False,
 ) -> int:
     """Critical-difference diagram: mean ranks of methods over six or more datasets."""
     _require("matplotlib")
@@ -119,7 +123,7 @@ def compare(
     if records and protocol not in there:
         raise InputError(f"--protocol: no record of {protocol} in {store}; expected {' or '.join(there)}.")
     figures.save(figures.critical_difference(srcc_table(records, protocol, methods)), out)
-    return _wrote(out)
+    return _wrote(out, json)
 
 
 @plot_app.command("cam")
@@ -131,6 +135,7 @@ def cam(
     ],
     out: _Out,
     store: options.StoreToRead = DEFAULT_STORE,
+    json: options.Json = False,
 ) -> int:
     """Grad-CAM: where images raise the prediction, one row for each stage whose weights were kept."""
     _require("matplotlib")
@@ -152,7 +157,7 @@ def cam(
         if stage.name not in models:
             print(f"Stage {stage.name} is not drawn: its weights were not kept.", file=sys.stderr)
     figures.save(figures.activations(record, [name for name, _ in pictures], maps), out)
-    return _wrote(out)
+    return _wrote(out, json)
 
 
 def _record(store: Path, run: str) -> Record:
@@ -172,6 +177,11 @@ def _require(*packages: str, extra: str = "plots") -> None:
         raise InputError(f"plot: {', '.join(missing)} is not installed: pip install 'ssliqa-bench[{extra}]'.")
 
 
-def _wrote(out: Path) -> int:
-    print(f"Wrote {out}", file=sys.stderr)
+def _wrote(out: Path, json: bool) -> int:
+    from ssliqa_bench.cli.output import print_json
+
+    if json:
+        print_json({"file": str(out)})
+    else:
+        print(f"Wrote {out}", file=sys.stderr)
     return 0

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -60,23 +60,36 @@ def rate(
         typer.Option("--no-browser", help="Print the address without opening it.", rich_help_panel=options.MACHINE),
     ] = False,
     max_pixels: options.MaxPixels = None,
+    json: options.Json = False,
 ) -> int:
     """Rate photographs from 1 (bad) to 5 (excellent) in the browser, one at a time, with the keys 1 to 5.
 
     Every rating is saved at once; the same command resumes. Several people can rate, one after the other, each under
     their own name. The page can be opened only on this machine.
     """
-    from ssliqa_bench.photos.rating_page import RatingServer
-    from ssliqa_bench.photos.ratings import Ratings
-    from ssliqa_bench.stop import Stopped
+    from ssliqa_bench.photos.ratings import one_at_a_time
 
     names = _names(folder, only)
     if strange := [name for name in names if not is_utf8(name)]:
         raise InputError(f"{folder}: {len(strange)} of {len(names)} image names are not valid UTF-8 (first: "
                          f"{printable(strange[0])}); the label file is text. {RENAMING}")  # fmt: skip
+    with one_at_a_time(labels):
+        return _served(folder, names, labels, rater, port, no_browser, json)
+
+
+def _served(folder: Path, names: list[str], labels: Path, rater: str, port: int, no_browser: bool, json: bool) -> int:
+    """Serve the page until it is stopped; the exit code."""
+    from ssliqa_bench.cli.output import print_json
+    from ssliqa_bench.photos.rating_page import RatingServer
+    from ssliqa_bench.photos.ratings import Ratings
+    from ssliqa_bench.stop import Stopped
+
     ratings = Ratings.open(labels, names, rater)
     if not ratings.open_images:
-        print(f"{ratings.rater} has rated all {len(names):,} images; {labels} holds the scores.")
+        if json:
+            print_json(_document(ratings, {}))
+        else:
+            print(f"{ratings.rater} has rated all {len(names):,} images; {labels} holds the scores.")
         return 0
     try:
         server = RatingServer(ratings, [folder / name for name in names], port)
@@ -85,21 +98,31 @@ def rate(
             f"--port {port}: is not available ({error.strerror}); leave it out to use a free one."
         ) from error
     with server, contextlib.suppress(Stopped):
-        print(f"Open {server.address}", flush=True)
+        print(f"Open {server.address}", flush=True, file=sys.stderr if json else sys.stdout)
         _say(f"{len(ratings.open_images):,} of {len(names):,} images are left for {ratings.rater}. Ctrl-C ends; every "
              f"rating is saved.")  # fmt: skip
         _open(server.address, no_browser)
         server.serve_forever()
     ratings.export()
+    unreadable = {names[place]: reason for place, reason in sorted(server.unreadable.items())}
+    if json:
+        print_json(_document(ratings, unreadable))
+        return 1 if unreadable else 0
     told = ", ".join(f"{who} {count:,}" for who, count in sorted(ratings.counts().items()))
     print(
         printable(
             f"{labels}: scores of {len({image for image, _ in ratings.found}):,} images ({told or 'no ratings'})."
         )
     )
-    for place, reason in sorted(server.unreadable.items()):
-        _say(f"{names[place]} was left out: {reason}")
-    return 1 if server.unreadable else 0
+    for name, reason in unreadable.items():
+        _say(f"{name} was left out: {reason}")
+    return 1 if unreadable else 0
+
+
+def _document(ratings: Any, unreadable: dict[str, str]) -> dict[str, Any]:
+    """What was rated, as JSON."""
+    rated = len({image for image, _ in ratings.found})
+    return {"labels": str(ratings.labels), "images": rated, "raters": dict(ratings.counts()), "unreadable": unreadable}
 
 
 def register(app: typer.Typer) -> None:

@@ -45,8 +45,10 @@ def ratings(
         str, typer.Option("--separator", help="Character between the cells of the table [recognised].")
     ] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace the label file.")] = False,
+    json: options.Json = False,
 ) -> int:
     """Make a label file of individual ratings: score, spread, number and distribution of the ratings of each image."""
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.datasets.ratings import COLUMNS, labels_csv, rated_images
     from ssliqa_bench.files import write_text
     from ssliqa_bench.tabular import read_rows
@@ -60,5 +62,9 @@ def ratings(
     rows = read_rows(table, options.read_separator(separator))
     rated = rated_images(rows, named, model, levels)
     write_text(write, labels_csv(rated))
-    print(f"{write}: {len(rated.image):,} images, scores {rated.score.min():.3f} to {rated.score.max():.3f}.")
+    lowest, highest = float(rated.score.min()), float(rated.score.max())
+    if json:
+        print_json({"file": str(write), "images": len(rated.image), "lowest": lowest, "highest": highest})
+    else:
+        print(f"{write}: {len(rated.image):,} images, scores {lowest:.3f} to {highest:.3f}.")
     return 0

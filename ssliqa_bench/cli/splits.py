@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ssliqa_bench.cli import options
+from ssliqa_bench.text import printable
 
 
 def _name_list(part: str, word: str) -> Any:
@@ -40,8 +41,10 @@ def export(
     ] = None,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
+    json: options.Json = False,
 ) -> None:
     """Write the role of every image in a run as CSV: dataset, image, role."""
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.datasets.leaks import check_roles, copies_notes, kept_apart_notes
     from ssliqa_bench.datasets.splits import assign_roles, role_counts, roles_csv, split_hash
     from ssliqa_bench.files import write_text
@@ -50,10 +53,19 @@ def export(
     roles = assign_roles(sides, tables, rules, seed)
     check_roles(tables, roles)
     text = roles_csv(tables, roles)
-    if out is None:
-        sys.stdout.write(text)
-    else:
+    if out is not None:
         write_text(out, text)
+    elif not json:
+        sys.stdout.write(text)
+    if json:
+        facts = {
+            name: {
+                "split_hash": split_hash(table, roles[name]),
+                "roles": dict(zip(map(printable, table.name), roles[name], strict=True)),
+            }
+            for name, table in tables.items()
+        }
+        print_json({"protocol": rules.name, "pair": str(sides), "seed": seed, "datasets": facts})
     for name, table in tables.items():
         counts = ", ".join(f"{role} {count}" for role, count in role_counts(roles[name]).items())
         typer.echo(f"{name}: {counts}; split {split_hash(table, roles[name])}", err=True)
@@ -67,16 +79,25 @@ def hash_(
     seeds: Annotated[int, typer.Option("--seeds", min=1, max=options.MOST_SEEDS, help="Seeds 0 … N-1.")] = 10,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
+    json: options.Json = False,
 ) -> None:
     """Print the hash of who has which role, per dataset and seed: equal hashes, equal splits."""
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.datasets.splits import assign_roles, split_hash
 
     rules, sides, tables = _read(protocol, pair, data_root, registry)
-    typer.echo("protocol,pair,dataset,seed,split_hash")
+    columns = ("protocol", "pair", "dataset", "seed", "split_hash")
+    rows = []
     for seed in range(seeds):
         roles = assign_roles(sides, tables, rules, seed)
-        for name, table in tables.items():
-            typer.echo(f"{rules.name},{sides},{name},{seed},{split_hash(table, roles[name])}")
+        rows += [
+            (rules.name, str(sides), name, seed, split_hash(table, roles[name])) for name, table in tables.items()
+        ]
+    if json:
+        print_json({"splits": [dict(zip(columns, row, strict=True)) for row in rows]})
+        return
+    for row in (columns, *rows):
+        typer.echo(",".join(map(str, row)))
 
 
 def import_(
@@ -105,8 +126,10 @@ def import_(
     force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
+    json: options.Json = False,
 ) -> None:
     """Make a protocol of a split that somebody published as lists of names."""
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.datasets.base import load_table
     from ssliqa_bench.datasets.split_files import protocol_entry, read_lists, written_lists
     from ssliqa_bench.datasets.splits import split_table
@@ -131,10 +154,14 @@ def import_(
     lists = read_lists(file, {"train": train, "test": test, "validation": validation}, tables)
     write_text(names, written_lists(lists))
     write_text(target, protocol_entry(protocol, pair, names.name))
+    found = {}
     for table in tables:
         parts = split_table(table, SplitFields(rule="file", file=str(names)), 0)
-        counts = ", ".join(f"{part} {parts.count(part)}" for part in dict.fromkeys(parts))
+        found[table.dataset] = {part: parts.count(part) for part in dict.fromkeys(parts)}
+        counts = ", ".join(f"{part} {count}" for part, count in found[table.dataset].items())
         typer.echo(f"{table.dataset}: {counts}", err=True)
+    if json:
+        print_json({"protocol": protocol, "registry": str(target), "lists": str(names), "datasets": found})
     typer.echo(f"Wrote {names} and {target}. Use it: --registry {target} --protocol {protocol}", err=True)
 
 

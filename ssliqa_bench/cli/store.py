@@ -59,8 +59,10 @@ def why(
     store: options.StoreToRead = DEFAULT_STORE,
     registry: options.Registries = None,
     full: Annotated[bool, typer.Option("--full", help="Print everything the key is made of.")] = False,
+    json: options.Json = False,
 ) -> int:
     """Say whether the same run would be answered by this record today, and if not, what differs."""
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.execute import changes, refuse_submitted
     from ssliqa_bench.runner.keys import key_differences
@@ -70,27 +72,39 @@ def why(
     record = read_record(store, find_record(store, run))
     refuse_submitted(record)
     facts = record.facts
-    print(f"{record.spec}, recipe {record.cell.recipe}, made {facts.created}")
-    print(f"key {record.key}")
-    if full:
-        keyed = {"key_parts": facts.key_parts, "code": facts.code.model_dump()}
+    keyed = {"key_parts": facts.key_parts, "code": facts.code.model_dump()}
+    if not json:
+        print(f"{record.spec}, recipe {record.cell.recipe}, made {facts.created}")
+        print(f"key {record.key}")
+    if full and not json:
         print(json_module.dumps(keyed, indent=1, sort_keys=True, ensure_ascii=False))
     settings = settings_of(store=store, data_root=data_root, device=facts.device, threads=facts.threads)
     plan = make_plan(record.spec, load_registry(registry or ()), settings)
     changed = changes(plan, record)
+    others = [other for other in iter_records(store) if other.cell == record.cell and other.key != record.key]
+    differing = [
+        key_differences(other.facts.key_parts, other.facts.code.model_dump(), facts.key_parts, facts.code.model_dump())
+        for other in others
+    ]
+    if json:
+        print_json({
+            "run": str(record.spec), "recipe": record.cell.recipe, "created": facts.created, "key": record.key,
+            "answers_today": not changed, "differences": list(map(str, changed)),
+            "same_cell": [
+                {"key": other.key, "created": other.facts.created, "differences": list(map(str, found))}
+                for other, found in zip(others, differing, strict=True)
+            ],
+            **({"keyed": keyed} if full else {}),
+        })  # fmt: skip
+        return 0
     if not changed:
         print("The same run today has this key: it is answered from the store.")
     else:
         print("The same run today has another key; it differs in:")
         print("\n".join(f"  {difference}" for difference in changed))
-    for other in iter_records(store):
-        if other.cell == record.cell and other.key != record.key:
-            print(f"Record {other.key[:12]} of the same cell ({other.facts.created}) differs from this one in:")
-            theirs = other.facts
-            found = key_differences(
-                theirs.key_parts, theirs.code.model_dump(), facts.key_parts, facts.code.model_dump()
-            )
-            print("\n".join(f"  {difference}" for difference in found) or "  nothing keyed")
+    for other, found in zip(others, differing, strict=True):
+        print(f"Record {other.key[:12]} of the same cell ({other.facts.created}) differs from this one in:")
+        print("\n".join(f"  {difference}" for difference in found) or "  nothing keyed")
     return 0
 
 
@@ -139,8 +153,10 @@ def evaluate(
     store: options.StoreToRead = DEFAULT_STORE,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
+    json: options.Json = False,
 ) -> int:
     """Evaluate records of an older version again, from their own predictions and without training."""
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.renewal import find_images, outdated, renew
     from ssliqa_bench.store.records import find_record, read_record, record_keys
@@ -152,6 +168,9 @@ def evaluate(
         before += len(outdated(record))
         renewed = renew(store, record, partial(find_images, record, registry=names, settings=settings))
         after += len(outdated(renewed))
+    if json:
+        print_json({"evaluated": before - after, "unchanged": after})
+        return 0
     rest = f"; {after} stay as they are" if after else ""
     print(f"{before - after} results evaluated again{rest}.", file=sys.stderr)
     return 0
@@ -222,8 +241,10 @@ def export(
     ],
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
     store: options.StoreToRead = DEFAULT_STORE,
+    json: options.Json = False,
 ) -> int:
     """Copy records to another folder so that they can be passed on: without names and scores that may not be."""
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.errors import InputError
     from ssliqa_bench.store.records import export_record, find_record, record_keys
     from ssliqa_bench.store.store import Store
@@ -234,6 +255,9 @@ def export(
     if not keys:
         raise InputError(f"No records under {store}. Name their folder with --store.")
     withheld = sorted({name for key in keys for name in export_record(store, key, out)})
+    if json:
+        print_json({"records": len(keys), "folder": str(out), "withheld": withheld})
+        return 0
     said = f" Names and scores of {', '.join(withheld)} stayed behind; their metrics are there." if withheld else ""
     print(f"{len(keys)} records are in {out}/records.{said}", file=sys.stderr)
     return 0
@@ -251,8 +275,10 @@ def import_(
     ],
     runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
     store: options.Store = DEFAULT_STORE,
+    json: options.Json = False,
 ) -> int:
     """Add the records of another store to this one. Records of one key must agree, else nothing is imported."""
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.errors import InputError
     from ssliqa_bench.store.merge import import_records
     from ssliqa_bench.store.records import find_record, record_keys
@@ -264,6 +290,9 @@ def import_(
     if not record_keys(given):
         raise InputError(f"No records under {source}. Name the folder that holds the folder records.")
     found = import_records(given, store, [find_record(given, run) for run in runs] if runs else None)
+    if json:
+        print_json({"added": found.added, "completed": found.completed, "equal": found.equal})
+        return 0
     print(f"{found.added} records added, {found.completed} completed, {found.equal} were there already.",
           file=sys.stderr)  # fmt: skip
     return 0

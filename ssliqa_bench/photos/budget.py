@@ -7,7 +7,7 @@ from the splits by the corrected resampled t-test, as that of every other figure
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,9 +15,13 @@ from scipy.stats import t as student
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import CONFIDENCE, SMALLEST_BUDGET
+from ssliqa_bench.evaluation.correlations import krcc, srcc
 from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
-from ssliqa_bench.photos.folds import FOLDS, folds, measured
-from ssliqa_bench.types import FloatArray, derive_seed
+from ssliqa_bench.photos.folds import FOLDS, folds
+from ssliqa_bench.types import FloatArray, IntArray, derive_seed
+
+# Is given rows to train on, rows to test on and the number of the split; gives predictions of the latter.
+Judged = Callable[[IntArray, IntArray, int], FloatArray]
 
 BUDGETS = 6
 _EXPONENTS = (0.25, 0.5, 1.0)  # tried; the spread of what they say counts as an error of its own
@@ -78,14 +82,33 @@ def learning_curve(
     candidate: Candidate, photos: Photographs, seed: int = 0, *, repeats: int = 4, device: str = "cpu",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Curve:  # fmt: skip
-    """Train on nested shares of the training part of every split of repeated five-fold cross-validation.
+    """The curve of a learner on one's own photographs, as `measured_curve`.
 
     Raises:
         InputError: a learner from unlabeled images, whose curve depends on those too.
     """
     if candidate.learns_from_unlabeled:
         raise InputError(f"--method {candidate.name}: learns from unlabeled images; take a learner from labels.")
-    splits = list(folds(photos.groups, repeats, derive_seed(seed, "budget")))
+
+    def judged(training: IntArray, test: IntArray, number: int) -> FloatArray:
+        model = predictor(candidate, fit(candidate, photos, training, derive_seed(seed, number), device), device)
+        return predicted(model, photos.labeled, test)
+
+    return measured_curve(judged, photos.score01, photos.groups, seed, repeats=repeats, progress=progress)
+
+
+def measured_curve(
+    judged: Judged, scores: FloatArray, groups: Sequence[str], seed: int = 0, *, repeats: int = 4,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Curve:  # fmt: skip
+    """Train on nested shares of the training part of every split of repeated five-fold cross-validation.
+
+    Args:
+        judged: trains and predicts.
+        scores: (n,).
+        groups: (n,), as for `folds`.
+    """
+    splits = list(folds(groups, repeats, derive_seed(seed, "budget")))
     most = min(len(training) for _, training, _ in splits)
     budgets = np.unique(np.geomspace(min(SMALLEST_BUDGET, most), most, BUDGETS).astype(int))
     found = np.empty((len(splits), len(budgets)))
@@ -93,13 +116,23 @@ def learning_curve(
         random = np.random.Generator(np.random.Philox(key=derive_seed(seed, "budget", number)))
         order = random.permutation(training)
         for k, budget in enumerate(budgets):
-            rows = np.sort(order[:budget])
-            model = predictor(candidate, fit(candidate, photos, rows, derive_seed(seed, number), device), device)
-            found[number, k] = measured(
-                predicted(model, photos.labeled, test), photos.score01[test], photos.scale
-            )["srcc"]  # fmt: skip
+            found[number, k] = unbiased_srcc(judged(np.sort(order[:budget]), test, number), scores[test])
             progress(number * len(budgets) + k + 1, len(splits) * len(budgets))
     return Curve.of(budgets.astype(np.float64), found)
+
+
+def unbiased_srcc(predictions: FloatArray, scores: FloatArray) -> float:
+    """SRCC whose mean over test parts of n images is that of large ones: ((n + 1) r - 3 τ) / (n - 2).
+
+    SRCC of few images is too low on average, by 0.03 of twenty where it is 0.65. 0 where it is undefined, and plain
+    SRCC of two images.
+
+    Source: Kendall and Gibbons, "Rank Correlation Methods" (1990), chapter 5, on the mean of r in samples.
+    """
+    plain, tau, n = srcc(predictions, scores), krcc(predictions, scores), len(scores)
+    if plain is None or tau is None:
+        return 0.0
+    return plain if n < 3 else ((n + 1) * plain - 3.0 * tau) / (n - 2)
 
 
 def _weights(labels: FloatArray, at: FloatArray, exponent: float) -> FloatArray:

@@ -27,10 +27,7 @@ def card_text(summary: Mapping[str, Any], chosen: Candidate, scale: Scale, *, pl
         f"{summary['labels']:,} images with a score, on a scale from {scale.low:g} to {scale.high:g}, {better} is "
         f"better; {summary['unlabeled']:,} images without.",
         "## How it was tested",
-        f"Five-fold cross-validation by group, {summary['expected']['srcc']['splits']} splits in all. In each of them "
-        "the learner was chosen anew on the training part, so the choice does not bias the figures. They are those of "
-        "models trained on four fifths of the labels; this one was trained on all. Intervals: corrected "
-        "resampled t-test (Nadeau and Bengio, 2003), 95 %.",
+        _protocol(summary),
         _figures(summary),
         "These figures apply to photographs of the same kind, scored by the same people; for others they are unknown.",
     ]
@@ -40,6 +37,18 @@ def card_text(summary: Mapping[str, Any], chosen: Candidate, scale: Scale, *, pl
     parts += _choice(summary)
     parts += ["## Licence", _licence(chosen)]
     return "\n\n".join(parts) + "\n"
+
+
+def _protocol(summary: Mapping[str, Any]) -> str:
+    splits = summary["expected"]["srcc"]["splits"]
+    if splits == 1:
+        return (f"A test part of {summary['tested']:,} images, split off by group before the learner was chosen. The "
+                f"figures are those of a model trained on the other images; this one was trained on all. Intervals: "
+                f"over the groups of the test part, 95 %.")  # fmt: skip
+    return (f"Five-fold cross-validation by group, {splits} splits in all. In each of them the learner was chosen anew "
+            f"on the training part, so the choice does not bias the figures. They are those of models trained on four "
+            f"fifths of the labels; this one was trained on all. Intervals: corrected resampled t-test (Nadeau and "
+            f"Bengio, 2003), 95 %.")  # fmt: skip
 
 
 def _figures(summary: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """Which learner one's own photographs get, whether unlabeled images helped, and how good a model to expect.
 
-The whole procedure of choosing is repeated inside every split of an outer cross-validation, so that the figures of the
-outer test parts are not flattered by the choice.
+The whole procedure of choosing is repeated inside every split of an outer cross-validation, or on the training part
+where there are labels enough to split off one test part, so that the figures are not flattered by the choice.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Literal
 import numpy as np
 
 from ssliqa_bench.evaluation.comparisons import Comparison, compare_splits
+from ssliqa_bench.evaluation.constants import MINIMUM_TEST_PART
 from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
-from ssliqa_bench.photos.folds import FOLDS, Expected, expected_of, folds, measured
+from ssliqa_bench.photos.folds import FOLDS, Expected, expected_of, expected_of_part, folds, measured
 from ssliqa_bench.types import FloatArray, IntArray, derive_seed
 
 Said = Literal["helped", "hurt", "cannot tell"]
@@ -64,19 +65,19 @@ class HeldOut:
     """What the models of the outer splits say of images that they were not trained on; n rows, in the given order.
 
     Attributes:
-        predictions: mean over the repeats, on [0, 1].
-        figures: of every outer split.
+        predictions: mean over the repeats, on [0, 1]; NaN of images outside of the test part where there is one alone.
+        expected: SRCC, PLCC and mean absolute error (native units) that are expected on new images, with intervals.
         chosen: how often each learner was chosen.
     """
 
     predictions: FloatArray
-    figures: tuple[Mapping[str, float], ...]
+    expected: Mapping[str, Expected]
     chosen: Mapping[str, int]
 
     @property
-    def expected(self) -> dict[str, Expected]:
-        """SRCC, PLCC and mean absolute error (native units) that are expected on new images, with intervals."""
-        return expected_of(self.figures)
+    def rows(self) -> IntArray:
+        """Images with a prediction."""
+        return np.flatnonzero(np.isfinite(self.predictions))
 
 
 def choose(
@@ -120,9 +121,13 @@ def held_out(
     family: Family, photos: Photographs, seed: int, *, repeats: int = 2, device: str = "cpu",
     done: Callable[[], None] = lambda: None,
 ) -> HeldOut:  # fmt: skip
-    """Repeat choice and training in every split of repeated five-fold cross-validation; test what was left out."""
+    """Repeat choice and training in every split of repeated five-fold cross-validation; test what was left out.
+
+    From 1,000 groups of images on there is one split: a test part of a fifth of the images.
+    """
     sums, counts = np.zeros(len(photos)), np.zeros(len(photos))
     figures, chosen = [], Counter[str]()
+    alone = has_test_part(photos)
     for number, (_, training, test) in enumerate(folds(photos.groups, repeats, derive_seed(seed, "outer"))):
         inner = derive_seed(seed, "outer", number)
         taken = choose(family, photos, training, inner, device=device, done=done).chosen
@@ -132,13 +137,23 @@ def held_out(
         counts[test] += 1
         figures.append(measured(said, photos.score01[test], photos.scale))
         chosen[taken.name] += 1
-    return HeldOut(sums / counts, tuple(figures), dict(chosen))
+        if alone:
+            groups = [photos.groups[int(row)] for row in test]
+            expected = expected_of_part(said, photos.score01[test], groups, photos.scale)
+            return HeldOut(np.where(counts > 0, sums, np.nan), expected, dict(chosen))
+    return HeldOut(sums / counts, expected_of(figures), dict(chosen))
 
 
-def fits(family: Family, repeats: int) -> int:
+def has_test_part(photos: Photographs) -> bool:
+    """Whether there are groups of images enough to split off one test part in place of cross-validation."""
+    return len(set(photos.groups)) >= MINIMUM_TEST_PART
+
+
+def fits(family: Family, photos: Photographs, repeats: int) -> int:
     """How many fits `held_out` and the final `choose` with the same repeats make."""
     inner = FOLDS * len(family.all) if len(family.all) > 1 else 0
-    return repeats * FOLDS * (inner + 1) + repeats * inner
+    outer = 1 if has_test_part(photos) else repeats * FOLDS
+    return outer * (inner + 1) + repeats * inner
 
 
 def recommended(choice: Choice) -> str:

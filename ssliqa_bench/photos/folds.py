@@ -6,10 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import t as student
 
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.evaluation.comparisons import compare_splits, mean_correlation
+from ssliqa_bench.evaluation.constants import CONFIDENCE
 from ssliqa_bench.evaluation.correlations import plcc, srcc
+from ssliqa_bench.evaluation.uncertainty import intervals
 from ssliqa_bench.types import FloatArray, IntArray, Scale, derive_seed
 
 FOLDS = 5
@@ -20,7 +23,8 @@ FIGURES = ("srcc", "plcc", "mae")
 class Expected:
     """A figure that is expected on new images of the same kind: its mean over splits, and the interval of the mean.
 
-    `lo` and `hi` are None of fewer than three splits.
+    Of one split, it is the figure on its test part; the interval then is over the groups of that part. `lo` and `hi`
+    are None of two splits, and where the interval is undefined.
     """
 
     mean: float
@@ -92,4 +96,29 @@ def expected_of(splits: Sequence[Mapping[str, float]]) -> dict[str, Expected]:
         else:
             lo, hi = mean_correlation(values, 1.0 / FOLDS) or (None, None)
         found[name] = Expected(own.mean, lo, hi, own.splits)
+    return found
+
+
+def expected_of_part(
+    predictions: FloatArray, scores: FloatArray, groups: Sequence[str], scale: Scale
+) -> dict[str, Expected]:
+    """The figures on one test part of n images, each with its 95 % interval over groups of images.
+
+    That of a correlation is as in `evaluation.uncertainty.intervals`, that of the mean absolute error Student's t of
+    the sums over groups.
+
+    Args:
+        predictions, scores: (n,), on [0, 1].
+    """
+    figures, found = measured(predictions, scores, scale), {}
+    known = intervals(predictions, scores, groups, mapping="none")
+    for name, own in (("srcc", known["srcc"]), ("plcc", known["plcc_raw"])):
+        lo, hi = (None, None) if own is None else (own["lo"], own["hi"])
+        found[name] = Expected(figures[name], lo, hi, 1)
+    names, of_row = np.unique(np.asarray(groups), return_inverse=True)
+    errors = np.abs(predictions - scores) * (scale.high - scale.low)
+    sums = np.bincount(of_row, weights=errors - errors.mean())
+    spread = np.sqrt(np.square(sums).sum() * len(names) / (len(names) - 1)) / len(errors)
+    reach = float(student.ppf((1.0 + CONFIDENCE) / 2.0, len(names) - 1) * spread)
+    found["mae"] = Expected(figures["mae"], max(0.0, figures["mae"] - reach), figures["mae"] + reach, 1)
     return found

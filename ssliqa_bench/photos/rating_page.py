@@ -2,7 +2,7 @@
 
 It listens on the loopback address. Every request needs the token of the address that was printed; a foreign `Host` (a
 name that was made to point here) or `Origin` (a page of somebody else) is refused. Images are asked for by number, so
-that no request names a path.
+that no request names a path. An overview shows all of them as thumbnails.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from PIL import Image
 
 from ssliqa_bench.errors import DataError, SsliqaError
 from ssliqa_bench.photos.ratings import LEVELS, Ratings
+from ssliqa_bench.photos.thumbnails import thumbnail
 from ssliqa_bench.pixels.decode import open_picture
 
 LOOPBACK = "127.0.0.1"
@@ -79,13 +80,22 @@ class RatingServer(ThreadingHTTPServer):
             "unreadable": len(self.unreadable),
         }
 
+    def overview(self) -> list[dict[str, Any]]:
+        """All images that are readable in the order of this rater, each with its rating so far."""
+        ratings = self.ratings
+        return [
+            {"place": k, "name": ratings.images[k], "rating": ratings.found.get((ratings.images[k], ratings.rater))}
+            for k in ratings.order
+            if k not in self.unreadable
+        ]
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: RatingServer
     server_version, sys_version = "ssliqa-bench", ""
 
     def do_GET(self) -> None:
-        """The page, the state, or an image by its number."""
+        """The page, the state, the overview, or an image or its thumbnail by its number."""
         if not self._allowed():
             return
         asked = urlsplit(self.path)
@@ -95,8 +105,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._page()
         elif asked.path == "/state":
             self._json(self.server.state(place if known else None))
+        elif asked.path == "/overview":
+            self._json(self.server.overview())
         elif asked.path == "/image" and place is not None and known:
             self._image(place)
+        elif asked.path == "/thumbnail" and place is not None and known:
+            self._thumbnail(place)
         else:
             self._refuse(HTTPStatus.NOT_FOUND, "There is no such page.")
 
@@ -166,9 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
             picture = open_picture(path)
             data = path.read_bytes()
         except (DataError, OSError) as error:
-            with self.server.lock:
-                self.server.unreadable[place] = str(error)
-            self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, "not readable as an image")
+            self._unreadable(place, error)
             return
         kind = next((kind for start, kind in _AS_IT_IS if data.startswith(start)), None)
         if kind is not None and not picture.blended and not picture.profile:
@@ -177,6 +189,17 @@ class _Handler(BaseHTTPRequestHandler):
         made = io.BytesIO()
         Image.fromarray(picture.pixels).save(made, "PNG", compress_level=1)
         self._send(made.getvalue(), "image/png")
+
+    def _thumbnail(self, place: int) -> None:
+        try:
+            self._send(thumbnail(self.server.paths[place]), "image/jpeg")
+        except DataError as error:
+            self._unreadable(place, error)
+
+    def _unreadable(self, place: int, error: Exception) -> None:
+        with self.server.lock:
+            self.server.unreadable[place] = str(error)
+        self._refuse(HTTPStatus.UNPROCESSABLE_ENTITY, "not readable as an image")
 
     def _json(self, content: Any) -> None:
         self._send(json.dumps(content).encode(), "application/json")

@@ -8,14 +8,14 @@ import errno
 import io
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ssliqa_bench.errors import CorruptFileError, InputError, StorageError
-from ssliqa_bench.files import write_bytes, write_text
+from ssliqa_bench.files import take_lock, write_bytes, write_text
 from ssliqa_bench.tabular.writer import csv_text
 from ssliqa_bench.types import derive_seed
 
@@ -24,6 +24,27 @@ _BREAK = re.compile(r"[\r\n]")
 _SHOWN = 200
 _ANSWERS = ("image", "rater", "rating")
 _LABELS = ("image", "score", "rating_std", "n_ratings")
+
+
+@contextlib.contextmanager
+def one_at_a_time(labels: Path) -> Iterator[None]:
+    """Keep a label file to one rating page: a second one would not see the answers of the first.
+
+    Raises:
+        InputError: another page has it open.
+        StorageError: its folder cannot be written.
+    """
+    path = labels.with_name(f".{labels.name}.lock")
+    try:
+        handle = take_lock(path, wait=False)
+    except OSError as error:
+        raise StorageError(f"{path}: cannot be made: {error.strerror or error}.") from error
+    if handle is None:
+        raise InputError(f"--labels {labels}: another rating page has it open. People rate one after the other: end "
+                         f"that page first, or name another file.")  # fmt: skip
+    with handle:
+        yield
+        path.unlink(missing_ok=True)  # while it is held: who opens it next looks whether it is still there
 
 
 @dataclass

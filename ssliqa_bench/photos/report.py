@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.files import write_bytes
 from ssliqa_bench.photos.scoring import Scored
-from ssliqa_bench.pixels.decode import decode
+from ssliqa_bench.photos.thumbnails import SIDE, thumbnail
 from ssliqa_bench.types import FloatArray
 
 SHOWN = 12  # images of each kind
-_SIDE = 240  # of a thumbnail, pixels
 _BINS = 20
-_STYLE = """
-:root { color-scheme: light dark; } body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem; }
-main { max-width: 70rem; margin: auto; } .grid { display: flex; flex-wrap: wrap; gap: 1rem; }
-figure { margin: 0; width: 240px; } img { max-width: 240px; max-height: 240px; }
-figcaption { overflow-wrap: anywhere; font-size: 13px; } svg { width: 100%; max-width: 40rem; height: 6rem; }
-table { border-collapse: collapse; } td, th { padding: .1rem .8rem .1rem 0; text-align: left; }
+_STYLE = f"""
+:root {{ color-scheme: light dark; }} body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem; }}
+main {{ max-width: 70rem; margin: auto; }} .grid {{ display: flex; flex-wrap: wrap; gap: 1rem; }}
+figure {{ margin: 0; width: {SIDE}px; }} img {{ max-width: {SIDE}px; max-height: {SIDE}px; }}
+figcaption {{ overflow-wrap: anywhere; font-size: 13px; }} svg {{ width: 100%; max-width: 40rem; height: 6rem; }}
+table {{ border-collapse: collapse; }} td, th {{ padding: .1rem .8rem .1rem 0; text-align: left; }}
 """
 
 
@@ -96,13 +93,9 @@ def _grid(title: str, rows: Sequence[Scored], number: int) -> list[str]:
 def _thumbnail(path: str) -> str:
     """A small JPEG as a data address; "" of a file that is no longer readable."""
     try:
-        picture = Image.fromarray(decode(path))
+        return "data:image/jpeg;base64," + base64.b64encode(thumbnail(path)).decode()
     except DataError:
         return ""
-    picture.thumbnail((_SIDE, _SIDE))
-    data = io.BytesIO()
-    picture.save(data, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode()
 
 
 def _histogram(values: FloatArray) -> str:

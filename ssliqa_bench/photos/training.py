@@ -56,6 +56,7 @@ class Trained:
             "recipe": self.choice.chosen.method.recipe,
             "labels": self.labels,
             "unlabeled": self.unlabeled,
+            "tested": len(self.held_out.rows),
             "expected": {name: asdict(figure) for name, figure in self.held_out.expected.items()},
             "chosen_in_splits": dict(self.held_out.chosen),
             "srcc_in_choice": {name: float(values.mean()) for name, values in self.choice.srcc.items()},
@@ -121,12 +122,13 @@ def train(
 ) -> Trained:  # fmt: skip
     """Choose a learner, find out how good it may be expected to be, and train it on all labels.
 
-    The figures come from models that saw four fifths of the labels; the model that is kept sees all of them.
+    The figures come from models that saw four fifths of the labels, on the rest: a test part where there are many
+    labels, else the parts of cross-validation. The model that is kept sees all labels.
 
     Args:
         repeats: of five-fold cross-validation.
     """
-    total, count = fits(family, repeats) + 1, 0
+    total, count = fits(family, photos, repeats) + 1, 0
 
     def done() -> None:
         nonlocal count
@@ -165,10 +167,12 @@ def write_model(folder: Path, trained: Trained, short_side: int | None = None) -
     chosen, photos = trained.choice.chosen, trained.photos
     summary = trained.summary()
     (folder / CONFIG).unlink(missing_ok=True)
-    values = photos.scale.from01(trained.held_out.predictions)
-    rows = zip(photos.names, photos.scale.from01(photos.score01), values, strict=True)
+    tested = trained.held_out.rows
+    scores = photos.scale.from01(photos.score01)[tested]
+    values = photos.scale.from01(trained.held_out.predictions)[tested]
+    rows = zip((photos.names[int(row)] for row in tested), scores, values, strict=True)
     write_text(folder / HELD_OUT, csv_text(((n, f"{s:.6g}", f"{v:.6f}") for n, s, v in rows), _COLUMNS))
-    plotted = _plot(folder / SCATTER, photos.scale.from01(photos.score01), values)
+    plotted = _plot(folder / SCATTER, scores, values)
     write_text(folder / CARD, card_text(summary, chosen, photos.scale, plot=SCATTER if plotted else None))
     origin = {**summary, "versions": library_versions(_LIBRARIES)}
     description = chosen.description(photos.scale, short_side)

@@ -12,11 +12,11 @@ from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.photos import choosing
 from ssliqa_bench.photos.choosing import Family, choose, fits, held_out, recommended
 from ssliqa_bench.photos.fitting import Candidate, fit, predicted, predictor
-from ssliqa_bench.photos.folds import expected_of, folds, measured
+from ssliqa_bench.photos.folds import expected_of, expected_of_part, folds, measured
 from ssliqa_bench.photos.training import family_of
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.settings import Settings
-from ssliqa_bench.types import Artifact, Scale
+from ssliqa_bench.types import Artifact, Scale, derive_seed
 from tests.photos.made import made_photographs
 
 SHORT = {"epochs": 1, "epoch_steps": 4}
@@ -157,11 +157,48 @@ def test_held_out_predictions_cover_every_image_and_the_count_of_fits_is_right(r
     family = Family((ridge, candidate("kernel-ridge")))
     done: list[int] = []
     found = held_out(family, photos, 0, repeats=1, done=lambda: done.append(1))
-    assert np.isfinite(found.predictions).all() and len(found.figures) == 5 and sum(found.chosen.values()) == 5
+    assert np.isfinite(found.predictions).all() and len(found.rows) == 40 and sum(found.chosen.values()) == 5
     choose(family, photos, np.arange(40), 0, repeats=1, done=lambda: done.append(1))
-    assert len(done) == fits(family, 1)
+    assert len(done) == fits(family, photos, 1)
     assert stats.spearmanr(found.predictions, photos.score01).statistic > 0.6
     assert found.expected["srcc"].splits == 5
+
+
+def test_with_many_labels_one_test_part_is_split_off_that_no_choice_has_seen(
+    ridge: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choosing, "MINIMUM_TEST_PART", 150)
+    photos = made_photographs(200, groups=160)
+    family = Family((ridge, candidate("kernel-ridge")))
+    done: list[int] = []
+    found = held_out(family, photos, 0, done=lambda: done.append(1))
+    tested = found.rows
+    groups = np.array(photos.groups)
+    assert 35 <= len(tested) <= 45 and not set(groups[tested]) & set(np.delete(groups, tested))
+    name = next(iter(found.chosen))
+    taken = next(one for one in family.all if one.name == name)
+    training = np.setdiff1d(np.arange(200), tested)
+    model = predictor(taken, fit(taken, photos, training, derive_seed(0, "outer", 0)))
+    said = predicted(model, photos.labeled, tested)
+    np.testing.assert_allclose(found.predictions[tested], said)
+    scores = photos.score01[tested]
+    assert found.expected["srcc"].mean == pytest.approx(stats.spearmanr(said, scores).statistic)
+    for figure in found.expected.values():
+        assert figure.splits == 1 and figure.lo is not None and figure.hi is not None
+        assert figure.lo < figure.mean < figure.hi
+    choose(family, photos, np.arange(200), 0, repeats=2, done=lambda: done.append(1))
+    assert len(done) == fits(family, photos, 2)
+
+
+def test_the_error_of_a_test_part_is_that_of_the_sums_over_groups() -> None:
+    random = np.random.default_rng(1)
+    said, scores = random.uniform(size=120), random.uniform(size=120)
+    alone = expected_of_part(said, scores, [str(k) for k in range(120)], Scale(1, 5))["mae"]
+    errors = 4 * np.abs(said - scores)
+    reach = stats.t.ppf(0.975, 119) * errors.std(ddof=1) / np.sqrt(120)
+    assert (alone.mean, alone.hi) == (pytest.approx(errors.mean()), pytest.approx(errors.mean() + reach))
+    twice = expected_of_part(np.tile(said, 2), np.tile(scores, 2), [str(k) for k in range(120)] * 2, Scale(1, 5))["mae"]
+    assert (twice.mean, twice.lo, twice.hi) == pytest.approx((alone.mean, alone.lo, alone.hi))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from PIL import Image
 from ssliqa_bench.cli.app import main
 from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.photos.rating_page import RatingServer
-from ssliqa_bench.photos.ratings import Ratings
+from ssliqa_bench.photos.ratings import Ratings, one_at_a_time
 
 ROOT = Path(__file__).parents[2]
 
@@ -104,6 +104,23 @@ def test_images_are_the_files_and_a_broken_one_is_left_out(server: RatingServer,
     assert broken not in befores  # going back passes over it
 
 
+def test_the_overview_shows_every_readable_image_as_a_thumbnail_with_its_rating(
+    server: RatingServer, photos: Path
+) -> None:
+    names = server.ratings.images
+    broken = names.index("broken.jpg")
+    assert ask(server, f"/thumbnail?place={broken}")[0] == 422
+    server.ratings.add(names.index("00.png"), 4)
+    status, content, _ = ask(server, "/overview")
+    found = json.loads(content)
+    assert status == 200 and [one["place"] for one in found] == [k for k in server.ratings.order if k != broken]
+    assert {one["name"]: one["rating"] for one in found if one["rating"]} == {"00.png": 4}
+    status, content, headers = ask(server, f"/thumbnail?place={names.index('00.png')}")
+    assert status == 200 and headers["Content-Type"] == "image/jpeg"
+    small, whole = Image.open(io.BytesIO(content)), Image.open(photos / "00.png").convert("RGB")
+    assert max(small.size) <= 240 and np.abs(np.asarray(small, float).mean() - np.asarray(whole, float).mean()) < 3
+
+
 def test_transparent_pixels_are_white_as_for_models_and_the_content_decides_the_kind(
     server: RatingServer, photos: Path
 ) -> None:
@@ -168,6 +185,10 @@ def test_an_answer_that_the_disk_does_not_take_leaves_the_file_as_it_was(
         ("/", {"X-Token": "wrong"}, 403),
         ("/image?place=../../etc/passwd", {}, 404),
         ("/image?place=99", {}, 404),
+        ("/thumbnail?place=../../etc/passwd", {}, 404),
+        ("/thumbnail?place=99", {}, 404),
+        ("/overview", {"Origin": "http://evil.example"}, 403),
+        ("/thumbnail?place=0", {"X-Token": "wrong"}, 403),
         ("/../scores.csv", {}, 404),
         ("/%2e%2e/scores.csv", {}, 404),
         ("/image/00.png", {}, 404),
@@ -246,6 +267,20 @@ def test_files_of_somebody_else_are_not_written_over(tmp_path: Path) -> None:
         Ratings.open(tmp_path / "other.csv", ["a.jpg"], "anna")
     with pytest.raises(InputError, match="expected a name"):
         Ratings.open(tmp_path / "new.csv", ["a.jpg"], " ")
+
+
+def test_a_label_file_is_open_to_one_rating_page_at_a_time(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "scores.csv"
+    with one_at_a_time(labels):
+        assert main(["rate", str(photos), "--labels", str(labels), "--rater", "ben", "--no-browser"]) == 2
+        assert "another rating page has it open" in capsys.readouterr().err
+        with one_at_a_time(tmp_path / "other.csv"):
+            pass
+    with one_at_a_time(labels):
+        pass
+    assert [path for path in tmp_path.iterdir() if path.suffix == ".lock"] == []
 
 
 def test_labels_are_taken_by_data_add(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

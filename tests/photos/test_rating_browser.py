@@ -110,6 +110,15 @@ def test_back_corrects_and_a_page_of_somebody_else_gets_nothing(chromium: Any, p
         page.wait_for_function("place => document.body.dataset.place !== place", arg=first)
         with open(photos.parent / "scores.csv", newline="") as file:
             assert {row["image"]: row["score"] for row in csv.DictReader(file)} == {name: "4"}
+        page.keyboard.press("o")
+        page.wait_for_selector("#all button")
+        assert page.locator("#all button").count() == 20 and page.locator("main").is_hidden()
+        assert [text for text in page.locator("#all button").all_inner_texts() if "rated 4" in text] == [
+            f"rated 4: {name}"
+        ]
+        page.locator(f"#all button:has-text('{name}')").click()
+        page.wait_for_function("place => document.body.dataset.place === place", arg=first)
+        assert page.locator("main").is_visible() and page.locator("#all").is_hidden()
         stranger = chromium.new_page()
         stranger.goto("about:blank")
         answer = stranger.evaluate(
