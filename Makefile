@@ -18,7 +18,7 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 DEMO_SUITES := demo demo_ssliqa demo_matching demo_bns
 DEMO_CLAIMS := demo demo_ssliqa demo_bns
-PIP_INSTALL := $(BIN)/python -m pip install -c constraints.txt
+PIP_INSTALL := $(BIN)/python .ci/pip_progress.py $(VENV)/pip.log install -c constraints.txt
 
 .PHONY: help install install-test demo test test-slow faults faults-full audit test-browser boards site test-wheel check-board readme check-readme lint types \
   bench pins mapping-cases demo-records open-records demo-claims lock clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -84,3 +85,12 @@ def test_an_audit_that_cannot_be_made_says_why(
     said = audit.main(ROOT / "constraints.txt")
     reason = getattr(error, "stderr", None) or str(error)
     assert said == f"Dependency audit skipped: {reason.strip().splitlines()[-1]}"
+
+
+def test_pip_is_shown_in_one_line_and_its_failure_in_full(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / ".ci/pip_progress.py"), str(tmp_path / "pip.log"), "install", "--no-index",
+               "-e", str(tmp_path / "nothing")]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1 and done.stdout == ""
+    assert done.stderr.startswith("pip: 0 packages in ") and "nothing is not a valid editable" in done.stderr
+    assert "nothing is not a valid editable" in (tmp_path / "pip.log").read_text()

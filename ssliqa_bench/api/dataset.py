@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -87,6 +88,12 @@ class QualityDataset(Dataset[tuple[Any, float]]):
         rows = [k for k, role in enumerate(self.roles) if role in roles]
         kept = tuple(self.roles[k] for k in rows)
         return QualityDataset(self.table.take(rows), kept, self.scale, self._short_side, self._transform)
+
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{role}</td><td>{count:,}</td></tr>" for role, count in role_counts(self.roles).items())
+        head = "<tr><th>role</th><th>images</th></tr>"
+        scale = f"scores {self.scale[0]:g} to {self.scale[1]:g}, higher is better"
+        return f"<p>{html.escape(self.table.dataset)}: {len(self):,} images, {scale}</p><table>{head}{rows}</table>"
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{count:,} {role}" for role, count in role_counts(self.roles).items())

@@ -16,6 +16,7 @@ import typer
 
 from ssliqa_bench.cli.process import (
     flushed,
+    loading_shown,
     log_on_stderr,
     output_lost,
     same_environment,
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words.insert(0, "--debug")
     without_stdout = sys.stdout is None
     command = next((word for word in words if not word.startswith("-")), "ssliqa-bench")
-    with text_streams(), log_on_stderr(), same_environment(), signs_of_life(command):
+    with text_streams(), log_on_stderr(), same_environment(), signs_of_life(command), loading_shown():
         try:
             with stopping_on_signals():
                 code = flushed(_called(words, debug))

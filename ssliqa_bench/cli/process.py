@@ -19,6 +19,9 @@ from ssliqa_bench.text import printable
 PULSE = 30.0  # seconds
 _PLAIN = {"…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "≥": ">=", "≤": "<=", "±": "+-", "·": ".", "→": "->",
           "“": '"', "”": '"', "’": "'", "Δ": "delta", "τ": "tau", "κ": "kappa", "β": "beta"}  # fmt: skip
+# Libraries whose import takes seconds.
+_LARGE = {"pyiqa": "pyiqa", "timm": "timm", "torchvision": "torchvision", "torch": "PyTorch"}
+_CLEARED = "\r" + " " * 40 + "\r"
 _KEPT = {
     ("run",): "Records, stages and epochs that were finished are kept; the same command resumes from them.",
     ("test",): "The record is unchanged; the same command starts the scoring again.",
@@ -154,6 +157,48 @@ def signs_of_life(command: str) -> Iterator[None]:
         watcher.join()
         if sys.stderr is watched:
             sys.stderr = stream
+
+
+@contextlib.contextmanager
+def loading_shown() -> Iterator[None]:
+    """On a terminal, show while a large library is imported for more than a second that it is, and for how long."""
+    stream = sys.stderr
+    if stream is None or not stream.isatty():
+        yield
+        return
+    done = threading.Event()
+
+    def watch() -> None:
+        if hasattr(signal, "pthread_sigmask"):  # as in `signs_of_life`
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        began: dict[str, float] = {}
+        shown = False
+        while not done.wait(0.2):
+            now = time.monotonic()
+            loading = next((name for name in _LARGE if _is_loading(name)), None)
+            waited = 0.0 if loading is None else now - began.setdefault(loading, now)
+            if loading is not None and waited >= 1.0:
+                stream.write(f"\rLoading {_LARGE[loading]}, {waited:.0f} s")
+            elif shown:
+                stream.write(_CLEARED)
+            shown = loading is not None and waited >= 1.0
+            stream.flush()
+        if shown:
+            stream.write(_CLEARED)
+
+    watcher = threading.Thread(target=watch, name="loading", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+
+
+def _is_loading(name: str) -> bool:
+    """Whether a module is being imported at this moment."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return bool(getattr(spec, "_initializing", False))
 
 
 def flushed(code: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,6 +81,21 @@ class TableComparison:
     overall: FixedComparison
     by: dict[str, dict[str, FixedComparison | None]]
     images: tuple[ImageDifference, ...]
+
+    def _repr_html_(self) -> str:
+        rows = [_html_row("all", self.overall)]
+        rows += [_html_row(f"{name} {label}", found) for name, own in self.by.items() for label, found in own.items()]
+        head = "<tr><th>images</th><th>difference of SRCC</th><th>interval</th><th>verdict</th></tr>"
+        return (f"<table>{head}{''.join(rows)}</table><p>{self.n} images, SRCC {self.first:.4f} and {self.second:.4f}, "
+                f"first less second</p>")  # fmt: skip
+
+
+def _html_row(label: str, found: FixedComparison | None) -> str:
+    if found is None:
+        return f"<tr><td>{html.escape(label)}</td><td>–</td><td></td><td></td></tr>"
+    interval = "" if found.lo is None or found.hi is None else f"{found.lo:+.4f} to {found.hi:+.4f}"
+    return (f"<tr><td>{html.escape(label)}</td><td>{found.mean:+.4f}</td><td>{interval}</td>"
+            f"<td>{found.verdict}</td></tr>")  # fmt: skip
 
 
 def compare(

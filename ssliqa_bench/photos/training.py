@@ -107,13 +107,30 @@ def family_of(
         return Family((taken,))
     if not unlabeled:
         raise InputError(f"--method {method}: learns from unlabeled images; name a folder of them with --unlabeled.")
-    twin = next((name for name, entry in registry.methods.items()
-                 if entry.like == taken.name and entry.unlabeled_role != "labeled"), None)  # fmt: skip
-    if twin is None:
-        raise InputError(f"--method {method}: the registry has no comparator with the same steps on labels alone, so "
-                         f"it could not be determined whether unlabeled images help. Use --method auto.")  # fmt: skip
-    comparator = of(twin, taken.method.overrides)
+    twin, changed = _comparator_of(taken, registry, recipe)
+    comparator = of(twin, changed)
     return Family((*labels_only, comparator), taken, comparator)
+
+
+def _comparator_of(taken: Candidate, registry: Registry, recipe: str | None) -> tuple[str, dict[str, Any]]:
+    """The same learner without unlabeled images, and the parameters to change in it.
+
+    A variant takes the comparator of the method that it extends, with its own parameters.
+
+    Raises:
+        InputError: the registry has none with these parameters.
+    """
+    for link in reversed(taken.method.chain):
+        twin = next((name for name, entry in registry.methods.items()
+                     if entry.like == link and entry.unlabeled_role != "labeled"), None)  # fmt: skip
+        if twin is None:
+            continue
+        base, theirs = registry.resolve_method(link, recipe).params, registry.resolve_method(twin, recipe).params
+        changed = {name: value for name, value in taken.method.params.items() if base.get(name) != value}
+        if set(changed) <= set(theirs):
+            return twin, changed
+    raise InputError(f"--method {taken.name}: the registry has no comparator with the same steps on labels alone, so "
+                     f"it could not be determined whether unlabeled images help. Use --method auto.")  # fmt: skip
 
 
 def train(

@@ -64,6 +64,18 @@ def test_evaluate_is_the_metrics_object_and_shows_itself() -> None:
     assert "–" in evaluate([1, 1, 1], [1, 2, 3])._repr_html_()
 
 
+def test_a_comparison_shows_itself_with_its_parts() -> None:
+    random = np.random.default_rng(0)
+    scores = random.normal(size=60)
+    table = {"image": [f"{k}.png" for k in range(60)], "score": scores, "distortion": ["<blur>", "noise"] * 30}
+    found = ssliqa_bench.compare(
+        {**table, "prediction": scores + random.normal(size=60)}, {**table, "prediction": random.normal(size=60)}
+    )
+    shown = found._repr_html_()
+    assert f"{found.overall.mean:+.4f}" in shown and found.overall.verdict in shown and "60 images" in shown
+    assert "distortion &lt;blur&gt;" in shown and "<blur>" not in shown
+
+
 def test_a_dataset_has_the_roles_of_a_run_and_withholds_scores(bench: Bench) -> None:
     plan, _ = bench.plan(pair="tiny-a:tiny-a", budget=8)
     data = load_dataset("tiny-a", budget=8, registry=[bench.data / "registry.yaml"])
@@ -79,7 +91,7 @@ def test_a_dataset_has_the_roles_of_a_run_and_withholds_scores(bench: Bench) -> 
     assert score == plan.tables["tiny-a"].score[plan.tables["tiny-a"].name.index(test.names[0])]
     images, scores = next(iter(DataLoader(labeled, batch_size=4)))
     assert images.shape == (4, 3, 48, 48) and scores.shape == (4,)
-    assert "8 labeled" in repr(data)
+    assert "8 labeled" in repr(data) and "<td>labeled</td><td>8</td>" in data._repr_html_()
     with pytest.raises(IndexError):
         test[len(test)]
     with pytest.raises(InputError, match="expected labeled"):

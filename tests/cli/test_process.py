@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import io
 import sys
 import time
+import types
 
 import pytest
 
@@ -57,3 +59,25 @@ def test_a_closed_stream_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         stream.close()
         time.sleep(0.05)
     assert sys.stderr is stream
+
+
+def test_a_large_import_is_shown_on_a_terminal_and_cleared_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    module = types.ModuleType("torch")
+    module.__spec__ = importlib.machinery.ModuleSpec("torch", None)
+    module.__spec__._initializing = True  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", module)
+    monkeypatch.setattr(sys, "stderr", stream)
+    with process.loading_shown():
+        wait_for(stream, "Loading PyTorch, 1 s")
+        module.__spec__._initializing = False  # type: ignore[attr-defined]
+        wait_for(stream, process._CLEARED)
+    assert "Loading" not in stream.getvalue().rpartition(process._CLEARED)[2]
+
+
+def test_a_large_import_writes_nothing_into_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    with process.loading_shown():
+        time.sleep(0.05)
+    assert stream.getvalue() == ""

@@ -219,6 +219,15 @@ def test_families_that_cannot_be_are_refused(asked: dict[str, object], said: str
         family_of(registry=load_registry(), settings=settings, **asked)  # type: ignore[arg-type]
 
 
+def test_a_variant_is_compared_with_the_comparator_of_what_it_extends() -> None:
+    registry, settings = load_registry(), Settings.from_environment(quiet=True)
+    found = family_of("ssiqa-q1", registry, settings, unlabeled=True, recipe="check")
+    assert found.unlabeled is not None and found.comparator is not None
+    assert found.unlabeled.name == "ssiqa-q1" and found.comparator.method.like == "ssiqa"
+    assert found.comparator.params["blocks"] == found.unlabeled.params["blocks"] == 1
+    assert not found.comparator.learns_from_unlabeled
+
+
 class _Watched:
     """A learner whose stages are all watched."""
 
