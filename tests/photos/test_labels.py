@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -111,3 +112,16 @@ def test_few_labels_are_refused_with_why(command: str, tmp_path: object, capsys:
     words = [command, "--labels", str(table), "--images", str(folder)]
     assert main([*words, *(["--unlabeled", str(folder)] if command == "next-labels" else [])]) == 2
     assert "expected at least 20" in capsys.readouterr().err
+
+
+def test_more_photographs_than_there_are_is_refused_before_any_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "more").mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / "more" / name).write_bytes(b"no image")
+    (tmp_path / "scores.csv").write_text("image,score\n")
+    words = ["next-labels", "--labels", str(tmp_path / "scores.csv"), "--images", str(tmp_path / "more"),
+             "--unlabeled", str(tmp_path / "more")]  # fmt: skip
+    assert main([*words, "--n", "3"]) == 2
+    assert "--n: got 3" in capsys.readouterr().err
