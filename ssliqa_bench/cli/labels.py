@@ -80,8 +80,9 @@ def label_budget(
     rows = [dict(zip(("labels", "srcc", "lo", "hi"), (n, *curve.expected(n)), strict=True)) for n in asked]
     needed = None if target is None else dict(zip(("labels", "fewest", "most"), curve.needed(target), strict=True))
     if json:
-        print_json({"labels": count, "method": method, "exponent": curve.exponent, "curve": rows, "target": target,
-                    "needed": needed})  # fmt: skip
+        shares = {f"{exponent:g}": share for exponent, share in curve.shares.items()}
+        print_json({"labels": count, "method": method, "exponent": curve.exponent, "exponents": shares, "curve": rows,
+                    "target": target, "needed": needed})  # fmt: skip
         return 0
     print(f"{method}, {count:,} labels; SRCC to expect with 95 % interval")
     for row in rows:

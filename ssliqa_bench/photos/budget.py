@@ -2,18 +2,20 @@
 
 A curve rises as a - b · m^(-c) in the number m of labels that are trained on. It is linear in a and b, so that c alone
 is searched; what is expected at another m is then a weighted sum of the figures at the budgets, and its error follows
-from the splits by the corrected resampled t-test, as that of every other figure here.
+from the splits by the corrected resampled t-test, as that of every other figure here. The few budgets seldom tell which
+c is right, so that several are averaged, each by how well it fits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import t as student
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.comparisons import compare_splits
 from ssliqa_bench.evaluation.constants import CONFIDENCE, SMALLEST_BUDGET
 from ssliqa_bench.evaluation.correlations import krcc, srcc
 from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
@@ -24,7 +26,8 @@ from ssliqa_bench.types import FloatArray, IntArray, derive_seed
 Judged = Callable[[IntArray, IntArray, int], FloatArray]
 
 BUDGETS = 6
-_EXPONENTS = (0.25, 0.5, 1.0)  # tried; the spread of what they say counts as an error of its own
+_EXPONENTS = (0.25, 0.5, 1.0)
+_ROUNDING = 1e-12  # variance below which splits agree
 _MOST = 1_000_000
 
 
@@ -35,35 +38,45 @@ class Curve:
     Attributes:
         labels: numbers of labels that were trained on, ascending, shape (k,).
         srcc: SRCC on the test part, shape (splits, k).
-        exponent: c of the power law that fits best.
+        shares: how much each exponent counts, by the exponent c; they sum to 1.
     """
 
     labels: FloatArray
     srcc: FloatArray
-    exponent: float
+    shares: Mapping[float, float]
 
     @classmethod
     def of(cls, labels: FloatArray, srcc: FloatArray) -> Curve:
-        """The curve with the exponent whose power law has the least squared error."""
-        means = srcc.mean(axis=0)
-        errors = [float(np.square(_weights(labels, labels, c) @ means - means).sum()) for c in _EXPONENTS]
-        return cls(labels, srcc, _EXPONENTS[int(np.argmin(errors))])
+        """The curve; the share of an exponent is its likelihood, as if the residuals at the budgets were independent.
+
+        The variance of a residual is that of a mean over splits, corrected as in `compare_splits`.
+        """
+        misfit = []
+        for exponent in _EXPONENTS:
+            residuals = srcc - srcc @ _weights(labels, labels, exponent).T
+            errors = [compare_splits(column, 1.0 / FOLDS).error or 0.0 for column in residuals.T]
+            misfit.append(float((np.square(residuals.mean(axis=0)) / (np.square(errors) + _ROUNDING)).sum()))
+        shares = np.exp(-0.5 * (np.array(misfit) - min(misfit)))
+        return cls(labels, srcc, dict(zip(_EXPONENTS, (shares / shares.sum()).tolist(), strict=True)))
+
+    @property
+    def exponent(self) -> float:
+        """The exponent whose power law fits best."""
+        return max(self.shares, key=lambda exponent: self.shares[exponent])
 
     def expected(self, labels: float, confidence: float = CONFIDENCE) -> tuple[float, float, float]:
         """SRCC that is expected with so many labels, and the ends of its interval.
 
         Two errors are added: that of the splits, as the corrected resampled t-test has it, and how far the exponents
-        that are tried disagree.
+        disagree, as the standard deviation of what they give, by their shares.
         """
         at = np.array([float(labels)])
-        each = [float((self.srcc @ _weights(self.labels, at, c).T).mean()) for c in _EXPONENTS]
-        splits = (self.srcc @ _weights(self.labels, at, self.exponent).T)[:, 0]
-        count = len(splits)
-        fraction = 1.0 / FOLDS
-        error = float(splits.std(ddof=1)) * np.sqrt(1.0 / count + fraction / (1.0 - fraction))
-        total = float(np.hypot(error, (max(each) - min(each)) / 2.0))
-        reach = float(student.ppf((1.0 + confidence) / 2.0, count - 1)) * total
-        middle = float(np.clip(splits.mean(), -1.0, 1.0))
+        each = {c: (self.srcc @ _weights(self.labels, at, c).T)[:, 0] for c in self.shares}
+        found = compare_splits(sum(share * each[c] for c, share in self.shares.items()), 1.0 / FOLDS)
+        spread = sum(share * (float(each[c].mean()) - found.mean) ** 2 for c, share in self.shares.items())
+        total = float(np.hypot(found.error or 0.0, np.sqrt(spread)))
+        reach = float(student.ppf((1.0 + confidence) / 2.0, found.n - 1)) * total
+        middle = float(np.clip(found.mean, -1.0, 1.0))
         return middle, float(np.clip(middle - reach, -1.0, 1.0)), float(np.clip(middle + reach, -1.0, 1.0))
 
     def needed(self, target: float) -> tuple[int | None, int | None, int | None]:
@@ -136,8 +149,12 @@ def unbiased_srcc(predictions: FloatArray, scores: FloatArray) -> float:
 
 
 def _weights(labels: FloatArray, at: FloatArray, exponent: float) -> FloatArray:
-    """Weights (len(at), k) of the figures at `labels` (k,) in what their least-squares power law gives elsewhere."""
-    design = np.column_stack([np.ones(len(labels)), -(labels**-exponent)])
+    """Weights (len(at), k) of the figures at `labels` (k,) in what their least-squares power law gives elsewhere.
+
+    Figures count as the labels behind them: those of few labels vary most.
+    """
+    root = np.sqrt(labels / labels.sum())
+    design = np.column_stack([np.ones(len(labels)), -(labels**-exponent)]) * root[:, None]
     wanted = np.column_stack([np.ones(len(at)), -(at**-exponent)])
-    found: FloatArray = wanted @ np.linalg.pinv(design)
+    found: FloatArray = (wanted @ np.linalg.pinv(design)) * root
     return found

@@ -11,7 +11,7 @@ from scipy import optimize, stats
 
 from ssliqa_bench.cli.app import main
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.photos.budget import Curve, learning_curve
+from ssliqa_bench.photos.budget import Curve, learning_curve, unbiased_srcc
 from ssliqa_bench.photos.fitting import Candidate
 from ssliqa_bench.photos.next_labels import next_labels
 from ssliqa_bench.registry.load import load_registry
@@ -30,28 +30,48 @@ def ridge() -> Candidate:
 def test_a_power_law_is_found_again_and_carried_on(exponent: float) -> None:
     truth = 0.8 - 1.2 * LABELS**-exponent
     curve = Curve.of(LABELS, np.tile(truth, (5, 1)) + 0.01 * np.arange(-2, 3)[:, None])
-    assert curve.exponent == exponent
+    assert curve.exponent == exponent and curve.shares[exponent] == pytest.approx(1, abs=1e-9)
     middle, lo, hi = curve.expected(160)
     assert middle == pytest.approx(0.8 - 1.2 * 160**-exponent, abs=1e-9) and lo < middle < hi
+
+
+def test_exponents_share_where_the_splits_cannot_tell_them_apart() -> None:
+    random = np.random.default_rng(3)
+    curve = Curve.of(LABELS, 0.75 - 0.9 * LABELS**-0.5 + 0.3 * random.normal(size=(10, 4)))
+    assert sum(curve.shares.values()) == pytest.approx(1) and max(curve.shares.values()) < 0.6
 
 
 def test_what_is_expected_is_the_fit_of_scipy_and_the_error_that_of_the_splits() -> None:
     random = np.random.default_rng(0)
     values = 0.75 - 0.9 * LABELS**-0.5 + 0.03 * random.normal(size=(10, 4))
-    curve = Curve(LABELS, values, 0.5)
-    fitted, _ = optimize.curve_fit(lambda m, a, b: a - b * m**-0.5, LABELS, values.mean(axis=0))
+    shares = {0.25: 0.2, 0.5: 0.5, 1.0: 0.3}
+    curve = Curve(LABELS, values, shares)
+
+    def law(row: np.ndarray, c: float) -> float:
+        (a, b), _ = optimize.curve_fit(lambda m, a, b: a - b * m**-c, LABELS, row, p0=(0.5, 0.5), sigma=LABELS**-0.5)
+        return float(a - b * 200**-c)
+
+    each = {c: law(values.mean(axis=0), c) for c in shares}
+    mean = sum(share * each[c] for c, share in shares.items())
     middle, lo, hi = curve.expected(200)
-    assert middle == pytest.approx(fitted[0] - fitted[1] * 200**-0.5, abs=1e-6)
-    each, others = [], []
-    for split in values:
-        (a, b), _ = optimize.curve_fit(lambda m, a, b: a - b * m**-0.5, LABELS, split)
-        each.append(a - b * 200**-0.5)
-    for c in (0.25, 0.5, 1.0):
-        (a, b), _ = optimize.curve_fit(lambda m, a, b, c=c: a - b * m**-c, LABELS, values.mean(axis=0), p0=(0.5, 0.5))
-        others.append(a - b * 200**-c)
-    error = np.hypot(np.std(each, ddof=1) * np.sqrt(0.1 + 0.25), (max(others) - min(others)) / 2)
+    assert middle == pytest.approx(mean, abs=1e-6)
+    splits = [sum(share * law(row, c) for c, share in shares.items()) for row in values]
+    spread = sum(share * (each[c] - mean) ** 2 for c, share in shares.items())
+    error = np.hypot(np.std(splits, ddof=1) * np.sqrt(0.1 + 0.25), np.sqrt(spread))
     assert hi - middle == pytest.approx(stats.t.ppf(0.975, 9) * error, rel=1e-3)
     assert middle - lo == pytest.approx(hi - middle)
+
+
+def test_srcc_of_small_parts_is_that_of_large_ones_on_average() -> None:
+    random = np.random.default_rng(4)
+    first = random.normal(size=(4000, 12))
+    second = 0.7 * first + np.sqrt(1 - 0.49) * random.normal(size=first.shape)
+    large = 6 / np.pi * np.arcsin(0.7 / 2)  # of a bivariate normal distribution
+    found = np.array([unbiased_srcc(a, b) for a, b in zip(first, second, strict=True)])
+    plain = np.mean([stats.spearmanr(a, b).statistic for a, b in zip(first[:1000], second[:1000], strict=True)])
+    assert found.mean() == pytest.approx(large, abs=3 * found.std() / np.sqrt(len(found)))
+    assert plain < large - 0.02
+    assert unbiased_srcc(np.ones(5), np.arange(5.0)) == 0.0
 
 
 def test_labels_for_a_target_are_where_the_curve_and_its_interval_reach_it() -> None:
