@@ -3,12 +3,12 @@
     python benchmarks/claims/label_budget.py [--draws 200] [--out FILE.csv]
 
 Every draw takes 100 photographs of LIVE In the Wild with their scores (cached features of the frozen network;
-$SSLIQA_DATA holds the database), fits the curve of `photos.budget` to cross-validation within them (the command's
-learner, kernel ridge regression; two repeats), and carries it on to 200 labels. What is true is the mean SRCC of the
-same learner on 60 random splits of the database: 200 photographs for training, all others for the test. The learner is
-computed on a matrix of features, which takes a tenth of the time; on the first split of the first draw it is compared
-with the command's. Rows are appended to the file; the same command resumes. Prints the coverage of the 95 % interval;
-exit code 1 below 90 %.
+$SSLIQA_DATA holds the database), fits the curve of `photos.budget` to cross-validation within them (`--method
+ridge-probe`, two repeats), and carries it on to 200 labels. What is true is the mean SRCC of the same learner on 60
+random splits of the database: 200 photographs for training, all others for the test. The learner is computed on a
+matrix of features, which takes a tenth of the time; on the first split of the first draw it is compared with the
+command's. Rows are appended to the file; the same command resumes. Prints the coverage of the 95 % interval; exit code
+1 below 90 %.
 """
 
 from __future__ import annotations
@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics.pairwise import euclidean_distances
 
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.evaluation.correlations import srcc
-from ssliqa_bench.methods.regression.kernel_ridge import PENALTIES, WIDTHS, fit_weights
+from ssliqa_bench.methods.ridge_probe import STRENGTHS
 from ssliqa_bench.photos.budget import Curve, measured_curve
 from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
 from ssliqa_bench.photos.folds import folds
@@ -42,44 +41,40 @@ LABELS, SPLITS, REPEATS, LIMIT = 100, 60, 2, 0.90
 COLUMNS = ("draw", "expected", "lo", "hi", "true")
 
 
-def leave_one_out_error(kernel: FloatArray, scores: FloatArray) -> FloatArray:
-    """As `leave_one_out` of the learner for its penalties, all at once: mean squared errors."""
-    values, vectors = np.linalg.eigh(kernel)
-    shrunk = 1 / (np.maximum(values, 0)[:, None] + np.array(PENALTIES))  # (n, penalties)
-    ones, known = vectors.sum(0), vectors.T @ scores
-    total, share = ones**2 @ shrunk, (ones * known) @ shrunk
-    column = vectors @ (shrunk * ones[:, None])
-    weights = vectors @ (shrunk * known[:, None]) - column * (share / total)
-    found: FloatArray = np.square(weights / (np.square(vectors) @ shrunk - np.square(column) / total)).mean(0)
-    return found
-
-
 class Database:
-    """LIVE In the Wild as features (n, d) of whole images, their skew evened out, with scores on [0, 1]."""
+    """LIVE In the Wild as features (n, d), means over five crops with their skew evened out, and scores on [0, 1]."""
 
     def __init__(self, settings: Settings) -> None:
         registry = load_registry()
         self.entry = registry.dataset("livec")
         self.table = load_table(self.entry, settings.data_root, settings.cache_root)
-        self.candidate = Candidate.of("kernel-ridge", registry, settings, "frozen")
+        self.candidate = Candidate.of("ridge-probe", registry, settings, "frozen")
         assert self.candidate.network is not None
         hashes = ReadDataset(self.table, settings.cache_root).hashes
         self.source = open_features(self.table, hashes, self.candidate.network, settings.cache_root)
-        values = np.stack([self.source.views(k, "whole")[0] for k in range(len(self.table))]).astype(np.float64)
-        self.features = np.sign(values) * np.sqrt(np.abs(values))
+        values = np.stack([self.source.views(k, "test") for k in range(len(self.table))]).astype(np.float32)
+        self.features = (np.sign(values) * np.sqrt(np.abs(values))).astype(np.float64).mean(1)
         self.scores = self.table.score01
 
     def judged(self, training: IntArray, test: IntArray) -> FloatArray:
-        """Kernel ridge regression on some rows, predictions for others: squared distances are taken once."""
-        scale = FeatureScale.of(self.features[training])
-        known, asked = (scale.standardise(self.features[rows]) for rows in (training, test))
-        near = euclidean_distances(known, squared=True)
-        gammas = [width / known.shape[1] for width in WIDTHS]
-        errors = [leave_one_out_error(np.exp(-gamma * near), self.scores[training]) for gamma in gammas]
-        wide, hard = np.unravel_index(int(np.argmin(errors)), (len(WIDTHS), len(PENALTIES)))
-        gamma = gammas[wide]
-        weights, offset = fit_weights(np.exp(-gamma * near), self.scores[training], PENALTIES[hard])
-        found: FloatArray = np.exp(-gamma * euclidean_distances(asked, known, squared=True)) @ weights + offset
+        """Ridge regression on some rows, its penalty by exact leave-one-out; predictions for others.
+
+        It is solved by the images, not the features, of which there are more: all penalties from one decomposition of
+        K = Z Zᵀ, the offset without a penalty, as in `methods.regression.kernel_ridge`.
+        """
+        scale, scores = FeatureScale.of(self.features[training]), self.scores[training]
+        known, penalties = scale.standardise(self.features[training]), np.array(STRENGTHS)
+        kernel = known @ known.T
+        values, vectors = np.linalg.eigh(kernel)
+        shrunk = 1 / (np.maximum(values, 0)[:, None] + penalties)  # (n, penalties)
+        ones, along = vectors.sum(0), vectors.T @ scores
+        total, share = ones**2 @ shrunk, (ones * along) @ shrunk
+        column = vectors @ (shrunk * ones[:, None])
+        weights = vectors @ (shrunk * along[:, None]) - column * (share / total)
+        left_out = weights / (np.square(vectors) @ shrunk - np.square(column) / total)
+        best = int(np.square(left_out).mean(0).argmin())
+        offset = (scores - kernel @ weights[:, best] - penalties[best] * weights[:, best]).mean()
+        found: FloatArray = scale.standardise(self.features[test]) @ (known.T @ weights[:, best]) + offset
         return found
 
     def check(self, training: IntArray, test: IntArray) -> None:
