@@ -26,7 +26,9 @@ from ssliqa_bench.types import FloatArray, IntArray, derive_seed
 Judged = Callable[[IntArray, IntArray, int], FloatArray]
 
 BUDGETS = 6
-_EXPONENTS = (0.25, 0.5, 1.0)
+# Curves of SRCC on frozen features rise nearly as the logarithm of the labels, as the smallest of these does. With an
+# exponent of 1 they were carried on too low, by 0.1 SRCC at twice the labels (photographs of LIVE In the Wild).
+_EXPONENTS = (0.125, 0.25, 0.5)
 _ROUNDING = 1e-12  # variance below which splits agree
 _MOST = 1_000_000
 

@@ -26,7 +26,7 @@ def ridge() -> Candidate:
     return Candidate.of("ridge-probe", load_registry(), Settings.from_environment(quiet=True), "frozen")
 
 
-@pytest.mark.parametrize("exponent", [0.25, 0.5, 1.0])
+@pytest.mark.parametrize("exponent", [0.125, 0.25, 0.5])
 def test_a_power_law_is_found_again_and_carried_on(exponent: float) -> None:
     truth = 0.8 - 1.2 * LABELS**-exponent
     curve = Curve.of(LABELS, np.tile(truth, (5, 1)) + 0.01 * np.arange(-2, 3)[:, None])
