@@ -138,8 +138,8 @@ def next_labels(
     The CSV has the columns image, prediction, disagreement (units of the scores) and distance; `rate --only` takes it.
     """
     from ssliqa_bench.cli.output import print_json
+    from ssliqa_bench.datasets.image_folders import FoundFiles
     from ssliqa_bench.files import write_text
-    from ssliqa_bench.photos.listing import images_below
     from ssliqa_bench.photos.next_labels import next_labels as picked
     from ssliqa_bench.runner.progress import counted
     from ssliqa_bench.tabular.writer import csv_text
@@ -149,7 +149,7 @@ def next_labels(
     if candidate.network is None:
         raise InputError(f"--method {method}: learns from pixels; take a learner on frozen features, for example "
                          f"{_METHOD}.")  # fmt: skip
-    there = sum(1 for _ in images_below(str(unlabeled)))
+    there = len(FoundFiles(unlabeled).walk().images)
     if 0 < there < count:
         raise InputError(f"--n: got {count:,}; {unlabeled} holds {there:,} images. Ask for fewer, or add photographs.")
     photos, found = _prepared(own, candidate, settings)

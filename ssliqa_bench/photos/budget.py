@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
-from scipy.stats import t as student
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.comparisons import compare_splits
@@ -70,14 +70,15 @@ class Curve:
         """SRCC that is expected with so many labels, and the ends of its interval.
 
         Two errors are added: that of the splits, as the corrected resampled t-test has it, and how far the exponents
-        disagree, as the standard deviation of what they give, by their shares.
+        disagree, as the standard deviation of what they give, by their shares. Their quantile is the normal one: with
+        Student's, intervals are a seventh wider and held the truth no more often (`benchmarks/claims/label_budget.py`).
         """
         at = np.array([float(labels)])
         each = {c: (self.srcc @ _weights(self.labels, at, c).T)[:, 0] for c in self.shares}
         found = compare_splits(sum(share * each[c] for c, share in self.shares.items()), 1.0 / FOLDS)
         spread = sum(share * (float(each[c].mean()) - found.mean) ** 2 for c, share in self.shares.items())
         total = float(np.hypot(found.error or 0.0, np.sqrt(spread)))
-        reach = float(student.ppf((1.0 + confidence) / 2.0, found.n - 1)) * total
+        reach = NormalDist().inv_cdf((1.0 + confidence) / 2.0) * total
         middle = float(np.clip(found.mean, -1.0, 1.0))
         return middle, float(np.clip(middle - reach, -1.0, 1.0)), float(np.clip(middle + reach, -1.0, 1.0))
 

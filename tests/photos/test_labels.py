@@ -58,7 +58,7 @@ def test_what_is_expected_is_the_fit_of_scipy_and_the_error_that_of_the_splits()
     splits = [sum(share * law(row, c) for c, share in shares.items()) for row in values]
     spread = sum(share * (each[c] - mean) ** 2 for c, share in shares.items())
     error = np.hypot(np.std(splits, ddof=1) * np.sqrt(0.1 + 0.25), np.sqrt(spread))
-    assert hi - middle == pytest.approx(stats.t.ppf(0.975, 9) * error, rel=1e-3)
+    assert hi - middle == pytest.approx(stats.norm.ppf(0.975) * error, rel=1e-3)
     assert middle - lo == pytest.approx(hi - middle)
 
 
