@@ -70,8 +70,8 @@ class Curve:
         """SRCC that is expected with so many labels, and the ends of its interval.
 
         Two errors are added: that of the splits, as the corrected resampled t-test has it, and how far the exponents
-        disagree, as the standard deviation of what they give, by their shares. The quantile is the normal one, with which
-        95 % intervals held the truth in 96.5 % of 200 simulations (`benchmarks/claims/label_budget.py`).
+        disagree, as the standard deviation of what they give, by their shares. The quantile is the normal one; 95 %
+        intervals then held the truth in 96.5 % of 200 simulations (`benchmarks/claims/label_budget.py`).
         """
         at = np.array([float(labels)])
         each = {c: (self.srcc @ _weights(self.labels, at, c).T)[:, 0] for c in self.shares}
