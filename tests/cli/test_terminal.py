@@ -97,6 +97,9 @@ def test_a_shell_completes_commands(
     assert capsys.readouterr().out.split() == expected
 
 
-def test_the_script_for_a_shell_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--show-completion", "bash"]) == 0
+def test_the_script_for_the_shell_that_runs_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shellingham.detect_shell", lambda *_: ("bash", "/bin/bash"))
+    assert main(["--show-completion"]) == 0
     assert "_SSLIQA_BENCH_COMPLETE=complete_bash" in capsys.readouterr().out
