@@ -32,8 +32,5 @@ MINIMUM_SPLITS = 3
 MINIMUM_DATASETS = 6
 # With fewer scored photographs no learner is trained on them: a test part of four tells nothing.
 MINIMUM_LABELS = 20
-# From so many groups of scored photographs on, one test part is split off in place of cross-validation: its interval
-# is narrow enough then, and one training takes a tenth of the time of ten.
-MINIMUM_TEST_PART = 1000
 # The smallest number of labels on the curve of a label budget.
 SMALLEST_BUDGET = 10
