@@ -48,7 +48,7 @@ class DataError(InputError):
 
 
 class LeakError(InputError):
-    """Images or groups stand in two roles that must not share them. Nothing was run."""
+    """Images or groups have two roles that must not share them. Nothing was run."""
 
 
 class CorruptFileError(InputError):

@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _called(words: Sequence[str], debug: bool) -> int:
-    """The exit code of a command; errors are told."""
+    """The exit code of a command; errors are printed."""
     try:
         result = _command(words)(args=list(words), prog_name="ssliqa-bench", standalone_mode=False)
         return result if isinstance(result, int) else 0
@@ -152,7 +152,7 @@ def _completes(words: Sequence[str]) -> bool:
 
 
 def _failed(error: BaseException) -> int:
-    """Tell an error that is none of the package's own, and give its exit code."""
+    """Print an error that is not one of the package's own, and return its exit code."""
     if hasattr(error, "format_message"):  # wrong usage, as typer reports it
         context, message = getattr(error, "ctx", None), error.format_message()
         if message and context is not None:

@@ -103,7 +103,7 @@ def show_entry(
     as_json: options.Json = False,
     registry: options.Registries = None,
 ) -> None:
-    """Show what the registry says about a name."""
+    """Show the registry entry of a name."""
     from ssliqa_bench.registry.load import load_registry
 
     loaded = load_registry(registry or [])

@@ -18,7 +18,7 @@ from ssliqa_bench.text import printable
 if TYPE_CHECKING:
     from ssliqa_bench.datasets.check import DatasetCheck, DatasetStatus
 
-data_app = typer.Typer(help="Datasets on disk: status, checks, downloads, preparation, one's own.",
+data_app = typer.Typer(help="Datasets on disk: status, checks, downloads, preparation, your own.",
                        no_args_is_help=True)  # fmt: skip
 _KADIS = ("kadis", "kadis-distorted")
 
@@ -179,7 +179,7 @@ def prepare(
 
 @data_app.command("add")
 def add(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What your dataset is to be called.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the new dataset.")],
     labels: Annotated[
         Path | None,
         typer.Option(
@@ -196,7 +196,7 @@ def add(
             "--images",
             parser=options.input_folder("--images", "a folder of photographs"),
             metavar="DIR",
-            help="Folder that the names in it are relative to.",
+            help="Folder to which the names in the table are relative.",
         ),
     ] = None,
     unlabeled: Annotated[
@@ -209,13 +209,13 @@ def add(
         ),
     ] = None,
     scale: Annotated[
-        str | None, typer.Option("--scale", help="Nominal ends of the scores: LO,HI [those that occur].")
+        str | None, typer.Option("--scale", help="Nominal lowest and highest score: LO,HI [those that occur].")
     ] = None,
     direction: Annotated[
         str, typer.Option("--direction", help="higher_is_better or lower_is_better.")
     ] = "higher_is_better",
     columns: Annotated[
-        str | None, typer.Option("--columns", help="The file's names of columns: image=filename,score=mos.")
+        str | None, typer.Option("--columns", help="Column names of the file: image=filename,score=mos.")
     ] = None,
     separator: options.Separator = "",
     ratings: Annotated[
@@ -263,6 +263,8 @@ def add(
         return 0
     for dataset, count in added.images.items():
         print(f"{dataset}: {count:,} images")
+        if dataset in added.conversions:
+            print(f"{dataset}: {added.conversions[dataset]}")
     if scale is None and added.scale is not None:
         low, high = added.scale
         print(f"The scale is that of the scores that occur, {low:g} to {high:g}; --scale LO,HI states another.")
@@ -350,7 +352,7 @@ def _distort(entry: Any, settings: Any, processes: int, json: bool) -> int:
     from ssliqa_bench.runner.progress import counted
 
     if entry.name not in _KADIS:
-        raise InputError(f"--distort: got {entry.name}; expected kadis, whose list says what to make of which image.")
+        raise InputError(f"--distort: got {entry.name}; expected kadis, whose list names the distortion of each image.")
     folder = dataset_folder(entry, settings.data_root, settings.cache_root)
     with counted(f"{entry.name}: making distorted images") as progress:
         report = distort_kadis(folder, processes, progress, skip_bad=settings.skip_bad)

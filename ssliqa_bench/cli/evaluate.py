@@ -57,7 +57,7 @@ def evaluate(
     metric: Annotated[list[str] | None, typer.Option(help=_ABOUT_METRIC)] = None,
     bootstrap: Annotated[
         int,
-        typer.Option(min=0, max=MOST_RESAMPLES, help="Draws behind the 95 % intervals; 0 leaves the intervals out."),
+        typer.Option(min=0, max=MOST_RESAMPLES, help="Draws for the 95 % intervals; 0 = no intervals."),
     ] = RESAMPLES,
     seed: Annotated[int, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Seed of the draws.")] = 0,
     separator: options.Separator = "",
@@ -83,7 +83,7 @@ def evaluate(
     recorded = _recorded(source, store)
     if recorded is None:
         if write is not None:
-            raise InputError(f"--write: {source} is a file of its own; expected the key of a record.")
+            raise InputError(f"--write: {source} is a file; expected the key of a record.")
         tables = {Path(source).name: _read(source, separator, group)}
     else:
         rows = dict(_predictions(*recorded))

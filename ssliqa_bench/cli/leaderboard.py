@@ -40,13 +40,13 @@ def leaderboard(
             "--with",
             parser=options.input_folder("--with", "a folder of records and artifacts"),
             metavar="DIR",
-            help="Another store whose records are added; may be repeated.",
+            help="Another store whose records are added. May be repeated.",
         ),
     ] = None,
     no_cost: Annotated[bool, typer.Option("--no-cost", help="Leave out parameters, steps, time and memory.")] = False,
-    print_boards: Annotated[bool, typer.Option("--print", help="Print the boards as Markdown as well.")] = False,
+    print_boards: Annotated[bool, typer.Option("--print", help="Also print the boards as Markdown.")] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; fail if boards in --out differ from what the records give.")
+        bool, typer.Option("--check", help="Write nothing; fail if boards in --out differ from those of the records.")
     ] = False,
     stale: Annotated[
         bool,
@@ -56,11 +56,11 @@ def leaderboard(
     ] = False,
     published: Annotated[
         bool,
-        typer.Option("--published", help="Write published figures beside our own, in place of boards."),
+        typer.Option("--published", help="Write published figures beside ours instead of boards."),
     ] = False,
     few_labels: Annotated[
         bool,
-        typer.Option("--few-labels", help="Write SRCC against the number of labels, in place of boards."),
+        typer.Option("--few-labels", help="Write SRCC against the number of labels instead of boards."),
     ] = False,
     breakdowns: Annotated[
         bool,
@@ -169,7 +169,7 @@ def _read_records(store: Path) -> list[Record]:
 
 
 def _report_stale(records: list[Record], json: bool) -> None:
-    """Print stale records, one per line; code outside this package is not at hand and is said to be unchecked."""
+    """Print stale records, one per line; code outside this package is not available and is reported as unchecked."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.leaderboard.stale import stale_records
     from ssliqa_bench.runner.code import package_code

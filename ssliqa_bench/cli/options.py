@@ -77,7 +77,7 @@ def output_file(option: str, expected: str = "a file to write") -> Callable[[Any
     return _checked(file_to_write, expected, option)
 
 
-def output_folder(option: str, expected: str = "a folder, made where there is none") -> Callable[[Any], Path]:
+def output_folder(option: str, expected: str = "a folder, created if missing") -> Callable[[Any], Path]:
     """Parser of an option that names a folder to write to."""
     return _checked(folder_to_write, expected, option)
 
@@ -114,7 +114,7 @@ StoreToRead = Annotated[
 ]
 Deep = Annotated[
     bool,
-    typer.Option("--deep", help="Also read every image and cache again that is known by size and time alone."),
+    typer.Option("--deep", help="Also reread all images and caches that are identified by size and time alone."),
 ]
 Registries = Annotated[
     list[Path] | None,
@@ -174,14 +174,14 @@ ImageJobs = Annotated[
 ]
 Dataset = Annotated[str, typer.Argument(metavar="DATASET", help="Name of a dataset.")]
 Against = Annotated[
-    str | None, typer.Option("--against", help="Datasets on disk none of whose images may be in this one: E,…")
+    str | None, typer.Option("--against", help="Other datasets on disk, none of whose images may be in this one: E,…")
 ]
 Separator = Annotated[str, typer.Option("--separator", help="Character between the cells of the table [recognised].")]
 Keep = Annotated[
     str, typer.Option("--keep", help="Weights kept after the run: phases, final or none.", rich_help_panel=OUTPUT)
 ]
 SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Go on without unreadable images and count them.", rich_help_panel=DATA)
+    bool, typer.Option("--skip-bad", help="Skip unreadable images and count them.", rich_help_panel=DATA)
 ]
 MaxPixels = Annotated[
     int | None,
@@ -198,15 +198,15 @@ MaxPixels = Annotated[
 AllowLeak = Annotated[
     str | None,
     typer.Option(
-        "--allow-leak", help="Go on although images stand in two roles, for this reason.", rich_help_panel=DATA
+        "--allow-leak", help="Continue although images have two roles, for this reason.", rich_help_panel=DATA
     ),
 ]
 NoCache = Annotated[
-    bool, typer.Option("--no-cache", help="Compute again what the store holds.", rich_help_panel=OUTPUT)
+    bool, typer.Option("--no-cache", help="Recompute results that the store holds.", rich_help_panel=OUTPUT)
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=OUTPUT)]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=OUTPUT)
+    bool, typer.Option("--dry-run", help="Print what would be done; change nothing.", rich_help_panel=OUTPUT)
 ]
 Protocol = Annotated[str, typer.Option("--protocol", metavar="NAME", help="Name of a protocol.", rich_help_panel=WHAT)]
 

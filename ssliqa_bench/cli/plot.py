@@ -131,7 +131,7 @@ def cam(
     run: _Run,
     images: Annotated[
         list[Path],
-        typer.Argument(parser=options.input_file("", "a photograph"), metavar="IMAGE …", help="Images to look at."),
+        typer.Argument(parser=options.input_file("", "a photograph"), metavar="IMAGE …", help="Images to explain."),
     ],
     out: _Out,
     store: options.StoreToRead = DEFAULT_STORE,

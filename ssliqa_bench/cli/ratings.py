@@ -39,7 +39,7 @@ def ratings(
         ),
     ] = None,
     columns: Annotated[
-        str | None, typer.Option("--columns", help="The file's names of columns: image=file,rater=worker.")
+        str | None, typer.Option("--columns", help="Column names of the file: image=file,rater=worker.")
     ] = None,
     separator: Annotated[
         str, typer.Option("--separator", help="Character between the cells of the table [recognised].")
@@ -47,7 +47,7 @@ def ratings(
     force: Annotated[bool, typer.Option("--force", help="Replace the label file.")] = False,
     json: options.Json = False,
 ) -> int:
-    """Make a label file of individual ratings: score, spread, number and distribution of the ratings of each image."""
+    """Make a label file from individual ratings: score, spread, number and distribution of ratings per image."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.datasets.ratings import COLUMNS, labels_csv, rated_images
     from ssliqa_bench.files import write_text

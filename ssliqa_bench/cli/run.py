@@ -314,7 +314,7 @@ def sweep(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a packaged suite.")],
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", min=1, max=options.MOST_SEEDS, help="Seeds 0 … N-1 in place of the suite's."),
+        typer.Option("--seeds", min=1, max=options.MOST_SEEDS, help="Seeds 0 … N-1 instead of the suite's."),
     ] = None,
     jobs: Annotated[
         int,

@@ -123,7 +123,7 @@ def import_(
             help="Registry file to write [PROTOCOL.yaml].",
         ),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over files that are there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
     json: options.Json = False,
@@ -182,7 +182,7 @@ def _read(protocol: str, pair: str, data_root: Path | None, registry: list[Path]
 
 def register(app: typer.Typer) -> None:
     """Attach the command group `splits`."""
-    group = typer.Typer(help="Lists of who is trained on and who is tested on.", no_args_is_help=True)
+    group = typer.Typer(help="Lists of training and test images.", no_args_is_help=True)
     group.callback()(_group)
     group.command("export")(export)
     group.command("hash")(hash_)
@@ -191,4 +191,4 @@ def register(app: typer.Typer) -> None:
 
 
 def _group() -> None:
-    """Lists of who is trained on and who is tested on."""
+    """Lists of training and test images."""

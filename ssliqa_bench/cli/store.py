@@ -18,7 +18,7 @@ from ssliqa_bench.cli.options import DEFAULT_STORE, settings_of
 if TYPE_CHECKING:
     from ssliqa_bench.store.usage import Unneeded
 
-store_app = typer.Typer(help="Look at records and check them.", no_args_is_help=True)
+store_app = typer.Typer(help="List, verify, clean up, export and import records.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -58,7 +58,7 @@ def why(
     data_root: options.DataRoot = None,
     store: options.StoreToRead = DEFAULT_STORE,
     registry: options.Registries = None,
-    full: Annotated[bool, typer.Option("--full", help="Print everything the key is made of.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Print everything that enters the key.")] = False,
     json: options.Json = False,
 ) -> int:
     """Say whether the same run would be answered by this record today, and if not, what differs."""
@@ -149,7 +149,7 @@ def verify(
 
 @store_app.command("evaluate")
 def evaluate(
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records [all].")] = None,
     store: options.StoreToRead = DEFAULT_STORE,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
@@ -171,7 +171,7 @@ def evaluate(
     if json:
         print_json({"evaluated": before - after, "unchanged": after})
         return 0
-    rest = f"; {after} stay as they are" if after else ""
+    rest = f"; {after} unchanged" if after else ""
     print(f"{before - after} results evaluated again{rest}.", file=sys.stderr)
     return 0
 
@@ -179,7 +179,7 @@ def evaluate(
 @store_app.command("gc")
 def gc(
     store: options.StoreToRead = DEFAULT_STORE,
-    keep: Annotated[str, typer.Option("--keep", help="Weights of recorded runs that stay: phases, final or none.")] = (
+    keep: Annotated[str, typer.Option("--keep", help="Weights of recorded runs to keep: phases, final or none.")] = (
         "phases"
     ),
     dry_run: options.DryRun = False,
@@ -239,7 +239,7 @@ def export(
             metavar="DIR", parser=options.output_folder(""), help="The store to write to, for example results."
         ),
     ],
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records [all].")] = None,
     store: options.StoreToRead = DEFAULT_STORE,
     json: options.Json = False,
 ) -> int:
@@ -273,7 +273,7 @@ def import_(
             help="The store to read from, for example the folder of an export.",
         ),
     ],
-    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records, all unless named.")] = None,
+    runs: Annotated[list[str] | None, typer.Argument(metavar="[RUN …]", help="Records [all].")] = None,
     store: options.Store = DEFAULT_STORE,
     json: options.Json = False,
 ) -> int:

@@ -26,7 +26,7 @@ def submit(
             help="Table with the columns image and prediction: CSV, Excel workbook, JSON or Parquet.",
         ),
     ],
-    name: Annotated[str, typer.Option("--name", help="What boards call the method.")],
+    name: Annotated[str, typer.Option("--name", help="Name of the method on boards.")],
     dataset: Annotated[str, typer.Option("--dataset", help="The dataset of the predictions, for example livec.")],
     protocol: Annotated[str, typer.Option("--protocol", help="Protocol whose test images are evaluated.")] = "standard",
     seed: Annotated[

@@ -36,7 +36,7 @@ Images = Annotated[
         "--images",
         parser=options.input_folder("--images", "a folder of photographs"),
         metavar="DIR",
-        help="Folder that the names in --labels are relative to.",
+        help="Folder to which the names in --labels are relative.",
         rich_help_panel=options.DATA,
     ),
 ]

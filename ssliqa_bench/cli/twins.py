@@ -71,7 +71,7 @@ def _print(found: Twins, *, stated: bool) -> None:
     for names in found.sets:
         print("  " + " = ".join(names))
     images = sum(map(len, found.sets))
-    print(f"{found.dataset}: {len(found.sets):,} pictures stand in several groups, {images:,} of {found.images:,} "
+    print(f"{found.dataset}: {len(found.sets):,} pictures are in several groups, {images:,} of {found.images:,} "
           f"images (pairs with equal pixels: {found.equal_pixels:,}; with other pixels: {found.near:,}).")
     if found.torn_pairs is not None:
         print(f"{found.dataset}: its own split tears {found.torn_pairs:,} pairs of copies.")

@@ -74,7 +74,7 @@ def unpack(archive: Path, folder: Path, kind: str, progress: Progress | None = N
             raise DataError(f"{archive}: not readable as a {kind} archive, damaged or cut short ({error}).") from error
         if not isinstance(error, (FileExistsError, IsADirectoryError, NotADirectoryError)):
             raise
-        raise DataError(f"{archive}: two of its members stand in each other's way ({error.filename}).") from error
+        raise DataError(f"{archive}: two of its members conflict ({error.filename}).") from error
     if not any(folder.iterdir()):
         raise DataError(f"{archive}: is empty.")
 

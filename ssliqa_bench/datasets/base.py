@@ -156,11 +156,10 @@ def dataset_folder(
             f"{entry.name}: folder {Path(data_root) / entry.folder} not found. Its images are made from those of "
             f'{entry.made_from.dataset}: "ssliqa-bench data prepare {entry.name}".'
         )
-    fetching = f'"ssliqa-bench data download {entry.name}" fetches it or says how, ' if entry.download else ""
+    fetching = f'"ssliqa-bench data download {entry.name}" fetches it or prints how, ' if entry.download else ""
     raise DataError(
         f"{entry.name}: folder {Path(data_root) / entry.folder} not found{others}. Put the dataset there, or name the "
-        f'folder that holds its folder with --data-root; {fetching}"ssliqa-bench show {entry.name}" says where it '
-        f"comes from."
+        f'folder that holds its folder with --data-root; {fetching}"ssliqa-bench show {entry.name}" names its source.'
     )
 
 

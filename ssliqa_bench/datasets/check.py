@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ssliqa_bench.datasets.base import RowProblem, dataset_folder, find_folder, groups_of, read_raw, row_problems
+from ssliqa_bench.datasets.conversions import conversions
 from ssliqa_bench.datasets.copies import find_copies, join_groups
-from ssliqa_bench.datasets.parallel import hash_or_reason, in_order
+from ssliqa_bench.datasets.parallel import image_content, in_order
 from ssliqa_bench.datasets.splits import part_of, scored_units
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError, InputError
@@ -26,6 +27,9 @@ from ssliqa_bench.types import FloatArray
 
 _SHARE = 16  # images that a process decodes at a time
 _FEWEST_LEVELS = 3  # for a rank correlation that says something
+CONVERSIONS = "conversions"  # name of the check that counts what decoding changed; it always holds
+# Content hashes by row, why other files cannot be read, and what decoding changed, as `conversions` puts it.
+_Content = tuple[dict[int, str], tuple[str, ...], str]
 
 
 @dataclass(frozen=True)
@@ -133,8 +137,10 @@ def check_dataset(
     checks += [_count(entry, raw, problems), *copies, *_groups(entry, raw, groups), _names(raw, problems)]
     checks += [_scores(entry, raw, problems), *_ratings(raw, problems), _splits(entry, raw, groups)]
     checks.append(_missing(raw, problems))
-    content, unreadable = decoding(entry.name, raw)
+    content, unreadable, changes = decoding(entry.name, raw)
     checks.append(_readable(content, unreadable))
+    if changes:
+        checks.append(DatasetCheck(CONVERSIONS, True, changes))
     checks.append(_twins(entry, raw, groups, content))
     for other in others:
         named = {found: raw.name[row] for row, found in content.items()}
@@ -185,7 +191,7 @@ def _groups(entry: DatasetEntry, raw: RawTable, named: Sequence[str]) -> Iterato
 def _names(raw: RawTable, problems: Mapping[str, RowProblem]) -> DatasetCheck:
     rows = [row for rule in ("names", "files") if rule in problems for row in problems[rule].rows]
     if not rows:
-        return DatasetCheck("names", True, "every name and every file stands once")
+        return DatasetCheck("names", True, "every name and every file occurs once")
     return DatasetCheck(
         "names", False, f"{len(rows):,} rows share their name or their file with another", _places(raw, rows)
     )
@@ -244,20 +250,23 @@ def _missing(raw: RawTable, problems: Mapping[str, RowProblem]) -> DatasetCheck:
 
 def _content(
     name: str, raw: RawTable, *, processes: int, progress: Progress | None
-) -> tuple[dict[int, str], tuple[str, ...]]:
-    """The content hash of every row whose file can be decoded, and why the others cannot; missing ones left out."""
+) -> _Content:
+    """The content hash of every row whose file can be decoded, why the others cannot, and what decoding converted;
+    missing files are left out."""
     rows = [row for row, path in enumerate(raw.path) if os.path.isfile(path)]
     content: dict[int, str] = {}
-    unreadable = []
-    hashes = in_order(hash_or_reason, [raw.path[row] for row in rows], processes=processes, share=_SHARE)
-    for done, (row, (found, reason)) in enumerate(zip(rows, hashes, strict=True), start=1):
-        if found:
-            content[row] = found
+    unreadable, blended, converted = [], 0, 0
+    images = in_order(image_content, [raw.path[row] for row in rows], processes=processes, share=_SHARE)
+    for done, (row, image) in enumerate(zip(rows, images, strict=True), start=1):
+        if image.content:
+            content[row] = image.content
         else:
-            unreadable.append(reason)
+            unreadable.append(image.reason)
+        blended += image.blended
+        converted += image.converted
         if progress is not None:
             progress(name, done, len(rows))
-    return content, tuple(unreadable)
+    return content, tuple(unreadable), conversions(blended, converted)
 
 
 def _readable(content: Mapping[int, str], unreadable: tuple[str, ...]) -> DatasetCheck:
@@ -278,14 +287,14 @@ def _twins(entry: DatasetEntry, raw: RawTable, groups: Sequence[str], content: M
         return DatasetCheck("duplicates", True, f"no two groups have an image with equal pixels{within}")
     listed = tuple(" = ".join(raw.name[row] for row in rows) for rows in across)
     way = f'"ssliqa-bench data twins {entry.name} --write FILE" makes a registry file that joins them'
-    seen = f"{len(across):,} pictures stand in several groups{within}; {way}"
+    seen = f"{len(across):,} pictures are in several groups{within}; {way}"
     return DatasetCheck("duplicates", False, seen, listed)
 
 
 def _shared(
     other: DatasetEntry,
     named: Mapping[str, str],
-    decoding: Callable[[RawTable], tuple[dict[int, str], tuple[str, ...]]],
+    decoding: Callable[[RawTable], _Content],
     folders: Mapping[str, Path],
     cache_root: Path,
     registry: Registry,
@@ -296,7 +305,7 @@ def _shared(
         raw = read_raw(other, folders[other.name], cache_root, load=registry.load)
     except DataError as error:
         return DatasetCheck(name, False, str(error))
-    theirs, _ = decoding(raw)
+    theirs, _, _ = decoding(raw)
     shared = tuple(f"{named[found]} = {other.name}/{raw.name[row]}" for row, found in theirs.items() if found in named)
     unsure = len(raw.name) - len(theirs)
     seen = f"{len(shared):,} of its {len(theirs):,} images are in this dataset, by their pixels"
@@ -373,7 +382,7 @@ def _way(entry: DatasetEntry) -> str:
         return f"ssliqa-bench data prepare {entry.name} makes it from {entry.made_from.dataset}"
     if entry.download is None:
         return ""
-    told = "" if entry.download.url is not None else " says how to get it"
+    told = "" if entry.download.url is not None else " prints how to get it"
     return f"ssliqa-bench data download {entry.name}{told}"
 
 

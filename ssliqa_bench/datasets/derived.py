@@ -114,7 +114,7 @@ def make_dataset(
             if bad and not skip_bad:
                 raise DataError(
                     f"{entry.name}: {len(bad)} of {len(pristine)} references are unreadable. First: "
-                    f"{next(iter(bad.values()))} Mend the files and start again; the images of all others are made."
+                    f"{next(iter(bad.values()))} Repair the files and start again; the images of all others are made."
                 )
             _write_labels(folder / LABELS, {one: images for one, images in wanted.items() if one.name not in bad})
     except OSError as error:

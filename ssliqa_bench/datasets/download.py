@@ -91,7 +91,7 @@ def _fetch(
         beside = f" and {facts.labels} into {Path(data_root) / 'meta_info'}" if facts.labels else ""
         raise InputError(
             f"{entry.name}: {address} cannot be fetched ({reason}). Run the same command again when the network is "
-            f"there; it goes on where it stopped. Or fetch {facts.url} elsewhere and unpack it into {data_root}, where "
+            f"there; it resumes where it stopped. Or fetch {facts.url} elsewhere and unpack it into {data_root}, where "
             f"it is looked for as {names}{beside}."
         ) from error
 

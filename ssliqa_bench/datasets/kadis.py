@@ -167,7 +167,7 @@ def distort_kadis(
     if bad and not skip_bad:
         raise DataError(
             f"KADIS-700k: {len(bad)} of {len(rows)} references are unreadable. First: {next(iter(bad.values()))} "
-            f"Mend the files and start again; the images of all others are made."
+            f"Repair the files and start again; the images of all others are made."
         )
     return KadisReport(total, made, present, bad)
 

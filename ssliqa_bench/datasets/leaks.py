@@ -111,7 +111,7 @@ def check_files(
     if leaks:
         (role, image), (other_role, other) = leaks[0]
         raise LeakError(
-            f"{len(leaks)} files stand in two roles (first: {image} is {role}; {other}, the same file, is "
+            f"{len(leaks)} files have two roles (first: {image} is {role}; {other}, the same file, is "
             f"{other_role}). Nothing was run."
         )
 

@@ -110,8 +110,8 @@ def _bias_and_inconsistency(ratings: Opinions) -> Recovered:
     parts = _parts(ratings)
     if parts > 1:
         raise DataError(
-            f"The ratings fall into {parts} parts that share no rater, so that biases of raters cannot be told from "
-            f"differences of images between them; use the mean (model mean), or have some images rated in both."
+            f"The ratings fall into {parts} parts that share no rater, so that biases of raters cannot be separated "
+            f"from differences between images; use the mean (model mean), or have some images rated in both."
         )
     value, image, rater = ratings.value, ratings.image, ratings.rater
     score = _means(value, image, ratings.images)

@@ -12,10 +12,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import islice
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from ssliqa_bench.errors import DataError, RunError
-from ssliqa_bench.pixels.decode import content_hash, decode
+from ssliqa_bench.pixels.decode import content_hash, open_picture
 from ssliqa_bench.stop import without_interrupts
 
 _Item = TypeVar("_Item")
@@ -58,12 +58,22 @@ def in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def hash_or_reason(path: str) -> tuple[str, str]:
-    """The content hash of an image file, or "" and why it cannot be read."""
+class ImageContent(NamedTuple):
+    """The content hash of an image file, or "" and why it cannot be read; and what decoding converted."""
+
+    content: str
+    reason: str = ""
+    blended: bool = False
+    converted: bool = False
+
+
+def image_content(path: str) -> ImageContent:
+    """Decode an image file."""
     try:
-        return content_hash(decode(path)), ""
+        picture = open_picture(path)
     except DataError as error:
-        return "", str(error)
+        return ImageContent("", str(error))
+    return ImageContent(content_hash(picture.pixels), "", picture.blended, bool(picture.profile))
 
 
 def _each(function: Callable[[_Item], _Result], items: list[_Item]) -> list[_Result]:

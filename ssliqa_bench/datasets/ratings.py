@@ -195,7 +195,7 @@ def _distribution(rows: Rows, used: Opinions, images: int, levels: int | None) -
     highest = used.value.max()
     if levels is not None and not (whole and highest <= levels):
         raise DataError(f"{rows.source}: ratings go from {used.value.min():g} to {highest:g}; expected whole numbers "
-                        f"from 1 to {levels}, as the option levels says.")  # fmt: skip
+                        f"from 1 to {levels}, by the option levels.")  # fmt: skip
     if levels is None and (not whole or not 2 <= highest <= _MOST_LEVELS):
         return None
     count = int(highest) if levels is None else levels

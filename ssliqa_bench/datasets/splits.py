@@ -125,7 +125,7 @@ def _random(table: Table, split: SplitFields, seed: int, classes: ClassFields | 
         count = int(split.train)
         if count + split.test > len(scored):
             raise InputError(
-                f"{table.dataset}: has {len(scored)} {split.by}s with a score; the protocol's split asks for "
+                f"{table.dataset}: has {len(scored)} {split.by}s with a score; the protocol's split needs "
                 f"{count} + {split.test}. Name another protocol, or another dataset."
             )
         test, unused = set(ranked[count : count + split.test]), set(ranked[count + split.test :])
@@ -281,7 +281,7 @@ class _Draw:
             rows = [row for row in rows if kinds[row] in keep]
         if not rows and (keep is not None or side == "external"):
             which = f" with distortion {', '.join(sorted(keep))}" if keep is not None else ""
-            raise InputError(f"{self.table.dataset}: no scored test image{which}; protocol {protocol.name} asks for "
+            raise InputError(f"{self.table.dataset}: no scored test image{which}; protocol {protocol.name} needs "
                              f"some.")
         self._give(rows, "test")
 
@@ -435,7 +435,7 @@ def _from_file(table: Table, path: Path) -> tuple[Part, ...]:
         if dataset != table.dataset:
             continue
         if name in listed:
-            raise DataError(f'{path}:{rows.lines[i]}: image "{name}" stands there twice.')
+            raise DataError(f'{path}:{rows.lines[i]}: image "{name}" occurs twice.')
         listed[name] = part_of(word, _place(rows, i))
     unknown = sorted(set(listed) - set(table.name))
     if unknown:

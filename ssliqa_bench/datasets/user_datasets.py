@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from ssliqa_bench.datasets.base import read_raw
-from ssliqa_bench.datasets.check import DatasetCheck, Progress, check_dataset
+from ssliqa_bench.datasets.check import CONVERSIONS, DatasetCheck, Progress, check_dataset
 from ssliqa_bench.datasets.ratings import COLUMNS
 from ssliqa_bench.datasets.readers.names import near_files
 from ssliqa_bench.datasets.readers.table import read_csv
@@ -76,12 +76,13 @@ class OwnPhotographs:
 class Added:
     """What was written: names of the entries, how many images each has, and the scale of the scores if there are any.
 
-    `rows` says which lines of the label file were read.
+    `rows` says which lines of the label file were read, `conversions` what decoding changed in the images of an entry.
     """
 
     images: Mapping[str, int]
     scale: tuple[float, float] | None
     rows: str = ""
+    conversions: Mapping[str, str] = field(default_factory=dict)
 
 
 def add_dataset(
@@ -122,14 +123,17 @@ def add_dataset(
         part.write_text(_registry_text(entries), encoding="utf-8")
         known = load_registry([part])
         images: dict[str, int] = {}
+        changes: dict[str, str] = {}
         for name in names:
             against = () if name == own.name else (own.name,)
             checks = check_dataset(name, known, file.parent, cache_root, processes=processes, against=against,
                                    progress=progress)  # fmt: skip
             _refuse(name, checks, scored=own.scored and name == own.name)
+            if found := [check.seen for check in checks if check.name == CONVERSIONS]:
+                changes[name] = found[0]
             entry = known.dataset(name)
             images[name] = len(read_raw(entry, Path(entry.folder), cache_root).name)
-    return Added(images, scale, "" if raw is None else f"{raw.source}: {raw.extent}")
+    return Added(images, scale, "" if raw is None else f"{raw.source}: {raw.extent}", changes)
 
 
 def _registry_text(entries: Mapping[str, Any]) -> str:

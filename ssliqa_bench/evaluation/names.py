@@ -44,7 +44,7 @@ def extra_metrics(asked: Sequence[str], *, protocol: str, classes: bool) -> tupl
             raise unknown_name(where, name, known, "ssliqa-bench evaluate --help")
         if name in OF_CLASSES and not classes:
             raise InputError(
-                f'Protocol "{protocol}" asks for {name}, a metric of classes, and does not say what the classes are; '
+                f'Protocol "{protocol}" lists {name}, a metric of classes, but defines no classes; '
                 f"expected for example classes: {{levels: 5, rule: modal}} beside metrics."
             )
     return tuple(dict.fromkeys(name for name in asked if name not in ALWAYS))

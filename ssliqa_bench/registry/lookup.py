@@ -175,7 +175,7 @@ class Registry:
             return self._find("methods", self.methods, name)
         if not (colon and is_foreign_name(rest)):
             raise InputError(f'Unknown method "{name}": {stem.name} stands for all methods {stem.name}:NAME, where '
-                             f'NAME is its {stem.prefix}. "ssliqa-bench show {stem.name}" tells about it.')
+                             f'NAME is its {stem.prefix}. "ssliqa-bench show {stem.name}" describes it.')
         about = stem.about.model_copy(update={"title": f"{rest}, {stem.about.title}"})
         params = {**stem.params, stem.prefix: rest}
         return stem.model_copy(update={"name": f"{stem.name}:{rest}", "about": about, "params": params})
@@ -264,7 +264,7 @@ class Registry:
             params.update(copy.deepcopy(dict(step.values)))
             origins.update(dict.fromkeys(step.values, str(step)))
         if entry.prefix in (overrides or {}):
-            raise InputError(f"--set {entry.prefix}: the name {entry.name} says it already; name another method.")
+            raise InputError(f"--set {entry.prefix}: the name {entry.name} contains it already; name another method.")
         declared = declared_parameters(self.parameters, methods, entry.name)
         changed = {k: _override(entry.name, declared, params, k, v) for k, v in sorted((overrides or {}).items())}
         origins.update(dict.fromkeys(changed, "--set"))
@@ -313,7 +313,7 @@ class Registry:
             names = [n for n, b in self.backbones.items() if not b.prefix] + list(self.aliases["backbones"])
             hint = _did_you_mean(name, names)
             raise InputError(f'Unknown backbone "{name}".{hint} Expected {", ".join([*sorted(names), *prefixes])}; '
-                             f'"ssliqa-bench list backbones" tells about them.')
+                             f'"ssliqa-bench list backbones" lists them.')
         arguments = copy.deepcopy(dict(built.arguments))
         if built.prefix:
             arguments[built.prefix] = rest

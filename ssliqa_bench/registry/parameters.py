@@ -36,7 +36,7 @@ class Parameter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Kind
-    meaning: str = Field(description="one sentence that says what it does")
+    meaning: str = Field(description="one sentence about its effect")
     least: Number | None = None
     above: Number | None = None
     most: Number | None = None

@@ -206,7 +206,7 @@ class DownloadFacts(_Model):
     @model_validator(mode="after")
     def _check(self) -> DownloadFacts:
         if self.url is None and not self.note:
-            raise wrong("neither url nor note", "the address of an archive, or what to do by hand", "url")
+            raise wrong("neither url nor note", "the address of an archive, or manual instructions", "url")
         if self.url is None and (self.labels or self.sha256 != "unknown"):
             raise wrong("labels or sha256 without url", "them beside the address of an archive", "url")
         return self

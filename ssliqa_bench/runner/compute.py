@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Mapping, Sequence
 
+from ssliqa_bench.datasets.conversions import conversions
 from ssliqa_bench.datasets.leaks import copies_notes, kept_apart_notes
 from ssliqa_bench.methods.base import Learner
+from ssliqa_bench.pixels.cache import Pixels
 from ssliqa_bench.runner.artifact_keys import untrained_key
 from ssliqa_bench.runner.devices import prepare_process, reset_peak_memory
 from ssliqa_bench.runner.facts import dataset_facts, leak_facts, run_facts
@@ -75,7 +77,8 @@ def add_tests(plan: Plan, record: Record, datasets: Sequence[str], settings: Set
     judged = scorer.judge(record.facts.model_key, artifact)
     results, rows = scorer.results(
         judged, {}, dataset_facts(plan, learner, sources, skipped),
-        leak=leak_facts(leaks, settings), notes=_look_alikes(learner, sources, settings),
+        leak=leak_facts(leaks, settings),
+        notes=[*_conversion_notes(sources), *_look_alikes(learner, sources, settings)],
     )  # fmt: skip
     for name in datasets:
         write_result(settings.store, name, results[name], rows[name])
@@ -128,6 +131,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Co
             *unknown,
             *kept_apart_notes(plan.spec.pair, plan.tables, plan.roles),
             *copies_notes(plan.tables, plan.roles),
+            *_conversion_notes(sources),
             *_look_alikes(learner, sources, settings),
         ],
     )
@@ -136,6 +140,18 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Co
         write_record(settings.store, record, rows)
     discard(stages, settings.keep, store, made)
     return record
+
+
+def _conversion_notes(sources: Mapping[str, Source]) -> list[str]:
+    """Sentences about used images that decoding changed; features of a frozen network do not keep what it changed."""
+    notes = []
+    for name, source in sources.items():
+        if isinstance(source.pixels, Pixels):
+            used = [row for row, role in enumerate(source.roles) if role != "unused"]
+            counts = (len({*rows}.intersection(used)) for rows in (source.pixels.blended, source.pixels.converted))
+            if found := conversions(*counts):
+                notes.append(f"{name}, images used: {found}")
+    return notes
 
 
 def _look_alikes(learner: Learner, sources: Mapping[str, Source], settings: Settings) -> list[str]:

@@ -25,7 +25,7 @@ def device_kind(asked: str) -> str:
         raise InputError(f'--device: got "{asked}"; expected auto, cpu or cuda.')
     if asked == "cuda" and not cuda_devices():
         raise RunError(
-            "--device cuda: the driver shows no CUDA device. Run with --device cpu, or look at "
+            "--device cuda: the driver shows no CUDA device. Run with --device cpu, or check "
             "nvidia-smi and CUDA_VISIBLE_DEVICES."
         )
     return asked

@@ -130,7 +130,7 @@ def refuse_submitted(record: Record) -> None:
         InputError: there is no model and no code on record.
     """
     if record.submitted:
-        raise InputError(f"Record {record.key[:12]} ({record.cell.method}) was handed in as predictions; there is no "
+        raise InputError(f"Record {record.key[:12]} ({record.cell.method}) was submitted as predictions; there is no "
                          f"model or code behind it on this machine.")  # fmt: skip
 
 

@@ -134,7 +134,7 @@ class Plan(Resolved):
                 and np.isfinite(self.tables[entry.name].score).all()):
             return (f"{self.spec}: no image is left unlabeled; the optional part of {entry.name}, "
                     f'{entry.optional_images:,} images without score, is not there. "ssliqa-bench show {entry.name}" '
-                    f"says where it goes (download, note).")  # fmt: skip
+                    f"names its folder (download, note).")  # fmt: skip
         return f"{self.spec}: no image is left unlabeled; in A:A the budget decides how many are."
 
     @property
@@ -247,7 +247,7 @@ def _check_official_part(
             others = [other.name for other in registry.protocols.values() if other.split.within == "train"]
             raise InputError(
                 f"{asked.spec}: {name} has no test part here: its optional {entry.optional_images:,} images are not "
-                f'there. "ssliqa-bench show {name}" says where they go (download, note). Without them: --test D,… '
+                f'there. "ssliqa-bench show {name}" names their folder (download, note). Without them: --test D,… '
                 f"tests on other datasets, and a protocol that splits the training part tests on that "
                 f"({', '.join(others)})."
             )

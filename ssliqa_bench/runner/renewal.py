@@ -62,8 +62,8 @@ def renew(address: Address, record: Record, at_hand: Callable[[str], Images | No
             images = at_hand(dataset)
             if images is None or len(images.table) != len(rows):
                 _log.warning(
-                    "Record %s: %s: stays evaluated by version %d; its names and scores were not passed on, and the "
-                    "dataset is not at hand.", record.key[:12], dataset, record.results[dataset].evaluation_version,
+                    "Record %s: %s: stays evaluated by version %d; its names and scores are withheld, and the "
+                    "dataset is not available.", record.key[:12], dataset, record.results[dataset].evaluation_version,
                 )  # fmt: skip
                 continue
             rows = images.complete(rows)

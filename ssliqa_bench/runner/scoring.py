@@ -170,7 +170,7 @@ class Scorer:
             raise RunError(
                 f"{self._plan.spec}: {len(error.images)} of {len(asked)} predictions are not finite "
                 f"(first: {named}). Look at these images (one colour all over, or tiny?), or, for a trained model, at "
-                f"its log; take such images out of the dataset to go on."
+                f"its log; take such images out of the dataset to continue."
             ) from error
         except RunError as error:
             raise RunError(f"{self._plan.spec}: {error}") from error

@@ -180,7 +180,7 @@ def check_content(sources: Mapping[str, Source]) -> None:
     if leaks:
         (role, dataset, name), (other_role, other_dataset, other) = leaks[0]
         raise LeakError(
-            f"{len(leaks)} images stand in two roles (first: {dataset}/{name} is {role}, {other_dataset}/{other} with "
+            f"{len(leaks)} images have two roles (first: {dataset}/{name} is {role}, {other_dataset}/{other} with "
             f"the same pixels is {other_role}). Nothing was run. Take the copies out of one of the datasets, or give "
             f"copies the same group in its label file."
         )

@@ -32,7 +32,7 @@ class Settings:
         processes: how many may share the images of a slow metric; no result depends on it.
         keep: which artifacts outlive the run: phases, final or none.
         skip_bad: go on without unreadable images, counting them.
-        allow_leak: why images that stand in two roles are to be put up with; None stops such a run.
+        allow_leak: why images that have two roles are accepted; None stops such a run.
         download: whether weights that are not on this machine are fetched.
         use_store: False computes everything anew.
         quiet: no progress.
@@ -100,6 +100,6 @@ def tolerated(check: Callable[[], None], settings: Settings) -> tuple[str, ...]:
         check()
     except LeakError as error:
         if settings.allow_leak is None:
-            raise LeakError(f'{error} To go on: --allow-leak "REASON", which every board shows.') from error
+            raise LeakError(f'{error} To continue anyway: --allow-leak "REASON", which every board shows.') from error
         return (str(error),)
     return ()

@@ -106,6 +106,6 @@ def _with_references(
             raise InputError(
                 f"{name}: {source.table.name[row]} has {own[1]}×{own[0]} pixels, its reference "
                 f"{found.table.name[found.row_of[row]]} has {other[1]}×{other[0]}; a method that compares the two "
-                f"needs equal sizes. Mend the files, or take the image out of the label file."
+                f"needs equal sizes. Repair the files, or take the image out of the label file."
             )
     return replace(source, references=pristine, reference_rows=found.row_of)

@@ -107,7 +107,7 @@ class Source:
     def definition(self, name: str) -> ast.stmt | None:
         """The last statement at the top level, or in a branch there, that gives a name its value; None where an import
         does, or nothing."""
-        found = None
+        found: ast.stmt | None = None
         for node in _top_level(self.tree):
             if isinstance(node, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
                 found = node if node.name == name else found

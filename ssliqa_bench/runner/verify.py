@@ -30,7 +30,7 @@ class Verification:
     Attributes:
         records: how many were looked at.
         problems: everything that does not hold, one line each.
-        not_recomputable: "key: dataset" where names and scores were not passed on and the dataset is not at hand.
+        not_recomputable: "key: dataset" where names and scores were withheld and the dataset is not available.
         without_predictions: "key: dataset: stage" where metrics of a stage are on record without its predictions, as
             in records of schema 1, and so cannot be computed again.
     """

@@ -65,7 +65,7 @@ def read_rows(
         rows = read_json(text, source) if is_json else _delimited(text, source, separator, columns, line_breaks_among)
     twice = sorted(name for name, count in Counter(rows.header).items() if name and count > 1)
     if twice:
-        raise DataError(f"{source}:{rows.header_line or 1}: column {', '.join(twice)} stands there twice.")
+        raise DataError(f"{source}:{rows.header_line or 1}: column {', '.join(twice)} occurs twice.")
     return Rows(rows.source, rows.header, rows.lines, rows.cells, rows.header_line, decimal)
 
 

@@ -108,7 +108,7 @@ def _columns_of_sheet(source: str, values: Sequence[Sequence[Any]], columns: Seq
             continue
         twice = [column for column in columns if headings.count(column.lower()) > 1]
         if twice:
-            raise DataError(f"{source}:{number + 1}: column {', '.join(twice)} stands there twice.")
+            raise DataError(f"{source}:{number + 1}: column {', '.join(twice)} occurs twice.")
         places = [headings.index(column.lower()) for column in columns]
         lines, cells = [], []
         for below, found in enumerate(values[number + 1 :], number + 2):

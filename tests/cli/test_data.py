@@ -60,7 +60,7 @@ def test_status_knows_every_dataset_and_makes_none(command: Command, tmp_path: P
     assert code == 0 and len(found) >= 18
     assert found["demo-syn"]["state"] == "made on first use" and not (tmp_path / "cache" / "generated").exists()
     assert found["koniq"]["state"] == "not found" and "data download koniq" in found["koniq"]["note"]
-    assert found["nnid"]["note"].endswith("says how to get it")
+    assert found["nnid"]["note"].endswith("prints how to get it")
 
 
 @pytest.mark.parametrize("layout", sorted(LAYOUTS))

@@ -301,7 +301,7 @@ def test_withheld_results_of_an_older_version_are_evaluated_again_where_the_data
     evaluate = ["store", "evaluate", "--store", str(out)]
     assert main(evaluate) == 0
     said = finished.capture.readouterr().err
-    assert "0 results evaluated again; 2 stay as they are." in said
+    assert "0 results evaluated again; 2 unchanged." in said
     assert {own.evaluation_version for own in read_record(out, key).results.values()} == {0}
     assert main([*evaluate, "--registry", str(finished.data / "registry.yaml")]) == 0
     assert "2 results evaluated again." in finished.capture.readouterr().err

@@ -126,4 +126,4 @@ def test_a_submission_cannot_be_run_again(finished: Bench, hand: Hand, tmp_path:
     key = json.loads(hand(file, "--json")[1])["runs"][0]["key"]
     for words in (("test", key, "--on", "tiny-b"), ("store", "why", key)):
         code, _, err = finished(*words)
-        assert code == 2 and "was handed in as predictions" in err
+        assert code == 2 and "was submitted as predictions" in err

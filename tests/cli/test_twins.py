@@ -56,7 +56,7 @@ def test_copies_are_listed_counted_and_written(command: Command, made: Miniature
     assert code == 0
     for one, other in pairs(made):
         assert f"  {one} = {other}\n" in out
-    assert "2 pictures stand in several groups, 4 of 30 images" in out and "its own split tears 1 pairs" in out
+    assert "2 pictures are in several groups, 4 of 30 images" in out and "its own split tears 1 pairs" in out
     code, out, _ = command("biq2021", "--registry", own, "--json", "--write", str(tmp_path / "twins.yaml"))
     found = json.loads(out)
     assert sorted(map(sorted, found["sets"])) == sorted(map(sorted, pairs(made))) and found["torn_pairs"] == 1

@@ -98,7 +98,7 @@ def test_scores_may_leave_the_scale_but_not_the_valid_range(make_entry: Entry, m
         (HEADER, [["a.png", "1"], ["b.png", "2"], ["a.png", "3"]],
          r'2 of 3 rows share their image name with another row \(first: line 2 "a\.png", line 4 "a\.png"\)'),
         (HEADER, [["a.png", "1", "2"]], r"labels\.csv:2: 3 cells; expected 2"),
-        (["image", "score", "score"], [["a.png", "1", "2"]], r"column score stands there twice"),
+        (["image", "score", "score"], [["a.png", "1", "2"]], r"column score occurs twice"),
         (["image", "score", "c1", "c2"], [["a.png", "1", "0", "0"]], r"1 of 1 rating distributions .*line 2 a\.png"),
         (["image", "score", "c1", "c2"], [["a.png", "1", "3", "-1"]], r"1 of 1 rating distributions"),
         (["image", "score", "c1", "c2"],

@@ -365,7 +365,7 @@ def test_split_files(tmp_path: Path) -> None:
     for content, message in (
         ("image,split\n0003.png,test\nnone.png,train\n", r"1 of 2 images are not in a: none\.png"),
         ("image,split\n0003.png,best\n", r'split\.csv:2: split is "best"; expected one of train'),
-        ("image,split\n0003.png,test\n0003.png,train\n", r'split\.csv:3: image "0003\.png" stands there twice'),
+        ("image,split\n0003.png,test\n0003.png,train\n", r'split\.csv:3: image "0003\.png" occurs twice'),
         ("image,part\n0003.png,test\n", 'no column "split"'),
         ("dataset,image,role\nb,0003.png,test\n", "lists no image of a"),
     ):

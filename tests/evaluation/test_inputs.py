@@ -59,7 +59,7 @@ def test_accepted_files(tmp_path: Path, content: str | bytes) -> None:
     ("score,prediction\n1,2\n", "has 1 rows below its header; expected one per image, at least 2"),
     ("score,pred\n1,2\n", r'scores.csv:1: the column "prediction" is missing from the header; found: score, pred'),
     ("score;prediction\n1;2\n", "separated by commas"),
-    ("score,prediction,score\n1,2,3\n", 'column score stands there twice'),
+    ("score,prediction,score\n1,2,3\n", 'column score occurs twice'),
     ("score,prediction\n1,2\n3,nan\n", r'scores.csv:3: prediction: got "nan"; expected a finite number'),
     ("score,prediction\n1,2\n,4\n", r'scores.csv:3: score: got ""'),
     ("score,prediction\n1,2\n3,inf\n", 'got "inf"'),

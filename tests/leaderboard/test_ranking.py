@@ -61,7 +61,7 @@ def first_remarks(records: list[dict[str, Any]]) -> list[Remark]:
 def test_remarks_name_everything_a_reader_must_know(made: ModuleType) -> None:
     runs = [made.record(seed=seed, trained_on="unknown") for seed in range(3)]
     runs[1]["protocol"].update(transductive=True, stratified=True)
-    runs[1]["leak"] = {"reason": "the copies are known", "found": ["two images stand in two roles"]}
+    runs[1]["leak"] = {"reason": "the copies are known", "found": ["two images have two roles"]}
     runs[1]["datasets"]["demo-wild"]["skipped"] = 2
     runs[2]["datasets"]["demo-wild"]["skipped"] = 1
     runs[0]["notes"] = ["3 images were  converted\nfrom 16 bits"]

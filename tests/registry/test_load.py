@@ -100,7 +100,7 @@ ONE_PROBLEM = {
     METHOD + "    params: {backbone: cnniqua}\n":
         '4 methods.a.params.backbone: got "cnniqua"; expected "cnniqa" or "cnniqa-wide".',
     METHOD + "    parameters: {factor: {type: number}}\n":
-        "4 methods.a.parameters.factor.meaning: got nothing; expected one sentence that says what it does.",
+        "4 methods.a.parameters.factor.meaning: got nothing; expected one sentence about its effect.",
     METHOD + "    parameters: {own: {type: weights, of: backbon, switch: pretrained, meaning: File.}}\n":
         '4 methods.a.parameters.own.of: got "backbon"; expected "backbone" or "teacher_backbone" or '
         '"student_backbone".',

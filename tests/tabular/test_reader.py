@@ -64,7 +64,7 @@ def test_text_after_a_closing_quote_is_refused(write: Write) -> None:
     ("image,score\na.png,3,5\n", r":2: 3 cells.*decimal comma\? Quote it"),
     ("image,score\na.png;3\n", r":2: 1 cells.*separated by a semicolon; expected a comma"),
     ("image,score\na,b.png,x\n", r"A cell that holds a comma has to be quoted"),
-    ("image,score,image\na,1,a\n", r":1: column image stands there twice"),
+    ("image,score,image\na,1,a\n", r":1: column image occurs twice"),
     ("", "the file is empty"),
     ("\n \r\n", "the file is empty"),
     ("image,score\na\0.png,1\n", r":2: holds a NUL character"),

@@ -75,6 +75,6 @@ def _extra_labels(folder: Path, rows: Mapping[str, int]) -> dict[int, int]:
         if value not in range(_LEVELS):
             raise DataError(f"{path}:{line}: class is {value:g}; expected 0 to {_LEVELS - 1}.")
         if rows[name] in found:
-            raise DataError(f'{path}:{line}: "{name}" stands there twice.')
+            raise DataError(f'{path}:{line}: "{name}" occurs twice.')
         found[rows[name]] = int(value)
     return found

@@ -91,8 +91,8 @@ def _mirrored(release: Path, labels: Path) -> RawTable:
     rows, column = read_meta_info(labels)
     names = ["/".join(Path(name).parts[-2:]) for name in rows.column(column["image"])]
     if "reference" not in column:
-        raise DataError(f"{rows.source}:1: no column ref_name; found {', '.join(rows.header)}. It says which images "
-                        f"are of one picture.")
+        raise DataError(f"{rows.source}:1: no column ref_name; found {', '.join(rows.header)}. It names the picture "
+                        f"that an image is a version of.")
     pristine = rows.column(column["reference"])
     return _table(release, names, pristine, rows.numbers(column["score"]), rows.source, rows.lines)
 

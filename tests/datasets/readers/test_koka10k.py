@@ -64,7 +64,7 @@ def test_a_stratified_split_keeps_its_share_in_every_class(made: Miniature) -> N
     ("photo-3.png,4", "photo-99.png,4", '"photo-99.png" is no photograph of KADIS-700k that is at hand'),
     ("photo-3.png,4", "photo-3.png,5", "class is 5; expected 0 to 4"),
     ("photo-3.png,4", "photo-3.png,2.5", "class is 2.5; expected 0 to 4"),
-    ("photo-3.png,4", "121-cc-774921.png,4", "stands there twice"),
+    ("photo-3.png,4", "121-cc-774921.png,4", "occurs twice"),
     ("image,class", "image,label", 'no column "class"'),
 ])  # fmt: skip
 def test_labels_that_do_not_fit(made: Miniature, old: str, new: str, expected: str) -> None:

@@ -38,7 +38,7 @@ def test_two_columns_of_scores(made: Miniature) -> None:
     assert sheet is not None
     sheet.cell(1, 9, "MOS")
     book.save(made.labels[0])
-    assert "column MOS stands there twice" in refusal(made)
+    assert "column MOS occurs twice" in refusal(made)
 
 
 def test_the_workbook_of_exif_tags_is_no_substitute(made: Miniature) -> None:
