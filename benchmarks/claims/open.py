@@ -54,7 +54,11 @@ def comparators(methods: set[str]) -> dict[str, str]:
 
 
 def report(found: dict[str, dict[int, float]]) -> None:
-    """Print both tables of gains of one setting, over the splits that all rows have."""
+    """Print both tables of gains of one setting; a row with fewer splits than others is named and left out."""
+    most = max(map(len, found.values()))
+    if few := sorted(name for name, by_seed in found.items() if len(by_seed) < most):
+        print(f"left out, fewer than {most} splits: {', '.join(few)}; ", end="")
+    found = {name: by_seed for name, by_seed in found.items() if name not in few}
     own_comparator = comparators(set(found))
     splits = sorted(set.intersection(*(set(by_seed) for by_seed in found.values())))
     means = {name: float(np.mean([by_seed[s] for s in splits])) for name, by_seed in found.items()}

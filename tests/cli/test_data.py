@@ -374,7 +374,7 @@ def test_a_download_goes_on_where_it_broke(
     half = len(server.files["/koniq10k.tgz"]) // 2
     server.breaks = [10**9, half, 0, 0]
     code, out, err = command("download", "koniq", "--registry", str(file))
-    assert code == 2 and out == "" and "broke after" in err and "goes on where it stopped" in err
+    assert code == 2 and out == "" and "broke after" in err and "resumes where it stopped" in err
     assert not (tmp_path / "data" / "koniq10k").exists()
     server.breaks, server.asked = [], []
     assert command("download", "koniq", "--registry", str(file))[0] == 0

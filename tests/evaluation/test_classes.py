@@ -181,5 +181,5 @@ def test_a_protocol_may_ask_for_what_there_is() -> None:
     assert extra_metrics(ALWAYS, protocol="own", classes=False) == ()
     with pytest.raises(InputError, match=r'"acuracy". Did you mean .accuracy.'):
         extra_metrics(("acuracy",), protocol="own", classes=True)
-    with pytest.raises(InputError, match="does not say what the classes are"):
+    with pytest.raises(InputError, match="but defines no classes"):
         extra_metrics(("mae_3",), protocol="own", classes=False)

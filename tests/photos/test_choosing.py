@@ -225,7 +225,6 @@ def test_a_variant_is_compared_with_the_comparator_of_what_it_extends() -> None:
     assert found.unlabeled is not None and found.comparator is not None
     assert found.unlabeled.name == "ssiqa-q1" and found.comparator.method.like == "ssiqa"
     assert found.comparator.params["blocks"] == found.unlabeled.params["blocks"] == 1
-    assert not found.comparator.learns_from_unlabeled
 
 
 class _Watched:

@@ -329,7 +329,7 @@ def test_a_prefix_alone_is_no_method(shelf: Registry, name: str) -> None:
 
 
 def test_what_the_name_says_is_not_set_again(shelf: Registry) -> None:
-    with pytest.raises(InputError, match="--set metric: the name shelf:psnr says it already"):
+    with pytest.raises(InputError, match="--set metric: the name shelf:psnr contains it already"):
         shelf.resolve_method("shelf:psnr", overrides={"metric": "ssim"})
 
 

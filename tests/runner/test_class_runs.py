@@ -232,7 +232,7 @@ def test_photographs_that_are_not_there_are_said_before_training(
     ("fields", "said"),
     [
         ({"metrics": ["srcc", "acuracy"]}, "Did you mean 'accuracy'"),
-        ({"metrics": ["accuracy"]}, "does not say what the classes are"),
+        ({"metrics": ["accuracy"]}, "but defines no classes"),
     ],
 )
 def test_a_protocol_that_asks_for_what_there_is_not(
