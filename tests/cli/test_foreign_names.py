@@ -52,7 +52,7 @@ def test_it_is_labelled(photos: Path, tmp_path: Path) -> None:
     ("data", "add", "mine", "--unlabeled", "photos", "--jobs", "1"),
     ("data", "add", "mine", "--labels", "labels.csv", "--images", "photos", "--unlabeled", "photos", "--jobs", "1"),
     ("train", "--labels", "labels.csv", "--images", "photos", "--unlabeled", "photos", "--out", "model"),
-    ("next-labels", "--labels", "labels.csv", "--images", "photos", "--unlabeled", "photos"),
+    ("next-labels", "--labels", "labels.csv", "--images", "photos", "--unlabeled", "photos", "--n", "4"),
     ("rate", "photos", "--no-browser"),
 ])  # fmt: skip
 def test_it_is_refused_where_its_name_is_written_to_text(

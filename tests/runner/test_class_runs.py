@@ -216,7 +216,7 @@ def test_photographs_that_are_not_there_are_said_before_training(
     where = ["--store", str(tmp_path / "store"), "--registry", str(made.registry_file()), "--data-root", str(made.root)]
     assert main(["run", "--method", "simmatch", *ON_CLASSES, *MODE, *where]) == 2
     said = capsys.readouterr().err
-    expected = 'the optional part of koka10k, 12 images without score, is not there. "ssliqa-bench show koka10k" says'
+    expected = 'the optional part of koka10k, 12 images without score, is not there. "ssliqa-bench show koka10k" names'
     assert expected in said and "budget" not in said
     assert main(["show", "koka10k"]) == 0 and "kadis for the photographs" in capsys.readouterr().out
     suite = tmp_path / "suite.yaml"
