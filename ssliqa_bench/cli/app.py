@@ -139,7 +139,7 @@ def _called(words: Sequence[str], debug: bool) -> int:
         return end.code if isinstance(end.code, int) else 1
     except Stopped:
         raise
-    except BaseException as error:  # a class of the user's may raise anything
+    except (Exception, GeneratorExit) as error:  # a class of a user may raise either
         if debug:
             raise
         return _failed(error)
