@@ -43,8 +43,10 @@ def one_at_a_time(labels: Path) -> Iterator[None]:
         raise InputError(f"--labels {labels}: another rating page has it open. People rate one after the other: end "
                          f"that page first, or name another file.")  # fmt: skip
     with handle:
-        yield
-        path.unlink(missing_ok=True)  # while it is held: who opens it next looks whether it is still there
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # while it is held: who opens it next looks whether it is still there
 
 
 @dataclass

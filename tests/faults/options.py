@@ -28,7 +28,7 @@ GOOD: dict[str, tuple[str, ...]] = {
     "train": (*_OWN, "--out", "model"),
     "rate": ("photos", "--no-browser"),
     "label-budget": _OWN,
-    "next-labels": (*_OWN, "--unlabeled", "photos"),
+    "next-labels": (*_OWN, "--unlabeled", "photos", "--n", "4"),
     "submit": ("predictions.csv", "--name", "x", "--dataset", "tiny-a", "--registry", "TINY", "--store", "new"),
     "plot scatter": ("RUN", "--store", "STORE", "--out", "x.png"),
     "plot log": ("RUN", "--store", "STORE", "--out", "x.png"),
