@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO, cast
 
 from ssliqa_bench.text import printable
@@ -136,27 +136,41 @@ def signs_of_life(command: str) -> Iterator[None]:
     if stream is None or stream.isatty():
         yield
         return
-    heard, began, done = _Heard(stream), time.monotonic(), threading.Event()
+    heard, began = _Heard(stream), time.monotonic()
 
-    def watch() -> None:
-        if hasattr(signal, "pthread_sigmask"):  # signals are the main thread's, also those that it blocks
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    def watch(done: threading.Event) -> None:
         while not done.wait(max(heard.last + PULSE - time.monotonic(), 0.01)):
             if time.monotonic() - heard.last >= PULSE:
                 with contextlib.suppress(OSError, ValueError):  # nobody reads on, or the stream was closed
                     heard.write(f"{command}: still working, {time.monotonic() - began:.0f} s so far\n")
                     heard.flush()
 
-    watcher = threading.Thread(target=watch, name="signs-of-life", daemon=True)
     sys.stderr = watched = cast(TextIO, heard)
+    try:
+        with _beside(watch, "signs-of-life"):
+            yield
+    finally:
+        if sys.stderr is watched:
+            sys.stderr = stream
+
+
+@contextlib.contextmanager
+def _beside(watch: Callable[[threading.Event], None], name: str) -> Iterator[None]:
+    """Run `watch` in a thread until its event is set, which the end of the block does."""
+    done = threading.Event()
+
+    def run() -> None:
+        if hasattr(signal, "pthread_sigmask"):  # signals are the main thread's, also those that it blocks
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        watch(done)
+
+    watcher = threading.Thread(target=run, name=name, daemon=True)
     watcher.start()
     try:
         yield
     finally:
         done.set()
         watcher.join()
-        if sys.stderr is watched:
-            sys.stderr = stream
 
 
 @contextlib.contextmanager
@@ -166,11 +180,8 @@ def loading_shown() -> Iterator[None]:
     if stream is None or not stream.isatty():
         yield
         return
-    done = threading.Event()
 
-    def watch() -> None:
-        if hasattr(signal, "pthread_sigmask"):  # as in `signs_of_life`
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    def watch(done: threading.Event) -> None:
         began: dict[str, float] = {}
         shown = False
         while not done.wait(0.2):
@@ -186,13 +197,8 @@ def loading_shown() -> Iterator[None]:
         if shown:
             stream.write(_CLEARED)
 
-    watcher = threading.Thread(target=watch, name="loading", daemon=True)
-    watcher.start()
-    try:
+    with _beside(watch, "loading"):
         yield
-    finally:
-        done.set()
-        watcher.join()
 
 
 def _is_loading(name: str) -> bool:

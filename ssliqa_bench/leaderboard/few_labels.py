@@ -77,6 +77,7 @@ class FewLabels:
         name: what tells it from others: pair, dataset, protocol, recipe.
         reference: the labels-only curve, None without one.
         demo: whether the dataset is generated.
+        measure: what its points are, "SRCC", or "SRCC within parts" of a dataset that is ranked so.
     """
 
     pair: str
@@ -86,6 +87,7 @@ class FewLabels:
     curves: tuple[Curve, ...]
     lines: tuple[Line, ...]
     demo: bool = False
+    measure: str = "SRCC"
 
     @property
     def reference(self) -> Curve | None:
@@ -127,8 +129,9 @@ def few_labels(records: Iterable[Record]) -> list[FewLabels]:
         curves = tuple(_curve(methods[name], name, dataset) for name in sorted(methods))
         lines = _lines(metrics[dataset, part], dataset)
         runs = next(iter(next(iter(methods.values())).values()))
-        demo = runs[0].results[dataset].dataset.kind == "demo"
-        found.append(FewLabels(pair, dataset, protocol, recipe, curves, lines, demo))
+        about = runs[0].results[dataset].dataset
+        measure = "SRCC" if about.rank_by == "srcc" else "SRCC within parts"
+        found.append(FewLabels(pair, dataset, protocol, recipe, curves, lines, about.kind == "demo", measure))
     return sorted(found, key=lambda one: one.demo)  # human scores first
 
 

@@ -39,8 +39,9 @@ def few_label_pages(records: Iterable[Record]) -> list[Page]:
 
 def _about() -> Paragraph:
     return Paragraph(phrase(
-        "SRCC on test images, mean or median over the splits, with the 95 % interval of the corrected t distribution. "
-        "In labels: how many further labels ", Code(LABELS_ONLY), " needs for the same SRCC, read off its curve "
+        "SRCC on test images, within the parts of a dataset that is ranked so, mean or median over the splits, with "
+        "the 95 % interval of the corrected t distribution. In labels: how many further labels ", Code(LABELS_ONLY),
+        " needs for the same SRCC, read off its curve "
         "between measured numbers of labels; nothing is claimed beyond them. Metrics learn nothing here: ",
         Mark("seen"), " means that their weights were trained on the dataset, ", Mark("?"), " that this is not known."
     ))  # fmt: skip
@@ -83,6 +84,7 @@ def _section(one: FewLabels, number: int) -> Section:
             Code(LABELS_ONLY), " is on record at one number of labels; two are needed to read off a gain in labels."
         )))  # fmt: skip
     more = f", recipe {one.recipe}{', demo data' if one.demo else ''}"
+    more += "" if one.measure == "SRCC" else f": {one.measure}"
     title = phrase(f"{one.dataset}, learned on {one.pair}, protocol ", Code(one.protocol), more)
     return Section(section_name(number), title, tuple(blocks))
 
@@ -103,14 +105,14 @@ def _words(gain: Extra | None) -> str:
 
 def _data(found: Sequence[FewLabels]) -> Table:
     columns = (
-        *(Column(name, name, text=True) for name in ("pair", "dataset", "protocol", "recipe", "method")),
+        *(Column(name, name, text=True) for name in ("pair", "dataset", "protocol", "recipe", "measure", "method")),
         Column("labels", "labels"),
         Column("srcc", "srcc"), Column("srcc_lo", "srcc_lo"), Column("srcc_hi", "srcc_hi"), Column("runs", "runs"),
         Column("extra_labels", "extra_labels"), Column("mark", "mark", text=True),
     )  # fmt: skip
     rows = []
     for one in found:
-        place = (one.pair, one.dataset, one.protocol, one.recipe)
+        place = (one.pair, one.dataset, one.protocol, one.recipe, one.measure)
         points = [(curve.method, point, one.extra(point) if curve.method != LABELS_ONLY else None, "")
                   for curve in one.curves for point in curve.points]  # fmt: skip
         points += [(line.method, line.point, None, line.mark or "metric") for line in one.lines]

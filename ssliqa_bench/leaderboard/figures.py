@@ -167,7 +167,7 @@ def curve(found: FewLabels) -> Figure:
             axis.annotate(_text(line.method) + mark, (1.0, line.point.stat.value), xycoords=("axes fraction", "data"),
                           xytext=(4, 0), textcoords="offset points", va="center", fontsize=8, color=_GREY)  # fmt: skip
         axis.set_xlabel("images with a score")
-        axis.set_ylabel(f"SRCC on {_text(found.dataset)}")
+        axis.set_ylabel(f"{found.measure} on {_text(found.dataset)}")
         axis.set_title(f"{_text(found.pair)}, protocol {_text(found.protocol)}, recipe {_text(found.recipe)}")
         figure.legend(fontsize=8, loc="outside lower center", ncols=4)
         return figure

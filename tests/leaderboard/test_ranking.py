@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from ssliqa_bench.leaderboard.boards import render_pages
 from ssliqa_bench.leaderboard.compare import paired_gain
+from ssliqa_bench.leaderboard.few_labels import few_labels
+from ssliqa_bench.leaderboard.few_labels_page import few_label_pages
 from ssliqa_bench.leaderboard.ranking import Remark, rank_rows, remarks, span
 from ssliqa_bench.leaderboard.run_notes import notes_of, run_notes
-from tests.leaderboard.typed import build_boards, collect
+from tests.leaderboard.typed import build_boards, collect, typed
 
 
 def test_reference_rows_stand_by_their_value_without_a_rank(made: ModuleType) -> None:
@@ -169,6 +172,11 @@ def test_a_dataset_may_be_ranked_by_the_srcc_within_its_parts(made: ModuleType) 
     assert float(line["srcc"]) == pytest.approx(0.70)
     assert float(line["srcc_within_parts"]) == pytest.approx(0.515)
     assert float(line["srcc_within_parts_lo"]) < 0.515 < float(line["srcc_within_parts_hi"])
+    (curves,) = few_labels(map(typed, records))
+    assert curves.measure == "SRCC within parts" and curves.curves[0].points[0].stat.value == pytest.approx(0.515)
+    few = render_pages(few_label_pages(map(typed, records)), ["md", "csv"])
+    assert "SRCC within parts" in few["few-labels/index.csv"]
+    assert "recipe demo: SRCC within parts" in few["few-labels/index.md"]
     page = build_boards(records)["standard/livec--livec.md"]
     assert "SRCC within parts, livec" in page and "Ranked by SRCC within parts of livec" in page
     opening = next(text for text in page.splitlines() if text.startswith("| 1 | ") or "| `ssiqa`" in text)
