@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -71,7 +72,7 @@ def compare(
 
 
 def _duels(runs: Sequence[str], store: Path, images: int) -> list[Duel]:
-    from ssliqa_bench.leaderboard.versus import contenders, duels
+    from ssliqa_bench.leaderboard.versus import contenders, duels, matches, meet
     from ssliqa_bench.store.records import read_predictions
 
     found = contenders(_records(runs, store))
@@ -80,11 +81,15 @@ def _duels(runs: Sequence[str], store: Path, images: int) -> list[Duel]:
             f"compare: got {len(found)} row of records ({', '.join(own.name for own in found)}); expected records of "
             f'at least two methods or settings. "ssliqa-bench store ls --store {store}" lists all.'
         )
-    first, *others = found
+    pairs = matches(found)
+    met = [(one, other) for one, other in pairs if meet(one, other)]
+    for one, other in pairs:
+        if met and (one, other) not in met:
+            print(printable(f"Not compared: {other.name} shares no seed and dataset with {one.name}."), file=sys.stderr)
     return [
         duel
-        for other in others
-        for duel in duels(first, other, lambda run, dataset: read_predictions(store, run.key, dataset), images=images)
+        for one, other in met or pairs[:1]
+        for duel in duels(one, other, lambda run, dataset: read_predictions(store, run.key, dataset), images=images)
     ]
 
 

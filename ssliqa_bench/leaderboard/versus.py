@@ -80,6 +80,33 @@ def contenders(records: Iterable[Record]) -> list[Contender]:
     return [Contender(name, dict(sorted(runs.items()))) for name, runs in zip(names, found.values(), strict=True)]
 
 
+def matches(found: Sequence[Contender]) -> list[tuple[Contender, Contender]]:
+    """Which contenders are compared: the first method with each other one, within a setting where it has records.
+
+    A setting is all that a cell states except method, overrides and seed. Contenders of a setting without the first
+    method are compared with the first contender of all.
+    """
+    references: dict[str, Contender] = {}
+    for contender in found:
+        if _method(contender) == _method(found[0]):
+            references.setdefault(_setting(contender), contender)
+    pairs = []
+    for contender in found[1:]:
+        reference = references.get(_setting(contender), found[0])
+        pairs.append((found[0] if reference is contender else reference, contender))
+    return [
+        (one, other)
+        for one, other in pairs
+        # The first method's own settings stand beside each other only where nothing else is compared there.
+        if _setting(one) == _setting(other) or _method(one) != _method(other) or len(references) == len(found)
+    ]
+
+
+def meet(one: Contender, other: Contender) -> bool:
+    """Whether two contenders have a seed and a dataset in common."""
+    return any(one.runs[seed].results.keys() & other.runs[seed].results.keys() for seed in one.runs.keys() & other.runs)
+
+
 def duels(one: Contender, other: Contender, read: ReadPredictions, *, images: int = 10) -> list[Duel]:
     """A contender against another on every dataset that both were tested on, by name.
 
@@ -106,6 +133,16 @@ def duels(one: Contender, other: Contender, read: ReadPredictions, *, images: in
             f"{', '.join(_tested(other)) or 'no dataset'}."
         )
     return found
+
+
+def _method(contender: Contender) -> str:
+    return next(iter(contender.runs.values())).cell.method
+
+
+def _setting(contender: Contender) -> str:
+    """What two methods must share to be told apart by the method alone."""
+    cell = next(iter(contender.runs.values())).cell.model_dump()
+    return canonical_json({key: value for key, value in cell.items() if key not in ("method", "seed", "overrides")})
 
 
 def _duel(one: Contender, other: Contender, dataset: str, seeds: tuple[int, ...], read: ReadPredictions,

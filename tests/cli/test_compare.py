@@ -26,8 +26,17 @@ def test_methods_of_a_store_are_compared_over_their_splits(capsys: pytest.Captur
     # docs/open.md states the same
     assert "difference +0.0167 (-0.0033 to +0.0366), not distinguished" in out and "over 20 splits" in out
     assert main([*words, "--json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)["comparisons"]
-    assert found["dataset"] == "livec" and len(found["images"]) == 2 and found["how"] == "splits"
+    found = json.loads(capsys.readouterr().out)["comparisons"]
+    assert {one["dataset"] for one in found} == {"livec", "biq2021"}  # each setting for itself
+    (livec,) = [one for one in found if one["dataset"] == "livec"]
+    assert len(livec["images"]) == 2 and livec["how"] == "splits"
+    assert all("pseudo-label-supervised" in one["other"] for one in found)
+
+
+def test_a_method_without_records_in_a_setting_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "pseudo-label", "ssiqa", "--store", str(STORE), "--images", "0"]) == 0
+    read = capsys.readouterr()
+    assert "livec: pseudo-label" in read.out and "biq2021:" not in read.out
 
 
 def test_files_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,7 +50,9 @@ def test_files_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_one_row_of_records_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "pseudo-label", "--store", str(STORE)]) == 2
+    assert main(["compare", "ssiqa", "--store", str(STORE)]) == 2
     assert "expected records of at least two methods or settings" in capsys.readouterr().err
+    assert main(["compare", "pseudo-label", "--store", str(STORE)]) == 2
+    assert "share no seed and dataset" in capsys.readouterr().err
     assert main(["compare", "no-such-run", "x", "--store", str(STORE)]) == 2
     assert 'No record in' in capsys.readouterr().err

@@ -12,7 +12,7 @@ from scipy.stats import spearmanr
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.breakdown import breakdown
 from ssliqa_bench.evaluation.comparisons import compare_fixed, compare_splits, holm
-from ssliqa_bench.leaderboard.versus import NOT_RECOMPUTABLE, contenders, duels
+from ssliqa_bench.leaderboard.versus import NOT_RECOMPUTABLE, contenders, duels, matches
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Record
 from tests.leaderboard.typed import typed
@@ -127,3 +127,21 @@ def test_contenders_are_named_by_what_tells_them_apart(record: Callable[..., Rec
     assert [list(own.runs) for own in found] == [[0, 1], [0]]
     older = record("ssiqa", 0, budget=20, created="2020-01-01T00:00:00Z")
     assert contenders([given[0], older])[0].runs[0] == given[0]
+
+
+def test_methods_are_matched_within_their_settings(record: Callable[..., Record]) -> None:
+    given = [record(method, 0, budget=budget) for method in ("ssiqa", "supervised") for budget in (20, 40)]
+    named = [(one.name, other.name) for one, other in matches(contenders(given))]
+    assert named == [(f"ssiqa budget {budget}", f"supervised budget {budget}") for budget in (20, 40)]
+
+
+def test_settings_of_one_method_are_matched_with_its_first(record: Callable[..., Record]) -> None:
+    given = [record("ssiqa", 0, budget=budget) for budget in (20, 40, 60)]
+    named = [(one.name, other.name) for one, other in matches(contenders(given))]
+    assert named == [("ssiqa budget 20", "ssiqa budget 40"), ("ssiqa budget 20", "ssiqa budget 60")]
+
+
+def test_a_setting_without_the_first_method_is_matched_with_its_first_records(record: Callable[..., Record]) -> None:
+    given = [record("ssiqa", 0, budget=20), *(record(method, 0, budget=40) for method in ("supervised", "rankup"))]
+    named = [(one.name, other.name) for one, other in matches(contenders(given))]
+    assert named == [("ssiqa budget 20", "supervised budget 40"), ("ssiqa budget 20", "rankup budget 40")]
