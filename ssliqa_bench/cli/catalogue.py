@@ -193,7 +193,9 @@ def _facts(kind: Kind, name: str, registry: Registry, *, parameters: bool = True
         resolved = {recipe: registry.resolve_method(name, recipe) for recipe in recipes}
         method = resolved[recipes[0]]
         facts |= {"class": method.class_path, "chain": list(method.chain), "unlabeled_role": method.unlabeled_role}
-        facts["comparators"] = [other.name for other in registry.methods.values() if other.like == name]
+        facts["comparators"] = [
+            other.name for other in registry.methods.values() if other.like == name and other.about.family != "control"
+        ]
         facts["parameters"] = {recipe: resolved[recipe].params for recipe in recipes}
     return facts
 

@@ -29,6 +29,7 @@ from ssliqa_bench.leaderboard.page import (
     Table,
     phrase,
 )
+from ssliqa_bench.leaderboard.ranking import Ranked
 from ssliqa_bench.leaderboard.view import View
 from ssliqa_bench.leaderboard.words import DEMO, labels_used, legend, methods, splits_digest
 
@@ -144,13 +145,14 @@ def _opening(views: list[View]) -> tuple[Table, str]:
         columns.append(Column("gain", f"Gain {views[0].section.ranking_dataset}", parts=("value", "lo", "hi")))
     rows: list[tuple[Cell, ...]] = []
     left = 0
-    for view, shown in zip(views, _shares([len(view.ranked) for view in views]), strict=True):
-        left += len(view.ranked) - shown
+    listed = [[item for item in view.ranked if item.row.reference != "control"] for view in views]
+    for view, ranked, shown in zip(views, listed, _shares([len(ranked) for ranked in listed]), strict=True):
+        left += len(ranked) - shown
         by_name = {own.name: own for own in columns_of([view.section])}
-        values = [_column(view, by_name[measures[dataset]], dataset) for dataset, _ in datasets]
+        values = [_column(view, ranked, by_name[measures[dataset]], dataset) for dataset, _ in datasets]
         if gains:
-            values.append(_column(view, by_name["gain"], view.section.ranking_dataset))
-        for k, item in enumerate(view.ranked[:shown]):
+            values.append(_column(view, ranked, by_name["gain"], view.section.ranking_dataset))
+        for k, item in enumerate(ranked[:shown]):
             leading = [rank_cell(item), method_cell(view, item.row, notes=False), Cell(phrase(labels_used(item.row)))]
             rows.append((*leading, *(column[k] for column in values)))
     for view in views:
@@ -165,15 +167,15 @@ def _opening(views: list[View]) -> tuple[Table, str]:
     return Table("opening", tuple(columns), tuple(rows)), more
 
 
-def _column(view: View, measure: Measure, dataset: str) -> list[Cell]:
-    """A measure of all rows without its notes, which the sections below have; no gain where there can be none."""
+def _column(view: View, ranked: list[Ranked], measure: Measure, dataset: str) -> list[Cell]:
+    """A measure of rows without its notes, which the sections below have; no gain where there can be none."""
     if dataset not in view.sides:
-        return [Cell(Number(None)) for _ in view.ranked]
-    cells = [measure.cell(Place(view, item.row, dataset)) for item in view.ranked]
+        return [Cell(Number(None)) for _ in ranked]
+    cells = [measure.cell(Place(view, item.row, dataset)) for item in ranked]
     if measure.name == "gain":
         return [replace(cell, notes=()) if can_gain(item.row) else Cell(Number(None))
-                for item, cell in zip(view.ranked, cells, strict=True)]  # fmt: skip
-    return [replace(cell, notes=()) for cell in with_best(cells, view.ranked, measure.best)]
+                for item, cell in zip(ranked, cells, strict=True)]  # fmt: skip
+    return [replace(cell, notes=()) for cell in with_best(cells, ranked, measure.best)]
 
 
 def _shares(sizes: list[int]) -> list[int]:

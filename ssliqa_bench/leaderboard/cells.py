@@ -12,8 +12,8 @@ from ssliqa_bench.leaderboard.ranking import Ranked, absent_words, remarks
 from ssliqa_bench.leaderboard.view import View
 from ssliqa_bench.leaderboard.words import setting
 
-STATUS = {"comparator": "ref", "oracle": "ref", "seen": "seen", "outdated": "old", "unverified": MISSING,
-          "unofficial": "unofficial", "untested": MISSING, "undefined": MISSING}  # fmt: skip
+STATUS = {"comparator": "ref", "oracle": "ref", "control": "control", "seen": "seen", "outdated": "old",
+          "unverified": MISSING, "unofficial": "unofficial", "untested": MISSING, "undefined": MISSING}  # fmt: skip
 
 
 def name_columns(view: View, *, always: bool = False) -> list[Column]:

@@ -19,7 +19,8 @@ from ssliqa_bench.store.comparable import age, outdated
 from ssliqa_bench.store.failures import Failure, without_records
 from ssliqa_bench.store.record import Budget, MethodFacts, Record
 
-Reference = Literal["comparator", "oracle"]
+Reference = Literal["comparator", "oracle", "control"]
+CONTROL = "control"  # the family of methods whose outcome is known beforehand
 
 _SIDES = ("labeled", "unlabeled", "external")
 
@@ -76,7 +77,9 @@ class Row:
 
     @property
     def reference(self) -> Reference | None:
-        """What the row is for others: labels-only comparator, oracle, or (None) a method of its own."""
+        """What the row is for others: labels-only comparator, oracle, control, or (None) a method of its own."""
+        if self.about.family == CONTROL:
+            return "control"
         if self.about.unlabeled_role == "labeled":
             return "oracle"
         return None if self.like is None else "comparator"

@@ -97,7 +97,7 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
 
     A seed counts where both runs made the same number of steps and were tested on the same images.
     """
-    if row.reference == kind:
+    if row.reference in (kind, "control"):
         return Paired(NOTHING)
     if row.submitted:
         return Paired(NOTHING, None, (phrase("submitted predictions; no step-matched comparator"),))

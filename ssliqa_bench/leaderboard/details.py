@@ -8,6 +8,7 @@ from ssliqa_bench.leaderboard import limits
 from ssliqa_bench.leaderboard.breakdowns import breakdown_tables, class_counts, interval_tables
 from ssliqa_bench.leaderboard.cells import absent_cell, method_cell, name_cells, name_columns, rank_cell, with_best
 from ssliqa_bench.leaderboard.columns import Measure, Place, TableName, columns_of, ranking_measure
+from ssliqa_bench.leaderboard.controls import control_tables
 from ssliqa_bench.leaderboard.gains import gain_tables
 from ssliqa_bench.leaderboard.page import (
     Block,
@@ -33,6 +34,8 @@ from ssliqa_bench.leaderboard.words import budget_words, data_items, setting, sp
 def section_blocks(view: View, name: str, *, cost: bool) -> Section:
     """All that is known of a section, as a section of a page."""
     section = view.section
+    # Controls have a table of their own.
+    ranked = [item for item in view.ranked if item.row.reference != "control"]
     blocks: list[Block] = [
         Items(data_items(section)),
         _main(view, name),
@@ -41,8 +44,9 @@ def section_blocks(view: View, name: str, *, cost: bool) -> Section:
     for dataset, side in section.datasets:
         on = f"on {dataset} ({side})"
         part = f"{name}-{dataset}"
-        tested = [item for item in view.ranked if item.row.tested(dataset)]
+        tested = [item for item in ranked if item.row.tested(dataset)]
         blocks += gain_tables(view, f"{part}-gain", dataset, f"Gain from unlabeled images {on}")
+        blocks += control_tables(view, f"{part}-controls", dataset, f"Controls {on}")
         blocks.append(_titled(f"Further measures {on}", _measures(view, f"{part}-detail", tested, "detail", dataset)))
         blocks += interval_tables(view, f"{part}-intervals", tested, dataset, f"Uncertainty of single runs {on}")
         for kind in ("distortion", "level", "part"):
@@ -50,9 +54,9 @@ def section_blocks(view: View, name: str, *, cost: bool) -> Section:
         if any(measure.table == "classes" for measure in columns_of([section])):
             table = _measures(view, f"{part}-classes", tested, "classes", dataset)
             blocks.append(_titled(f"Classes {on}", table, *class_counts(view, dataset)))
-    blocks += pseudo_label_tables(view, f"{name}-pseudo-labels", view.ranked)
+    blocks += pseudo_label_tables(view, f"{name}-pseudo-labels", ranked)
     if cost:
-        blocks.append(_titled("Cost", _measures(view, f"{name}-cost", view.ranked, "cost")))
+        blocks.append(_titled("Cost", _measures(view, f"{name}-cost", ranked, "cost")))
     blocks.append(_titled("Splits", _splits(view, f"{name}-splits")))
     if noted := notes_of([item.row for item in view.ranked]):
         blocks.append(_titled("Notes of the runs", noted))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ssliqa_bench.files import canonical_json
+from ssliqa_bench.leaderboard.collect import CONTROL
 from ssliqa_bench.leaderboard.compare import Stat, drawn_share, summarise
 from ssliqa_bench.store.comparable import newest_of_cells
 from ssliqa_bench.store.record import Record
@@ -117,7 +118,7 @@ def few_labels(records: Iterable[Record]) -> list[FewLabels]:
                 if not record.submitted:
                     metrics[dataset, _test_part(record, dataset)].append(record)
                 continue
-            if record.facts.method.unlabeled_role == "labeled":
+            if record.facts.method.unlabeled_role == "labeled" or record.facts.method.family == CONTROL:
                 continue
             cell = record.cell
             place = (cell.pair, dataset, cell.protocol, cell.recipe, canonical_json(cell.overrides),

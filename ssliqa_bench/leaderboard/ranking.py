@@ -15,9 +15,9 @@ from ssliqa_bench.leaderboard.page import Code, Mark, Phrase, joined, phrase
 class Ranked:
     """A row in its place. `rank` is None for rows that stand outside the ranking; `status` says why.
 
-    Status: ranked, comparator, oracle, seen (weights saw the ranking dataset), outdated (images, scores or split of the
-    pair or of the ranking dataset differ from those of the newest record), unofficial (scores that no source of the
-    dataset passes on), unverified (handed in), untested, undefined.
+    Status: ranked, comparator, oracle, control, seen (weights saw the ranking dataset), outdated (images, scores or
+    split of the pair or of the ranking dataset differ from those of the newest record), unofficial (scores that no
+    source of the dataset passes on), unverified (handed in), untested, undefined.
     """
 
     row: Row

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import CONFIDENCE, MINIMUM_DATASETS
+from ssliqa_bench.leaderboard.collect import CONTROL
 from ssliqa_bench.leaderboard.compare import summarise
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.store.comparable import newest_of_cells
@@ -137,7 +138,8 @@ def srcc_table(
 
 
 def _is_ranked(record: Record) -> bool:
-    return not record.submitted and record.facts.method.unlabeled_role != "labeled"
+    method = record.facts.method
+    return not record.submitted and method.unlabeled_role != "labeled" and method.family != CONTROL
 
 
 def _names(settings: Iterable[Setting]) -> dict[Setting, str]:

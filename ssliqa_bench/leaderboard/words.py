@@ -110,7 +110,7 @@ def methods(board: Board) -> tuple[Item, ...]:
     for method, row in sorted(newest.items()):
         parts: list[str | Code] = [Code(method), f": {row.about.title}"]
         parts += [f" ({row.about.family})"] if row.about.family else []
-        if row.reference is not None:
+        if row.reference in ("comparator", "oracle"):
             role = "labels-only comparator" if row.reference == "comparator" else "oracle"
             parts += [f", {role} of ", Code(str(row.like))]
         items.append(Item(phrase(*parts)))
@@ -173,8 +173,10 @@ def _interval_words(views: list[View]) -> list[Phrase]:
 def _marks(sections: list[Section]) -> list[Phrase]:
     rows = [(section, row) for section in sections for row in section.rows]
     found = []
-    if any(row.reference for _, row in rows):
+    if any(row.reference in ("comparator", "oracle") for _, row in rows):
         found.append(phrase(Mark("ref"), ": comparators and oracles; listed by their value, not ranked."))
+    if any(row.reference == "control" for _, row in rows):
+        found.append(phrase(Mark("control"), ": a check whose outcome is known beforehand; not ranked."))
     if any(row.has_seen(dataset) for section, row in rows for dataset, _ in section.datasets):
         found.append(phrase(Mark("seen"), ": its initial weights were trained on that dataset; not ranked on it."))
     if any(row.outdated for _, row in rows):

@@ -11,8 +11,10 @@ from ssliqa_bench.evaluation import EVALUATION_VERSION
 
 PAIR = "demo-syn:demo-wild"
 
+Entry = tuple[str, str, "str | None", list[str], bool, int, tuple[float, float], "float | None"]
+
 # method -> (title, family, like, chain, oracle, steps, SRCC on A and B of seed 0, SRCC on A after the first stage)
-METHODS: dict[str, tuple[str, str, str | None, list[str], bool, int, tuple[float, float], float | None]] = {
+METHODS: dict[str, Entry] = {
     "piqe": ("PIQE", "classical metric", None, ["piqe"], False, 0, (0.41, 0.36), None),
     "supervised": ("Labels only", "supervised", None, ["supervised"], False, 675, (0.80, 0.83), None),
     "supervised-long": (
@@ -25,6 +27,20 @@ METHODS: dict[str, tuple[str, str, str | None, list[str], bool, int, tuple[float
         (0.55, 0.66), 0.80,
     ),
     "oracle": ("Labels of both sides", "supervised", "ssiqa", ["supervised", "oracle"], True, 921, (0.87, 0.94), None),
+}  # fmt: skip
+
+
+# As METHODS; the demo suite is without them.
+CONTROLS: dict[str, Entry] = {
+    "rankup": ("RankUp", "regression", None, ["rankup"], False, 921, (0.0, 0.0), None),
+    "rankup-supervised": ("Labels only", "comparator", "rankup", ["rankup", "rankup-supervised"], False, 921,
+                          (0.0, 0.0), None),
+    "rankup-shuffled": ("RankUp, permuted", "control", None, ["rankup", "rankup-shuffled"], False, 921, (0.0, 0.0),
+                        None),
+    "rankup-unweighted": ("RankUp, weight 0", "control", "rankup-supervised", ["rankup", "rankup-unweighted"], False,
+                          921, (0.0, 0.0), None),
+    "supervised-shuffled": ("Labels only, permuted", "control", None, ["supervised", "supervised-shuffled"], False, 921,
+                            (0.0, 0.0), None),
 }  # fmt: skip
 
 
@@ -56,7 +72,7 @@ def record(
     **changes: Any,
 ) -> dict[str, Any]:
     """Facts of one run; `srcc` gives the datasets it was tested on, `changes` replaces whole parts."""
-    title, family, like, chain, oracle, steps, _, _ = METHODS.get(
+    title, family, like, chain, oracle, steps, _, _ = {**METHODS, **CONTROLS}.get(
         method, (method.title(), "own", None, [method], False, 921, (0.0, 0.0), None)
     )
     a, _, b = pair.partition(":")

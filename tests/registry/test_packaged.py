@@ -186,6 +186,8 @@ def test_comparators() -> None:
         "rankup-oracle": "rankup",
         "ucvme-supervised": "ucvme",
         "ucvme-oracle": "ucvme",
+        "pseudo-label-unweighted": "pseudo-label-supervised",
+        "rankup-unweighted": "rankup-supervised",
     }
     roles = {name: REGISTRY.resolve_method(name).unlabeled_role for name in METHODS}
     told = [name for name, role in roles.items() if role == "labeled"]

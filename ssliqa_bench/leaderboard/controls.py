@@ -1,0 +1,100 @@
+"""Controls: rows whose outcome is known beforehand, and whether they show it.
+
+A control with permuted scores must reach a mean SRCC near 0, and every real row must lie above what permuted scores
+reach by chance. A control whose unlabeled images have weight 0 must equal the row without them.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+
+from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
+from ssliqa_bench.leaderboard.cells import name_cells, name_columns
+from ssliqa_bench.leaderboard.collect import Row
+from ssliqa_bench.leaderboard.numbers import decimals
+from ssliqa_bench.leaderboard.page import Cell, Code, Column, Number, Paragraph, Phrase, Section, Table, joined, phrase
+from ssliqa_bench.leaderboard.verdicts import test_fraction
+from ssliqa_bench.leaderboard.view import View
+
+HOLDS, FAILS = "holds", "fails"
+_CHANCE = 0.99  # quantile of the runs with permuted scores above which every real row must lie
+
+
+def control_tables(view: View, name: str, dataset: str, title: str) -> Iterator[Section]:
+    """Controls of a section on one dataset; nothing without any."""
+    rows = [item.row for item in view.ranked if item.row.reference == "control" and item.row.tested(dataset)]
+    if not rows:
+        return
+    columns = [*name_columns(view), Column("expected", "Expected", text=True), Column("found", "Found"),
+               Column("outcome", "Outcome", text=True)]  # fmt: skip
+    lines = [(*name_cells(view, row), *_judged(view, row, dataset)) for row in rows]
+    words = [Paragraph(own) for own in (_by_chance(view, rows, dataset), _MEANING)]
+    yield Section(f"{name}-section", phrase(title), (Table(name, tuple(columns), tuple(lines)), *words))
+
+
+_MEANING = phrase(
+    "Controls with permuted scores hold where their mean is within two standard errors of 0; controls that name "
+    "another row where the 95 % interval of the difference (corrected resampled t-test) includes 0."
+)
+
+
+def _judged(view: View, row: Row, dataset: str) -> list[Cell]:
+    """What is expected of a control, what it shows, and whether that agrees."""
+    if row.like is None:
+        values = _values(row, dataset)
+        mean = statistics.fmean(values) if values else None
+        found = phrase("–") if mean is None else phrase(f"{mean:+.3f}")
+        if mean is None or len(values) < MINIMUM_SPLITS:
+            return [Cell(phrase("0")), Cell(found), Cell(phrase(_few(len(values))))]
+        error = statistics.stdev(values) / math.sqrt(len(values))
+        outcome = HOLDS if abs(mean) <= 2 * error else FAILS
+        return [Cell(phrase("0")), Cell(phrase(f"{mean:+.3f} ± {error:.3f}")), Cell(phrase(outcome))]
+    expected = Cell(phrase("equal to ", Code(row.like)))
+    other = next((own for own in view.section.rows if own.method == row.like and own.setting == row.setting), None)
+    pairs = [] if other is None else [(row.ranked_by(seed, dataset), other.ranked_by(seed, dataset))
+                                      for seed in row.tested(dataset) if seed in other.tested(dataset)]  # fmt: skip
+    differences = [one - its for one, its in pairs if one is not None and its is not None]
+    fraction = test_fraction(view.section, dataset)
+    if fraction is None or len(differences) < MINIMUM_SPLITS:
+        return [expected, Cell(Number(None)), Cell(phrase(_few(len(differences))))]
+    from ssliqa_bench.evaluation.comparisons import compare_splits  # brings scipy
+
+    gap = compare_splits(differences, fraction)
+    assert gap.lo is not None and gap.hi is not None  # there are enough splits
+    outcome = HOLDS if gap.lo <= 0 <= gap.hi else FAILS
+    return [expected, Cell(phrase(f"{gap.mean:+.3f} [{gap.lo:+.3f}, {gap.hi:+.3f}]")), Cell(phrase(outcome))]
+
+
+def _few(count: int) -> str:
+    return f"needs {MINIMUM_SPLITS} splits, has {count}"
+
+
+def _values(row: Row, dataset: str) -> list[float]:
+    values = (row.ranked_by(seed, dataset) for seed in row.tested(dataset))
+    return [value for value in values if value is not None]
+
+
+def _by_chance(view: View, controls: Sequence[Row], dataset: str) -> Phrase:
+    """Whether the means of all real rows lie above what permuted scores reach by chance."""
+    drawn = sorted(value for row in controls if row.like is None for value in _values(row, dataset))
+    if not drawn:
+        return phrase("No control with permuted scores on record.")
+    highest = _quantile(drawn, _CHANCE)
+    below = []
+    for row in view.section.rows:
+        values = _values(row, dataset)
+        if row.reference != "control" and row.tested(dataset) and (not values or statistics.fmean(values) <= highest):
+            below.append(row.method)
+    chance = f"{len(drawn)} runs with permuted scores have a 99th percentile of {decimals(highest)}; "
+    if below:
+        return phrase(chance, "not above it are ", joined(map(Code, sorted(set(below)))), ".")
+    return phrase(chance, "the mean of every other row lies above it.")
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    """Quantile of sorted values, linear between neighbours."""
+    place = share * (len(ordered) - 1)
+    low = math.floor(place)
+    return ordered[low] + (place - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low])
