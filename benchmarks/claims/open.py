@@ -50,6 +50,7 @@ def comparators(methods: set[str]) -> dict[str, str]:
         if entry.like is not None
         and {name, entry.like} <= methods
         and registry.resolve_method(name).unlabeled_role == "unlabeled"
+        and entry.about.family != "control"
     }
 
 

@@ -110,7 +110,7 @@
     const sentences = data.sentences.filter((own) => shown.some((row) => row.kind === own.kind && row.pair === own.pair && row.protocol === own.protocol && row.budget === own.budget));
     return { title: "Results", nodes: [
       h("h1", {}, "How good is a quality model when most images have no score?"),
-      h("p", { class: "lead" }, "Mean SRCC on test images, and the gain over each learner's own labels-only comparator, with 95 % intervals. Rows in grey are comparators and oracles, which are not ranked."),
+      h("p", { class: "lead" }, "Mean SRCC on test images, and the gain over each learner's own labels-only comparator, with 95 % intervals. Rows in grey are comparators, oracles and controls, which are not ranked."),
       shown.some((row) => row.kind === "demo") && demoNotice(),
       h("form", { class: "filters", role: "search", onsubmit: (e) => e.preventDefault() }, chooser, selects, search,
         h("button", { type: "button", onclick: () => { location.hash = "#/"; } }, "Reset")),
@@ -300,7 +300,7 @@
     return { title: "About", nodes: [h("h1", {}, "How to read this site"),
       h("p", {}, "SRCC: Spearman's rank correlation between scores and predictions on test images, mean over runs. The interval is for other random splits of the same images, corrected for training parts that overlap (Nadeau and Bengio 2003); of a single run it is for other test images."),
       h("p", {}, "Gain: SRCC minus that of the row's comparator, which is trained on the labels alone for the same number of steps, paired by seed. Verdicts are corrected for all comparisons of a table (Holm). Not distinguished does not mean equal; equivalent: within 0.010 of the comparator."),
-      h("p", {}, "Ref: comparators and oracles, not ranked. Seen: the initial weights of a method were trained on that dataset. Old: images, scores or splits differ from those of the newest record."),
+      h("p", {}, "Ref: comparators and oracles, not ranked. Control: a check whose outcome is known beforehand, not ranked. Seen: the initial weights of a method were trained on that dataset. Old: images, scores or splits differ from those of the newest record."),
       h("p", {}, "The scatter shows native scores against predictions with the mapping that PLCC and RMSE use."),
       h("p", {}, "The address of a page holds its filters, so a link shows the same selection.")] };
   }
