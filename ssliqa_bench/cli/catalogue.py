@@ -233,7 +233,7 @@ def _display_name(facts: _Facts) -> str:
 
 def _print_methods(facts: Sequence[_Facts], registry: Registry, every: bool) -> None:
     """Methods by family, in the order of the files; variants are counted, or listed below their method."""
-    variants = {fact["name"]: [] for fact in facts}
+    variants: dict[str, list[_Facts]] = {fact["name"]: [] for fact in facts}
     for fact in facts:
         if fact["name"] in registry.variants:
             root = next(link for link in reversed(fact["chain"][:-1]) if link not in registry.variants)

@@ -83,7 +83,8 @@ def curve(
 
     found = [one for one in few_labels(iter_records(store)) if not dataset or one.dataset == dataset]
     if methods:
-        known = {own.method for one in found for own in (*one.curves, *one.lines)}
+        known = {own.method for one in found for own in one.curves}
+        known |= {own.method for one in found for own in one.lines}
         if missing := [name for name in methods if name not in known]:
             raise InputError(f"{missing[0]}: {store} holds no record of it; found "
                              f"{', '.join(sorted(known)) or 'none'}.")  # fmt: skip

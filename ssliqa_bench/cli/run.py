@@ -305,7 +305,7 @@ def _write(file: Path, judged: Any, record: Any, names: Any) -> None:
 
     source = names.dataset(Pair.parse(record.cell.pair).labeled)
     learned = bool(record.facts.stages)
-    write_scores(file, judged.names, in_native_units(judged.values, source) if learned else list(judged.values))
+    write_scores(file, judged.names, list(in_native_units(judged.values, source) if learned else judged.values))
     units = f"in the units of {source.name}" if learned else "the metric's own values"
     _say(f"{file}: {len(judged.names)} predictions, {units}.")
 

@@ -121,9 +121,9 @@ def few_labels(records: Iterable[Record]) -> list[FewLabels]:
             if record.facts.method.unlabeled_role == "labeled" or record.facts.method.family == CONTROL:
                 continue
             cell = record.cell
-            place = (cell.pair, dataset, cell.protocol, cell.recipe, canonical_json(cell.overrides),
-                     _test_part(record, dataset))  # fmt: skip
-            groups[place][cell.method][canonical_json(cell.budget)].append(record)
+            own = (cell.pair, dataset, cell.protocol, cell.recipe, canonical_json(cell.overrides),
+                   _test_part(record, dataset))  # fmt: skip
+            groups[own][cell.method][canonical_json(cell.budget)].append(record)
     found = []
     for place, methods in sorted(groups.items()):
         pair, dataset, protocol, recipe, _, part = place

@@ -34,7 +34,7 @@ _MOST_SERIES = 6
 # In a log, but no quantity that training moves.
 _BOOKKEEPING = ("epoch", "seconds", "images_per_second", "lr", "labeled", "unlabeled")
 _KINDS = ("loss", "other quantities")
-_STYLE = {
+_STYLE: Any = {
     "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.titlesize": 10, "legend.frameon": False,
     "figure.dpi": 150, "svg.hashsalt": "ssliqa-bench", "svg.fonttype": "none", "pdf.fonttype": 42,
 }  # fmt: skip
@@ -151,8 +151,9 @@ def curve(found: FewLabels) -> Figure:
             style = _DASHES[k // len(_COLOURS) % len(_DASHES)]
             ends = [(point.lo, point.hi) for point in points]
             known = [k for k, (lo, hi) in enumerate(ends) if lo is not None and hi is not None]
+            lines = np.array([ends[k] for k in known], dtype=np.float64).reshape(-1, 2).T
             axis.plot(x, y, style, color=colour, marker=marker, markersize=4.5, linewidth=1.5, label=_text(own.method))
-            axis.vlines(x[known], [ends[k][0] for k in known], [ends[k][1] for k in known], color=colour, linewidth=1)
+            axis.vlines(x[known], *lines, color=colour, linewidth=1)
         axis.set_xscale("log")
         counts = sorted({point.labels for own in order for point in own.points})
         axis.set_xticks(counts, [f"{count:,}" for count in counts])

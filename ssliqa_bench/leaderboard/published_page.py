@@ -113,8 +113,8 @@ def _table(source: Source, table: str, found: Sequence[Looked]) -> Table:
     lines: dict[tuple[str, ...], dict[str, Looked]] = {}
     for one in found:
         row = one.row
-        place = (row.row_group, row.method, row.variant, row.labeled, row.unlabeled, row.test)
-        lines.setdefault(place, {})[row.metric] = one
+        own = (row.row_group, row.method, row.variant, row.labeled, row.unlabeled, row.test)
+        lines.setdefault(own, {})[row.metric] = one
     metrics = list(dict.fromkeys(one.row.metric for one in found))
     heads = ("group", "method", "variant", "labeled", "unlabeled", "test")
     kept = [k for k in range(len(heads)) if any(place[k] for place in lines)]

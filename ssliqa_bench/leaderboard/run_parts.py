@@ -28,7 +28,8 @@ def curve(rows: Predictions, mapping: Mapping | None) -> list[float]:
     """The fitted mapping at evenly spaced points from the lowest to the highest prediction."""
     if mapping is None:
         return []
-    return mapping.apply(np.linspace(min(rows.prediction), max(rows.prediction), _CURVE_POINTS)).tolist()
+    points = np.linspace(min(rows.prediction), max(rows.prediction), _CURVE_POINTS)
+    return [float(value) for value in mapping.apply(points)]
 
 
 def errors_by_range(rows: Predictions, mapping: Mapping | None) -> list[dict[str, Any]]:

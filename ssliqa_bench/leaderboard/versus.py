@@ -219,11 +219,11 @@ def _over_images(duel: Duel, rows: Sequence[tuple[Predictions, Predictions]]) ->
     first = np.array([_in_order_of(base, a, duel.dataset).prediction for a, _ in rows])
     second = np.array([_in_order_of(base, b, duel.dataset).prediction for _, b in rows])
     scores = np.array(base.score, dtype=np.float64)
-    by: dict[str, Mapping[str, Comparison | None]] = {}
+    by: dict[str, dict[str, Comparison | None]] = {}
     for name in PARTS:
         labels = getattr(base, name)
         if labels is not None:
-            by[name] = by_label(first, second, scores, base.group, labels)
+            by[name] = dict(by_label(first, second, scores, base.group, labels))
     flat = any(len(np.unique(row)) < 2 for row in (scores, *first, *second))
     if flat:
         return replace(duel, by=by, reason="SRCC is undefined in a run")

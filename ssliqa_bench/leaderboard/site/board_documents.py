@@ -73,10 +73,9 @@ def _block(block: Block, notes: Mapping[Phrase, int]) -> Document:
 def _cell(column: Column, cell: Cell, notes: Mapping[Phrase, int]) -> Any:
     """The text alone where there is no more to it, null where there is nothing."""
     own = cell.value
+    text: Any = None if own is None or isinstance(own, Number) else text_parts(own)
     if isinstance(own, Number):
         text = number_text(column, replace(own, best=False))
-    else:
-        text = None if own is None else text_parts(own)
     more: Document = {}
     if isinstance(own, Number) and own.best:
         more["best"] = True
