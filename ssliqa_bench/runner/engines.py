@@ -199,7 +199,7 @@ def _discard_shared(graph: Graph, sweep: _Sweep, settings: Settings) -> None:
     if settings.keep == "phases":
         return
     records = {number: result.record for number, result in sweep.results.items()}
-    final = {record.model_key for record in records.values() if record is not None}
+    final = {record.facts.model_key for record in records.values() if record is not None}
     for number, users in graph.users.items():
         if all(records.get(user) is not None for user in users):  # a run that failed may still need them
             for key in graph.keys[number]:

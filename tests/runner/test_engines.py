@@ -16,6 +16,7 @@ from ssliqa_bench.errors import InputError, StorageError
 from ssliqa_bench.runner.engines import check_jobs, run_all
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import Pair, RunSpec
+from ssliqa_bench.store.records import iter_records
 
 if TYPE_CHECKING:
     from tests.conftest import Bench
@@ -221,6 +222,16 @@ def test_the_same_specs_in_this_process_are_reported_in_order(finished: Bench) -
         store=finished.store, device="cpu"), 1, lambda result, done, total: told.append((result.status, done, total)))
     assert [result.spec for result in results] == specs
     assert told == [("cached", 1, 2), ("cached", 2, 2)]
+
+
+@pytest.mark.parametrize("keep", ["final", "none"])
+def test_a_shared_stage_is_not_kept_longer_than_asked_for(bench: Bench, keep: str) -> None:
+    """Both methods begin with the same stage, which is the whole of the first."""
+    code, entries, _ = swept(bench, suite(bench, ["supervised", "ssiqa"]), "--keep", keep)
+    assert code == 0 and {entry["status"] for entry in entries} == {"done"}
+    kept = {path.split("/")[1] for path in bench.files("artifacts")}
+    models = {record.facts.model_key for record in iter_records(bench.store)}
+    assert kept == (models if keep == "final" else set()) and len(models) == 2
 
 
 def test_a_storage_error_is_not_taken_for_a_failed_run(finished: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
