@@ -7,6 +7,7 @@ a board the sections of one protocol. Demo datasets have boards of their own.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -40,7 +41,7 @@ class Row:
     older: int = 0
     outdated: tuple[str, ...] = ()
 
-    @property
+    @cached_property
     def seeds(self) -> tuple[int, ...]:
         """The seeds in increasing order."""
         return tuple(sorted(self.runs))
@@ -95,13 +96,32 @@ class Row:
 
     def tested(self, dataset: str) -> tuple[int, ...]:
         """The seeds whose runs were tested on a dataset."""
-        return tuple(seed for seed in self.seeds if dataset in self.runs[seed].results)
+        return self._tested.get(dataset, ())
 
-    @property
+    @cached_property
+    def _tested(self) -> dict[str, tuple[int, ...]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for seed in self.seeds:
+            for dataset in self.runs[seed].results:
+                found[dataset].append(seed)
+        return {dataset: tuple(seeds) for dataset, seeds in found.items()}
+
+    @cached_property
     def unofficial(self) -> tuple[str, ...]:
         """Datasets of which a run used scores that no source of the dataset passes on."""
         used = (item for run in self.runs.values() for item in run.datasets.items())
         return tuple(sorted({name for name, dataset in used if dataset.unofficial_labels}))
+
+    @cached_property
+    def images_per_second(self) -> float | None:
+        """Speed of training: mean over the logged epochs of a run, then over the runs that logged it."""
+        rates = []
+        for run in self.runs.values():
+            logged = [entry.get("images_per_second") for stage in run.facts.stages for entry in stage.log]
+            known = [float(rate) for rate in logged if isinstance(rate, int | float) and math.isfinite(rate)]
+            if known:
+                rates.append(math.fsum(known) / len(known))
+        return math.fsum(rates) / len(rates) if rates else None
 
     def has_seen(self, dataset: str) -> bool:
         """Whether the weights the method starts from were trained on the dataset."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -241,14 +240,7 @@ def _fact(*path: str) -> Callable[[Place], Cell]:
 
 
 def _training_rate(place: Place) -> Cell:
-    """Images per second of training: mean over the logged epochs of a run, then over the runs that logged it."""
-    rates = []
-    for run in place.row.runs.values():
-        logged = [entry.get("images_per_second") for stage in run.facts.stages for entry in stage.log]
-        known = [float(rate) for rate in logged if isinstance(rate, int | float) and math.isfinite(rate)]
-        if known:
-            rates.append(math.fsum(known) / len(known))
-    return Cell(Number(math.fsum(rates) / len(rates) if rates else None))
+    return Cell(Number(place.row.images_per_second))
 
 
 def _device(place: Place) -> Cell:

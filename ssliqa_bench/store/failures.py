@@ -68,8 +68,9 @@ def read_failures(address: Address) -> list[Failure]:
 
 def without_records(failures: Iterable[Failure], cells: Iterable[Cell]) -> list[Failure]:
     """The failures whose cell has no record."""
-    held = {_name(cell) for cell in cells}
-    return [own for own in failures if _name(own.cell) not in held]
+    found = list(failures)
+    held = {_name(cell) for cell in cells} if found else set()
+    return [own for own in found if _name(own.cell) not in held]
 
 
 def _name(cell: Cell) -> str:

@@ -10,13 +10,15 @@ Without an index, or with a damaged one, everything is read. Records are checked
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from ssliqa_bench.errors import CorruptFileError, StorageError
-from ssliqa_bench.files import cache_folder, canonical_json, write_bytes
+from ssliqa_bench.files import cache_folder, write_bytes
 from ssliqa_bench.store.record import DatasetResult, Record, RunFacts, parse
 from ssliqa_bench.store.records import Address, as_store, read_checked, record_files
 
@@ -42,18 +44,31 @@ def indexed_records(address: Address) -> list[Record]:
     file = _file(store.folder)
     held, lines = _read(file)
     records, fresh = [], []
-    for key, (datasets, paths) in sorted(found.items()):
-        stamps = _stamps(store.folder, paths)
-        record = _held(held.get(key), stamps, f"{store}: {key}")
-        if record is None:
-            record = read_checked(store, key, datasets)
-            # Stamps from before the reading: what was replaced meanwhile is read again next time.
-            fresh.append(_line(key, stamps, record))
-        records.append(record)
+    with _uncollected():
+        for key, (datasets, paths) in sorted(found.items()):
+            stamps = _stamps(store.folder, paths)
+            record = _held(held.get(key), stamps, f"{store}: {key}")
+            if record is None:
+                record = read_checked(store, key, datasets)
+                # Stamps from before the reading: what was replaced meanwhile is read again next time.
+                fresh.append(_line(key, stamps, record))
+            records.append(record)
     if fresh:
         kept = [line for key, line in held.items() if key in found] if lines > 2 * len(records) else None
         _write(file, fresh, kept)
     return records
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage meanwhile: all records are kept, and going through them again and again takes a fifth."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 def _file(folder: Path) -> Path:
@@ -85,11 +100,9 @@ def _held(line: bytes | None, stamps: Stamps, where: str) -> Record | None:
 
 
 def _line(key: str, stamps: Stamps, record: Record) -> str:
-    body = {
-        "version": _VERSION, "stamps": stamps, "facts": record.facts.model_dump(mode="json"),
-        "results": {name: own.model_dump(mode="json") for name, own in record.results.items()},
-    }  # fmt: skip
-    text = canonical_json(body)
+    results = ",".join(f"{json.dumps(name)}:{own.model_dump_json()}" for name, own in record.results.items())
+    head = f'"version":{_VERSION},"stamps":{json.dumps(stamps)}'
+    text = f'{{{head},"facts":{record.facts.model_dump_json()},"results":{{{results}}}}}'
     return f"{_hash(text.encode())} {key} {text}\n"
 
 

@@ -130,9 +130,11 @@ class Folder:
 
     def _files(self, prefix: str) -> list[Stored]:
         found = []
-        for place, folders, names in os.walk(self.root / prefix.rpartition("/")[0]):
-            below = Path(place).relative_to(self.root).as_posix()
-            base = "" if below == "." else f"{below}/"
+        start = str(self.root / prefix.rpartition("/")[0])
+        above = prefix.rpartition("/")[0]
+        for place, folders, names in os.walk(start):
+            below = "/".join(part for part in (above, *place[len(start) :].split(os.sep)) if part)
+            base = f"{below}/" if below else ""
             folders[:] = [name for name in folders if _may_hold(f"{base}{name}/", prefix) and f"{base}{name}" != LOCKS]
             for name in names:
                 if f"{base}{name}".startswith(prefix):

@@ -414,8 +414,8 @@ class Record:
         """Metrics of the final model by dataset."""
         return {name: result.metrics for name, result in self.results.items()}
 
-    @property
-    def datasets(self) -> dict[str, DatasetFacts]:
+    @cached_property
+    def datasets(self) -> Mapping[str, DatasetFacts]:
         """All datasets of the run."""
         return {**self.facts.datasets, **{name: result.dataset for name, result in self.results.items()}}
 
