@@ -4,9 +4,9 @@
     python benchmarks/reliability.py --kills 8 --minutes 5 --out /tmp/reliability.md
     python benchmarks/reliability.py --only soak kills      # these parts; the page holds what earlier calls measured
 
-Every part leaves its result in build/reliability/ as soon as it is done. A part that is there with the same sizes is
-not run again, unless --again is given or it failed. Exit code 1 where a test failed; the report then names it as an
-exception.
+Every part leaves its result in build/reliability/ as soon as it is done, and a soak that fails its journal and store.
+A part that is there with the same sizes is not run again, unless --again is given or it failed. Exit code 1 where a
+test failed; the report then names it as an exception.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -91,6 +92,9 @@ def measured(part: Part) -> Result:
     began, commit = time.monotonic(), _commit()
     sizes = {f"SSLIQA_FAULTS_{name}": str(number) for name, number in part.sizes}
     words = [sys.executable, "-m", "pytest", "-q", "-m", "faults", f"tests/faults/{part.file}"]
+    kept_in = KEPT / f"{part.name}-failed"  # inputs and outcome of what fails
+    shutil.rmtree(kept_in, ignore_errors=True)
+    sizes["SSLIQA_FAULTS_KEEP"] = str(kept_in)
     done = subprocess.run(words, cwd=ROOT, env={**os.environ, **sizes}, capture_output=True, text=True, check=False)
     write_text(KEPT / f"{part.name}.log", done.stdout + done.stderr)
     figures = tuple(FIGURE.findall(done.stdout))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ssliqa_bench.stop import Stopped, stopping_on_signals
 from tests.faults.conftest import Count, size
 from tests.faults.test_flips import results
 from tests.faults.world import called, worked
@@ -17,15 +18,23 @@ from tests.faults.world import called, worked
 pytestmark = pytest.mark.faults
 
 KILLS = size("KILLS", 8)
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WORDS = ("run", "--method", "ssiqa", "--pair", "tiny-a:tiny-b")
 
 
 def forked(*words: str) -> int:
-    """The id of a process that runs a command; its exit code is that of the command."""
+    """The id of a process that runs a command; its exit code is that of the command, from its first moment on."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until the child can answer them
     number = os.fork()
     if number == 0:
-        code = worked(*words).code
-        os._exit(70 if code is None else code)
+        try:
+            with stopping_on_signals():
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+                code = worked(*words).code
+                os._exit(70 if code is None else code)
+        except Stopped as stop:
+            os._exit(stop.exit_code)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return number
 
 

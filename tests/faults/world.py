@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ssliqa_bench.stop import Stopped
 from tests.resealed import reseal
 
 SECONDS = 60  # in which a command on a bad input has to answer
@@ -65,6 +66,8 @@ def called(*words: str, seconds: int = SECONDS) -> Answer:
             code = main(words)
     except Hang:
         err.write("HANG")
+    except Stopped as stop:  # outside the command itself the entry point answers a signal
+        code = stop.exit_code
     except BaseException as error:  # what reaches the user as a traceback
         err.write(f"Traceback (most recent call last): {type(error).__name__}: {error}")
     return Answer(code, out.getvalue(), err.getvalue())
