@@ -122,6 +122,7 @@ def run(
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.registry.yamlfile import parse_assignments
     from ssliqa_bench.runner.failures import keep_failures
+    from ssliqa_bench.runner.known import Known
     from ssliqa_bench.runner.plan import make_plan
     from ssliqa_bench.specs import Pair, RunSpec
 
@@ -152,7 +153,8 @@ def run(
     )
     specs = [replace(first, seed=number) for number in (range(seeds) if seeds is not None else (seed or 0,))]
     if dry_run:
-        print_json({"runs": [_checked(make_plan(spec, names, settings), settings) for spec in specs]})
+        known = Known()
+        print_json({"runs": [_checked(make_plan(spec, names, settings, known), settings) for spec in specs]})
         return 0
     entries, failed = [], False
     outcomes: list[tuple[RunSpec, str | None]] = []

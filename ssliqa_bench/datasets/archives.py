@@ -178,12 +178,15 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
 
 
 def _read_to_the_end(archive: Path, tar: tarfile.TarFile) -> None:
-    """Compressed streams have their checksum at the end, which nothing has read when the last member is out."""
+    """Compressed streams have their checksum at the end, which nothing has read when the last member is out; and an
+    archive consists of whole blocks, those that fill it up included."""
     rest = 0
     while tar.fileobj is not None and (block := tar.fileobj.read(_BLOCK)):
         rest += len(block)
         if rest > _ALWAYS_FINE:
             raise _too_much(archive, _ALWAYS_FINE)
+    if tar.fileobj is not None and tar.fileobj.tell() % tarfile.BLOCKSIZE:
+        raise tarfile.ReadError("it is cut short: its last block is not complete")
 
 
 def _content(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:

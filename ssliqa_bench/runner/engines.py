@@ -12,12 +12,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from ssliqa_bench.errors import InputError, SsliqaError, StorageError
 from ssliqa_bench.runner import execute
 from ssliqa_bench.runner.graph import Graph, Node, build_graph
 from ssliqa_bench.runner.history import History
+from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.plan import Plan, make_plan
 from ssliqa_bench.runner.pools import ENGINES, Pool
 from ssliqa_bench.runner.settings import Cluster, Settings
@@ -113,7 +113,7 @@ class _Sweep:
 def _answered(sweep: _Sweep, registries: Sequence[Path], settings: Settings) -> dict[int, Plan]:
     """Answer what the store holds, and give the plans of the rest by number. No torch is imported."""
     left: dict[int, Plan] = {}
-    known: dict[str, Any] = {}
+    known = Known()
     for number, spec in enumerate(sweep.specs):
         try:
             plan = make_plan(spec, registry(tuple(registries)), settings, known)

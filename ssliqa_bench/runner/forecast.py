@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ssliqa_bench.datasets.base import load_table
-from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.models.weights import backbone_weights, own_weights
@@ -25,6 +23,7 @@ from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind, prepare_process
 from ssliqa_bench.runner.execute import stored_record
 from ssliqa_bench.runner.history import History
+from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.plan import Plan, make_plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
@@ -68,7 +67,7 @@ class Forecaster:
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self._registry = registry
         self._settings = replace(settings, download=False)
-        self._known: dict[str, ReadDataset] = {}
+        self._known = Known()
         self._unread: dict[str, str | None] = {}
         self._costs: dict[str, _Cost | None] = {}
 
@@ -156,17 +155,14 @@ class Forecaster:
         for name, entry in entries.items():
             if name not in self._unread:
                 try:
-                    table = load_table(
-                        entry, self._settings.data_root, self._settings.cache_root, load=self._registry.load
-                    )
-                    self._known[name] = ReadDataset(table, self._settings.cache_root)
+                    self._known.read(name, entry, self._registry, self._settings)
                     self._unread[name] = None
                 except InputError as error:
                     self._unread[name] = str(error)
         return [problem for name in entries if (problem := self._unread[name]) is not None]
 
     def _images(self, entry: DatasetEntry) -> int:
-        known = self._known.get(entry.name)
+        known = self._known.datasets.get(entry.name)
         return len(known.table) if known else (entry.images or 0) + (entry.optional_images or 0)
 
     def _estimate(

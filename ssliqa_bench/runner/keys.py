@@ -270,7 +270,7 @@ def dataset_part(
     fingerprint: str,
     names: Sequence[str],
     roles: Sequence[str],
-    told: Sequence[Sequence[float]],
+    scores: str,
     working_size: int | None,
     references: str | None,
 ) -> dict[str, Any]:
@@ -278,7 +278,7 @@ def dataset_part(
 
     Args:
         fingerprint: of file bytes, names and scores.
-        told: scores on the learner's scale and statistics of ratings of every image.
+        scores: `scores_part` of the dataset.
         working_size: short side, pixels, that images are resized to; None as they are.
         references: identity of the pristine images, for a method that is handed them.
     """
@@ -288,10 +288,15 @@ def dataset_part(
     part = {
         "fingerprint": fingerprint,
         "roles": {role: digest(sorted(own)) for role, own in sorted(members.items()) if role != "unused"},
-        "scores": digest(sorted([name, *_finite(list(own))] for name, own in zip(names, told, strict=True))),
+        "scores": scores,
         "working_size": working_size,
     }
     return part if references is None else {**part, "references": references}
+
+
+def scores_part(names: Sequence[str], told: Sequence[Sequence[float]]) -> str:
+    """Digest of the scores on the learner's scale and the statistics of ratings of every image of a dataset."""
+    return digest(sorted([name, *_finite(list(own))] for name, own in zip(names, told, strict=True)))
 
 
 def image_part(

@@ -14,10 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
-from ssliqa_bench.datasets.leaks import check_files, check_roles
-from ssliqa_bench.datasets.splits import assign_roles, extra_rows
+from ssliqa_bench.datasets.splits import extra_rows
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS
@@ -28,8 +26,9 @@ from ssliqa_bench.runner import keys
 from ssliqa_bench.runner.code import Code
 from ssliqa_bench.runner.devices import device_kind
 from ssliqa_bench.runner.keys import Behind, Machine
+from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.resolve import Resolved, extra_of, learner_params, resolve
-from ssliqa_bench.runner.settings import Settings, tolerated
+from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec, cell_of
 from ssliqa_bench.store.provenance import library_versions
 from ssliqa_bench.types import Role
@@ -46,6 +45,7 @@ class Plan(Resolved):
         search_folders: where modules outside this package are looked for first.
         leaks: what a reason was given for.
         with_references: all datasets with reference images, for messages.
+        known: what it shares with other plans of the same sweep.
     """
 
     data: Mapping[str, ReadDataset]
@@ -54,6 +54,7 @@ class Plan(Resolved):
     search_folders: tuple[Path, ...] = field(default=())
     leaks: tuple[str, ...] = ()
     with_references: tuple[str, ...] = ()
+    known: Known = field(default_factory=Known, repr=False, compare=False)
 
     @property
     def tables(self) -> dict[str, Table]:
@@ -80,11 +81,9 @@ class Plan(Resolved):
             code=self.method_code.part(self.code),
             versions=self.versions(self.method_code),
             rows={
-                name: keys.dataset_part(
-                    fingerprint=self.fingerprints[name],
-                    names=self.data[name].table.name,
-                    roles=own,
-                    told=_told(self.data[name].table),
+                name: self.known.part(
+                    name,
+                    own,
                     working_size=self.entries[name].short_side,
                     references=self.data[name].reference_fingerprint if self.method.references else None,
                 )
@@ -187,31 +186,26 @@ class Plan(Resolved):
 
 
 def make_plan(
-    spec: RunSpec, registry: Registry, settings: Settings, known: dict[str, ReadDataset] | None = None
+    spec: RunSpec, registry: Registry, settings: Settings, known: Known | None = None
 ) -> Plan:
     """Resolve every name, read the tables, give every image its role, and derive the run key.
 
     Weights are looked for before any data is read.
 
     Args:
-        known: datasets that were read before, to plan many runs; what is read is added.
+        known: what earlier plans worked out, to plan many runs; what this one does is added.
 
     Raises:
         InputError: an unknown name or parameter, a budget that does not fit, missing data or weights.
     """
-    known = {} if known is None else known
+    known = Known() if known is None else known
     asked = resolve(spec, registry, settings)
-    data = _read(asked, registry, settings, known)
+    data = {name: known.read(name, entry, registry, settings) for name, entry in asked.entries.items()}
     tables = {name: own.table for name, own in data.items()}
     _check_references(asked, tables, registry)
-    spec = asked.spec
-    roles = assign_roles(spec.pair, tables, asked.protocol, spec.seed, spec.budget, spec.unlabeled_budget)
+    roles, leaks = known.drawn(asked, settings)
     _check_test_parts(roles)
     _check_official_part(asked, tables, roles, registry)
-    leaks = tolerated(lambda: check_roles(tables, roles), settings)
-    if not leaks:
-        files = {name: own.hashes for name, own in data.items()}
-        leaks = tolerated(lambda: check_files(tables, roles, files), settings)
     device = settings.device if settings.elsewhere else device_kind(settings.device)
     plan = Plan(
         **{own.name: getattr(asked, own.name) for own in fields(Resolved)},
@@ -221,6 +215,7 @@ def make_plan(
         search_folders=registry.search_folders,
         leaks=leaks,
         with_references=registry.with_references(),
+        known=known,
     )
     _ = plan.key  # a class whose code is not found is said now
     return plan
@@ -253,17 +248,6 @@ def _check_official_part(
             )
 
 
-def _read(
-    asked: Resolved, registry: Registry, settings: Settings, known: dict[str, ReadDataset]
-) -> dict[str, ReadDataset]:
-    """The datasets of a run, each read once."""
-    for name, entry in asked.entries.items():
-        if name not in known:
-            table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
-            known[name] = ReadDataset(table, settings.cache_root)
-    return {name: known[name] for name in asked.entries}
-
-
 def _check_references(asked: Resolved, tables: Mapping[str, Table], registry: Registry) -> None:
     """Both sides of a pair must have reference images where a method compares images with them."""
     for name in asked.spec.pair.datasets if asked.method.references is True else ():
@@ -294,11 +278,4 @@ def _learned_roles(
         table = tables[extra.dataset]
         drawn = set(extra_rows(table, extra, spec.seed))
         found[extra.dataset] = tuple("unlabeled" if row in drawn else "unused" for row in range(len(table)))
-    return found
-
-
-def _told(table: Table) -> list[list[float]]:
-    """What learners may be told of images that the fingerprint does not hold: scores on the [0, 1] scale, ratings."""
-    ratings = [column for column in (table.rating_std, table.distribution) if column is not None]
-    found: list[list[float]] = np.column_stack([table.score01, *ratings]).tolist()
     return found

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.errors import RunError, SsliqaError, StorageError
 from ssliqa_bench.registry.lookup import Registry
+from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.plan import Plan, make_plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
@@ -86,7 +86,7 @@ def do(task: Task, registries: Sequence[Path], settings: Settings) -> Result:
         StorageError: the disk is full, which stops the whole sweep.
     """
     try:
-        plan = make_plan(task.spec, registry(tuple(registries)), settings, _tables(tuple(registries), settings))
+        plan = make_plan(task.spec, registry(tuple(registries)), settings, _kept(tuple(registries), settings))
         if task.key is not None and plan.key != task.key:
             raise RunError(f"{task.spec}: the key of the run on {socket.gethostname()} is {plan.key[:12]}, that of the "
                            f"driver {task.key[:12]}: code, data or libraries differ there.")  # fmt: skip
@@ -135,13 +135,9 @@ def registry(registries: tuple[Path, ...]) -> Registry:
 
 
 @functools.lru_cache(maxsize=1)
-def _kept(registries: tuple[Path, ...], data_root: Path, cache_root: Path) -> dict[str, ReadDataset]:
-    return {}
-
-
-def _tables(registries: tuple[Path, ...], settings: Settings) -> dict[str, ReadDataset]:
-    """The tables that this process has read for the sweep."""
-    return _kept(registries, settings.data_root, settings.cache_root)
+def _kept(registries: tuple[Path, ...], settings: Settings) -> Known:
+    """What this process has read and worked out for the sweep."""
+    return Known()
 
 
 def forget() -> None:
