@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -19,6 +20,7 @@ from ssliqa_bench.caches import keep
 from ssliqa_bench.checksums import file_hashes
 from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.files import atomic_path, digest, read_sealed, sha256_file
+from ssliqa_bench.models.converted import kept_or_made
 from ssliqa_bench.models.packages import packaged_file
 from ssliqa_bench.net import probe
 from ssliqa_bench.paths import file_to_read
@@ -262,15 +264,18 @@ def usable_file(weights: WeightsFile) -> str:
         )
     if weights.convert is None:
         return weights.path
-    if not Path(weights.converted).is_file():
-        from safetensors.torch import save_file
-
-        from ssliqa_bench.training.backbones.weights import read_tensors
-
-        renamed = load_object(weights.convert)(read_tensors(Path(weights.path)))
-        with atomic_path(weights.converted) as part:
-            save_file({name: value.contiguous() for name, value in renamed.items()}, part)
+    kept_or_made(Path(weights.converted), partial(_convert, weights))
     return weights.converted
+
+
+def _convert(weights: WeightsFile, place: Path) -> None:
+    from safetensors.torch import save_file
+
+    from ssliqa_bench.training.backbones.weights import read_tensors
+
+    renamed = load_object(str(weights.convert))(read_tensors(Path(str(weights.path))))
+    with atomic_path(place) as part:
+        save_file({name: value.contiguous() for name, value in renamed.items()}, part)
 
 
 def torch_hub() -> Path:

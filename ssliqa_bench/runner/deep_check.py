@@ -1,4 +1,5 @@
-"""Read again what is otherwise trusted by size and modification time: images, labels, decoded images, features.
+"""Read again what is otherwise trusted by size and modification time: images, labels, decoded images, features,
+converted weights.
 
 Bit rot, and tools that restore times, change content without changing either.
 """
@@ -11,6 +12,7 @@ from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.checksums import reread
 from ssliqa_bench.errors import CorruptFileError
 from ssliqa_bench.files import read_sealed, set_aside, sha256_file
+from ssliqa_bench.models.converted import changed
 from ssliqa_bench.pixels import cache
 
 
@@ -30,7 +32,8 @@ def reread_caches(cache_root: Path) -> list[str]:
     for kind, again in (("pixels", cache.reread), ("features", _reread_features)):
         folders = (path for path in sorted((root / kind).glob("*")) if path.is_dir() and ".corrupt-" not in path.name)
         problems += [problem for folder in folders if (problem := again(folder)) is not None]
-    return problems
+    weights = sorted((root / "weights").glob("*.safetensors"))
+    return problems + [f"{problem} They are made again when needed." for file in weights if (problem := changed(file))]
 
 
 def _reread_features(folder: Path) -> str | None:

@@ -123,6 +123,11 @@ KINDS: dict[str, tuple[str, ...]] = {
     "a large picture is refused without the limit": (
         "cli/test_harmless.py::test_an_image_beyond_the_limit_is_named_with_the_limit_and_the_way_out",
     ),
+    "a cache or an image that changed with its size and time kept is used": (
+        "cli/test_store.py::test_deep_finds_what_changed_without_another_size_or_time",
+        "models/test_converted.py::test_what_has_changed_is_set_aside_and_made_again",
+        "models/test_converted.py::test_a_deep_check_names_it",
+    ),
     "two runs cannot be compared": (
         "cli/test_compare.py::test_methods_of_a_store_are_compared_over_their_splits",
         "cli/test_compare.py::test_files_are_compared",
