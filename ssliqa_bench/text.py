@@ -29,3 +29,8 @@ def as_text(name: str) -> str:
 def printable(text: str) -> str:
     """Text for a terminal: control characters are escaped (`\\x1b`), so that a name of a file cannot steer it."""
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: str) -> str:
+    """`printable` for a name inside a line or a figure: line ends and tabs are escaped as well."""
+    return printable(text).replace("\n", "\\n").replace("\t", "\\t")

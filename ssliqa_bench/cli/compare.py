@@ -15,7 +15,7 @@ import typer
 from ssliqa_bench.cli import options
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.paths import file_to_read
-from ssliqa_bench.text import printable
+from ssliqa_bench.text import one_line
 
 if TYPE_CHECKING:
     from ssliqa_bench.evaluation.comparisons import Comparison
@@ -85,7 +85,7 @@ def _duels(runs: Sequence[str], store: Path, images: int) -> list[Duel]:
     met = [(one, other) for one, other in pairs if meet(one, other)]
     for one, other in pairs:
         if met and (one, other) not in met:
-            print(printable(f"Not compared: {other.name} shares no seed and dataset with {one.name}."), file=sys.stderr)
+            print(one_line(f"Not compared: {other.name} shares no seed and dataset with {one.name}."), file=sys.stderr)
     return [
         duel
         for one, other in met or pairs[:1]
@@ -117,7 +117,7 @@ def _is_path(word: str) -> bool:
 
 def _print_duel(duel: Duel) -> None:
     seeds = f"{len(duel.seeds)} seeds" if len(duel.seeds) > 1 else f"seed {duel.seeds[0]}"
-    print(printable(f"{duel.dataset}: {duel.one} less {duel.other}, {seeds}"))
+    print(one_line(f"{duel.dataset}: {duel.one} less {duel.other}, {seeds}"))
     print(f"  SRCC {_number(duel.first)} and {_number(duel.second)}")
     if duel.overall is not None:
         unit = "splits" if duel.how == "splits" else "groups of images"
@@ -129,7 +129,7 @@ def _print_duel(duel: Duel) -> None:
 
 
 def _print_tables(runs: Sequence[str], found: TableComparison) -> None:
-    print(printable(f"{runs[0]} less {runs[1]}, {found.n:,} images"))
+    print(one_line(f"{runs[0]} less {runs[1]}, {found.n:,} images"))
     print(f"  SRCC {_number(found.first)} and {_number(found.second)}")
     unit = "images" if found.overall.n == found.n else "groups of images"
     print(f"  difference {_difference(found.overall)}, over {found.overall.n:,} {unit}")
@@ -140,22 +140,22 @@ def _print_tables(runs: Sequence[str], found: TableComparison) -> None:
 def _print_parts(by: Any) -> None:
     for name, values in by.items():
         print(f"\n  by {name} (verdicts corrected for {sum(one is not None for one in values.values())})")
-        width = max((len(printable(label)) for label in values), default=0)
+        width = max((len(one_line(label)) for label in values), default=0)
         for label, one in values.items():
             told = "too few images" if one is None else _difference(one)
-            print(f"    {printable(label):<{width}}  {told}")
+            print(f"    {one_line(label):<{width}}  {told}")
 
 
 def _print_images(images: Sequence[ImageDifference], first: str, second: str) -> None:
     if not images:
         return
-    width = max(len("image"), *(len(printable(one.image)) for one in images))
+    width = max(len("image"), *(len(one_line(one.image)) for one in images))
     print("\n  images placed furthest apart (place from 0, lowest, to 1, highest)")
     print(f"    {'image':<{width}}  {'score':>8}  {'by score':>8}  {'first':>6}  {'second':>6}")
     for one in images:
-        print(f"    {printable(one.image):<{width}}  {one.score:8.3f}  {one.truth:8.3f}  {one.first:6.3f}  "
+        print(f"    {one_line(one.image):<{width}}  {one.score:8.3f}  {one.truth:8.3f}  {one.first:6.3f}  "
               f"{one.second:6.3f}")  # fmt: skip
-    print(printable(f"    first: {first}; second: {second}"))
+    print(one_line(f"    first: {first}; second: {second}"))
 
 
 def _difference(one: Comparison) -> str:

@@ -13,6 +13,7 @@ import typer
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import DEFAULT_STORE
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.text import printable
 
 if TYPE_CHECKING:
     from ssliqa_bench.store.record import Record
@@ -138,25 +139,25 @@ def cam(
     store: options.StoreToRead = DEFAULT_STORE,
     json: options.Json = False,
 ) -> int:
-    """Grad-CAM: where images raise the prediction, one row for each stage whose weights were kept."""
+    """Grad-CAM: where images raise the prediction, one row for each stage and network whose weights were kept."""
     _require("matplotlib")
     _require("pytorch_grad_cam", extra="cam")
-    from ssliqa_bench.integrations.gradcam import activation_map, stage_models
+    from ssliqa_bench.integrations.gradcam import activation_map, stage_networks
     from ssliqa_bench.leaderboard import figures
     from ssliqa_bench.models.images import each_image, pixels_of
 
     record = _record(store, run)
-    models = stage_models(store, record)
+    networks = stage_networks(store, record)
     told = record.facts.model
-    assert told is not None  # `stage_models` refuses a record without
+    assert told is not None  # `stage_networks` refuses a record without
     crop = int(told.params.get("crop", 0))
     pictures = [(Path(name).name, pixels_of(image, name, told.short_side)) for name, image in each_image(images)]
-    maps = {
-        stage: [activation_map(model, pixels, crop) for _, pixels in pictures] for stage, model in models.items()
-    }
+    maps = {row: [activation_map(own, pixels, crop) for _, pixels in pictures] for row, own in networks.items()}
+    drawn = {row.partition(", network ")[0] for row in networks}
     for stage in record.facts.stages:
-        if stage.name not in models:
-            print(f"Stage {stage.name} is not drawn: its weights were not kept.", file=sys.stderr)
+        if stage.name not in drawn:
+            print(printable(f"Stage {stage.name} is not drawn: its weights were not kept, or belong to another kind of "
+                            f"network."), file=sys.stderr)  # fmt: skip
     figures.save(figures.activations(record, [name for name, _ in pictures], maps), out)
     return _wrote(out, json)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,23 +10,35 @@ import numpy as np
 import torch
 from torch import nn
 
-from ssliqa_bench.errors import InputError
+from ssliqa_bench.errors import CorruptFileError, InputError
+from ssliqa_bench.methods.base import Model
+from ssliqa_bench.methods.matching.base import LevelPredictor
+from ssliqa_bench.methods.matching.network import LevelModel
+from ssliqa_bench.methods.noisy_student.network import StudentNetwork, StudentPredictor
+from ssliqa_bench.methods.regression.ensembles import Ensemble
+from ssliqa_bench.methods.regression.ucvme import RestoredPredictor
+from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.store.artifacts import ArtifactStore
-from ssliqa_bench.store.record import Record
+from ssliqa_bench.store.record import ModelFacts, Record
 from ssliqa_bench.training.backbones.base import QualityModel, network_input
 from ssliqa_bench.training.backbones.cnniqa import CNNIQA
-from ssliqa_bench.training.quality import stored_model
-from ssliqa_bench.types import ByteImage, FloatArray
+from ssliqa_bench.training.quality import QualityPredictor, stored_model
+from ssliqa_bench.types import Artifact, ByteImage, FloatArray
 
-BUILDER = "ssliqa_bench.methods.supervised:build_quality"
+_OWN = "ssliqa_bench."  # a record may name any module; none but those of this package is imported to draw it
+_NETWORKS = (QualityModel, LevelModel)
+_PREDICTORS = (QualityPredictor, RestoredPredictor, LevelPredictor, StudentPredictor)
+Network = QualityModel | LevelModel
 
 
-def stage_models(store: Any, record: Record) -> dict[str, QualityModel]:
-    """The networks of a record by stage, in evaluation mode on the CPU; stages without kept weights are left out.
+def stage_networks(store: Any, record: Record) -> dict[str, Network]:
+    """The networks of a record on the CPU, in evaluation mode, by what a row of the figure is called: the stage, and
+    which network of it where a stage holds several. Stages without kept weights are left out, and so are those whose
+    weights belong to another kind of network.
 
     Raises:
-        InputError: nothing was trained, the learner takes features in place of pixels or is no single network, or no
-            weights are in the store.
+        InputError: nothing was trained, the learner takes features in place of pixels or another kind of network, or
+            no weights are in the store.
     """
     name, told = f"Record {record.key[:12]}", record.facts.model
     if told is None or not record.facts.stages:
@@ -35,22 +48,59 @@ def stage_models(store: Any, record: Record) -> dict[str, QualityModel]:
             f"{name} ({record.cell.method}) learned on features of the frozen network {told.features.get('name')}: its "
             f"own layers see no pixels. plot cam draws learners of pixels; the recipe without frozen features is one."
         )
-    if told.builder != BUILDER:
-        raise InputError(f"{name} ({record.cell.method}): its model is not one network with one output; plot cam "
-                         f"draws those.")  # fmt: skip
-    found = {}
+    found: dict[str, Network] = {}
+    kept, finished = 0, False
     artifacts = ArtifactStore(store)
     for stage in record.facts.stages:
         loaded = artifacts.load(stage.key)
-        if loaded is not None:
-            found[stage.name] = stored_model(loaded[0], told.params["backbone"], torch.device("cpu"))
-    if not found:
+        if loaded is None:
+            continue
+        kept += 1
+        networks = _finished(told, loaded[0])
+        finished = finished or bool(networks)
+        networks = networks if networks is not None else _single(told, loaded[0])
+        several = [f", network {k}" for k in range(1, len(networks) + 1)] if len(networks) > 1 else [""]
+        found.update({f"{stage.name}{which}": own for which, own in zip(several, networks, strict=False)})
+    if not kept:
         raise InputError(f"{name}: no weights of its stages are in {store}. Run it again with --no-cache --keep "
                          f"phases.")  # fmt: skip
+    if not finished:
+        raise InputError(f"{name} ({record.cell.method}): its model is none that plot cam draws: networks of this "
+                         f"package that turn the pixels of a crop into a quality or levels.")  # fmt: skip
     return found
 
 
-def activation_map(model: QualityModel, image: ByteImage, crop: int) -> tuple[ByteImage, FloatArray]:
+def _finished(told: ModelFacts, artifact: Artifact) -> list[Network] | None:
+    """The networks of the finished model with the weights of a stage; None where they are those of another network."""
+    if not told.builder.startswith(_OWN):
+        return []
+    with contextlib.suppress(CorruptFileError, InputError, LookupError, ValueError):
+        model = Model(load_object(told.builder), tuple(told.params))
+        return _inside(model.made(told.params, artifact, torch.device("cpu")))
+    return None
+
+
+def _single(told: ModelFacts, artifact: Artifact) -> list[Network]:
+    """A stage on the way, as a network that gives the quality: a member of an ensemble; none where it is no such."""
+    with contextlib.suppress(CorruptFileError, LookupError):
+        return [stored_model(artifact, told.params["backbone"], torch.device("cpu"))]
+    return []
+
+
+def _inside(part: object) -> list[Network]:
+    """The networks whose output a predictor reports, in evaluation mode, each member of an ensemble on its own."""
+    if isinstance(part, _NETWORKS):
+        return [part.eval()]
+    if isinstance(part, Ensemble):
+        return [own for member in part.members for own in _inside(member)]
+    if isinstance(part, StudentNetwork):
+        return _inside(part.model)
+    if isinstance(part, _PREDICTORS):
+        return [own for value in vars(part).values() for own in _inside(value)]
+    return []  # a regression on a network's features, for one, whose own output means nothing
+
+
+def activation_map(model: Network, image: ByteImage, crop: int) -> tuple[ByteImage, FloatArray]:
     """Where an image raises a model's prediction: the pixels that were looked at, and values (h, w) in [0, 1].
 
     A network with feature maps looks at the whole image, a transformer at the middle of the size of its crops.
@@ -75,18 +125,21 @@ def activation_map(model: QualityModel, image: ByteImage, crop: int) -> tuple[By
 
 
 class _Quality(nn.Module):
-    """A model whose only output is the quality, (n, 1)."""
+    """A network whose only output is the quality, (n, 1): of levels, the expected one."""
 
-    def __init__(self, model: QualityModel) -> None:
+    def __init__(self, model: Network) -> None:
         super().__init__()
         self.model = model
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
-        quality: torch.Tensor = self.model(crops)[0]
-        return quality[:, None]
+        found: torch.Tensor = self.model(crops)[0]
+        if found.ndim == 1:
+            return found[:, None]
+        levels = torch.arange(found.shape[1], dtype=found.dtype)
+        return (found.softmax(1) * levels).sum(1, keepdim=True)
 
 
-def _blocks(model: QualityModel) -> Sequence[nn.Module] | None:
+def _blocks(model: Network) -> Sequence[nn.Module] | None:
     """The blocks of a transformer over tokens; None for other networks."""
     network = getattr(model.backbone, "network", None)
     blocks = getattr(network, "blocks", None)
@@ -101,7 +154,7 @@ def _middle(image: ByteImage, side: int) -> ByteImage:
     return image[top : top + side, left : left + side]
 
 
-def _last_map(model: QualityModel, inputs: torch.Tensor) -> nn.Module:
+def _last_map(model: Network, inputs: torch.Tensor) -> nn.Module:
     """The last layer that gives a feature map."""
     found: list[nn.Module] = []
 

@@ -22,7 +22,7 @@ from ssliqa_bench.leaderboard.few_labels import LABELS_ONLY, FewLabels
 from ssliqa_bench.leaderboard.ranks import mean_ranks
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Record
-from ssliqa_bench.text import printable
+from ssliqa_bench.text import one_line
 
 SUFFIXES = (".png", ".svg", ".pdf")
 # Okabe and Ito, "Color universal design" (2008), without yellow, which is faint on white.
@@ -107,11 +107,11 @@ def log(record: Record) -> Figure:
 def activations(
     record: Record, names: Sequence[str], maps: Mapping[str, Sequence[tuple[NDArray[np.uint8], NDArray[np.float64]]]]
 ) -> Figure:
-    """Images with what raises the prediction laid over them: a row for each stage, the images themselves above.
+    """Images with what raises the prediction laid over them: a row for each network, the images themselves above.
 
     Args:
         names: of the images.
-        maps: by stage, for each image the pixels (h, w, 3) that were looked at and values (h, w) in [0, 1].
+        maps: by row, for each image the pixels (h, w, 3) that were looked at and values (h, w) in [0, 1].
     """
     with matplotlib.rc_context(_STYLE):
         figure, axes = _panels((len(maps) + 1) * len(names), width=2.4, height=2.2, columns=len(names))
@@ -260,7 +260,7 @@ def _name(record: Record) -> str:
 
 def _text(text: str) -> str:
     """Text that matplotlib prints as it is: a dollar sign would begin a formula."""
-    return printable(text).replace("$", r"\$")
+    return one_line(text).replace("$", r"\$")
 
 
 def _figure(value: float | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -114,6 +115,28 @@ class LoadedModel:
         if self.scale is None:
             return quality, spread
         return self.scale.from01(quality), spread * (self.scale.high - self.scale.low)
+
+    def __repr__(self) -> str:
+        return f"{self._whence()}: {self.n_parameters:,} parameters, {self._units()}"
+
+    def _repr_html_(self) -> str:
+        size = "as they are" if self.short_side is None else f"resized to {self.short_side} pixels, shorter side"
+        facts = {"parameters": f"{self.n_parameters:,}", "values": self._units(), "images": size,
+                 "references": "needed" if self.needs_references else "none"}  # fmt: skip
+        rows = "".join(f"<tr><td>{name}</td><td>{html.escape(value)}</td></tr>" for name, value in facts.items())
+        return f"<p>{html.escape(self._whence())}</p><table>{rows}</table>"
+
+    def _whence(self) -> str:
+        cell = self.origin.get("cell")
+        method = cell.get("method") if isinstance(cell, dict) else self.origin.get("method")
+        record = str(self.origin.get("record", ""))[:12]
+        return f"Model {method or 'of a folder'}{f', record {record}' if record else ''}"
+
+    def _units(self) -> str:
+        if self.scale is None:
+            return "the metric's own, higher is better"
+        better = "higher" if self.scale.higher_is_better else "lower"
+        return f"{self.scale.low:g} to {self.scale.high:g}, {better} is better"
 
     def _chunks(self, images: Any, references: Any) -> Iterator[tuple[list[str], ImageSet]]:
         if self.needs_references != (references is not None):

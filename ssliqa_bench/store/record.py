@@ -6,6 +6,7 @@ stands by itself, so that a further test adds one and touches no other.
 
 from __future__ import annotations
 
+import html
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -387,6 +388,19 @@ class Record:
 
     facts: RunFacts
     results: Mapping[str, DatasetResult]
+
+    def _repr_html_(self) -> str:
+        heads = ("dataset", "side", "images", "SRCC", "PLCC")
+        rows = [
+            (name, own.dataset.side, f"{own.metrics.n:,}", own.metrics.srcc, own.metrics.plcc_mapped)
+            for name, own in self.results.items()
+        ]
+        shown = [[f"{cell:.4f}" if isinstance(cell, float) else cell or "–" for cell in row] for row in rows]
+        table = [f"<tr><th>{'</th><th>'.join(heads)}</th></tr>"]
+        table += [f"<tr><td>{'</td><td>'.join(html.escape(str(cell)) for cell in row)}</td></tr>" for row in shown]
+        cell = self.cell
+        told = f"{cell.method} on {cell.pair}, protocol {cell.protocol}, seed {cell.seed}, record {self.key[:12]}"
+        return f"<p>{html.escape(told)}</p><table>{''.join(table)}</table>"
 
     @property
     def key(self) -> str:

@@ -33,6 +33,11 @@ def test_run_gives_what_the_command_does_and_records_list_it(bench: Bench) -> No
     for name, shown in entry["metrics"].items():
         assert table.set_index("dataset").loc[name, "srcc"] == pytest.approx(shown["srcc"])
     assert "<table" in runs._repr_html_() and "tiny-b" in repr(runs)
+    assert f"{entry['metrics']['tiny-b']['srcc']:.4f}" in runs[0]._repr_html_() and "tiny-a" in runs[0]._repr_html_()
+    model = ssliqa_bench.load_model(entry["key"], store=bench.store)
+    shown = model._repr_html_()
+    assert f"Model supervised, record {entry['key'][:12]}" in shown and f"{model.n_parameters:,}" in shown
+    assert "1 to 5, higher is better" in shown and repr(model).startswith("Model supervised")
     with pytest.raises(InputError, match="pair must be text"):
         run("supervised", bench.plan()[1])
 

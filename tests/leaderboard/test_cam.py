@@ -13,7 +13,10 @@ import torch
 from PIL import Image
 
 from ssliqa_bench.cli.app import main
+from ssliqa_bench.methods.matching.network import LevelModel
+from ssliqa_bench.methods.regression.ensembles import Ensemble
 from ssliqa_bench.store.artifacts import ArtifactStore
+from ssliqa_bench.store.records import as_store, read_record
 from ssliqa_bench.training.backbones.base import QualityModel, network_input
 from ssliqa_bench.training.checkpoint import module_tensors
 from ssliqa_bench.training.quality import build_backbone
@@ -21,12 +24,15 @@ from ssliqa_bench.types import Artifact
 from tests.leaderboard.typed import write
 
 pytest.importorskip("pytorch_grad_cam")
-from ssliqa_bench.integrations.gradcam import BUILDER, activation_map
+from ssliqa_bench.integrations.gradcam import activation_map, stage_networks
 
 CNN = {"class": "ssliqa_bench.training.backbones.timm:TimmBackbone", "arguments": {"name": "mobilenetv3_small_050"}}
 VIT = {"class": "ssliqa_bench.training.backbones.timm:TimmBackbone",
        "arguments": {"name": "vit_tiny_patch16_224", "depth": 2}}  # fmt: skip
 PATCH = {"class": "ssliqa_bench.training.backbones.cnniqa:CNNIQA", "arguments": {"maps": 6, "width": 8}}
+
+
+BUILDER = "ssliqa_bench.methods.supervised:build_quality"
 
 
 def network(spec: dict[str, Any], seed: int = 0) -> QualityModel:
@@ -90,6 +96,41 @@ def test_the_command_draws_a_row_for_each_stage(made: ModuleType, tmp_path: Path
         assert all(word in text for word in ("initial", "last", "0.png", "1.png", "Grad-CAM"))
 
 
+def test_every_network_of_an_ensemble_has_a_row(made: ModuleType, tmp_path: Path) -> None:
+    """The first stage leaves one network, the last one two: those of `ucvme` and of an ensemble are named alike."""
+    key = stored(made, tmp_path / "runs", builder="ssliqa_bench.methods.regression.supervised_ensemble:build_ensemble",
+                 params={"backbone": PATCH, "crop": 38, "test_crops": 2})  # fmt: skip
+    members = Ensemble(network(PATCH, k) for k in range(2))
+    ArtifactStore(tmp_path / "runs").save("2" * 64, Artifact(module_tensors(members), {}), {})
+    drawn = stage_networks(as_store(tmp_path / "runs"), read_record(tmp_path / "runs", key))
+    assert list(drawn) == ["initial", "last, network 1", "last, network 2"]
+    image = picture(60, 52)
+    found = {row: activation_map(own, image, 38)[1] for row, own in drawn.items()}
+    assert np.array_equal(found["initial"], found["last, network 1"])  # both of seed 0
+    assert not np.allclose(found["last, network 1"], found["last, network 2"])
+
+
+def test_a_network_of_levels_is_asked_for_the_expected_one(made: ModuleType, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    model = LevelModel(build_backbone(PATCH), 5).eval()
+    params = {"backbone": PATCH, "crop": 38, "test_crops": 2, "policy": "quality_preserving", "levels": 5,
+              "label_rule": "mode"}  # fmt: skip
+    key = stored(made, tmp_path / "runs", builder="ssliqa_bench.methods.matching.base:build_levels", params=params)
+    ArtifactStore(tmp_path / "runs").save("2" * 64, Artifact(module_tensors(model), {}), {})
+    drawn = stage_networks(as_store(tmp_path / "runs"), read_record(tmp_path / "runs", key))
+    image = picture(60, 52)
+    found = activation_map(drawn["last"], image, 38)[1]
+    backbone: Any = model.backbone
+    inputs = network_input(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])
+    maps = backbone.convolution(backbone.normalise(inputs))
+    maps.retain_grad()
+    flat = maps.flatten(2)
+    shares = model.head(backbone.hidden(torch.cat([flat.amax(2), flat.amin(2)], dim=1))).softmax(1)
+    (shares * torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0])).sum().backward()
+    expected = torch.relu((maps.grad.mean((2, 3), keepdim=True) * maps).sum(1))[0].detach().numpy()
+    assert np.corrcoef(found.ravel(), cv2.resize(expected, (52, 60)).ravel())[0, 1] > 0.999
+
+
 def test_models_without_a_map_of_pixels_are_refused(
     made: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +143,9 @@ def test_models_without_a_map_of_pixels_are_refused(
 
     frozen = stored(made, tmp_path / "runs", features={"name": "lite0"})
     assert "features of the frozen network lite0" in refused(frozen)
-    assert "not one network with one output" in refused(stored(made, tmp_path / "runs", builder="own:build"))
+    regression = "ssliqa_bench.methods.regression.kernel_ridge:build_kernel_ridge"
+    for builder in ("own:build", regression):  # a module of a record's choice is not imported
+        assert "its model is none that plot cam draws" in refused(stored(made, tmp_path / "runs", builder=builder))
     key = stored(made, tmp_path / "runs")
     for stage in ("1" * 64, "2" * 64):
         ArtifactStore(tmp_path / "runs").remove(stage)
