@@ -73,8 +73,8 @@ def test_cnn_and_vit_give_maps_of_what_they_look_at(
 
 def stored(made: ModuleType, store: Path, **model: Any) -> str:
     """A record of two stages with weights; its key."""
-    told = {"builder": BUILDER, "params": {"backbone": PATCH, "crop": 38}, "scale": None, "short_side": None,
-            "references": False, "weights": {}, "features": None, **model}  # fmt: skip
+    told = {"builder": BUILDER, "params": {"backbone": PATCH, "crop": 38, "test_crops": 2}, "scale": None,
+            "short_side": None, "references": False, "weights": {}, "features": None, **model}  # fmt: skip
     own = made.record("ssiqa", srcc={"demo-syn": 0.8}, first=0.7, model=told)
     write(store, own)
     for k, stage in enumerate(own["stages"]):
