@@ -101,6 +101,7 @@ def load_table(
             "groups_as": entry.groups_as or entry.name,
             "copies": copied,
             "copies_counted": copies.counts(),
+            "same_image": tuple(tuple(raw.name[row] for row in rows) for rows in copies.same_image),
             "ratings_model": raw.ratings_model,
             "unofficial": frozenset(raw.unofficial),
         },

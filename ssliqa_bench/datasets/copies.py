@@ -46,6 +46,11 @@ class Copies:
         """All of them; a row may stand in several."""
         return self.equal_files + self.stated + self.found
 
+    @property
+    def same_image(self) -> Rows:
+        """Sets of rows that are one image: its bytes, or, where the entry states twins, its pixels are equal."""
+        return self.equal_files + self.stated
+
     def counts(self) -> str:
         """How many there are, for people: "2 images in 1 set with equal bytes"; "" for none."""
         kinds = (
@@ -187,6 +192,13 @@ def _size(path: str) -> int:
         return os.stat(path).st_size
     except OSError:
         return 0
+
+
+def same_image_as(facts: Mapping[str, object], names: frozenset[str]) -> frozenset[str]:
+    """Images of a table that are one of the named ones under another name."""
+    sets = facts.get("same_image", ())
+    assert isinstance(sets, tuple)
+    return frozenset(name for own in sets if not names.isdisjoint(own) for name in own) - names
 
 
 def copies_of(facts: Mapping[str, object]) -> frozenset[str]:

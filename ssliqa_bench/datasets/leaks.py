@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ssliqa_bench.datasets.copies import copies_of
+from ssliqa_bench.datasets.copies import copies_of, same_image_as
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.specs import Pair
@@ -82,6 +82,10 @@ def copies_notes(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]
         apart = sum(role == "unused" and group in tested for group, role in zip(table.group, roles[name], strict=True))
         if apart:
             notes.append(f"{apart} images of {name} are unused: a copy of each is in its test part")
+        labeled = frozenset(own for own, role in zip(table.name, roles[name], strict=True) if role == "labeled")
+        again = same_image_as(table.facts, labeled)
+        if left := sum(role == "unused" and own in again for own, role in zip(table.name, roles[name], strict=True)):
+            notes.append(f"{left} images of {name} are unused: a copy of each is labeled")
     return notes
 
 

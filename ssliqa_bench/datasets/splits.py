@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ssliqa_bench.datasets.classes import classes_of
-from ssliqa_bench.datasets.copies import copies_of
+from ssliqa_bench.datasets.copies import copies_of, same_image_as
 from ssliqa_bench.datasets.leaks import group_family
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, InputError
@@ -155,11 +155,11 @@ def assign_roles(
     """The role of every image of every table in a run.
 
     A's training images are labeled up to the budget; the rest is unused in A:B and unlabeled in A:A. B's are
-    unlabeled up to the unlabeled budget, apart from images whose group is in A's test or validation part, which are
-    unused. A budget counts the images whose score is used: where the protocol asks for validation, it is that share of
-    the budget, drawn from groups of their own. Images without a score are never labeled, validation or test. Tables of
-    neither side are external: all their scored images are test, apart from the groups that the protocol draws extra
-    unlabeled images from.
+    unlabeled up to the unlabeled budget, apart from images whose group is in A's test or validation part and copies of
+    labeled images, which are unused. A budget counts the images whose score is used: where the protocol asks for
+    validation, it is that share of the budget, drawn from groups of their own. Images without a score are never
+    labeled, validation or test. Tables of neither side are external: all their scored images are test, apart from the
+    groups that the protocol draws extra unlabeled images from.
 
     Args:
         tables: dataset -> table; both sides of the pair and the datasets that are only tested on.
@@ -307,8 +307,12 @@ class _Draw:
         self._give(self._first(rows, count, "budget", protocol.stratified), "labeled")
 
     def unlabeled(self, budget: Budget | None) -> None:
+        # A labeled image under another name has a score, so that it is no unlabeled one.
+        labeled = frozenset(name for name, role in zip(self.table.name, self.roles, strict=True) if role == "labeled")
+        again = same_image_as(self.table.facts, labeled)
         rows = [row for row in self._rows("train", "labeled", "unlabeled")
-                if self.roles[row] == "unused" and self.table.group[row] not in self.closed]
+                if self.roles[row] == "unused" and self.table.group[row] not in self.closed
+                and self.table.name[row] not in again]
         # In A:A a budget of all labels leaves none: methods that learn from unlabeled images refuse that themselves.
         if not rows and not isinstance(budget, int):
             return

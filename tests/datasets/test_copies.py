@@ -116,6 +116,24 @@ def test_a_published_split_that_tears_copies_keeps_its_test_part() -> None:
     assert split_table(whole, rules.split, 0) == torn.split and copies_notes({"a": whole}, roles) == []
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_copy_of_a_labeled_image_is_no_unlabeled_one(seed: int) -> None:
+    """With few labels one copy may be drawn and the other not."""
+    groups = "aabbccddeeffgghhiijj"
+    made = dataclasses.replace(table("r" * 20, groups, "abcdefghij"), split=None)
+    pairs = tuple((f"{k}.png", f"{k + 1}.png") for k in range(0, 20, 2))
+    made.facts["same_image"] = pairs  # type: ignore[index]
+    rules = ProtocolEntry.model_validate({"name": "p", "about": {"title": "P"}})
+    (roles,) = assign_roles(Pair("a", "a"), {"a": made}, rules, seed, 5).values()
+    role = dict(zip(made.name, roles, strict=True))
+    assert roles.count("labeled") == 5 and roles.count("test") == 4
+    alone = [pair for pair in pairs if [role[name] for name in pair].count("labeled") == 1]
+    assert all({role[name] for name in pair} == {"labeled", "unused"} for pair in alone)
+    assert roles.count("unlabeled") == 16 - 5 - len(alone)
+    notes = copies_notes({"a": made}, {"a": roles})
+    assert (f"{len(alone)} images of a are unused: a copy of each is labeled" in notes) == bool(alone)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_a_split_by_image_does_not_test_copies_of_training_images(seed: int) -> None:
     made = table("r" * 40, "".join(chr(97 + k // 4) for k in range(40)), "abcdefghij")
