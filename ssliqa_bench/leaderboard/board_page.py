@@ -134,7 +134,8 @@ def _pair_page(board: Board, pair: str, views: list[View], *, cost: bool) -> Pag
 
 
 def _opening(views: list[View]) -> tuple[Table, str]:
-    """The first rows of every section of a pair, and what to say of those that are left out."""
+    """The first rows of every section of a pair, that with most methods first, and what to say of those left out."""
+    views = sorted(views, key=lambda view: -len(view.ranked))
     datasets = [(d, side) for d, side in views[0].section.datasets if side != "external"]
     columns = [Column("rank", "#"), Column("method", "Method", text=True), Column("labels", "Labels")]
     measures = {d: ranking_measure(views[0].section, d) for d, _ in datasets}
