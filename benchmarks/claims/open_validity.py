@@ -1,6 +1,7 @@
 """Whether the results on human scores could be an artefact: four checks whose outcome is known beforehand.
 
     python benchmarks/claims/open_validity.py [shuffled zero duplicates truth] [--store runs/validity] [--splits 20]
+                                              [--methods pseudo-label …]        the learners of zero and duplicates
 
 Needs the dataset `livec` below $SSLIQA_DATA. Every run keeps 93 scores and trains with recipe `frozen`.
 
@@ -17,7 +18,7 @@ import argparse
 import csv
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,7 @@ def written(path: Path, content: dict[str, Any]) -> Registry:
     return load_registry([path])
 
 
-def shuffled(settings: Settings, splits: int, folder: Path) -> Iterator[str]:
+def shuffled(settings: Settings, splits: int, folder: Path, learners: dict[str, str]) -> Iterator[str]:
     """Mean SRCC of learners whose scores are permuted."""
     found: dict[str, list[float]] = {name: [] for name in SHUFFLED}
     plain = planned(load_registry(), settings, SHUFFLED[0], f"{DATASET}:{DATASET}", 0, budget=BUDGET)
@@ -111,6 +112,11 @@ def shuffled(settings: Settings, splits: int, folder: Path) -> Iterator[str]:
         yield f"{method:14s} mean {mean:+.4f}, standard error {error:.4f}, 99th percentile {highest:.4f}: {said}"
 
 
+def compared(methods: Sequence[str] | None) -> dict[str, str]:
+    """The learners that are looked at, with their comparators."""
+    return {name: other for name, other in COMPARED.items() if methods is None or name in methods}
+
+
 def paired(settings: Settings, splits: int, one: str, other: str, **changed: Any) -> list[float]:
     """SRCC of a row with parameters changed, less that of another as it is."""
     registry, differences = load_registry(), []
@@ -122,15 +128,15 @@ def paired(settings: Settings, splits: int, one: str, other: str, **changed: Any
     return differences
 
 
-def zero(settings: Settings, splits: int, folder: Path) -> Iterator[str]:
+def zero(settings: Settings, splits: int, folder: Path, learners: dict[str, str]) -> Iterator[str]:
     """Learners whose unlabeled images weigh nothing, less their comparators."""
-    for method, comparator in COMPARED.items():
+    for method, comparator in learners.items():
         found = compare_splits(paired(settings, splits, method, comparator, unlabeled_weight=0.0), TEST_FRACTION)
         holds = found.lo is None or found.hi is None or found.lo <= 0 <= found.hi
         yield f"{_interval(method, found)}: {'holds' if holds else 'FAILS'}"
 
 
-def truth(settings: Settings, splits: int, folder: Path) -> Iterator[str]:
+def truth(settings: Settings, splits: int, folder: Path, learners: dict[str, str]) -> Iterator[str]:
     """Comparators that are given all true scores, less `oracle`."""
     for method in TRUTH:
         yield _interval(method, compare_splits(paired(settings, splits, method, "oracle"), TEST_FRACTION))
@@ -141,10 +147,10 @@ def _interval(name: str, found: Comparison) -> str:
     return f"{name:20s} mean {found.mean:+.4f}, {ends}"
 
 
-def duplicates(settings: Settings, splits: int, folder: Path) -> Iterator[str]:
+def duplicates(settings: Settings, splits: int, folder: Path, learners: dict[str, str]) -> Iterator[str]:
     """Learners whose unlabeled images are the labeled ones again, less their comparators."""
-    copies, gains = f"{DATASET}-copies", dict.fromkeys(COMPARED, 0)
-    means: dict[str, list[float]] = {name: [] for name in COMPARED}
+    copies, gains = f"{DATASET}-copies", dict.fromkeys(learners, 0)
+    means: dict[str, list[float]] = {name: [] for name in learners}
     for seed in range(splits):
         plain = planned(load_registry(), settings, "supervised", f"{DATASET}:{DATASET}", seed, budget=BUDGET)
         table, roles = plain.tables[DATASET], plain.roles[DATASET]
@@ -164,7 +170,7 @@ def duplicates(settings: Settings, splits: int, folder: Path) -> Iterator[str]:
             {"datasets": {copies: described(copies, folder / f"{copies}.csv", plain)},
              "protocols": {f"copies-{seed}": protocol}},
         )  # fmt: skip
-        for method, comparator in COMPARED.items():
+        for method, comparator in learners.items():
             predictions = []
             for own in (method, comparator):
                 plan = planned(registry, settings, own, f"{DATASET}:{copies}", seed, protocol=f"copies-{seed}")
@@ -188,6 +194,7 @@ def main() -> int:
     parser.add_argument("checks", nargs="*", choices=[*CHECKS, []], default=list(CHECKS))
     parser.add_argument("--store", type=Path, default=Path("runs/validity"))
     parser.add_argument("--splits", type=int, default=20)
+    parser.add_argument("--methods", nargs="+", choices=list(COMPARED))
     options = parser.parse_args()
     settings = Settings.from_environment(
         store=options.store, device="cpu", threads=1, allow_leak="labeled images stand in for unlabeled ones"
@@ -197,7 +204,7 @@ def main() -> int:
     failed = False
     for check in options.checks:
         print(f"\n{check}, {options.splits} splits", flush=True)
-        for line in CHECKS[check](settings, options.splits, folder):
+        for line in CHECKS[check](settings, options.splits, folder, compared(options.methods)):
             print(line, flush=True)
             failed |= line.endswith("FAILS")
     return int(failed)
