@@ -4,8 +4,8 @@
 
 Reads records alone, one setting (pair, number of labels, recipe) after the other, tested on the dataset of the
 unlabeled images. Every learner is compared with its own labels-only comparator and with the best labels-only row, split
-by split, by what the dataset is ranked by: SRCC, or SRCC within parts. Intervals and p-values are those of the corrected
-resampled t-test (Nadeau and Bengio 2003), p-values corrected for the number of comparisons (Holm).
+by split, by what the dataset is ranked by: SRCC, or SRCC within parts. Intervals and p-values are those of the
+corrected resampled t-test (Nadeau and Bengio 2003), p-values corrected for the number of comparisons (Holm).
 """
 
 from __future__ import annotations
