@@ -26,6 +26,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Table]:
     return annotated_tables(tmp_path_factory.mktemp("annotated"))
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.slow  # every protocol, pair and seed: four minutes
 def test_released_hashes(tables: dict[str, Table]) -> None:
     assert HASHES.read_text().splitlines() == list(split_hashes(tables))
