@@ -118,7 +118,7 @@ def _is_path(word: str) -> bool:
 def _print_duel(duel: Duel) -> None:
     seeds = f"{len(duel.seeds)} seeds" if len(duel.seeds) > 1 else f"seed {duel.seeds[0]}"
     print(one_line(f"{duel.dataset}: {duel.one} less {duel.other}, {seeds}"))
-    print(f"  SRCC {_number(duel.first)} and {_number(duel.second)}")
+    print(f"  {duel.measure} {_number(duel.first)} and {_number(duel.second)}")
     if duel.overall is not None:
         unit = "splits" if duel.how == "splits" else "groups of images"
         print(f"  difference {_difference(duel.overall)}, over {duel.overall.n:,} {unit}")

@@ -44,14 +44,15 @@ class Duel:
 
     Attributes:
         seeds: those that both have.
-        first, second: mean SRCC over these seeds, None where one is undefined.
-        overall: difference of SRCC; None where it cannot be computed, `reason` says why.
+        first, second: mean over these seeds of `measure`, None where one is undefined.
+        overall: difference of `measure`; None where it cannot be computed, `reason` says why.
         how: `splits` (over random splits) or `images` (over images of one test part).
         by: difference by label of `distortion`, `level` and `part`, verdicts corrected for the number of labels; None
             for a label with too few images.
         images: those that the two place furthest apart, the furthest first, each with its mean over the splits that
             test it; empty where names are withheld.
         reason: what is missing, "" where nothing is.
+        measure: "SRCC", or over splits of a dataset that boards rank so "SRCC within parts".
     """
 
     dataset: str
@@ -65,6 +66,7 @@ class Duel:
     by: dict[str, dict[str, Comparison | None]]
     images: tuple[ImageDifference, ...]
     reason: str = ""
+    measure: str = "SRCC"
 
 
 def contenders(records: Iterable[Record]) -> list[Contender]:
@@ -167,6 +169,9 @@ def _duel(one: Contender, other: Contender, dataset: str, seeds: tuple[int, ...]
         said = f"over {len(seeds)} splits there is no interval; {MINIMUM_SPLITS} are needed"
         duel = replace(duel, how="splits", reason=said)
     elif redrawn and fraction is not None and len(seeds) > 1:
+        if ours[0].results[dataset].dataset.rank_by != "srcc":
+            duel = replace(duel, measure="SRCC within parts", first=_mean_rank(ours, dataset),
+                           second=_mean_rank(theirs, dataset))  # fmt: skip
         duel = _over_splits(duel, ours, theirs, rows, fraction)
     elif withheld:
         return replace(duel, reason=NOT_RECOMPUTABLE)
@@ -178,7 +183,7 @@ def _duel(one: Contender, other: Contender, dataset: str, seeds: tuple[int, ...]
 def _over_splits(duel: Duel, ours: Sequence[Record], theirs: Sequence[Record],
                  rows: Sequence[tuple[Predictions, Predictions]], fraction: float) -> Duel:  # fmt: skip
     """The comparison from stored metrics; parts that are not stored are computed from the rows."""
-    pairs = [(a.results[duel.dataset].metrics.srcc, b.results[duel.dataset].metrics.srcc)
+    pairs = [(a.results[duel.dataset].ranked_by, b.results[duel.dataset].ranked_by)
              for a, b in zip(ours, theirs, strict=True)]  # fmt: skip
     gaps = [a - b for a, b in pairs if a is not None and b is not None]
     by: dict[str, dict[str, Comparison | None]] = {}
@@ -194,7 +199,7 @@ def _over_splits(duel: Duel, ours: Sequence[Record], theirs: Sequence[Record],
             found[label] = compare_splits(own, fraction) if len(own) >= MINIMUM_SPLITS else None
         by[name] = _corrected(found)
     if len(gaps) < len(pairs):
-        return replace(duel, how="splits", by=by, reason="SRCC is undefined in a run")
+        return replace(duel, how="splits", by=by, reason=f"{duel.measure} is undefined in a run")
     return replace(duel, how="splits", by=by, overall=compare_splits(gaps, fraction))
 
 
@@ -280,7 +285,14 @@ def _unlike(one: Record, other: Record, dataset: str) -> str:
 
 
 def _mean(runs: Sequence[Record], dataset: str) -> float | None:
-    values = [run.results[dataset].metrics.srcc for run in runs]
+    return _mean_of([run.results[dataset].metrics.srcc for run in runs])
+
+
+def _mean_rank(runs: Sequence[Record], dataset: str) -> float | None:
+    return _mean_of([run.results[dataset].ranked_by for run in runs])
+
+
+def _mean_of(values: Sequence[float | None]) -> float | None:
     defined = [value for value in values if value is not None]
     return float(np.mean(defined)) if len(defined) == len(values) else None
 
@@ -293,7 +305,7 @@ def _names(records: Sequence[Record]) -> list[str]:
             "protocol": record.cell.protocol,
             "recipe": record.cell.recipe,
             "budget": _budget(record.cell.budget),
-            "unlabeled": _budget(record.cell.unlabeled_budget),
+            "unlabeled": _budget(record.cell.unlabeled_budget).replace("budget", "unlabeled"),
             "overrides": " ".join(f"{key}={value}" for key, value in sorted(record.cell.overrides.items())),
         }
         for record in records
