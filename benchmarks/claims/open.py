@@ -18,6 +18,7 @@ import numpy as np
 
 from ssliqa_bench.evaluation.comparisons import compare_splits, holm
 from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.store.comparable import newest_of_cells
 from ssliqa_bench.store.records import iter_records
 
 TEST_FRACTION = 0.2
@@ -25,18 +26,25 @@ BASELINES = ("ridge-probe", "kernel-ridge", "supervised", "supervised-ensemble")
 ORACLES = ("oracle", "rankup-oracle")  # trained on the scores of the unlabeled images too
 ADAPTED = ("adabn", "coral")  # ridge regression with statistics of the unlabeled images
 
-# Pair, labels and recipe -> method -> seed -> the figure that the dataset of the unlabeled images is ranked by.
+# Pair, labels and the rest of a setting -> method -> seed -> the figure that the dataset of the unlabeled images is
+# ranked by.
 Settings = dict[tuple[str, str, str], dict[str, dict[int, float]]]
 
 
 def read(store: Path) -> Settings:
-    """Figures of all records."""
+    """Figures of the newest record of every cell that has unlabeled images."""
     found: Settings = defaultdict(lambda: defaultdict(dict))
-    for record in iter_records(store):
+    for record in newest_of_cells(iter_records(store)):
         cell = record.facts.cell
+        if ":" not in cell.pair:
+            continue
         value = record.results[cell.pair.partition(":")[2]].ranked_by
         assert value is not None  # defined for every record of these suites
-        found[cell.pair, str(cell.budget or "all"), str(cell.recipe)][cell.method][cell.seed] = value
+        unlabeled = "" if cell.unlabeled_budget is None else f", {cell.unlabeled_budget} unlabeled"
+        changed = "".join(f", {name}={own}" for name, own in sorted(cell.overrides.items()))
+        rest = f"protocol {cell.protocol}, recipe {cell.recipe}{unlabeled}{changed}"
+        labels = "all" if cell.budget is None else str(cell.budget)
+        found[cell.pair, labels, rest][cell.method][cell.seed] = value
     return found
 
 
@@ -83,9 +91,9 @@ def report(found: dict[str, dict[int, float]]) -> None:
 
 def main(store: Path) -> None:
     """Print every setting in which learners stand beside comparators."""
-    for (pair, labels, recipe), found in sorted(read(store).items()):
+    for (pair, labels, rest), found in sorted(read(store).items()):
         if comparators(set(found)):
-            print(f"\n== {pair}, {labels} labels, recipe {recipe}: ", end="")
+            print(f"\n== {pair}, {labels} labels, {rest}: ", end="")
             report(found)
 
 

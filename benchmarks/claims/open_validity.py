@@ -5,6 +5,9 @@
 
 Needs the dataset `livec` below $SSLIQA_DATA. Every run keeps 93 scores and trains with recipe `frozen`.
 
+Boards state two of these for the methods of the family `control`, which permute the scores of the labeled images alone;
+here the scores of test images are permuted with them, and more learners are looked at.
+
 shuffled: scores are permuted over all images; the mean SRCC over the permutations is within two standard errors of 0.
 zero: a learner whose unlabeled images have weight 0 equals its comparator, up to random numbers.
 duplicates: the unlabeled images are the labeled ones again; on at most 5 % of the splits a paired bootstrap over the

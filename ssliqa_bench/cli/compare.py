@@ -81,7 +81,10 @@ def _duels(runs: Sequence[str], store: Path, images: int) -> list[Duel]:
             f"compare: got {len(found)} row of records ({', '.join(own.name for own in found)}); expected records of "
             f'at least two methods or settings. "ssliqa-bench store ls --store {store}" lists all.'
         )
-    pairs = matches(found)
+    pairs, left = matches(found)
+    for contender in left:
+        print(one_line(f"Not compared: {contender.name}: no other method named has records in this setting."),
+              file=sys.stderr)  # fmt: skip
     met = [(one, other) for one, other in pairs if meet(one, other)]
     for one, other in pairs:
         if met and (one, other) not in met:

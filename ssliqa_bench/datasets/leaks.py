@@ -82,10 +82,14 @@ def copies_notes(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]
         apart = sum(role == "unused" and group in tested for group, role in zip(table.group, roles[name], strict=True))
         if apart:
             notes.append(f"{apart} images of {name} are unused: a copy of each is in its test part")
-        labeled = frozenset(own for own, role in zip(table.name, roles[name], strict=True) if role == "labeled")
-        again = same_image_as(table.facts, labeled)
-        if left := sum(role == "unused" and own in again for own, role in zip(table.name, roles[name], strict=True)):
-            notes.append(f"{left} images of {name} are unused: a copy of each is labeled")
+        # Elsewhere images are unused because nothing asked for them.
+        if "unlabeled" in roles[name] and "labeled" in roles[name]:
+            labeled = frozenset(own for own, role in zip(table.name, roles[name], strict=True) if role == "labeled")
+            again = same_image_as(table.facts, labeled)
+            left = sum(role == "unused" and own in again for own, role in zip(table.name, roles[name], strict=True))
+            if left:
+                images = "images" if left > 1 else "image"
+                notes.append(f"{left} {images} of {name} not used as unlabeled: copies of labeled images")
     return notes
 
 

@@ -74,7 +74,8 @@ def _finished(told: ModelFacts, artifact: Artifact) -> list[Network] | None:
     """The networks of the finished model with the weights of a stage; None where they are those of another network."""
     if not told.builder.startswith(_OWN):
         return []
-    with contextlib.suppress(CorruptFileError, InputError, LookupError, ValueError):
+    # A record may name a function that builds no model.
+    with contextlib.suppress(CorruptFileError, InputError, LookupError, ValueError, TypeError, AttributeError):
         model = Model(load_object(told.builder), tuple(told.params))
         return _inside(model.made(told.params, artifact, torch.device("cpu")))
     return None

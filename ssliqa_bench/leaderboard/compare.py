@@ -114,8 +114,8 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     for seed in row.tested(dataset):
         if seed not in reference.tested(dataset):
             refused.append((phrase("no record of ", Code(reference.method)), seed))
-        elif unlike_runs := _unlike_runs(row.runs[seed], reference, seed, dataset):
-            refused.append((unlike_runs, seed))
+        elif unpaired := unlike_runs(row.runs[seed], reference, seed, dataset):
+            refused.append((unpaired, seed))
         else:
             common.append(seed)
     notes = [
@@ -182,7 +182,7 @@ def name_seeds(seeds: Iterable[int]) -> str:
     return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(words)}"
 
 
-def _unlike_runs(run: Record, reference: Row, seed: int, dataset: str) -> Phrase | None:
+def unlike_runs(run: Record, reference: Row, seed: int, dataset: str) -> Phrase | None:
     """Why two runs of one seed cannot be subtracted."""
     other = reference.runs[seed]
     # Steps of the models on record: those of a teacher that does nothing but give labels are no part of them.

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
 from ssliqa_bench.leaderboard.cells import name_cells, name_columns
 from ssliqa_bench.leaderboard.collect import Row
+from ssliqa_bench.leaderboard.compare import unlike_runs
 from ssliqa_bench.leaderboard.numbers import decimals
 from ssliqa_bench.leaderboard.page import Cell, Code, Column, Number, Paragraph, Phrase, Section, Table, joined, phrase
 from ssliqa_bench.leaderboard.verdicts import test_fraction
@@ -24,7 +25,8 @@ _CHANCE = 0.99  # quantile of the runs with permuted scores above which every re
 
 def control_tables(view: View, name: str, dataset: str, title: str) -> Iterator[Section]:
     """Controls of a section on one dataset; nothing without any."""
-    rows = [item.row for item in view.ranked if item.row.reference == "control" and item.row.tested(dataset)]
+    rows = [item.row for item in view.ranked if item.row.reference == "control" and item.row.tested(dataset)
+            and dataset not in item.row.outdated]  # fmt: skip
     if not rows:
         return
     columns = [*name_columns(view), Column("expected", "Expected", text=True), Column("found", "Found"),
@@ -35,8 +37,10 @@ def control_tables(view: View, name: str, dataset: str, title: str) -> Iterator[
 
 
 _MEANING = phrase(
-    "Controls with permuted scores hold where their mean is within two standard errors of 0; controls that name "
-    "another row where the 95 % interval of the difference (corrected resampled t-test) includes 0."
+    "Controls with permuted scores hold where their mean is within two standard errors of 0; with equal seeds they "
+    "have equal permutations, so that they miss together. Controls that name another row hold where they are "
+    "equivalent to it (95 % interval of the corrected resampled t-test, margin 0.01) and fail where the interval is "
+    "beyond 0."
 )
 
 
@@ -53,8 +57,11 @@ def _judged(view: View, row: Row, dataset: str) -> list[Cell]:
         return [Cell(phrase("0")), Cell(phrase(f"{mean:+.3f} ± {error:.3f}")), Cell(phrase(outcome))]
     expected = Cell(phrase("equal to ", Code(row.like)))
     other = next((own for own in view.section.rows if own.method == row.like and own.setting == row.setting), None)
-    pairs = [] if other is None else [(row.ranked_by(seed, dataset), other.ranked_by(seed, dataset))
-                                      for seed in row.tested(dataset) if seed in other.tested(dataset)]  # fmt: skip
+    pairs = [] if other is None else [
+        (row.ranked_by(seed, dataset), other.ranked_by(seed, dataset))
+        for seed in row.tested(dataset)
+        if seed in other.tested(dataset) and unlike_runs(row.runs[seed], other, seed, dataset) is None
+    ]
     differences = [one - its for one, its in pairs if one is not None and its is not None]
     fraction = test_fraction(view.section, dataset)
     if fraction is None or len(differences) < MINIMUM_SPLITS:
@@ -63,7 +70,7 @@ def _judged(view: View, row: Row, dataset: str) -> list[Cell]:
 
     gap = compare_splits(differences, fraction)
     assert gap.lo is not None and gap.hi is not None  # there are enough splits
-    outcome = HOLDS if gap.lo <= 0 <= gap.hi else FAILS
+    outcome = HOLDS if gap.verdict == "equivalent" else "no difference shown" if gap.lo <= 0 <= gap.hi else FAILS
     return [expected, Cell(phrase(f"{gap.mean:+.3f} [{gap.lo:+.3f}, {gap.hi:+.3f}]")), Cell(phrase(outcome))]
 
 

@@ -82,26 +82,35 @@ def contenders(records: Iterable[Record]) -> list[Contender]:
     return [Contender(name, dict(sorted(runs.items()))) for name, runs in zip(names, found.values(), strict=True)]
 
 
-def matches(found: Sequence[Contender]) -> list[tuple[Contender, Contender]]:
-    """Which contenders are compared: the first method with each other one, within a setting where it has records.
+def matches(found: Sequence[Contender]) -> tuple[list[tuple[Contender, Contender]], list[Contender]]:
+    """Which contenders are compared: the first method with each other one, within the settings that both have.
 
-    A setting is all that a cell states except method, overrides and seed. Contenders of a setting without the first
-    method are compared with the first contender of all.
+    A setting is all that a cell states except method, overrides and seed. A method that shares no setting with the
+    first is compared with the first contender, as are further settings of the first method where it is alone.
+
+    Returns:
+        The pairs, and the contenders that are in none.
     """
+    method = _method(found[0])
+    own = [contender for contender in found if _method(contender) == method]
     references: dict[str, Contender] = {}
-    for contender in found:
-        if _method(contender) == _method(found[0]):
-            references.setdefault(_setting(contender), contender)
+    for contender in own:
+        references.setdefault(_setting(contender), contender)
+    alone = len(own) == len(found)
     pairs = []
-    for contender in found[1:]:
-        reference = references.get(_setting(contender), found[0])
-        pairs.append((found[0] if reference is contender else reference, contender))
-    return [
-        (one, other)
-        for one, other in pairs
-        # The first method's own settings stand beside each other only where nothing else is compared there.
-        if _setting(one) == _setting(other) or _method(one) != _method(other) or len(references) == len(found)
-    ]
+    for contender in own[1:]:
+        reference = references[_setting(contender)]
+        if reference is not contender:
+            pairs.append((reference, contender))
+        elif alone:
+            pairs.append((found[0], contender))
+    for name in dict.fromkeys(_method(contender) for contender in found if _method(contender) != method):
+        others = [contender for contender in found if _method(contender) == name]
+        shared = [contender for contender in others if _setting(contender) in references]
+        pairs += [(references[_setting(contender)], contender) for contender in shared]
+        pairs += [] if shared else [(found[0], contender) for contender in others]
+    compared = {id(contender) for pair in pairs for contender in pair}
+    return pairs, [contender for contender in found if id(contender) not in compared]
 
 
 def meet(one: Contender, other: Contender) -> bool:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from ssliqa_bench.caches import keep
+from ssliqa_bench.caches import cache_lock, keep
 from ssliqa_bench.errors import CorruptFileError
 from ssliqa_bench.files import read_sealed, set_aside, sha256_file
 
@@ -23,13 +23,18 @@ def kept_or_made(place: Path, make: Callable[[Path], None]) -> None:
     Args:
         make: writes the file.
     """
-    problem = changed(place)
-    if problem:
-        LOG.warning("%s They are made again.", problem)
-    if problem is None and place.is_file():
-        return
-    make(place)
-    keep(_note(place), {"sha256": sha256_file(place)}, kind=_KIND)
+    with cache_lock(place.with_name(f".{place.name}.lock")) as writable:
+        problem = changed(place)
+        if problem:
+            LOG.warning("%s They are made again.", problem)
+        if problem is None and place.is_file():
+            return
+        if problem == "" and not writable:
+            LOG.warning("%s: converted weights without a checksum, in a folder that may not be written; used as they "
+                        "are.", place)  # fmt: skip
+            return
+        make(place)
+        keep(_note(place), {"sha256": sha256_file(place)}, kind=_KIND)
 
 
 def changed(place: Path) -> str | None:

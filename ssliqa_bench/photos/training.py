@@ -99,6 +99,9 @@ def family_of(
             f'--method auto: chooses among heads on frozen features, recipe frozen; got --recipe "{recipe}". Name a '
             f"method to fine-tune a network."
         )
+    if method in registry.methods and registry.methods[method].about.family == "control":
+        raise InputError(f'--method {method}: is a check whose outcome is known beforehand; expected a learner. '
+                         f'"ssliqa-bench list methods" lists them.')  # fmt: skip
     labels_only = tuple(of(name, None) for name in _LABELS_ONLY) if method == AUTO else ()
     if method == AUTO and not unlabeled:
         return Family(labels_only)

@@ -17,6 +17,7 @@ from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.datasets.leaks import check_files, check_roles
 from ssliqa_bench.datasets.splits import assign_roles
 from ssliqa_bench.datasets.table import Table
+from ssliqa_bench.files import canonical_json
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry
 from ssliqa_bench.runner import keys
@@ -59,7 +60,8 @@ class Known:
             LeakError: an image or group has two roles, and no reason was given.
         """
         spec = asked.spec
-        key = (spec.pair, spec.protocol, spec.seed, spec.budget, spec.unlabeled_budget, tuple(asked.entries))
+        budgets = canonical_json([spec.budget, spec.unlabeled_budget])  # 1 is an image and 1.0 are all
+        key = (spec.pair, spec.protocol, spec.seed, budgets, tuple(asked.entries))
         if key not in self._drawn:
             data = {name: self.datasets[name] for name in asked.entries}
             tables = {name: own.table for name, own in data.items()}

@@ -38,7 +38,7 @@ def test_a_method_without_records_in_a_setting_is_named(capsys: pytest.CaptureFi
     assert main(["compare", "pseudo-label", "ssiqa", "--store", str(STORE), "--images", "0"]) == 0
     read = capsys.readouterr()
     assert "livec: pseudo-label livec:livec" in read.out and "biq2021 less" not in read.out
-    assert "biq2021:" not in read.out.replace("livec:biq2021", "").replace("biq2021:biq2021", "")
+    assert "Not compared: pseudo-label biq2021:biq2021 frozen/tuned-on-livec budget 100: no other method" in read.err
 
 
 def test_files_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

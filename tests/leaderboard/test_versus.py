@@ -131,17 +131,26 @@ def test_contenders_are_named_by_what_tells_them_apart(record: Callable[..., Rec
 
 def test_methods_are_matched_within_their_settings(record: Callable[..., Record]) -> None:
     given = [record(method, 0, budget=budget) for method in ("ssiqa", "supervised") for budget in (20, 40)]
-    named = [(one.name, other.name) for one, other in matches(contenders(given))]
+    named = [(one.name, other.name) for one, other in matches(contenders(given))[0]]
     assert named == [(f"ssiqa budget {budget}", f"supervised budget {budget}") for budget in (20, 40)]
 
 
 def test_settings_of_one_method_are_matched_with_its_first(record: Callable[..., Record]) -> None:
     given = [record("ssiqa", 0, budget=budget) for budget in (20, 40, 60)]
-    named = [(one.name, other.name) for one, other in matches(contenders(given))]
+    named = [(one.name, other.name) for one, other in matches(contenders(given))[0]]
     assert named == [("ssiqa budget 20", "ssiqa budget 40"), ("ssiqa budget 20", "ssiqa budget 60")]
 
 
 def test_a_setting_without_the_first_method_is_matched_with_its_first_records(record: Callable[..., Record]) -> None:
     given = [record("ssiqa", 0, budget=20), *(record(method, 0, budget=40) for method in ("supervised", "rankup"))]
-    named = [(one.name, other.name) for one, other in matches(contenders(given))]
+    named = [(one.name, other.name) for one, other in matches(contenders(given))[0]]
     assert named == [("ssiqa budget 20", "supervised budget 40"), ("ssiqa budget 20", "rankup budget 40")]
+
+
+def test_other_numbers_of_labels_are_left_out_and_named(record: Callable[..., Record]) -> None:
+    """A gain must not come from more labels."""
+    given = [record("ssiqa", 0, budget=93), record("ssiqa", 0, budget=10)]
+    given += [record("supervised", 0, budget=budget) for budget in (46, 93)]
+    pairs, left = matches(contenders(given))
+    assert [(one.name, other.name) for one, other in pairs] == [("ssiqa budget 93", "supervised budget 93")]
+    assert [own.name for own in left] == ["ssiqa budget 10", "supervised budget 46"]

@@ -49,6 +49,14 @@ def test_shared_work_changes_no_plan_and_is_done_once(
     assert len({one.key for one in alone}) > len(drawn), "and have keys of their own"
 
 
+def test_one_image_and_all_images_are_different_budgets(registry: Registry, settings: Settings) -> None:
+    known, pair = Known(), Pair.parse("tiny-a:tiny-b")
+    for asked in ("budget", "unlabeled_budget"):
+        for value in (1, 1.0, 0.5):
+            spec = RunSpec("supervised", pair, **{asked: value})  # type: ignore[arg-type]
+            assert make_plan(spec, registry, settings, known).roles == make_plan(spec, registry, settings).roles
+
+
 def test_a_leak_stops_every_run_that_has_it(
     registry: Registry, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
