@@ -175,6 +175,7 @@ def _facts(kind: Kind, name: str, registry: Registry, *, parameters: bool = True
         parameters: False leaves the last two out; a table of all methods shows neither, and they take most of its time.
     """
     from ssliqa_bench.registry.lookup import method_chain
+    from ssliqa_bench.registry.schema import CONTROL
 
     if kind is Kind.SUITES:
         return _suite_facts(name, registry)
@@ -194,7 +195,7 @@ def _facts(kind: Kind, name: str, registry: Registry, *, parameters: bool = True
         method = resolved[recipes[0]]
         facts |= {"class": method.class_path, "chain": list(method.chain), "unlabeled_role": method.unlabeled_role}
         facts["comparators"] = [
-            other.name for other in registry.methods.values() if other.like == name and other.about.family != "control"
+            other.name for other in registry.methods.values() if other.like == name and other.about.family != CONTROL
         ]
         facts["parameters"] = {recipe: resolved[recipe].params for recipe in recipes}
     return facts

@@ -15,13 +15,13 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ssliqa_bench.files import canonical_json
+from ssliqa_bench.registry.schema import CONTROL
 from ssliqa_bench.specs import Pair
 from ssliqa_bench.store.comparable import age, outdated
 from ssliqa_bench.store.failures import Failure, without_records
 from ssliqa_bench.store.record import Budget, MethodFacts, Record
 
 Reference = Literal["comparator", "oracle", "control"]
-CONTROL = "control"  # the family of methods whose outcome is known beforehand
 
 _SIDES = ("labeled", "unlabeled", "external")
 

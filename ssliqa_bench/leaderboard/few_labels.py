@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from statistics import fmean
 
 from ssliqa_bench.files import canonical_json
-from ssliqa_bench.leaderboard.collect import CONTROL
 from ssliqa_bench.leaderboard.compare import Stat, drawn_share, summarise
+from ssliqa_bench.registry.schema import CONTROL
 from ssliqa_bench.store.comparable import newest_of_cells
 from ssliqa_bench.store.record import Record
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import CONFIDENCE, MINIMUM_DATASETS
-from ssliqa_bench.leaderboard.collect import CONTROL
 from ssliqa_bench.leaderboard.compare import summarise
 from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.schema import CONTROL
 from ssliqa_bench.store.comparable import newest_of_cells
 from ssliqa_bench.store.record import Budget, Record
 

@@ -1,8 +1,8 @@
 """Negative controls: learners whose labels say nothing about their images.
 
 The scores of the labeled images are permuted before training, so that what is learned cannot predict quality. A mean
-SRCC that differs from 0 over many splits would show that test scores, or something that stands for them, reach the
-training.
+SRCC that differs from 0 over many splits is a reason to look for test scores, or something that stands for them, that
+reach the training.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from ssliqa_bench.photos.card import card_text
 from ssliqa_bench.photos.choosing import Choice, Family, HeldOut, choose, fits, held_out, recommended
 from ssliqa_bench.photos.fitting import Candidate, Photographs, fit
 from ssliqa_bench.registry.lookup import Registry
+from ssliqa_bench.registry.schema import CONTROL
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.provenance import library_versions
 from ssliqa_bench.tabular.writer import csv_text
@@ -99,7 +100,7 @@ def family_of(
             f'--method auto: chooses among heads on frozen features, recipe frozen; got --recipe "{recipe}". Name a '
             f"method to fine-tune a network."
         )
-    if method in registry.methods and registry.methods[method].about.family == "control":
+    if method in registry.methods and registry.methods[method].about.family == CONTROL:
         raise InputError(f'--method {method}: is a check whose outcome is known beforehand; expected a learner. '
                          f'"ssliqa-bench list methods" lists them.')  # fmt: skip
     labels_only = tuple(of(name, None) for name in _LABELS_ONLY) if method == AUTO else ()

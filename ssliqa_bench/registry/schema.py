@@ -398,6 +398,10 @@ class WeightsFacts(_Model):
         return self
 
 
+# The family of methods whose outcome is known beforehand; boards rank none, and `train` refuses them.
+CONTROL = "control"
+
+
 class MethodEntry(_Entry):
     """A method or a variant of one: parameters go from root to leaf, each ancestor's `params`, then its recipe.
 
