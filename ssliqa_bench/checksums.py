@@ -71,5 +71,5 @@ def _read_cache(cache: Path) -> dict[str, list[Any]]:
     except FileNotFoundError:
         return {}
     except CorruptFileError as error:
-        LOG.warning("%s Set aside as %s; the files are read again.", error, set_aside(cache))
+        LOG.warning("%s Set aside as %s; the files are read again.", str(error), set_aside(cache))
         return {}

@@ -121,6 +121,8 @@ def _is_path(word: str) -> bool:
 def _print_duel(duel: Duel) -> None:
     seeds = f"{len(duel.seeds)} seeds" if len(duel.seeds) > 1 else f"seed {duel.seeds[0]}"
     print(one_line(f"{duel.dataset}: {duel.one} less {duel.other}, {seeds}"))
+    if duel.unofficial:
+        print("  unofficial labels: no source of the dataset publishes the scores that were used")
     print(f"  {duel.measure} {_number(duel.first)} and {_number(duel.second)}")
     if duel.overall is not None:
         unit = "splits" if duel.how == "splits" else "groups of images"

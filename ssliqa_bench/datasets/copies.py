@@ -107,7 +107,7 @@ def search_copies(
     except FileNotFoundError:
         pass
     except (CorruptFileError, SchemaError) as error:
-        LOG.warning("%s Set aside as %s; copies are looked for again.", error, set_aside(kept))
+        LOG.warning("%s Set aside as %s; copies are looked for again.", str(error), set_aside(kept))
     if progress is None:
         LOG.warning("%s: looking for copies among %d images, once; this takes minutes.", dataset, len(raw.path))
     found = near_copies(raw.path, processes=processes, progress=progress)

@@ -79,5 +79,5 @@ def _read(cache: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except CorruptFileError as error:
-        LOG.warning("%s Set aside as %s; the images are hashed again.", error, set_aside(cache))
+        LOG.warning("%s Set aside as %s; the images are hashed again.", str(error), set_aside(cache))
         return {}

@@ -60,7 +60,7 @@ class KeptTable:
         except FileNotFoundError:
             return None
         except CorruptFileError as error:
-            LOG.warning("%s Set aside as %s; the label files are read again.", error, set_aside(self._path))
+            LOG.warning("%s Set aside as %s; the label files are read again.", str(error), set_aside(self._path))
             return None
         if kept["files"] != _stamps(kept["columns"]["reads"]):
             return None

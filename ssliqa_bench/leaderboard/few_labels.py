@@ -104,7 +104,10 @@ class FewLabels:
 
 
 def few_labels(records: Iterable[Record]) -> list[FewLabels]:
-    """All that records hold of SRCC against the number of labels, in any order of the records."""
+    """All that records hold of SRCC against the number of labels, in any order of the records.
+
+    Results that rest on unofficial labels are left out.
+    """
     newest = newest_of_cells(records)
     groups: dict[tuple[str, ...], dict[str, dict[str, list[Record]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
@@ -113,6 +116,8 @@ def few_labels(records: Iterable[Record]) -> list[FewLabels]:
     for record in newest:
         for dataset, result in record.results.items():
             if result.dataset.side == "external":  # all its images are tested, not those of the split
+                continue
+            if record.uses_unofficial(dataset):
                 continue
             if not record.facts.stages:
                 if not record.submitted:

@@ -30,10 +30,13 @@ def section_name(number: int) -> str:
 
 def few_label_pages(records: Iterable[Record]) -> list[Page]:
     """One page with a section for each pair, dataset, protocol and recipe; none where nothing was learned."""
-    found = few_labels(records)
+    given = list(records)
+    found = few_labels(given)
     if not found:
         return []
     blocks: list[Block] = [_about(), *(_section(one, number) for number, one in enumerate(found))]
+    if unofficial := sum(any(record.uses_unofficial(name) for name in record.results) for record in given):
+        blocks.append(Paragraph(phrase(f"Left out: {unofficial} records with ", Mark("unofficial labels"), ".")))
     return [Page(NAME, phrase("SRCC against the number of labels"), tuple(blocks), _data(found))]
 
 

@@ -236,7 +236,8 @@ class Shelf:
             return Match("no verifiable source")
         for pair in ours.pairs:
             records = self._found.get((ours.method, pair, ours.protocol, ours.unlabeled_budget), [])
-            runs = sorted((own for own in records if ours.dataset in own.results), key=lambda own: own.cell.seed)
+            runs = sorted((own for own in records if ours.dataset in own.results
+                           and not own.uses_unofficial(ours.dataset)), key=lambda own: own.cell.seed)  # fmt: skip
             values = [_metric(own.results[ours.dataset], name) for own in runs]
             if runs and None not in values:
                 return _reproduced(row, ours, runs, values, differs, name)

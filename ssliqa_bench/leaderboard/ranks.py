@@ -112,7 +112,7 @@ def srcc_table(
         for dataset, result in record.results.items():
             trained_on = record.facts.method.trained_on
             seen = not isinstance(trained_on, str) and dataset in trained_on
-            if result.dataset.kind != "demo" and not result.dataset.unofficial_labels and not seen:
+            if result.dataset.kind != "demo" and not record.uses_unofficial(dataset) and not seen:
                 entry = known.get(dataset)
                 family = dataset if entry is None else entry.groups_as or entry.split_as or dataset
                 rows[setting][family][f"{cell.pair} {dataset}"].append(record)

@@ -53,6 +53,7 @@ class Duel:
             test it; empty where names are withheld.
         reason: what is missing, "" where nothing is.
         measure: "SRCC", or over splits of a dataset that boards rank so "SRCC within parts".
+        unofficial: whether one of the two used scores that no source of the dataset passes on.
     """
 
     dataset: str
@@ -67,6 +68,7 @@ class Duel:
     images: tuple[ImageDifference, ...]
     reason: str = ""
     measure: str = "SRCC"
+    unofficial: bool = False
 
 
 def contenders(records: Iterable[Record]) -> list[Contender]:
@@ -160,7 +162,7 @@ def _duel(one: Contender, other: Contender, dataset: str, seeds: tuple[int, ...]
           images: int) -> Duel:  # fmt: skip
     ours, theirs = [one.runs[seed] for seed in seeds], [other.runs[seed] for seed in seeds]
     duel = Duel(dataset, one.name, other.name, seeds, _mean(ours, dataset), _mean(theirs, dataset), None, "images", {},
-                ())  # fmt: skip
+                (), unofficial=any(run.uses_unofficial(dataset) for run in (*ours, *theirs)))  # fmt: skip
     for mine, its in zip(ours, theirs, strict=True):
         if reason := _unlike(mine, its, dataset):
             return replace(duel, reason=f"not comparable: {reason} (seed {mine.cell.seed})")

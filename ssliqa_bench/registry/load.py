@@ -121,7 +121,7 @@ def _plugins(path: Path, stamp: tuple[int, int]) -> list[tuple[Document, Path]]:
             if taken := [name for kind, entries in own for name in entries if name in packaged[kind]]:
                 raise InputError(f"it has an entry {taken[0]}, the name of one of this package.")
         except InputError as error:
-            LOG.warning("%s cannot be loaded, so its entries are missing: %s", plugin.origin.capitalize(), error)
+            LOG.warning("%s cannot be loaded, so its entries are missing: %s", plugin.origin.capitalize(), str(error))
         else:
             found.append((document, file.parent))
     return found

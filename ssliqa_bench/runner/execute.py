@@ -83,9 +83,8 @@ def stored_record(plan: Plan, settings: Settings, *, look_only: bool = False) ->
         raise  # another version wrote it; it is sound, and not ours to set aside
     except CorruptFileError as error:
         if not look_only:
-            _log.warning(
-                "%s Set aside as %s; the run is made again.", error, set_record_aside(settings.store, plan.key)
-            )
+            aside = set_record_aside(settings.store, plan.key)
+            _log.warning("%s Set aside as %s; the run is made again.", str(error), aside)
         return None
     if record.leak is not None and settings.allow_leak is None:
         raise LeakError(
@@ -170,5 +169,5 @@ def _readable(settings: Settings) -> list[Record]:
     try:
         return list(iter_records(settings.store))
     except CorruptFileError as error:
-        _log.warning("%s", error)
+        _log.warning("%s", str(error))
         return []

@@ -114,13 +114,13 @@ def dataset_facts(
             scale=scale_of(plan.entries[name], learner),
             mean_ratings=plan.entries[name].mean_ratings,
             rank_by=plan.entries[name].rank_by,
-            unofficial_labels=_unofficial(source),
+            unofficial_labels=uses_unofficial(source),
         )
         for name, source in sources.items()
     }
 
 
-def _unofficial(source: Source) -> bool:
+def uses_unofficial(source: Source) -> bool:
     """Whether a run uses scores that no source of the dataset passes on."""
     found = source.table.facts.get("unofficial", ())
     scored = ("labeled", "validation", "test")

@@ -34,7 +34,7 @@ def keep_failures(outcomes: Iterable[tuple[RunSpec, str | None]], registry: Regi
                 state = Forecaster(registry, settings).lacks(spec) or "failed"
                 note_failure(settings.store, cell, state, error)
         except StorageError as problem:
-            LOG.warning("Failures of runs are not noted: %s", problem)
+            LOG.warning("Failures of runs are not noted: %s", str(problem))
             return
         except InputError:
             continue

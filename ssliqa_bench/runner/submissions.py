@@ -25,7 +25,7 @@ from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.classes import ClassRule, true_classes
 from ssliqa_bench.runner.evaluation import columns_of, evaluate_rows
-from ssliqa_bench.runner.facts import protocol_facts
+from ssliqa_bench.runner.facts import protocol_facts, uses_unofficial
 from ssliqa_bench.runner.keys import make_key, submission_parts, submitted_prediction_key
 from ssliqa_bench.runner.resolve import extra_of
 from ssliqa_bench.runner.sets import Source, test_set
@@ -133,7 +133,8 @@ def _record(submission: Submission, entry: DatasetEntry, rules: ProtocolEntry, s
     data = ReadDataset(table, settings.cache_root)
     pixels = open_pixels(table, data.fingerprint, entry.short_side, settings.cache_root)
     # The order of content, in which runs keep their predictions too: without names they can still be matched.
-    images = test_set(Source(table, roles, pixels)).table
+    source = Source(table, roles, pixels)
+    images = test_set(source).table
     sign = -1.0 if submission.lower_is_better else 1.0
     values = np.array([sign * submission.values[name] for name in images.name])
     _check_sign(submission, entry.name, seed, srcc(values, images.score))
@@ -142,7 +143,7 @@ def _record(submission: Submission, entry: DatasetEntry, rules: ProtocolEntry, s
     facts = DatasetFacts(
         kind=entry.kind, side="labeled", fingerprint=data.fingerprint, split_hash=split_hash(table, roles),
         labels_redistributable=entry.labels_redistributable, roles=role_counts(roles), skipped=0,
-        mean_ratings=entry.mean_ratings,
+        mean_ratings=entry.mean_ratings, rank_by=entry.rank_by, unofficial_labels=uses_unofficial(source),
     )  # fmt: skip
     found = evaluate_rows(
         rows, mapping=rules.mapping, extra=extra_of(rules), rule=ClassRule.of(entry, rules.classes),

@@ -20,6 +20,7 @@ from ssliqa_bench.stop import Stopped, stopping_on_signals, without_interrupts
 
 _PATIENCE = 5.0  # seconds between asking a process to end and ending it
 _PRELOADED = ["ssliqa_bench.runner.compute"]
+_UNKNOWN = 255  # what multiprocessing states as exit code once the fork server itself is gone
 _LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_FSIZE)
 
 
@@ -33,6 +34,8 @@ class Died:
         if self.exit_code < 0:
             hint = ", perhaps for lack of memory" if -self.exit_code == signal.SIGKILL else ""
             return f"killed by {signal.Signals(-self.exit_code).name}{hint}"
+        if self.exit_code == _UNKNOWN:
+            return "ended together with the process that starts workers"
         return f"exit code {self.exit_code}"
 
 
@@ -82,10 +85,12 @@ class Workers:
 
     def submit(self, number: int, item: Any) -> None:
         """Hand an item to an idle process, or to a new one."""
-        worker = next((own for own in self._workers if own.item is None), None) or self._started()
-        worker.item = number
-        with contextlib.suppress(OSError):  # it died while it was idle, which `finished` finds
-            worker.connection.send((item,))
+        for worker in [own for own in self._workers if own.item is None]:
+            if _handed(worker, number, item):
+                return
+            self._workers.remove(worker)  # it died while it waited
+            _end([worker])
+        _handed(self._started(), number, item)  # one that is dead already is found by `finished`
 
     def finished(self, timeout: float) -> list[tuple[int, Any]]:
         """Number and result of items that are done, `Died` where a process ended, after so many seconds at most.
@@ -129,6 +134,16 @@ class Workers:
         return worker
 
 
+def _handed(worker: _Worker, number: int, item: Any) -> bool:
+    """Give a worker an item; False where the process is no longer there."""
+    worker.item = number
+    try:
+        worker.connection.send((item,))
+    except OSError:
+        return False
+    return True
+
+
 def _result(worker: _Worker) -> Any:
     """What a worker sent, or `Died`."""
     try:
@@ -144,6 +159,9 @@ def _end(workers: Sequence[_Worker]) -> None:
     for worker in workers:
         worker.connection.close()
         worker.process.terminate()
+        if worker.process.exitcode == _UNKNOWN:  # it may still run, and multiprocessing does not know
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker.process.pid, signal.SIGKILL)
     until = time.monotonic() + _PATIENCE
     for worker in workers:
         worker.process.join(max(0.0, until - time.monotonic()))

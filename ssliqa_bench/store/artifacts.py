@@ -139,7 +139,7 @@ class ArtifactStore:
             ) from error
         except CorruptFileError as error:
             aside = self.store.set_aside(folder, mark=MARK).rpartition("/")[2]
-            _log.warning("%s Set aside as %s; it will be computed again.", error, aside)
+            _log.warning("%s Set aside as %s; it will be computed again.", str(error), aside)
             return None
 
     def _read(self, folder: str) -> tuple[Artifact, dict[str, Any]]:

@@ -433,6 +433,11 @@ class Record:
         """All datasets of the run."""
         return {**self.facts.datasets, **{name: result.dataset for name, result in self.results.items()}}
 
+    def uses_unofficial(self, dataset: str) -> bool:
+        """Whether its result on a dataset rests on scores that no source passes on: of that dataset or of its pair."""
+        used = {dataset, *Pair.parse(self.cell.pair).datasets}
+        return any(own.unofficial_labels for name, own in self.datasets.items() if name in used)
+
     @property
     def leak(self) -> Leak | None:
         """What was accepted, by the run or by a later test."""

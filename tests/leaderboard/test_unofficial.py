@@ -7,8 +7,16 @@ from typing import Any
 
 import pytest
 
+from ssliqa_bench.errors import InputError
+from ssliqa_bench.leaderboard.boards import render_pages
+from ssliqa_bench.leaderboard.few_labels import few_labels
+from ssliqa_bench.leaderboard.few_labels_page import few_label_pages
+from ssliqa_bench.leaderboard.published import Published, Shelf
 from ssliqa_bench.leaderboard.ranking import rank_rows
-from tests.leaderboard.typed import build_boards, collect
+from ssliqa_bench.leaderboard.ranks import srcc_table
+from ssliqa_bench.leaderboard.versus import contenders, duels
+from ssliqa_bench.store.predictions import Predictions
+from tests.leaderboard.typed import build_boards, collect, typed
 
 A, WILD = "demo-syn", "demo-wild"
 PAGE = "demo/standard/demo-syn--demo-wild.md"
@@ -42,3 +50,34 @@ def test_of_a_dataset_that_was_only_tested_on_the_column_is_marked(made: ModuleT
     (board,) = collect([record])
     assert [item.rank for item in rank_rows(board.sections[0])] == [1]
     assert "0.990 *unofficial*" in build_boards([record])[PAGE]
+
+
+def test_no_other_table_ranks_or_compares_it_unmarked(made: ModuleType) -> None:
+    """Learned from such scores or tested on them, on real data, for every table beside the boards."""
+    asked = {"pair": "livec", "kind": "authentic"}
+    learned = typed(unofficial(made.record("ssiqa", srcc={"livec": 0.9}, **asked), "livec"))
+    official = typed(made.record("supervised", srcc={"livec": 0.8}, **asked))
+    abroad = made.record("oracle-free", srcc={"livec": 0.9, "koniq": 0.7}, **asked)
+    only_trained = typed(unofficial(abroad, "livec"))
+    assert srcc_table([learned, official], "standard") == {"supervised": {"livec": 0.8}}
+    with pytest.raises(InputError, match="oracle-free: no record"):
+        srcc_table([only_trained], "standard", ["oracle-free"])
+    (curves,) = few_labels([learned, official])
+    assert [curve.method for curve in curves.curves] == ["supervised"]
+    page = render_pages(few_label_pages([learned, official]), ["md"])["few-labels/index.md"]
+    assert "Left out: 1 records with *unofficial labels*" in page
+    assert "Left out" not in render_pages(few_label_pages([official]), ["md"])["few-labels/index.md"]
+    one, other = contenders([learned, official])
+    (duel,) = duels(one, other, lambda record, dataset: Predictions((), (), ()))
+    assert duel.unofficial
+
+
+def test_a_printed_figure_is_not_reproduced_by_it(made: ModuleType) -> None:
+    published = Published()
+    row = next(own for own in published.rows("ssiqa") if (own.table, own.method, own.test, own.metric, own.row_group)
+               == ("1", "NIQE", "livec", "srcc", "D_B"))  # fmt: skip
+    asked = {"pair": "livec", "protocol": "ssiqa", "recipe": "default", "kind": "authentic"}
+    documents = [made.record("niqe", srcc={"livec": 0.45}, **asked) for _ in range(2)]
+    unofficial(documents[1], "livec")
+    states = [Shelf([typed(own)]).match(row, published.sources["ssiqa"]).state for own in documents]
+    assert states == ["reproduced", "runnable with data"]

@@ -116,7 +116,7 @@ def _official_parts(folder: Path, mirror: Path) -> dict[str, str] | None:
     except DataError as error:
         part = _parts_of_mirror(mirror) if mirror.is_file() else None
         if part is None:
-            LOG.warning("LIVE-FB is read without its official split. %s", error)
+            LOG.warning("LIVE-FB is read without its official split. %s", str(error))
         return part
     part = {_key(name): "test" for name in read_rows(test).column("name_image")}
     rows = read_rows(rest)

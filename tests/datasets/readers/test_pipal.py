@@ -12,7 +12,7 @@ from ssliqa_bench.datasets.readers.pipal import read_pipal
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.suite import load_suite
-from ssliqa_bench.store.records import read_record
+from ssliqa_bench.store.records import iter_records, read_record
 from tests.conftest import Bench
 from tests.datasets.annotations import ANNOTATIONS, needs_annotations
 from tests.datasets.miniatures import Miniature
@@ -190,7 +190,23 @@ def test_only_what_tests_on_the_validation_set_needs_it(
     record = read_record(own_bench.store, folder.name)
     used = protocol == "official"
     assert record.datasets["pipal"].unofficial_labels == used
+    if used:
+        _check_submission(own_bench, made, tmp_path)
     assert set(record.results) == ({"tiny-a"} if protocol == "abroad" else {"pipal"})
+
+
+def _check_submission(bench: Bench, made: Miniature, folder: Path) -> None:
+    """Predictions that were handed in are marked as a run is."""
+    tested = sorted(name for name in made.names if "_10_" in name)
+    file = folder / "theirs.csv"
+    file.write_text("image,prediction\n" + "".join(f"{name},{k}\n" for k, name in enumerate(tested)))
+    code, _, err = bench("submit", str(file), "--name", "theirs", "--dataset", "pipal", "--protocol", "official",
+                         "--data-root", str(made.root), "--registry", str(made.registry_file()), "--registry",
+                         str(folder / "p.yaml"), "--registry", str(bench.data / "registry.yaml"),
+                         "--higher-is-better")  # fmt: skip
+    assert code == 0, err
+    record = next(own for own in iter_records(bench.store) if own.submitted)
+    assert record.datasets["pipal"].unofficial_labels
 
 
 def test_no_run_of_the_papers_tables_needs_scores_that_no_download_brings() -> None:
