@@ -21,6 +21,7 @@ from ssliqa_bench.models.images import Decoded, Extracted, each_image, pixels_of
 from ssliqa_bench.models.origins import located
 from ssliqa_bench.models.predict import NotFiniteError, judge, predict
 from ssliqa_bench.models.spread import CropValues, crops_of, of_features, of_pixels
+from ssliqa_bench.models.whole import of_whole_images
 from ssliqa_bench.pixels.features import Extract
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.store.artifacts import ArtifactStore
@@ -99,7 +100,8 @@ class LoadedModel:
 
         Returns:
             The values, and the standard deviation (n,) over an image's fixed crops, in the same units: how uneven the
-            image is for this model, not how wrong the model is. None of a model that looks at one crop, at the whole
+            image is for this model, not how wrong the model is. A model of frozen features that looks at the whole
+            image is shown five crops in its place. None of a model that looks at one crop, at the pixels of the whole
             image, or at images together with their references.
 
         Raises:
@@ -239,7 +241,11 @@ def _made(
     """The predictor, and what gives its values crop by crop where it judges an image by several."""
     told = finished.description
     predictor = model.made(told.params, finished.artifact, device, files)
-    crops = 0 if told.references or finished.artifact is None else crops_of(told.params)
+    if told.references or finished.artifact is None:
+        return predictor, None
+    if told.features is not None and not told.params.get("crop"):
+        return predictor, of_whole_images(predictor)
+    crops = crops_of(told.params)
     if crops < 2:
         return predictor, None
     if told.features is not None:

@@ -81,6 +81,7 @@ def _licence(chosen: Candidate) -> str:
     notes = ["The model is derived from your labels and the weights below; your rights in the photographs stay yours."]
     for backbone in chosen.backbones.values():
         network = backbone.features_of or backbone
-        terms = (network.about.terms or "terms not stated in the registry").strip()
+        stated = network.about.terms or (network.weights.licence if network.weights is not None else "")
+        terms = stated.strip() or "terms not stated in the registry"
         notes.append(f"- {network.about.title} (`{network.name}`): {terms}")
     return "\n".join([notes[0], "", *notes[1:]])

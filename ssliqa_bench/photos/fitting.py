@@ -88,13 +88,10 @@ class Candidate:
         Raises:
             InputError: an unknown name, weights that are missing, or a method that one's own photographs do not serve.
         """
+        _require_labels_alone(name, registry)
         method = registry.resolve_method(name, recipe, overrides)
         backbones = registry.backbones_of(method)
         learner = learner_of(method, backbones, registry.search_folders)
-        if not learner.needs.labels or learner.needs.references or learner.needs.distribution is True:
-            raise InputError(f"--method {name}: needs what labels of one's own photographs do not give (references, "
-                             f"rating distributions), or learns nothing. Take auto, or a method of the family "
-                             f"regression.")  # fmt: skip
         weights = {
             own: found
             for own, backbone in backbones.items()
@@ -119,6 +116,19 @@ class Candidate:
             weights=weights,
             features=features,
         )
+
+
+def _require_labels_alone(name: str, registry: Registry) -> None:
+    """Refuse a method by what it needs, before its recipe is asked for, which metrics do not have."""
+    method = registry.resolve_method(name)
+    needs = learner_of(method, registry.backbones_of(method), registry.search_folders).needs
+    if not needs.labels:
+        raise InputError(f"--method {name}: learns nothing; score photographs with it as it is: ssliqa-bench score "
+                         f"--model {name} PHOTOS. To train, take auto, or a method of the family "
+                         f"regression.")  # fmt: skip
+    if needs.references or needs.distribution is True:
+        raise InputError(f"--method {name}: needs references or rating distributions, which labels of one's own "
+                         f"photographs do not give. Take auto, or a method of the family regression.")  # fmt: skip
 
 
 def fit(candidate: Candidate, photos: Photographs, rows: IntArray, seed: int, device: str = "cpu") -> Artifact:

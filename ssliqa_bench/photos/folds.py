@@ -86,15 +86,19 @@ def expected(values: Sequence[float] | FloatArray, fraction: float = 1.0 / FOLDS
 
 
 def expected_of(splits: Sequence[Mapping[str, float]]) -> dict[str, Expected]:
-    """The figures of some splits, each with its interval, which ends within the values that the figure can take."""
+    """The figures of some splits, each with its interval, which ends within the values that the figure can take.
+
+    Fisher's z of a correlation of 1, as small test parts give it, is infinite: its interval is laid out as it is.
+    """
     found = {}
     for name in FIGURES:
         values = [split[name] for split in splits]
         own = expected(values)
-        if name == "mae":
-            lo, hi = (None if end is None else max(0.0, end) for end in (own.lo, own.hi))
-        else:
-            lo, hi = mean_correlation(values, 1.0 / FOLDS) or (None, None)
+        least, most = (0.0, np.inf) if name == "mae" else (-1.0, 1.0)
+        within = None if name == "mae" else mean_correlation(values, 1.0 / FOLDS)
+        if within is None and own.lo is not None and own.hi is not None:
+            within = max(least, own.lo), min(most, own.hi)
+        lo, hi = within or (None, None)
         found[name] = Expected(own.mean, lo, hi, own.splits)
     return found
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ssliqa_bench.models.spread import of_features, of_pixels
+from ssliqa_bench.models.whole import of_whole_images
 from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.backbones.frozen import FrozenFeatures
 from ssliqa_bench.training.images import ImageSet
@@ -64,3 +65,14 @@ def test_all_ways_to_the_values_of_single_crops_agree(predictor: QualityPredicto
                   of_pixels(predictor)(images)):  # fmt: skip
         assert found.shape == (IMAGES, CROPS) and found == pytest.approx(expected, abs=1e-6)
     assert predictor.predict(images) == pytest.approx(expected.mean(axis=1), abs=1e-6)
+
+
+def test_a_model_of_whole_images_judges_every_crop_as_if_it_were_one() -> None:
+    torch.manual_seed(0)
+    whole = QualityPredictor(QualityModel(FrozenFeatures(WIDTH)), View(0, 1), torch.device("cpu"))
+    source = Features()
+    found = of_whole_images(whole)(ImageSet((source, row) for row in range(IMAGES)))
+    assert found.shape == (IMAGES, CROPS)
+    with torch.inference_mode():
+        expected = [float(whole.model(torch.from_numpy(crop[None].astype(np.float32)))[0]) for crop in source.values[3]]
+    assert found[3] == pytest.approx(expected, abs=1e-6)

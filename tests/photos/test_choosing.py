@@ -76,6 +76,13 @@ def test_figures_are_those_of_scipy_and_the_interval_that_of_the_corrected_test(
     assert (own.mean, own.lo, own.hi) == pytest.approx((values.mean(), values.mean() - reach, values.mean() + reach))
 
 
+def test_small_test_parts_in_perfect_order_have_an_interval_that_ends_at_one() -> None:
+    values = [1.0, 0.9, 1.0, 0.8, 0.95]
+    own = expected_of([{"srcc": value, "plcc": value, "mae": 0.1} for value in values])["srcc"]
+    reach = stats.t.ppf(0.975, 4) * np.std(values, ddof=1) * np.sqrt(1 / 5 + 0.2 / 0.8)
+    assert (own.mean, own.lo, own.hi) == pytest.approx((0.93, 0.93 - reach, 1.0))
+
+
 def test_a_fit_sees_no_score_of_a_row_that_is_held_out(ridge: Candidate) -> None:
     photos = made_photographs(40)
     rows = np.arange(30)

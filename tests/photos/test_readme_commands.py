@@ -63,10 +63,11 @@ def test_they_lead_from_scores_to_a_scored_folder(own: Path, capsys: pytest.Capt
     printed = capsys.readouterr().out
     assert "SRCC" in printed and "Next: ssliqa-bench score --model my-model" in printed
     assert any(word in printed for word in ("helped", "hurt", "cannot be told"))
+    assert printed.count("95 % interval") == 3 and "Apache-2.0" in (own / "my-model" / "README.md").read_text()
     assert main(score) == 0
     with open(own / "scored.csv", newline="") as file:
-        scores = {row["image"]: float(row["score"]) for row in csv.DictReader(file)}
-    assert len(scores) == 6 and all(0 < value < 6 for value in scores.values())
-    assert (own / "scored.html").read_text().count("data:image/jpeg;base64,") >= 12
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 6 and all(0 < float(row["score"]) < 6 and float(row["spread"]) > 0 for row in rows)
+    assert (own / "scored.html").read_text().count("data:image/jpeg;base64,") == 18
     assert main(metric) == 0
     assert capsys.readouterr().out.count(".jpg") >= 6
