@@ -100,7 +100,7 @@ test-wheel: $(INSTALLED_TEST) ## build wheel and sdist, install each and use it 
 lint: $(INSTALLED_TEST) ## ruff
 	@$(BIN)/ruff check .
 
-types: $(INSTALLED_TEST) ## mypy, strict, on the files named in pyproject.toml
+types: $(INSTALLED_TEST) ## mypy, strict, on all packages but methods and training
 	@$(BIN)/mypy
 
 pins: $(INSTALLED) ## renew the pins of keyed code after an intended change (WHY="what changed, and for which learners")

@@ -133,7 +133,7 @@ def load_dataset(
     settings = Settings.from_environment(data_root=root)
     entry = known.dataset(name)
     table = load_table(entry, settings.data_root, settings.cache_root, load=known.load)
-    roles: tuple[Role, ...] = ("unlabeled",) * len(table)
+    roles: tuple[Role, ...] = tuple("unlabeled" for _ in table.name)
     if np.isfinite(table.score).any():
         pair = Pair(entry.name, entry.name)
         roles = assign_roles(pair, {entry.name: table}, known.protocol(protocol), seed, budget)[entry.name]

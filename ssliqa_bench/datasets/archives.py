@@ -154,7 +154,7 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
         """Notes the block of zeros that ends an archive: tarfile takes a damaged header for the end as well."""
 
         @classmethod
-        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> tarfile.TarInfo:
+        def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> tarfile.TarInfo:  # type: ignore[override]
             nonlocal ended
             ended = len(buf) == tarfile.BLOCKSIZE and not any(buf)
             return super().frombuf(buf, encoding, errors)
@@ -171,7 +171,7 @@ def _tar_members(archive: Path) -> Iterator[_Member]:
                 yield _Member(info.name, "link", 0, _resolved(info.name, info.linkname))
             else:
                 raise DataError(f'{archive}: "{info.name}" is a device or a pipe; expected files and folders only.')
-            tar.members.clear()  # nothing is looked up in them
+            tar.members.clear()  # type: ignore[attr-defined]  # nothing is looked up in them
         if not ended:
             raise tarfile.ReadError("the mark at its end is missing")
         _read_to_the_end(archive, tar)

@@ -347,8 +347,8 @@ def _direction(entry: DatasetEntry, raw: RawTable) -> Iterator[DatasetCheck]:
 
 
 def _rank_correlation(pairs: FloatArray) -> float:
-    ranks = np.stack([_ranks(pairs[:, k]) for k in (0, 1)])
-    return float(np.corrcoef(ranks)[0, 1])
+    first, second = (_ranks(pairs[:, k]) for k in (0, 1))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _ranks(values: FloatArray) -> FloatArray:

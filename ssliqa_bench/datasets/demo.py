@@ -134,7 +134,7 @@ def _photographs() -> dict[str, NDArray[np.uint8]]:
     from sklearn.datasets import load_sample_images
 
     photographs = {name: getattr(data, name)() for name in ("astronaut", "chelsea", "coffee", "rocket")}
-    photographs["motorcycle"] = data.stereo_motorcycle()[0]
+    photographs["motorcycle"] = data.stereo_motorcycle()[0]  # type: ignore[no-untyped-call]
     samples = load_sample_images()
     for path, pixels in zip(samples.filenames, samples.images, strict=True):
         photographs[Path(path).stem] = pixels

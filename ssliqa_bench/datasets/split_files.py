@@ -47,7 +47,8 @@ def read_lists(file: Path | None, by_part: Mapping[str, Path | None], tables: Se
     for where, _, name, word in found:
         part_of(word, f'{where}: image "{name}"')
     known = _Names(tables)
-    lists, places = [], {}
+    lists: list[tuple[str, str, str]] = []
+    seen_at: dict[tuple[str, str], str] = {}
     unknown = []
     for where, dataset, name, part in found:
         matches = known.find(dataset, name)
@@ -57,9 +58,9 @@ def read_lists(file: Path | None, by_part: Mapping[str, Path | None], tables: Se
         if not matches:
             unknown.append((where, name))
             continue
-        if matches[0] in places:
-            raise DataError(f'{where}: "{name}" is listed already, at {places[matches[0]]}.')
-        places[matches[0]] = where
+        if matches[0] in seen_at:
+            raise DataError(f'{where}: "{name}" is listed already, at {seen_at[matches[0]]}.')
+        seen_at[matches[0]] = where
         lists.append((*matches[0], part))
     if unknown:
         hint = near_names(unknown[0][1], known.all, limit=1)

@@ -75,10 +75,10 @@ def _stated_or_drawn(
     table: Table, split: SplitFields, seed: int, classes: ClassFields | None
 ) -> tuple[Part, ...]:
     if split.rule == "whole":
-        return ("test",) * len(table)
+        return tuple("test" for _ in table.name)
     if split.rule == "official":
         if table.split is None and not np.isfinite(table.score).any():
-            return ("train",) * len(table)
+            return tuple("train" for _ in table.name)
         if table.split is None:
             raise InputError(f"{table.dataset}: has no official split (no split column); name another protocol.")
         stated = zip(table.split, table.name, strict=True)

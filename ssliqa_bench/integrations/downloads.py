@@ -43,7 +43,7 @@ def probed_downloads(what: str, *modules: Any) -> Iterator[None]:
         InputError: a file is neither on this machine nor to be had; names it, its address and where to put it.
     """
     places = [(module, "download_url_to_file", _to_file) for module in (torch.hub, *modules)]
-    places += [(urllib.request, "urlopen", _open), (hub, "is_offline_mode", _offline)]
+    places += [(urllib.request, "urlopen", _open), (hub, "is_offline_mode", _offline)]  # type: ignore[list-item]
     with contextlib.ExitStack() as stack:
         for module, name, wrap in places:
             known = getattr(module, name)

@@ -187,10 +187,11 @@ def _see_all_windows(backbone: CNNIQA) -> None:
 
 def _to_map(network: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
     """Tokens (n, t, d) as a map (n, d, h, w), without those that are no patch."""
-    prefix, grid = int(network.num_prefix_tokens), network.patch_embed.grid_size  # type: ignore[union-attr, arg-type]
+    prefix = int(network.num_prefix_tokens)  # type: ignore[arg-type]
+    height, width = (int(side) for side in network.patch_embed.grid_size)  # type: ignore[union-attr]
 
     def reshape(tokens: torch.Tensor) -> torch.Tensor:
         patches = tokens[:, prefix:]
-        return patches.reshape(len(patches), grid[0], grid[1], -1).permute(0, 3, 1, 2)  # type: ignore[index]
+        return patches.reshape(len(patches), height, width, -1).permute(0, 3, 1, 2)
 
     return reshape

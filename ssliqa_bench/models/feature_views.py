@@ -48,11 +48,11 @@ def extractor(backbone: Mapping[str, Any], weights: str) -> Extract:
         crops = torch.cat((weak, strong, test_crops(images, first, View(CROP, VIEWS["test"]))))
         whole = torch.from_numpy(resize_short(pixels, WHOLE)).permute(2, 0, 1)[None]
         with torch.inference_mode():
-            found = [_run(network, part) for part in (*crops.split(_AT_ONCE), whole)]
+            found = [_run(network, part) for part in (*crops.split(_AT_ONCE), whole)]  # type: ignore[no-untyped-call]
         return torch.cat(found).numpy()
 
     return extract
 
 
 def _run(network: torch.nn.Module, crops: torch.Tensor) -> torch.Tensor:
-    return network(crops.float().div(255.0)).float()
+    return network(crops.float().div(255.0)).float()  # type: ignore[no-any-return]

@@ -105,7 +105,7 @@ def predict_set(model: Predictor, images: ImageSet, processes: int = 1) -> Judge
     def keep(positions: IntArray, said: Judgement) -> None:
         quality[positions] = said.quality
         if classes is not None:
-            classes[positions] = said.classes
+            classes[positions] = said.classes  # type: ignore[assignment]
 
     remake = model.remake() if isinstance(model, SlowPredictor) else None
     if processes == 1 or remake is None:

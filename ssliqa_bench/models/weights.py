@@ -373,7 +373,7 @@ def _of_torchvision(what: str, model: str, option: str) -> Published:
         raise InputError(
             f"torchvision publishes no weights {tag} for {name}; expected one of {', '.join(published.__members__)}."
         )
-    address = (published[tag] if tag else published.DEFAULT).url  # type: ignore[attr-defined]
+    address = (published[tag] if tag else published.DEFAULT).url
     return Published(what, address, str(torch_hub() / "checkpoints"), Path(urlparse(address).path).name, option)
 
 

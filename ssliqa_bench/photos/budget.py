@@ -75,7 +75,7 @@ class Curve:
         """
         at = np.array([float(labels)])
         each = {c: (self.srcc @ _weights(self.labels, at, c).T)[:, 0] for c in self.shares}
-        found = compare_splits(sum(share * each[c] for c, share in self.shares.items()), 1.0 / FOLDS)
+        found = compare_splits(np.sum([share * each[c] for c, share in self.shares.items()], axis=0), 1.0 / FOLDS)
         spread = sum(share * (float(each[c].mean()) - found.mean) ** 2 for c, share in self.shares.items())
         total = float(np.hypot(found.error or 0.0, np.sqrt(spread)))
         reach = NormalDist().inv_cdf((1.0 + confidence) / 2.0) * total

@@ -15,7 +15,7 @@ import tarfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ssliqa_bench.datasets.image_folders import FoundFiles
 from ssliqa_bench.errors import InputError
@@ -210,7 +210,7 @@ def _column(path: str, asked: str | None, found: bool) -> str | None:
             schema = parquet.read_schema(file)
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path}: is not readable as Parquet ({_line(error)}).") from error
-    fitting = [field.name for field in schema if _holds_bytes(field.type)]
+    fitting: list[str] = [field.name for field in schema if _holds_bytes(field.type)]
     if asked is not None and asked in fitting:
         return asked
     if asked is None and len(fitting) == 1:
@@ -222,7 +222,7 @@ def _column(path: str, asked: str | None, found: bool) -> str | None:
                      f"{', '.join(schema.names)}). --column names it.")  # fmt: skip
 
 
-def _holds_bytes(kind: object) -> bool:
+def _holds_bytes(kind: Any) -> bool:
     import pyarrow as pa
 
     if pa.types.is_struct(kind):
@@ -272,8 +272,8 @@ def _of_tar(path: str) -> Iterator[Item]:
                 if not member.isdir() and is_image_name(os.path.basename(member.name)):
                     yield _member(file, member, f"{path}/{member.name}")
                     read += 1
-                if len(file.members) > _FORGET:
-                    file.members.clear()
+                if len(file.members) > _FORGET:  # type: ignore[attr-defined]
+                    file.members.clear()  # type: ignore[attr-defined]
         if not isinstance(Header.error, tarfile.EOFHeaderError):  # type: ignore[attr-defined]
             cut = isinstance(Header.error, tarfile.EmptyHeaderError)  # type: ignore[attr-defined]
             reason = "the end mark of the archive is missing" if cut else str(Header.error)

@@ -155,7 +155,7 @@ def _opaque(image: Image.Image) -> tuple[Image.Image, bool]:
     if image.mode not in ("RGBA", "LA", "PA", "RGBa", "La") and "transparency" not in image.info:
         return image, False
     layered = image.convert("RGBA")
-    if layered.getextrema()[3] == (255, 255):
+    if layered.getextrema()[3] == (255, 255):  # type: ignore[misc]
         return layered.convert("RGB"), False
     page = Image.new("RGBA", layered.size, (*BACKGROUND, 255))
     return Image.alpha_composite(page, layered).convert("RGB"), True

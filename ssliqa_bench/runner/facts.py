@@ -159,7 +159,8 @@ def protocol_facts(protocol: ProtocolEntry) -> ProtocolFacts:
 def _peak_memory(plan: Plan, stages: Sequence[StageResult]) -> int | None:
     """Largest memory of all stages, when they were computed, and of predicting; None where one did not state it."""
     peaks = [result.facts.get("peak_memory_bytes") for result in stages]
-    return None if None in peaks else max([*peaks, peak_memory_bytes(plan.device)])
+    known = [peak for peak in peaks if peak is not None]
+    return max([*known, peak_memory_bytes(plan.device)]) if len(known) == len(peaks) else None
 
 
 def _stage_notes(stages: Sequence[StageResult]) -> list[str]:

@@ -17,6 +17,7 @@ from ssliqa_bench.runner.model_context import built
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.resolve import learner_params
 from ssliqa_bench.runner.tree import is_ours
+from ssliqa_bench.training.stages import Stage
 from ssliqa_bench.types import Artifact
 
 
@@ -73,7 +74,8 @@ def learner_of(
     params = learner_params(method, backbones)
     learner: Learner = made(params)
     learner.check()
-    for declares in (*learner.stages(), learner.model):
+    declaring: tuple[Stage | Model, ...] = (*learner.stages(), learner.model)
+    for declares in declaring:
         declares.declared(params)
     return learner
 

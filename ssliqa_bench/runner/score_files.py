@@ -66,7 +66,7 @@ def judge_unscored(
         plan,
         entries={dataset: entry},
         data={dataset: ReadDataset(table, settings.cache_root)},
-        roles={dataset: ("test",) * len(table)},
+        roles={dataset: tuple("test" for _ in table.name)},
     )
     sources, _ = open_sources(alone, settings, learner)
     tests = {dataset: test_set(sources[dataset], references=learner.needs.references is True)}

@@ -74,15 +74,15 @@ class HeldOut:
 
     def srcc(self, predictions: FloatArray) -> float | None:
         """SRCC of predictions for `images`, in their order; None where it is undefined."""
-        return self._answer("srcc", predictions)
+        return self._answer("srcc", predictions)  # type: ignore[no-untyped-call]
 
     def plcc(self, predictions: FloatArray) -> float | None:
         """As `srcc`, Pearson's correlation."""
-        return self._answer("plcc", predictions)
+        return self._answer("plcc", predictions)  # type: ignore[no-untyped-call]
 
     def rmse(self, predictions: FloatArray) -> float | None:
         """Root mean squared error on the learner's scale."""
-        return self._answer("rmse", predictions)
+        return self._answer("rmse", predictions)  # type: ignore[no-untyped-call]
 
     def without_references(self) -> HeldOut:
         """The same with the images alone."""

@@ -217,7 +217,7 @@ class Space:
             if together:
                 entries = [*found.pop()[2], *entries]  # type: ignore[misc]
             found.append([line.depth, [text for _, text in line.tokens], entries])
-        return [[depth, texts, _in_any_order(entries)] for depth, texts, entries in found]
+        return [[depth, texts, _in_any_order(entries)] for depth, texts, entries in found]  # type: ignore[arg-type]
 
     def _entry(self, module: str, taken: Import, tree: Callable[[str], str]) -> list[str]:
         own, base = self._own(module, taken), self._base(module, taken)

@@ -82,7 +82,7 @@ def executed(entries: Mapping[CodeType, str]) -> Iterator[dict[str, set[Path]]]:
         yield found
     finally:
         sys.setprofile(before)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
         for name, own in codes.items():
             found[name] |= {Path(code.co_filename).resolve() for code in own if not code.co_filename.startswith("<")}
 

@@ -92,8 +92,10 @@ def _network(published: Published) -> nn.Module:
     if urlparse(published.address).hostname == "huggingface.co":
         import timm
 
-        return timm.create_model(published.repository.split("/")[1], pretrained=False)
+        network: nn.Module = timm.create_model(published.repository.split("/")[1], pretrained=False)
+        return network
     from torchvision import models
 
     name = published.what.partition("torchvision:")[2]
-    return models.get_model(name, weights=None)
+    network = models.get_model(name, weights=None)
+    return network

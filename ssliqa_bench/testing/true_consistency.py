@@ -66,7 +66,9 @@ def _true_distributions(plan: Plan, sources: Any) -> FloatArray:
             return None
         return np.array([value[row] for value, (_, _, row) in zip(values, tables, strict=True)], dtype=np.float64)
 
-    told = LabeledSet(ImageSet([]), column("score01"), column("distribution"), column("rating_std01"))
+    scores = column("score01")
+    assert scores is not None  # every table holds the column, with NaN where a score is unknown
+    told = LabeledSet(ImageSet([]), scores, column("distribution"), column("rating_std01"))
     return target_distributions(told, plan.params["levels"], plan.params["rating_std"])
 
 

@@ -52,7 +52,8 @@ def _disc(radius: float) -> NDArray[np.float32]:
     fine = (np.arange(side * _SUBPIXELS) + 0.5) / _SUBPIXELS - side / 2
     inside = fine[:, None] ** 2 + fine[None, :] ** 2 <= (radius + 0.5) ** 2
     kernel = inside.reshape(side, _SUBPIXELS, side, _SUBPIXELS).mean((1, 3))
-    return (kernel / kernel.sum()).astype(np.float32)
+    scaled: NDArray[np.float32] = (kernel / kernel.sum()).astype(np.float32)
+    return scaled
 
 
 def _line(reach: float, angle: float) -> NDArray[np.float32]:
@@ -66,4 +67,5 @@ def _line(reach: float, angle: float) -> NDArray[np.float32]:
     for y, x, share in ((0, 0, (1 - down) * (1 - right)), (0, 1, (1 - down) * right),
                         (1, 0, down * (1 - right)), (1, 1, down * right)):
         np.add.at(kernel, (top + y, left + x), share)
-    return (kernel / kernel.sum()).astype(np.float32)
+    scaled: NDArray[np.float32] = (kernel / kernel.sum()).astype(np.float32)
+    return scaled

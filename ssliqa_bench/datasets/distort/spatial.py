@@ -22,14 +22,14 @@ def jitter(image: Pixels8, amount: float, rng: np.random.Generator) -> Pixels8:
     """
     height, width = image.shape[:2]
     across, down = rng.standard_normal((2, height, width)) * amount * math.sqrt(_ITERATIONS)
-    made: Pixels8 = cv2.remap(
+    made = cv2.remap(
         image,
         (across + np.arange(width)).astype(np.float32),
         (down + np.arange(height)[:, None]).astype(np.float32),
         cv2.INTER_LINEAR,
         borderMode=cv2.BORDER_REPLICATE,
     )
-    return made
+    return made.astype(np.uint8, copy=False)
 
 
 def non_eccentricity_patch(image: Pixels8, patches: float, rng: np.random.Generator) -> Pixels8:
@@ -51,8 +51,7 @@ def pixelate(image: Pixels8, share: float, rng: np.random.Generator) -> Pixels8:
     height, width = image.shape[:2]
     small = cv2.resize(image, (max(1, round(width * share)), max(1, round(height * share))),
                        interpolation=cv2.INTER_AREA)
-    made: Pixels8 = cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST)
-    return made
+    return cv2.resize(small, (width, height), interpolation=cv2.INTER_NEAREST).astype(np.uint8, copy=False)
 
 
 def colour_block(image: Pixels8, blocks: float, rng: np.random.Generator) -> Pixels8:
@@ -68,7 +67,8 @@ def colour_block(image: Pixels8, blocks: float, rng: np.random.Generator) -> Pix
 
 def _side(image: Pixels8, side: int) -> int:
     """The side of a patch: a quarter of the short side where the picture is small, at least one pixel."""
-    return min(side, max(1, min(image.shape[:2]) // 4))
+    shortest: int = min(image.shape[:2])
+    return min(side, max(1, shortest // 4))
 
 
 def down_and_up(image: Pixels8, factor: float, rng: np.random.Generator) -> Pixels8:

@@ -111,8 +111,8 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
         distribution=distribution,
         scores_from="" if there("score") or (distribution is None and rated is None) else "ratings",
         ratings_model="" if rated is None else rated.model,
-        **numbers,
-        **text,
+        **numbers,  # type: ignore[arg-type]  # the keys are those of _NUMBER_COLUMNS
+        **text,  # type: ignore[arg-type]  # the keys are those of TEXT_COLUMNS
     )
 
 
