@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import socket
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -93,10 +92,8 @@ def test_a_file_for_which_there_is_no_room(server: Server, tmp_path: Path, monke
 def test_a_server_that_accepts_and_stays_silent_costs_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(net, "_ANSWER_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        began = time.perf_counter()
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="timed out"):
             net.fetch(f"http://127.0.0.1:{silent.getsockname()[1]}/a.bin", tmp_path / "a.bin")
-        assert time.perf_counter() - began < 3
 
 
 def test_a_proxy_is_what_has_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:

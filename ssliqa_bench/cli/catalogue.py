@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ssliqa_bench.registry.lookup import Registry
 
 
-class Kind(StrEnum):
+class CatalogueKind(StrEnum):
     """What `list` can list."""
 
     DATASETS = "datasets"
@@ -31,8 +31,8 @@ class Kind(StrEnum):
 _Facts = dict[str, Any]
 # Columns of `list` besides the name, by kind: heading and how to get the cell from an entry's facts. Methods are listed
 # by family.
-_COLUMNS: dict[Kind, dict[str, Callable[[_Facts], Any]]] = {
-    Kind.DATASETS: {
+_COLUMNS: dict[CatalogueKind, dict[str, Callable[[_Facts], Any]]] = {
+    CatalogueKind.DATASETS: {
         "kind": lambda f: f["kind"],
         "images": lambda f: f["images"],
         "groups": lambda f: f["groups"],
@@ -40,7 +40,7 @@ _COLUMNS: dict[Kind, dict[str, Callable[[_Facts], Any]]] = {
         "scores": lambda f: f["direction"].replace("_", " "),
         "title": lambda f: f["about"]["title"],
     },
-    Kind.PROTOCOLS: {
+    CatalogueKind.PROTOCOLS: {
         "split": lambda f: f"{f['split']['rule']} by {f['split']['by']}",
         "train": lambda f: f["split"]["train"] if f["split"]["rule"] in ("random", "sorted") else None,
         "seeds": lambda f: f["repeats"],
@@ -48,8 +48,8 @@ _COLUMNS: dict[Kind, dict[str, Callable[[_Facts], Any]]] = {
         "mapping": lambda f: f["mapping"],
         "title": lambda f: f["about"]["title"],
     },
-    Kind.SUITES: {"runs": lambda f: len(f["runs"]), "title": lambda f: f["title"]},
-    Kind.BACKBONES: {
+    CatalogueKind.SUITES: {"runs": lambda f: len(f["runs"]), "title": lambda f: f["title"]},
+    CatalogueKind.BACKBONES: {
         "input": lambda f: f["input_size"] or "any",
         "stands for": lambda f: f["stands_for"],
         "title": lambda f: f["about"]["title"],
@@ -58,7 +58,7 @@ _COLUMNS: dict[Kind, dict[str, Callable[[_Facts], Any]]] = {
 
 
 def list_entries(
-    kind: Annotated[Kind, typer.Argument(help="What to list.")],
+    kind: Annotated[CatalogueKind, typer.Argument(help="What to list.")],
     every: Annotated[bool, typer.Option("--all", help="Methods: show the variants of each below it.")] = False,
     as_json: options.Json = False,
     registry: options.Registries = None,
@@ -71,7 +71,7 @@ def list_entries(
     if as_json:
         _print_json({kind.value: facts})
         return
-    if kind is Kind.METHODS:
+    if kind is CatalogueKind.METHODS:
         _print_methods(facts, loaded, every)
     else:
         columns = _COLUMNS[kind]
@@ -107,7 +107,7 @@ def show_entry(
     from ssliqa_bench.registry.load import load_registry
 
     loaded = load_registry(registry or [])
-    found = [facts for kind in Kind if (facts := _find(kind, name, loaded)) is not None]
+    found = [facts for kind in CatalogueKind if (facts := _find(kind, name, loaded)) is not None]
     if not found:
         raise _unknown(name, loaded)
     for facts in found:
@@ -140,27 +140,27 @@ def _declared(name: str, registry: Registry) -> _Facts:
     }
 
 
-def _names(kind: Kind, registry: Registry) -> list[str]:
+def _names(kind: CatalogueKind, registry: Registry) -> list[str]:
     """Canonical names of a kind, in the order of the files."""
-    if kind is Kind.SUITES:
+    if kind is CatalogueKind.SUITES:
         from ssliqa_bench.registry.suite import packaged_suites
 
         return list(packaged_suites())
     return list(getattr(registry, kind.value))
 
 
-def _find(kind: Kind, name: str, registry: Registry) -> _Facts | None:
+def _find(kind: CatalogueKind, name: str, registry: Registry) -> _Facts | None:
     """The facts of an entry by name or alias, or of a backbone or method written as PREFIX:NAME."""
     names = _names(kind, registry)
-    if kind is not Kind.SUITES:
+    if kind is not CatalogueKind.SUITES:
         name = registry.aliases[kind.value].get(name, name)
     if name in names:
         return _facts(kind, name, registry)
     prefix, colon, _ = name.partition(":")
     of_methods = bool(colon) and prefix in registry.methods and registry.methods[prefix].prefix is not None
-    if kind is Kind.METHODS and of_methods:
+    if kind is CatalogueKind.METHODS and of_methods:
         return _facts(kind, registry.method(name).name, registry)
-    if kind is Kind.BACKBONES and colon and not of_methods:
+    if kind is CatalogueKind.BACKBONES and colon and not of_methods:
         backbone = registry.resolve_backbone(name)
         entry = next((b.name for b in registry.backbones.values() if b.stands_for == name), name.split(":")[0])
         resolved = {"name": name, "class": backbone.class_path, "arguments": backbone.arguments}
@@ -168,7 +168,7 @@ def _find(kind: Kind, name: str, registry: Registry) -> _Facts | None:
     return None
 
 
-def _facts(kind: Kind, name: str, registry: Registry, *, parameters: bool = True) -> _Facts:
+def _facts(kind: CatalogueKind, name: str, registry: Registry, *, parameters: bool = True) -> _Facts:
     """An entry as JSON; a method also with its chain, its comparators and its parameters by recipe.
 
     Args:
@@ -177,18 +177,18 @@ def _facts(kind: Kind, name: str, registry: Registry, *, parameters: bool = True
     from ssliqa_bench.registry.lookup import method_chain
     from ssliqa_bench.registry.schema import CONTROL
 
-    if kind is Kind.SUITES:
+    if kind is CatalogueKind.SUITES:
         return _suite_facts(name, registry)
     known = getattr(registry, kind.value)
     entry = known[name] if name in known else registry.method(name)
     facts = {"entry": kind.value[:-1], **entry.model_dump(mode="json", by_alias=True)}
     facts["files"] = list(registry.sources[kind.value][name.partition(":")[0]])
-    if kind is Kind.METHODS and name in known and entry.prefix is not None:
+    if kind is CatalogueKind.METHODS and name in known and entry.prefix is not None:
         # It is no method itself, so that there is nothing to resolve.
         facts |= {"chain": [name], "comparators": [], "parameters": {"default": {**entry.params}}}
-    elif kind is Kind.METHODS and not parameters:
+    elif kind is CatalogueKind.METHODS and not parameters:
         facts["chain"] = list(method_chain(registry.methods, name))
-    elif kind is Kind.METHODS:
+    elif kind is CatalogueKind.METHODS:
         facts["prefix"] = None
         recipes = registry.recipes(name) or ["default"]
         resolved = {recipe: registry.resolve_method(name, recipe) for recipe in recipes}
@@ -220,12 +220,13 @@ def _unknown(name: str, registry: Registry) -> Exception:
     from ssliqa_bench.errors import InputError, near_names
 
     kinds: dict[str, list[str]] = {}
-    for kind in Kind:
+    for kind in CatalogueKind:
         for known in [*_names(kind, registry), *registry.aliases.get(kind.value, {})]:
             kinds.setdefault(known, []).append(kind.value[:-1])
     near = [f'"{n}" ({", ".join(kinds[n])})' for n in near_names(name, kinds)]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return InputError(f'Unknown name "{name}".{hint} "ssliqa-bench list {"|".join(Kind)}" shows what there is.')
+    listed = "|".join(CatalogueKind)
+    return InputError(f'Unknown name "{name}".{hint} "ssliqa-bench list {listed}" shows what there is.')
 
 
 def _display_name(facts: _Facts) -> str:

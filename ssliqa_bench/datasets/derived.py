@@ -18,7 +18,7 @@ import numpy as np
 from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.datasets.distort import KADID_KINDS
 from ssliqa_bench.datasets.distort.drawn import DRAWN_KINDS
-from ssliqa_bench.datasets.distorting import MadeBy, Task, Wanted, finished_images, make_images
+from ssliqa_bench.datasets.distorting import ImageToMake, MadeBy, ReferenceTask, finished_images, make_images
 from ssliqa_bench.datasets.references import references_of
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, StorageError
@@ -99,7 +99,9 @@ def make_dataset(
                 _copy(one.path, folder / REFERENCES / one.name)
             bad, made = {}, 0
             present = done = total - sum(map(len, missing.values()))
-            tasks = [Task(one.path, folder / IMAGES, made_from.seed, "made", left) for one, left in missing.items()]
+            tasks = [
+                ReferenceTask(one.path, folder / IMAGES, made_from.seed, "made", left) for one, left in missing.items()
+            ]
             if progress is not None:
                 progress(done, total)
             with contextlib.closing(make_images(tasks, processes, entry.name)) as results:
@@ -144,20 +146,20 @@ def _pristine(name: str, source: Table) -> list[_Pristine]:
     return sorted(made, key=lambda one: one.name)
 
 
-def _wanted(one: _Pristine, made_from: MadeFrom) -> Iterator[Wanted]:
+def _wanted(one: _Pristine, made_from: MadeFrom) -> Iterator[ImageToMake]:
     """The images that are made of a reference."""
     stem = Path(one.name).stem
     if made_from.distortions == "traditional":
         kinds = tuple(DRAWN_KINDS)
         for k in range(made_from.per_reference):
             kind, turn = kinds[k % len(kinds)], k // len(kinds)
-            yield Wanted(f"{stem}_{kind}_{turn:02d}.bmp", kind, None, (kind, turn))
+            yield ImageToMake(f"{stem}_{kind}_{turn:02d}.bmp", kind, None, (kind, turn))
         return
     # A random choice of kinds and levels, the same whatever the number: a larger one keeps those of a smaller one.
     rng = np.random.Generator(np.random.PCG64(derive_seed(made_from.seed, "made", "choice", one.name)))
     for k in rng.permutation(len(KADID_KINDS) * _LEVELS)[: made_from.per_reference]:
         code, level = int(k) // _LEVELS + 1, int(k) % _LEVELS + 1
-        yield Wanted(f"{stem}_{code:02d}_{level:02d}.bmp", KADID_KINDS[code], level, (code, level))
+        yield ImageToMake(f"{stem}_{code:02d}_{level:02d}.bmp", KADID_KINDS[code], level, (code, level))
 
 
 def _copy(path: Path, target: Path) -> None:
@@ -166,7 +168,7 @@ def _copy(path: Path, target: Path) -> None:
             shutil.copyfile(path, part)
 
 
-def _write_labels(file: Path, wanted: Mapping[_Pristine, tuple[Wanted, ...]]) -> None:
+def _write_labels(file: Path, wanted: Mapping[_Pristine, tuple[ImageToMake, ...]]) -> None:
     rows = ((image.name, one.name, one.group, image.kind, image.level)
             for one, images in wanted.items() for image in images)  # fmt: skip
     text = csv_text(rows, _HEADER)

@@ -29,7 +29,7 @@ _SHARE = 4  # references that a process gets at a time
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ImageToMake:
     """An image to be made.
 
     Attributes:
@@ -45,14 +45,14 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Task:
+class ReferenceTask:
     """A reference, the folder for the images that are still to be made of it, and the start of their streams."""
 
     source: Path
     folder: Path
     seed: int
     purpose: str
-    images: tuple[Wanted, ...]
+    images: tuple[ImageToMake, ...]
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def finished_images(home: Path, state_file: Path, made_by: MadeBy) -> set[str]:
     return {name for name in names if _is_whole(home / name)}
 
 
-def make_images(tasks: Sequence[Task], processes: int, what: str) -> Generator[str | None, None, None]:
+def make_images(tasks: Sequence[ReferenceTask], processes: int, what: str) -> Generator[str | None, None, None]:
     """Write the images of every task; gives, in their order, None or why the reference cannot be read.
 
     Args:
@@ -141,7 +141,7 @@ def _start_worker() -> None:
     cv2.setNumThreads(1)
 
 
-def _make(task: Task) -> str | None:
+def _make(task: ReferenceTask) -> str | None:
     try:
         pixels = decode(task.source)
     except DataError as error:

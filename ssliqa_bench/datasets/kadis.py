@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.datasets.distort import KADID_KINDS
-from ssliqa_bench.datasets.distorting import MadeBy, Task, Wanted, finished_images, make_images
+from ssliqa_bench.datasets.distorting import ImageToMake, MadeBy, ReferenceTask, finished_images, make_images
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.tabular import read_rows
 
@@ -52,10 +52,10 @@ class KadisRow:
         """File name in `dist_imgs/` of the image of a level (1 to 5): stem, type and level with two digits."""
         return f"{self.reference.partition('.')[0]}_{self.code:02d}_{level:02d}.bmp"
 
-    def images(self) -> Iterator[Wanted]:
+    def images(self) -> Iterator[ImageToMake]:
         """The five images, each with its own random numbers."""
         for level in LEVELS:
-            yield Wanted(self.distorted(level), KADID_KINDS[self.code], level, (self.code, level))
+            yield ImageToMake(self.distorted(level), KADID_KINDS[self.code], level, (self.code, level))
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def distort_kadis(
         made_by = MadeBy(_KIND, seed, GENERATOR_VERSION)
         finished = finished_images(folder / DISTORTED, folder / _STATE, made_by)
         tasks = [
-            Task(folder / REFERENCES / row.reference, folder / DISTORTED, seed, "kadis", wanted)
+            ReferenceTask(folder / REFERENCES / row.reference, folder / DISTORTED, seed, "kadis", wanted)
             for row in rows
             if (wanted := tuple(image for image in row.images() if image.name not in finished))
         ]
@@ -178,7 +178,7 @@ def _code(text: str, where: str, column: str) -> int:
     return int(text)
 
 
-def _missing(home: Path, tasks: Sequence[Task]) -> dict[str, str]:
+def _missing(home: Path, tasks: Sequence[ReferenceTask]) -> dict[str, str]:
     # One listing instead of 140,000 questions to the file system.
     there = set(os.listdir(home)) if home.is_dir() else set()
     names = (task.source.name for task in tasks)

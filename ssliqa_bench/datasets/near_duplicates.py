@@ -30,7 +30,7 @@ _AT_ONCE = 1 << 24  # comparisons at a time
 Hashes = NDArray[np.uint64]
 
 
-class Images(Protocol):
+class DecodedImages(Protocol):
     """Decoded images with content hashes, by row."""
 
     @property
@@ -41,7 +41,7 @@ class Images(Protocol):
         """The whole image of a row, uint8 (H, W, 3)."""
 
 
-def perceptual_hashes(images: Images, rows: Sequence[int], cache: Path) -> Hashes:
+def perceptual_hashes(images: DecodedImages, rows: Sequence[int], cache: Path) -> Hashes:
     """The 64-bit perceptual hash (low frequencies of a cosine transform, library imagehash) of some rows.
 
     Hashes are kept in the file `cache` by content hash, so that each picture is hashed once.

@@ -52,7 +52,7 @@ class Units:
 
 
 @dataclass(frozen=True)
-class Line:
+class StraightLine:
     """base + slope·z with slope > 0; slope 0 is the constant of status `flat`."""
 
     base: float
@@ -142,7 +142,7 @@ class Logistic:
                 "b5": (four["b1"] + four["b2"]) / 2 - (slope * four["b3"] if slope else 0.0)}
 
 
-Curve = Line | Step | Exponential | Logistic
+Curve = StraightLine | Step | Exponential | Logistic
 
 
 def half_logistic(u: FloatArray, upper: bool) -> FloatArray:

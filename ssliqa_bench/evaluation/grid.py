@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from ssliqa_bench.evaluation.search import PIN, TINY, Place, Sample, free_place
+from ssliqa_bench.evaluation.search import PIN, TINY, Sample, SearchPoint, free_place
 from ssliqa_bench.types import FloatArray, IntArray
 
 # Few predictions make more hills than many: they are looked at four times between neighbours.
@@ -20,7 +20,7 @@ _WIDE_RATIO = 6.0
 _WIDEST_RATIO = 1e16
 
 
-def grid_peaks(sample: Sample, *, count: int) -> list[Place]:
+def grid_peaks(sample: Sample, *, count: int) -> list[SearchPoint]:
     """Free places at the best local maxima of a grid, looked at more closely, and pinned ones of both ends.
 
     Centres stand at the data, widths are distances to the k-th neighbour, so that the grid is as fine as the
@@ -92,7 +92,7 @@ def _in_gaps(z: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.concatenate(centre), np.concatenate(width)
 
 
-def _hung(sample: Sample, neighbours: IntArray) -> list[Place]:
+def _hung(sample: Sample, neighbours: IntArray) -> list[SearchPoint]:
     """The best places pinned to either end, on a grid of widths."""
     found = []
     for pin in (PIN, -PIN):
@@ -106,7 +106,7 @@ def _hung(sample: Sample, neighbours: IntArray) -> list[Place]:
             score, weight, shape = sample.score, sample.weight, -shape
         value = _log_correlation(shape, weight, score)
         end = sample.ends[2] if pin > 0 else sample.ends[0]
-        found += [Place(end, pin, math.log(width[k]), float(value[k])) for k in _peaks(value[:, None])[:2]]
+        found += [SearchPoint(end, pin, math.log(width[k]), float(value[k])) for k in _peaks(value[:, None])[:2]]
     return found
 
 

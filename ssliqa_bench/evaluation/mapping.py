@@ -16,9 +16,9 @@ import numpy as np
 from ssliqa_bench.errors import unknown_name
 from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.evaluation.constants import MINIMUM_MAPPING
-from ssliqa_bench.evaluation.curves import Curve, Exponential, Line, Logistic, Step, Units
+from ssliqa_bench.evaluation.curves import Curve, Exponential, Logistic, Step, StraightLine, Units
 from ssliqa_bench.evaluation.grid import grid_peaks, is_clustered
-from ssliqa_bench.evaluation.search import Place, Sample, along_ridge, climb, free_place, survey
+from ssliqa_bench.evaluation.search import Sample, SearchPoint, along_ridge, climb, free_place, survey
 from ssliqa_bench.types import FloatArray
 
 MappingStatus = Literal["ok", "linear", "step", "exponential", "flat", "none"]
@@ -66,7 +66,7 @@ class Mapping:
 
 
 @dataclass(frozen=True)
-class Candidate:
+class FittedCurve:
     """A curve with its correlation and its mean squared error on the standardised scores, of variance 1."""
 
     status: MappingStatus
@@ -110,7 +110,7 @@ def _fit(pred: FloatArray, scores: FloatArray, kind: str) -> Mapping:
 
 
 @_QUIET
-def candidates_of(pred: FloatArray, scores: FloatArray, kind: str) -> tuple[Units, list[Candidate]]:
+def candidates_of(pred: FloatArray, scores: FloatArray, kind: str) -> tuple[Units, list[FittedCurve]]:
     """The units, and the local optima among the increasing curves of a kind; none where either side is constant.
 
     Args:
@@ -138,14 +138,14 @@ def candidates_of(pred: FloatArray, scores: FloatArray, kind: str) -> tuple[Unit
     return units, candidates
 
 
-def _candidate(status: MappingStatus, curve: Curve, sample: Sample, spread_at_ties: float) -> Candidate:
+def _candidate(status: MappingStatus, curve: Curve, sample: Sample, spread_at_ties: float) -> FittedCurve:
     """A curve together with how well it does; its levels are taken as they are."""
     value = curve.value(sample.z)
     error = float(np.dot(sample.weight, (sample.score - value) ** 2)) + spread_at_ties
     deviation = value - float(np.dot(sample.weight, value))
     norm = float(np.sqrt(np.dot(sample.weight, deviation * deviation)))
     along = float(np.dot(sample.weight * sample.score, deviation))
-    return Candidate(status, curve, along / norm if norm > 0 else 0.0, error)
+    return FittedCurve(status, curve, along / norm if norm > 0 else 0.0, error)
 
 
 def _regress(sample: Sample, shape: FloatArray) -> tuple[float, float]:
@@ -195,16 +195,17 @@ def _sample(z: FloatArray, y: FloatArray) -> tuple[Sample, float]:
 
 
 def _flat(kind: str, units: Units) -> Mapping:
-    curve = Line(0.0, 0.0)
+    curve = StraightLine(0.0, 0.0)
     return Mapping(kind, "flat", curve.params(units), curve, units)
 
 
-def _line(sample: Sample, spread_at_ties: float) -> Candidate:
+def _line(sample: Sample, spread_at_ties: float) -> FittedCurve:
     base, slope = _regress(sample, sample.z)
-    return _candidate("linear", Line(base, slope) if slope > 0 else Line(0.0, 0.0), sample, spread_at_ties)
+    line = StraightLine(base, slope) if slope > 0 else StraightLine(0.0, 0.0)
+    return _candidate("linear", line, sample, spread_at_ties)
 
 
-def _steps(sample: Sample, spread_at_ties: float) -> list[Candidate]:
+def _steps(sample: Sample, spread_at_ties: float) -> list[FittedCurve]:
     """The best step between two predictions, and the best with a level of its own at one prediction."""
     z, weight, score = sample.z, sample.weight, sample.score
     below = np.cumsum(weight)[:-1]
@@ -237,12 +238,12 @@ def _mean(sample: Sample, start: int, stop: int) -> float:
     return float(np.dot(weight, sample.score[start:stop]) / weight.sum())
 
 
-def _logistic(sample: Sample, spread_at_ties: float, limits: list[Candidate]) -> list[Candidate]:
+def _logistic(sample: Sample, spread_at_ties: float, limits: list[FittedCurve]) -> list[FittedCurve]:
     """The best logistic curves of finite width and centre, and the best exponential ones of either side.
 
     `limits`: line and steps, which a climb may approach and need not follow.
     """
-    places: list[Place] = []
+    places: list[SearchPoint] = []
     for size in _POOLED[: 1 + sum(len(sample) > size for size in _POOLED[:-1])]:
         places += _best(_seen_from(sample.pooled(size)), 0.02, 5)
     beaten = max(math.log(limit.correlation) for limit in limits if limit.correlation > 0)
@@ -251,7 +252,7 @@ def _logistic(sample: Sample, spread_at_ties: float, limits: list[Candidate]) ->
     return [_candidate_of_place(place, sample, spread_at_ties) for place in places if place.value > -math.inf]
 
 
-def _seen_from(coarse: Sample) -> list[Place]:
+def _seen_from(coarse: Sample) -> list[SearchPoint]:
     """The highest places of a pooled sample."""
     places = _best(grid_peaks(coarse, count=16), 0.5, 20)
     places = _climb_all(coarse, places, tolerance=1e-2, iterations=5)
@@ -262,8 +263,8 @@ def _seen_from(coarse: Sample) -> list[Place]:
     return places
 
 
-def _climb_all(sample: Sample, places: list[Place], *, tolerance: float, iterations: int,
-               beaten: float = -math.inf) -> list[Place]:
+def _climb_all(sample: Sample, places: list[SearchPoint], *, tolerance: float, iterations: int,
+               beaten: float = -math.inf) -> list[SearchPoint]:
     found = []
     for place in places:
         found.append(climb(sample, place, tolerance=tolerance, iterations=iterations, beaten=beaten))
@@ -271,7 +272,7 @@ def _climb_all(sample: Sample, places: list[Place], *, tolerance: float, iterati
     return found
 
 
-def _around(sample: Sample, limits: list[Candidate]) -> list[Place]:
+def _around(sample: Sample, limits: list[FittedCurve]) -> list[SearchPoint]:
     """Narrow places at the thresholds of the best steps, where a pooled search may see nothing."""
     found = []
     for step in limits:
@@ -283,7 +284,7 @@ def _around(sample: Sample, limits: list[Candidate]) -> list[Place]:
     return found
 
 
-def _nearly_straight(sample: Sample) -> list[Place]:
+def _nearly_straight(sample: Sample) -> list[SearchPoint]:
     """The best of some very wide places, worked out from what a parabola and a cubic take off the best straight line.
 
     There the curve is z + k z² + c z³ up to terms of the next order, k = (1 - 2p) / 2w and c = k² - 1 / 12w² for the
@@ -309,10 +310,10 @@ def _nearly_straight(sample: Sample) -> list[Place]:
     return _best(places, 0.0, 1)
 
 
-def _best(places: list[Place], margin: float, count: int) -> list[Place]:
+def _best(places: list[SearchPoint], margin: float, count: int) -> list[SearchPoint]:
     """The best of places on different hills, in log correlation no further than a margin from the very best:
     `count` free ones, after one pinned to each end."""
-    chosen: list[Place] = []
+    chosen: list[SearchPoint] = []
     top = max((place.value for place in places), default=-math.inf)
     for place in sorted(places, key=lambda place: -place.value):
         alike = [other for other in chosen
@@ -323,13 +324,13 @@ def _best(places: list[Place], margin: float, count: int) -> list[Place]:
     return sorted(chosen, key=lambda place: (not place.pinned, -place.value))
 
 
-def _same(one: Place, other: Place) -> bool:
+def _same(one: SearchPoint, other: SearchPoint) -> bool:
     """Whether two places lie on one hill, seen from their widths."""
     return (abs(one.log_width - other.log_width) < 0.3
             and abs(one.centre - other.centre) < 0.3 * math.exp(one.log_width))
 
 
-def _candidate_of_place(place: Place, sample: Sample, spread_at_ties: float) -> Candidate:
+def _candidate_of_place(place: SearchPoint, sample: Sample, spread_at_ties: float) -> FittedCurve:
     width = math.exp(place.log_width)
     if place.pinned:
         sign = math.copysign(1.0, place.lag)
@@ -342,7 +343,7 @@ def _candidate_of_place(place: Place, sample: Sample, spread_at_ties: float) -> 
     return _candidate("ok", Logistic(base, rise, place.centre, width, upper), sample, spread_at_ties)
 
 
-def _choose(candidates: list[Candidate]) -> Candidate:
+def _choose(candidates: list[FittedCurve]) -> FittedCurve:
     """The best candidate, or a simpler one that is as good."""
     error = min(c.error for c in candidates)
     correlation = max(c.correlation for c in candidates)

@@ -23,7 +23,7 @@ from ssliqa_bench.evaluation.columns import paired
 from ssliqa_bench.evaluation.constants import MINIMUM_MAPPING
 from ssliqa_bench.evaluation.correlations import krcc, mae, plcc, rmse, srcc
 from ssliqa_bench.evaluation.mapping import fit_mapping
-from ssliqa_bench.evaluation.noise import Ratings, noise_figures
+from ssliqa_bench.evaluation.noise import RatingSpread, noise_figures
 from ssliqa_bench.types import FloatArray, Scale
 
 # Parameters of each mapping, for rmse*; a scale of its own counts as one.
@@ -33,7 +33,7 @@ Columns = Literal["raw", "units", "mapped", "classes", "expected and class", "ex
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricDefinition:
     """One row of the table; its name also stands in `evaluation.names`.
 
     Attributes:
@@ -65,25 +65,25 @@ def main_score(pred: FloatArray, scores: FloatArray) -> float | None:
     return None if rank is None or line is None else rank + line
 
 
-METRICS: tuple[Metric, ...] = (
-    Metric("srcc", srcc, higher_is_better=True),
-    Metric("krcc", krcc, higher_is_better=True),
-    Metric("plcc_raw", plcc, higher_is_better=True),
-    Metric("plcc_mapped", plcc, higher_is_better=True, of="mapped"),
-    Metric("rmse_mapped", rmse, higher_is_better=False, of="mapped"),
-    Metric("mae_mapped", mae, higher_is_better=False, of="mapped", always=False),
-    Metric("rmse_raw", rmse, higher_is_better=False, of="units", always=False),
-    Metric("main_score", main_score, higher_is_better=True, always=False),
-    Metric("accuracy", accuracy, higher_is_better=True, of="classes", always=False),
-    Metric("kappa_quadratic", kappa_quadratic, higher_is_better=True, of="classes", always=False),
-    Metric("mae_argmax", mae_argmax, higher_is_better=False, of="classes", always=False),
-    Metric("mae_macro", mae_macro, higher_is_better=False, of="classes", always=False),
-    Metric("mae_3", mae_of(3), higher_is_better=False, of="classes", always=False),
-    Metric("mae_4", mae_of(4), higher_is_better=False, of="classes", always=False),
-    Metric("mae_34", mae_of(3, 4), higher_is_better=False, of="classes", always=False),
-    Metric("mae_expect", mae, higher_is_better=False, of="expected and class", always=False),
-    Metric("mae_cont", mae, higher_is_better=False, of="expected and score", always=False),
-    Metric("mae_mos", mae, higher_is_better=False, of="native", always=False),
+METRICS: tuple[MetricDefinition, ...] = (
+    MetricDefinition("srcc", srcc, higher_is_better=True),
+    MetricDefinition("krcc", krcc, higher_is_better=True),
+    MetricDefinition("plcc_raw", plcc, higher_is_better=True),
+    MetricDefinition("plcc_mapped", plcc, higher_is_better=True, of="mapped"),
+    MetricDefinition("rmse_mapped", rmse, higher_is_better=False, of="mapped"),
+    MetricDefinition("mae_mapped", mae, higher_is_better=False, of="mapped", always=False),
+    MetricDefinition("rmse_raw", rmse, higher_is_better=False, of="units", always=False),
+    MetricDefinition("main_score", main_score, higher_is_better=True, always=False),
+    MetricDefinition("accuracy", accuracy, higher_is_better=True, of="classes", always=False),
+    MetricDefinition("kappa_quadratic", kappa_quadratic, higher_is_better=True, of="classes", always=False),
+    MetricDefinition("mae_argmax", mae_argmax, higher_is_better=False, of="classes", always=False),
+    MetricDefinition("mae_macro", mae_macro, higher_is_better=False, of="classes", always=False),
+    MetricDefinition("mae_3", mae_of(3), higher_is_better=False, of="classes", always=False),
+    MetricDefinition("mae_4", mae_of(4), higher_is_better=False, of="classes", always=False),
+    MetricDefinition("mae_34", mae_of(3, 4), higher_is_better=False, of="classes", always=False),
+    MetricDefinition("mae_expect", mae, higher_is_better=False, of="expected and class", always=False),
+    MetricDefinition("mae_cont", mae, higher_is_better=False, of="expected and score", always=False),
+    MetricDefinition("mae_mos", mae, higher_is_better=False, of="native", always=False),
 )
 
 
@@ -95,7 +95,7 @@ def evaluate(
     extra: Sequence[str] = (),
     classes: ClassInputs | None = None,
     scale: tuple[float, float] | None = None,
-    ratings: Ratings | None = None,
+    ratings: RatingSpread | None = None,
 ) -> dict[str, Any]:
     """All metrics of a set of predictions, ready for JSON; None where a value is undefined.
 
@@ -136,7 +136,7 @@ def evaluate(
         columns["mapped"], status = (fitted.apply(predicted), given), fitted.status
     columns.update({"classes": (predicted, given)} if classes is None else _class_columns(predicted, given, classes))
 
-    def value(metric: Metric) -> float | None:
+    def value(metric: MetricDefinition) -> float | None:
         found = columns.get(metric.of)
         return None if found is None else metric.function(*found)
 

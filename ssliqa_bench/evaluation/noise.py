@@ -19,7 +19,7 @@ from ssliqa_bench.types import FloatArray
 
 
 @dataclass(frozen=True)
-class Ratings:
+class RatingSpread:
     """The spread of the ratings of each image, and how many there are.
 
     Attributes:
@@ -38,7 +38,7 @@ class Ratings:
         return np.isfinite(spread) & (number >= 2)
 
 
-def noise_figures(scores: Any, mapped: Any | None, ratings: Ratings, *, parameters: int) -> dict[str, Any]:
+def noise_figures(scores: Any, mapped: Any | None, ratings: RatingSpread, *, parameters: int) -> dict[str, Any]:
     """What records hold of the noise of ratings, over the images whose ratings are known: `n`, `limit`, `rmse_star`.
 
     Args:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ssliqa_bench.evaluation.concordance import Counts
 from ssliqa_bench.evaluation.correlations import plcc, rmse
 from ssliqa_bench.evaluation.curves import STEEPEST, Exponential, Logistic, Step
-from ssliqa_bench.evaluation.mapping import NO_CORRELATION, Candidate, candidates_of, fit_mapping
+from ssliqa_bench.evaluation.mapping import NO_CORRELATION, FittedCurve, candidates_of, fit_mapping
 from ssliqa_bench.evaluation.resampling import Grouped
 from ssliqa_bench.evaluation.search import NARROWEST, OUTSIDE, PIN, TINY, WIDEST, Sample, pool_starts
 from ssliqa_bench.types import FloatArray
@@ -307,7 +307,7 @@ def _best_steps(own: FloatArray, pull: FloatArray) -> FloatArray:
     return np.asarray(np.sqrt(best))
 
 
-def _rivals(candidates: list[Candidate], groups: int) -> list[Candidate]:
+def _rivals(candidates: list[FittedCurve], groups: int) -> list[FittedCurve]:
     """The candidates that a draw may prefer to the best one."""
     best = max((c.correlation for c in candidates), default=0.0)
     allowed = best * best - _RIVAL * max(1.0 - best * best, 1e-12) / groups
@@ -325,7 +325,7 @@ def _distinct(starts: Iterable[_Start]) -> list[_Start]:
     return found
 
 
-def _start(candidate: Candidate, z: FloatArray) -> _Start | None:
+def _start(candidate: FittedCurve, z: FloatArray) -> _Start | None:
     """The place of a curve; None of lines, steps and curves of five parameters."""
     curve = candidate.curve
     if isinstance(curve, Exponential):

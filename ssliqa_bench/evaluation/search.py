@@ -95,7 +95,7 @@ def pool_starts(z: FloatArray, size: int) -> IntArray:
     return np.unique(np.concatenate([place[:_ENDS], inner, place[-_ENDS:] + 1, wide + 1]))
 
 
-class Place(NamedTuple):
+class SearchPoint(NamedTuple):
     """One curve. Its centre lies `lag` widths from the anchor; `value` is its log correlation with the scores.
 
     The anchor is where the data see the curve rise. With it held fixed, the ridges along which curves hardly
@@ -121,12 +121,12 @@ class Place(NamedTuple):
 class Hill(NamedTuple):
     """A place with the slope and the curvature of the value there, by lag and by log width."""
 
-    place: Place
+    place: SearchPoint
     slope: tuple[float, float] = (0.0, 0.0)
     bend: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
-def climb(sample: Sample, start: Place, *, tolerance: float, iterations: int, beaten: float) -> Place:
+def climb(sample: Sample, start: SearchPoint, *, tolerance: float, iterations: int, beaten: float) -> SearchPoint:
     """The maximum above a place, by Newton steps in a trust region.
 
     The last step is the first that is expected to gain less than `tolerance`, counted in the share of the
@@ -197,17 +197,17 @@ def _leaves(sample: Sample, hill: Hill) -> bool:
     return False
 
 
-def _survey_within(sample: Sample, place: Place, move: float, log_width: float) -> Hill:
+def _survey_within(sample: Sample, place: SearchPoint, move: float, log_width: float) -> Hill:
     """The hill at a step from a place, its centre kept in the box."""
     lag = place.lag
     if not place.pinned:
         width = math.exp(log_width)
         lag = min(max(lag + move, (sample.ends[0] - place.anchor) / width - OUTSIDE),
                   (sample.ends[2] - place.anchor) / width + OUTSIDE)
-    return survey(sample, Place(place.anchor, lag, log_width))
+    return survey(sample, SearchPoint(place.anchor, lag, log_width))
 
 
-def along_ridge(sample: Sample, start: Place) -> list[Place]:
+def along_ridge(sample: Sample, start: SearchPoint) -> list[SearchPoint]:
     """Places at the local maxima over the width, the lag being the best for each width.
 
     Between clusters of predictions the lag is settled to many digits by the levels of the clusters, and the
@@ -215,7 +215,7 @@ def along_ridge(sample: Sample, start: Place) -> list[Place]:
     """
     start = start._replace(log_width=min(start.log_width, _RIDGE_TOP))
     lowest, highest = max(sample.log_widths[0], start.log_width - _RIDGE_STEPS), _RIDGE_TOP
-    found: list[Place] = []
+    found: list[SearchPoint] = []
     for step in (-1.0, 1.0):
         place = start
         while lowest < place.log_width + step < highest:
@@ -232,14 +232,14 @@ def along_ridge(sample: Sample, start: Place) -> list[Place]:
             if value[k + 1] >= max(value[k], value[k + 2]) and value[k + 1] > min(value[k], value[k + 2]) + 1e-13]
 
 
-def free_place(sample: Sample, centre: float, width: float, value: float) -> Place:
+def free_place(sample: Sample, centre: float, width: float, value: float) -> SearchPoint:
     """The place of a curve given by centre and width."""
     width = max(width, TINY)
     end = min(max(centre, sample.ends[0]), sample.ends[2])
-    return Place(end, min(max((centre - end) / width, -OUTSIDE), OUTSIDE), math.log(width), value)
+    return SearchPoint(end, min(max((centre - end) / width, -OUTSIDE), OUTSIDE), math.log(width), value)
 
 
-def survey(sample: Sample, place: Place) -> Hill:
+def survey(sample: Sample, place: SearchPoint) -> Hill:
     """The log correlation at a place, with its first and second derivatives (lag twice, mixed, width twice).
 
     The anchor of the place returned is the mean of the data, weighted by the slope of the curve there. The value
@@ -280,7 +280,7 @@ def survey(sample: Sample, place: Place) -> Hill:
     b, b0, b1, b00, b01, b11 = norms[0]
     if not (a > 0.0 and b > 0.0):
         return Hill(place._replace(value=-math.inf))
-    here = Place(anchor, lag, log_width, math.log(a) - 0.5 * math.log(b))
+    here = SearchPoint(anchor, lag, log_width, math.log(a) - 0.5 * math.log(b))
     a0, a1, b0, b1 = a0 / a, a1 / a, b0 / b, b1 / b
     bend_by_width = a11 / a - a1 * a1 - (norms[2][2] + b11) / b + 2.0 * b1 * b1
     if place.pinned:

@@ -10,27 +10,27 @@ from dataclasses import replace
 from ssliqa_bench.leaderboard import limits
 from ssliqa_bench.leaderboard.cells import absent_cell, method_cell, rank_cell, with_best
 from ssliqa_bench.leaderboard.collect import Board
-from ssliqa_bench.leaderboard.columns import Measure, Place, columns_of, ranking_measure
+from ssliqa_bench.leaderboard.columns import CellPlace, Measure, columns_of, ranking_measure
 from ssliqa_bench.leaderboard.details import section_blocks
 from ssliqa_bench.leaderboard.flat import flat_table
 from ssliqa_bench.leaderboard.gains import can_gain, told_apart
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
-    Code,
+    CodeText,
     Column,
     Items,
     Link,
     Number,
     Page,
+    PageTable,
     Paragraph,
     Phrase,
     Section,
-    Table,
     phrase,
 )
 from ssliqa_bench.leaderboard.ranking import Ranked
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.leaderboard.words import DEMO, labels_used, legend, methods, splits_digest
 
 # Rows of the first table of a page: it fits a screen.
@@ -40,7 +40,7 @@ _TITLE = {"srcc": "SRCC", "srcc_within_parts": "SRCC within parts,"}
 
 def board_pages(board: Board, *, cost: bool = True) -> list[Page]:
     """An overview of the pairs of a board, which holds the data of all, and a page for each pair."""
-    views = [View(section) for section in board.sections]
+    views = [SectionView(section) for section in board.sections]
     pairs = dict.fromkeys(str(section.pair) for section in board.sections)
     by_pair = {pair: [view for view in views if str(view.section.pair) == pair] for pair in pairs}
     overview = _overview(board, by_pair, cost=cost)
@@ -61,11 +61,11 @@ def pair_stem(board: Board, pair: str) -> str:
 
 
 def _title(board: Board, pair: str | None = None) -> Phrase:
-    of = () if pair is None else (", pair ", Code(pair))
-    return phrase("Leaderboard: protocol ", Code(board.protocol), *of, ", demo data" if board.demo else "")
+    of = () if pair is None else (", pair ", CodeText(pair))
+    return phrase("Leaderboard: protocol ", CodeText(board.protocol), *of, ", demo data" if board.demo else "")
 
 
-def _overview(board: Board, by_pair: dict[str, list[View]], *, cost: bool) -> Page:
+def _overview(board: Board, by_pair: dict[str, list[SectionView]], *, cost: bool) -> Page:
     views = [view for own in by_pair.values() for view in own]
     sides = [side for side in ("labeled", "unlabeled")
              if any(side in view.sides.values() for view in views)]  # fmt: skip
@@ -87,28 +87,28 @@ def _overview(board: Board, by_pair: dict[str, list[View]], *, cost: bool) -> Pa
         "ranks are in the order of means and do not state that a method is better than the next. Splits: one hash of "
         "all test parts."
     ))  # fmt: skip
-    blocks: list[Block] = [*([DEMO] if board.demo else []), Table("overview", tuple(columns), tuple(rows)), below]
+    blocks: list[Block] = [*([DEMO] if board.demo else []), PageTable("overview", tuple(columns), tuple(rows)), below]
     blocks += legend(views, cost=False)[1:2] if _has_intervals(views) else []
     return Page(stem(board), _title(board), tuple(blocks), flat_table(board, views, cost=cost))
 
 
-def _has_intervals(views: Iterable[View]) -> bool:
+def _has_intervals(views: Iterable[SectionView]) -> bool:
     return any(view.span(row, d) is not None for view in views for row in view.section.rows for d in view.sides)
 
 
-def _summary(view: View, sides: list[str]) -> list[Cell]:
+def _summary(view: SectionView, sides: list[str]) -> list[Cell]:
     """What the overview shows of a section."""
     ranked = [item for item in view.ranked if item.rank is not None]
     best = ranked[0].row if ranked else None
     by_name = {own.name: own for own in columns_of([view.section])}
     by_side = {side: name for name, side in view.section.datasets}
     cells = [Cell(phrase(labels_used(best) if best is not None else "")), Cell(Number(len(ranked), "count"))]
-    cells.append(Cell() if best is None else Cell(phrase(Code(best.method))))
+    cells.append(Cell() if best is None else Cell(phrase(CodeText(best.method))))
     for side in sides:
         found = side in by_side and best is not None and best.tested(by_side[side])
         if found and best is not None:
             measure = by_name[ranking_measure(view.section, by_side[side])]
-            cells.append(measure.cell(Place(view, best, by_side[side])))
+            cells.append(measure.cell(CellPlace(view, best, by_side[side])))
         else:
             cells.append(Cell(Number(None)))
     counts = {}
@@ -116,16 +116,16 @@ def _summary(view: View, sides: list[str]) -> list[Cell]:
         found_here = [own for own in view.verdicts(view.section.ranking_dataset) if own.comparison.verdict == verdict]
         counts[verdict] = len(found_here)
     words = ", ".join(f"{number} {verdict}" for verdict, number in counts.items() if number)
-    return [*cells, Cell(phrase(words) or None), Cell(phrase(Code(splits_digest([view.section]))))]
+    return [*cells, Cell(phrase(words) or None), Cell(phrase(CodeText(splits_digest([view.section]))))]
 
 
-def _pair_page(board: Board, pair: str, views: list[View], *, cost: bool) -> Page:
+def _pair_page(board: Board, pair: str, views: list[SectionView], *, cost: bool) -> Page:
     sentences = [told_apart(view, view.section.ranking_dataset) for view in views]
     own = replace(board, sections=tuple(view.section for view in views))
     opening, more = _opening(views)
     blocks: list[Block] = [*([DEMO] if board.demo else []), opening]
     blocks += [Paragraph(sentence) for sentence in sentences if sentence]
-    words = phrase("Splits ", Code(splits_digest(own.sections)), more, " ", Link("All pairs", stem(board)), ".")
+    words = phrase("Splits ", CodeText(splits_digest(own.sections)), more, " ", Link("All pairs", stem(board)), ".")
     blocks.append(Paragraph(words))
     blocks += [section_blocks(view, f"section-{k}", cost=cost) for k, view in enumerate(views, 1)]
     blocks.append(Section("methods", phrase("Methods"), (Items(methods(own)),)))
@@ -133,7 +133,7 @@ def _pair_page(board: Board, pair: str, views: list[View], *, cost: bool) -> Pag
     return Page(pair_stem(board, pair), _title(board, pair), tuple(blocks))
 
 
-def _opening(views: list[View]) -> tuple[Table, str]:
+def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
     """The first rows of every section of a pair, that with most methods first, and what to say of those left out."""
     views = sorted(views, key=lambda view: -len(view.ranked))
     datasets = [(d, side) for d, side in views[0].section.datasets if side != "external"]
@@ -165,14 +165,14 @@ def _opening(views: list[View]) -> tuple[Table, str]:
         cells = [*(replace(cell, notes=()) for cell in found), *([Cell(Number(None))] if gains else [])]
         rows.append((Cell(phrase(limits.RANK)), Cell(limits.NAME), Cell(), *cells))
     more = f"; {left} further rows below." if left else "."
-    return Table("opening", tuple(columns), tuple(rows)), more
+    return PageTable("opening", tuple(columns), tuple(rows)), more
 
 
-def _column(view: View, ranked: list[Ranked], measure: Measure, dataset: str) -> list[Cell]:
+def _column(view: SectionView, ranked: list[Ranked], measure: Measure, dataset: str) -> list[Cell]:
     """A measure of rows without its notes, which the sections below have; no gain where there can be none."""
     if dataset not in view.sides:
         return [Cell(Number(None)) for _ in ranked]
-    cells = [measure.cell(Place(view, item.row, dataset)) for item in ranked]
+    cells = [measure.cell(CellPlace(view, item.row, dataset)) for item in ranked]
     if measure.name == "gain":
         return [replace(cell, notes=()) if can_gain(item.row) else Cell(Number(None))
                 for item, cell in zip(ranked, cells, strict=True)]  # fmt: skip

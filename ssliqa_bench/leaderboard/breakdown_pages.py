@@ -9,9 +9,20 @@ from typing import Any
 from ssliqa_bench.leaderboard.board_page import pair_stem
 from ssliqa_bench.leaderboard.cells import name_cells, name_columns
 from ssliqa_bench.leaderboard.collect import Row, collect
-from ssliqa_bench.leaderboard.page import Block, Cell, Code, Column, Number, Page, Paragraph, Section, Table, phrase
+from ssliqa_bench.leaderboard.page import (
+    Block,
+    Cell,
+    CodeText,
+    Column,
+    Number,
+    Page,
+    PageTable,
+    Paragraph,
+    Section,
+    phrase,
+)
 from ssliqa_bench.leaderboard.run_parts import errors_by_range, fitted_mapping, srcc_by_group
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.leaderboard.words import DEMO, budget_words
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Record
@@ -30,16 +41,16 @@ def breakdown_pages(records: Iterable[Record], read: ReadPredictions) -> list[Pa
     pages = []
     for board in collect(records):
         for pair in dict.fromkeys(str(section.pair) for section in board.sections):
-            views = [View(section) for section in board.sections if str(section.pair) == pair]
-            title = phrase("Errors by score range and SRCC by group: protocol ", Code(board.protocol), ", pair ",
-                           Code(pair), ", demo data" if board.demo else "")  # fmt: skip
+            views = [SectionView(section) for section in board.sections if str(section.pair) == pair]
+            title = phrase("Errors by score range and SRCC by group: protocol ", CodeText(board.protocol), ", pair ",
+                           CodeText(pair), ", demo data" if board.demo else "")  # fmt: skip
             sections = [_section(view, f"section-{k}", read) for k, view in enumerate(views, 1)]
             blocks: list[Block] = [*([DEMO] if board.demo else []), *sections]
             pages.append(Page(f"breakdowns/{pair_stem(board, pair)}", title, tuple(blocks)))
     return pages
 
 
-def _section(view: View, name: str, read: ReadPredictions) -> Section:
+def _section(view: SectionView, name: str, read: ReadPredictions) -> Section:
     blocks: list[Block] = []
     for dataset, side in view.section.datasets:
         title = phrase(f"On {dataset} ({side})")
@@ -47,7 +58,7 @@ def _section(view: View, name: str, read: ReadPredictions) -> Section:
     return Section(name, phrase(str(view.section.pair), budget_words(view.section)), tuple(blocks))
 
 
-def _dataset(view: View, name: str, dataset: str, read: ReadPredictions) -> list[Block]:
+def _dataset(view: SectionView, name: str, dataset: str, read: ReadPredictions) -> list[Block]:
     rows = [item.row for item in view.ranked if item.row.tested(dataset)]
     parts = [(row, [_parts(row.runs[seed], dataset, read) for seed in row.tested(dataset)]) for row in rows]
     shown = [(row, own) for row, runs in parts if (own := [found for found in runs if found is not None])]
@@ -62,7 +73,7 @@ def _dataset(view: View, name: str, dataset: str, read: ReadPredictions) -> list
             columns = [*name_columns(view), *(Column(f"{key}-{k}", own) for k, own in enumerate(_FIFTHS))]
             lines = [(*name_cells(view, row), *(_mean([run[k][key] for run in own], key) for k in range(len(_FIFTHS))))
                      for row, own in ranges]  # fmt: skip
-            blocks.append(Table(f"{name}-{key}", tuple(columns), tuple(lines), title))
+            blocks.append(PageTable(f"{name}-{key}", tuple(columns), tuple(lines), title))
         blocks.append(Paragraph(phrase(
             "Of mapped predictions over fifths of the test images in the order of their scores, in the dataset's own "
             "units, mean over the runs; mean error above zero: predicted too good."
@@ -70,7 +81,7 @@ def _dataset(view: View, name: str, dataset: str, read: ReadPredictions) -> list
     return blocks + _groups(view, name, shown)
 
 
-def _groups(view: View, name: str, shown: Sequence[tuple[Row, list[Any]]]) -> list[Block]:
+def _groups(view: SectionView, name: str, shown: Sequence[tuple[Row, list[Any]]]) -> list[Block]:
     labels = sorted({label for _, own in shown for _, groups in own for label in groups})
     blocks: list[Block] = []
     for start in range(0, len(labels), _WIDEST):
@@ -78,7 +89,7 @@ def _groups(view: View, name: str, shown: Sequence[tuple[Row, list[Any]]]) -> li
         columns = [*name_columns(view), *(Column(f"group-{start + k}", label) for k, label in enumerate(part))]
         lines = [(*name_cells(view, row), *(_mean([groups.get(label) for _, groups in own], "srcc") for label in part))
                  for row, own in shown]  # fmt: skip
-        blocks.append(Table(f"{name}-group-{start}", tuple(columns), tuple(lines), "SRCC by group"))
+        blocks.append(PageTable(f"{name}-group-{start}", tuple(columns), tuple(lines), "SRCC by group"))
     if blocks:
         blocks.append(Paragraph(phrase("SRCC by group: mean over the runs that have enough test images of a group; "
                                        "which groups are tested depends on the split.")))  # fmt: skip

@@ -11,9 +11,9 @@ from ssliqa_bench.leaderboard.cells import name_cells, name_columns
 from ssliqa_bench.leaderboard.collect import Row
 from ssliqa_bench.leaderboard.columns import class_facts
 from ssliqa_bench.leaderboard.numbers import decimals
-from ssliqa_bench.leaderboard.page import Block, Cell, Column, Number, Paragraph, Section, Table, phrase
+from ssliqa_bench.leaderboard.page import Block, Cell, Column, Number, PageTable, Paragraph, Section, phrase
 from ssliqa_bench.leaderboard.ranking import Ranked, span
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.store.record import Metrics
 
 # The measures of a run that records hold intervals of.
@@ -22,7 +22,9 @@ _MEASURES = {"srcc": "SRCC", "plcc_mapped": "PLCC", "plcc_raw": "PLCC raw", "krc
 _WIDEST = 8
 
 
-def interval_tables(view: View, name: str, ranked: Sequence[Ranked], dataset: str, title: str) -> Iterator[Section]:
+def interval_tables(
+    view: SectionView, name: str, ranked: Sequence[Ranked], dataset: str, title: str
+) -> Iterator[Section]:
     """The intervals that records hold, of the test images of single runs: mean ends over the runs of a row."""
     rows = []
     for item in ranked:
@@ -34,7 +36,7 @@ def interval_tables(view: View, name: str, ranked: Sequence[Ranked], dataset: st
         return
     columns = [*name_columns(view), *(Column(own, text, parts=("lo", "hi")) for own, text in _MEASURES.items())]
     below = Paragraph(phrase("95 % intervals of single runs, for other test images; ends are means over the runs."))
-    yield Section(f"{name}-section", phrase(title), (Table(name, tuple(columns), tuple(rows)), below))
+    yield Section(f"{name}-section", phrase(title), (PageTable(name, tuple(columns), tuple(rows)), below))
 
 
 def _ends(held: Sequence[Metrics], measure: str) -> Cell:
@@ -47,7 +49,7 @@ def _ends(held: Sequence[Metrics], measure: str) -> Cell:
 
 
 def breakdown_tables(
-    view: View, name: str, ranked: Sequence[Ranked], dataset: str, kind: str, on: str
+    view: SectionView, name: str, ranked: Sequence[Ranked], dataset: str, kind: str, on: str
 ) -> Iterator[Section]:
     """SRCC by distortion, level or part, where records hold it."""
     held: list[tuple[Row, list[Metrics]]] = []
@@ -66,7 +68,7 @@ def breakdown_tables(
         part = wanted[start : start + _WIDEST]
         columns = [*name_columns(view), *(Column(f"{kind}-{start + k}", text) for k, (text, _) in enumerate(part))]
         rows = [(*name_cells(view, row), *(_mean(own, read) for _, read in part)) for row, own in held]
-        tables.append(Table(f"{name}-{start}", tuple(columns), tuple(rows)))
+        tables.append(PageTable(f"{name}-{start}", tuple(columns), tuple(rows)))
     below = Paragraph(phrase("SRCC, mean over the runs; a dash: too few images, or all scores are equal, in a run."))
     yield Section(f"{name}-section", phrase(f"SRCC by {kind} {on}"), (*tables, below))
 
@@ -84,7 +86,7 @@ def _mean(held: Sequence[Metrics], read: Callable[[Metrics], float | None]) -> C
     return Cell(Number(statistics.fmean(values) if len(values) == len(held) else None, n=len(values)))
 
 
-def class_counts(view: View, dataset: str) -> list[Paragraph]:
+def class_counts(view: SectionView, dataset: str) -> list[Paragraph]:
     """How many test images each class has, and what a constant prediction would reach."""
     runs = [run for row in view.section.rows for run in row.runs.values() if dataset in run.results]
     facts = [found for run in runs if (found := class_facts(run, dataset)) is not None]

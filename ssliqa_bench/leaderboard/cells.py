@@ -7,24 +7,24 @@ from dataclasses import replace
 
 from ssliqa_bench.leaderboard.collect import Absent, Row
 from ssliqa_bench.leaderboard.numbers import MISSING, SHOW
-from ssliqa_bench.leaderboard.page import Cell, Code, Column, Mark, Number, phrase
+from ssliqa_bench.leaderboard.page import Cell, CodeText, Column, Mark, Number, phrase
 from ssliqa_bench.leaderboard.ranking import Ranked, absent_words, remarks
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.leaderboard.words import setting
 
 STATUS = {"comparator": "ref", "oracle": "ref", "control": "control", "seen": "seen", "outdated": "old",
           "unverified": MISSING, "unofficial": "unofficial", "untested": MISSING, "undefined": MISSING}  # fmt: skip
 
 
-def name_columns(view: View, *, always: bool = False) -> list[Column]:
+def name_columns(view: SectionView, *, always: bool = False) -> list[Column]:
     """The columns that name a row: the method, and its recipe where a method has several rows."""
     method, recipe = Column("method", "Method", text=True), Column("recipe", "Recipe", text=True)
     return [method, recipe] if always or not view.one_setting else [method]
 
 
-def name_cells(view: View, row: Row, *, always: bool = False) -> list[Cell]:
+def name_cells(view: SectionView, row: Row, *, always: bool = False) -> list[Cell]:
     """The cells of `name_columns`."""
-    method, recipe = Cell(phrase(Code(row.method))), Cell(setting(row))
+    method, recipe = Cell(phrase(CodeText(row.method))), Cell(setting(row))
     return [method, recipe] if always or not view.one_setting else [method]
 
 
@@ -33,17 +33,17 @@ def rank_cell(item: Ranked) -> Cell:
     return Cell(phrase(STATUS[item.status] if item.rank is None else str(item.rank)))
 
 
-def method_cell(view: View, row: Row, *, notes: bool = True) -> Cell:
+def method_cell(view: SectionView, row: Row, *, notes: bool = True) -> Cell:
     """The method with its marks, and with the sentences that explain them."""
     found = remarks(row, view.section)
     marks = " ".join(remark.mark for remark in found if remark.mark)
-    return Cell(phrase(Code(row.method)), marks, tuple(remark.sentence for remark in found) if notes else ())
+    return Cell(phrase(CodeText(row.method)), marks, tuple(remark.sentence for remark in found) if notes else ())
 
 
 def absent_cell(lacking: Absent, *, notes: bool = True) -> Cell:
     """A method without any result, marked with the reason."""
     sentence = phrase(Mark(lacking.state), ": ", absent_words(lacking))
-    return Cell(phrase(Code(lacking.method)), lacking.state, (sentence,) if notes else ())
+    return Cell(phrase(CodeText(lacking.method)), lacking.state, (sentence,) if notes else ())
 
 
 def with_best(cells: Sequence[Cell], ranked: Sequence[Ranked], end: str | None) -> list[Cell]:

@@ -152,7 +152,7 @@ class Absent:
 
 
 @dataclass(frozen=True)
-class Section:
+class SettingRows:
     """Rows that share the pair and the budgets, with the datasets they were tested on.
 
     Attributes:
@@ -185,7 +185,7 @@ class Board:
 
     protocol: str
     demo: bool
-    sections: tuple[Section, ...]
+    sections: tuple[SettingRows, ...]
 
 
 def collect(records: Iterable[Record], failures: Iterable[Failure] = ()) -> list[Board]:
@@ -245,7 +245,7 @@ def _views(record: Record) -> Iterable[tuple[bool, Record]]:
             yield demo, view
 
 
-def _sections(records: list[Record], changed: Mapping[str, tuple[str, ...]]) -> tuple[Section, ...]:
+def _sections(records: list[Record], changed: Mapping[str, tuple[str, ...]]) -> tuple[SettingRows, ...]:
     groups: dict[str, list[Record]] = defaultdict(list)
     for record in records:
         cell = record.cell
@@ -258,7 +258,7 @@ def _sections(records: list[Record], changed: Mapping[str, tuple[str, ...]]) -> 
         tested = [item for row in rows for run in row.runs.values() for item in run.results.items()]
         sides = {name: str(result.dataset.side) for name, result in tested}
         datasets = tuple(sorted(sides.items(), key=lambda item: (_SIDES.index(item[1]), item[0])))
-        sections.append(Section(Pair.parse(cell.pair), cell.budget, cell.unlabeled_budget, datasets, rows))
+        sections.append(SettingRows(Pair.parse(cell.pair), cell.budget, cell.unlabeled_budget, datasets, rows))
     return tuple(
         sorted(sections, key=lambda s: (str(s.pair), _budget_order(s.budget), _budget_order(s.unlabeled_budget)))
     )

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ssliqa_bench.errors import CheckError
 from ssliqa_bench.evaluation import names
-from ssliqa_bench.leaderboard.collect import Reference, Row, Section
+from ssliqa_bench.leaderboard.collect import Reference, Row, SettingRows
 from ssliqa_bench.leaderboard.compare import (
     NOTHING,
     Stat,
@@ -20,8 +20,8 @@ from ssliqa_bench.leaderboard.compare import (
     paired_gain,
     summarise,
 )
-from ssliqa_bench.leaderboard.page import Cell, Code, Mark, Number, Part, Phrase, phrase
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.page import Cell, CodeText, Mark, Number, Part, Phrase, phrase
+from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.store.record import ClassFacts, Record
 
 TableName = Literal["main", "gain", "detail", "classes", "cost", "data"]
@@ -30,10 +30,10 @@ WITH_INTERVAL: tuple[Part, ...] = (*OVER_RUNS, "lo", "hi")
 
 
 @dataclass(frozen=True)
-class Place:
+class CellPlace:
     """Where a cell is; `dataset` is empty in columns that have one cell per row."""
 
-    view: View
+    view: SectionView
     row: Row
     dataset: str = ""
 
@@ -57,7 +57,7 @@ class Measure:
     name: str
     header: str
     table: TableName
-    compute: Callable[[Place], Cell]
+    compute: Callable[[CellPlace], Cell]
     show: str = "decimals"
     sides: tuple[str, ...] = ("labeled", "unlabeled", "external")
     best: Literal["high", "low"] | None = None
@@ -65,7 +65,7 @@ class Measure:
     cost: bool = False
     text: bool = False
 
-    def cell(self, place: Place) -> Cell:
+    def cell(self, place: CellPlace) -> Cell:
         """The cell of a place, with its number printed as the column says."""
         found = self.compute(place)
         if isinstance(found.value, Number):
@@ -77,8 +77,8 @@ def _number(row: Row, stat: Stat, lo: float | None = None, hi: float | None = No
     return Number(stat.value, spread=stat.spread, lo=lo, hi=hi, n=stat.n, median=row.aggregate == "median")
 
 
-def _metric(name: str, title: str) -> Callable[[Place], Cell]:
-    def compute(place: Place) -> Cell:
+def _metric(name: str, title: str) -> Callable[[CellPlace], Cell]:
+    def compute(place: CellPlace) -> Cell:
         row, dataset = place.row, place.dataset
         tested = row.tested(dataset)
         notes = _tested_notes(row, dataset)
@@ -94,7 +94,7 @@ def _metric(name: str, title: str) -> Callable[[Place], Cell]:
     return compute
 
 
-def _within_parts(place: Place) -> Cell:
+def _within_parts(place: CellPlace) -> Cell:
     row, dataset = place.row, place.dataset
     if not ranked_within_parts(row, dataset):
         return Cell(Number(None))
@@ -112,7 +112,7 @@ def ranked_within_parts(row: Row, dataset: str) -> bool:
     return any(row.runs[seed].results[dataset].dataset.rank_by != "srcc" for seed in row.tested(dataset))
 
 
-def ranking_measure(section: Section, dataset: str) -> str:
+def ranking_measure(section: SettingRows, dataset: str) -> str:
     """Name of the column that decides the order of rows on a dataset."""
     return "srcc_within_parts" if any(ranked_within_parts(row, dataset) for row in section.rows) else "srcc"
 
@@ -133,10 +133,10 @@ def _mark(row: Row, dataset: str) -> str:
     return "unofficial" if dataset in row.unofficial else "seen" if row.has_seen(dataset) else ""
 
 
-def _asked(read: Callable[[Record, str], float | None]) -> Callable[[Place], Cell]:
+def _asked(read: Callable[[Record, str], float | None]) -> Callable[[CellPlace], Cell]:
     """What only some protocols ask for; undefined where a run does not have it."""
 
-    def compute(place: Place) -> Cell:
+    def compute(place: CellPlace) -> Cell:
         row, dataset = place.row, place.dataset
         stat = summarise([read(row.runs[seed], dataset) for seed in row.tested(dataset)], row.aggregate)
         return Cell(_number(row, stat), _mark(row, dataset), tuple(_tested_notes(row, dataset)))
@@ -144,7 +144,7 @@ def _asked(read: Callable[[Record, str], float | None]) -> Callable[[Place], Cel
     return compute
 
 
-def _extra(name: str) -> Callable[[Place], Cell]:
+def _extra(name: str) -> Callable[[CellPlace], Cell]:
     return _asked(lambda run, dataset: run.results[dataset].metrics.extra.get(name))
 
 
@@ -153,7 +153,7 @@ def class_facts(run: Record, dataset: str) -> ClassFacts | None:
     return run.results[dataset].classes
 
 
-def _class_error(number: int) -> Callable[[Place], Cell]:
+def _class_error(number: int) -> Callable[[CellPlace], Cell]:
     def read(run: Record, dataset: str) -> float | None:
         told = class_facts(run, dataset)
         errors = None if told is None else told.error
@@ -162,7 +162,7 @@ def _class_error(number: int) -> Callable[[Place], Cell]:
     return _asked(read)
 
 
-def _noise(field: Literal["limit", "rmse_star"]) -> Callable[[Place], Cell]:
+def _noise(field: Literal["limit", "rmse_star"]) -> Callable[[CellPlace], Cell]:
     def read(run: Record, dataset: str) -> float | None:
         noise = run.results[dataset].metrics.noise
         return None if noise is None else noise.limit if field == "limit" else noise.rmse_star
@@ -180,8 +180,8 @@ def _mapping_notes(row: Row, dataset: str) -> list[Phrase]:
     ]
 
 
-def _gain(kind: Reference) -> Callable[[Place], Cell]:
-    def compute(place: Place) -> Cell:
+def _gain(kind: Reference) -> Callable[[CellPlace], Cell]:
+    def compute(place: CellPlace) -> Cell:
         row, dataset = place.row, place.dataset
         paired = paired_gain(row, place.view.section.rows, dataset, kind)
         found = place.view.verdict(row, dataset) if kind == "comparator" else None
@@ -191,37 +191,37 @@ def _gain(kind: Reference) -> Callable[[Place], Cell]:
     return compute
 
 
-def _reference(kind: Reference) -> Callable[[Place], Cell]:
-    def compute(place: Place) -> Cell:
+def _reference(kind: Reference) -> Callable[[CellPlace], Cell]:
+    def compute(place: CellPlace) -> Cell:
         row, rows = place.row, place.view.section.rows
         reference = None if row.reference == kind else find_reference(row, rows, kind)
-        return Cell(None if reference is None else phrase(Code(reference.method)))
+        return Cell(None if reference is None else phrase(CodeText(reference.method)))
 
     return compute
 
 
-def _p(place: Place) -> Cell:
+def _p(place: CellPlace) -> Cell:
     found = place.view.verdict(place.row, place.dataset)
     return Cell(Number(None if found is None else found.comparison.p))
 
 
-def _losses(place: Place) -> Cell:
+def _losses(place: CellPlace) -> Cell:
     found = place.view.verdict(place.row, place.dataset)
     return Cell(None if found is None else phrase(f"{found.losses} of {found.comparison.n}"))
 
 
-def _verdict(place: Place) -> Cell:
+def _verdict(place: CellPlace) -> Cell:
     found = place.view.verdict(place.row, place.dataset)
     return Cell(None if found is None else phrase(found.comparison.verdict))
 
 
-def _change(place: Place) -> Cell:
+def _change(place: CellPlace) -> Cell:
     side = place.view.sides[place.dataset]
     stat = change_over_stages(place.row, place.dataset) if side == "labeled" else NOTHING
     return Cell(_number(place.row, stat))
 
 
-def _fact(*path: str) -> Callable[[Place], Cell]:
+def _fact(*path: str) -> Callable[[CellPlace], Cell]:
     """A fact of the runs themselves: always the mean."""
 
     def read(run: Record) -> float | None:
@@ -232,19 +232,19 @@ def _fact(*path: str) -> Callable[[Place], Cell]:
             value = getattr(value, part)
         return value if value is None else float(value)
 
-    def compute(place: Place) -> Cell:
+    def compute(place: CellPlace) -> Cell:
         value = summarise([read(place.row.runs[seed]) for seed in place.row.seeds], "mean").value
         return Cell(Number(int(value) if value is not None and value.is_integer() else value))
 
     return compute
 
 
-def _training_rate(place: Place) -> Cell:
+def _training_rate(place: CellPlace) -> Cell:
     return Cell(Number(place.row.images_per_second))
 
 
-def _device(place: Place) -> Cell:
-    return Cell(phrase(Code(", ".join(sorted({run.facts.device for run in place.row.runs.values()})))))
+def _device(place: CellPlace) -> Cell:
+    return Cell(phrase(CodeText(", ".join(sorted({run.facts.device for run in place.row.runs.values()})))))
 
 
 COLUMNS: tuple[Measure, ...] = (
@@ -313,7 +313,7 @@ def require_columns(metrics: Iterable[str], where: str) -> None:
 require_columns((*names.ALWAYS, *names.FURTHER, *names.OF_NOISE, *names.OF_CLASSES), "evaluation/names.py")
 
 
-def columns_of(sections: Iterable[Section]) -> tuple[Measure, ...]:
+def columns_of(sections: Iterable[SettingRows]) -> tuple[Measure, ...]:
     """`COLUMNS`, and behind them what the records of some sections hold because their protocol asks for it: further
     metrics, what is known of the noise of ratings, and the error of each class.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ssliqa_bench.leaderboard.collect import Reference, Row
-from ssliqa_bench.leaderboard.page import Code, Mark, Phrase, joined, phrase
+from ssliqa_bench.leaderboard.page import CodeText, Mark, Phrase, joined, phrase
 from ssliqa_bench.store.record import Record
 
 # The datasets that a user may add with --test change no result.
@@ -113,7 +113,7 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     refused: list[tuple[Phrase, int]] = []
     for seed in row.tested(dataset):
         if seed not in reference.tested(dataset):
-            refused.append((phrase("no record of ", Code(reference.method)), seed))
+            refused.append((phrase("no record of ", CodeText(reference.method)), seed))
         elif unpaired := unlike_runs(row.runs[seed], reference, seed, dataset):
             refused.append((unpaired, seed))
         else:
@@ -133,7 +133,7 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     unlike = sorted({part for seed in common for part in _unlike_parts(row.runs[seed], reference.runs[seed])})
     if unlike:
         differ = f" differ in {', '.join(unlike)}"
-        said.append(phrase(Mark("mixed"), ": run and ", Code(reference.method), differ))
+        said.append(phrase(Mark("mixed"), ": run and ", CodeText(reference.method), differ))
     defined = tuple(value for value in differences if value is not None)
     return Paired(stat, reference, tuple(said), defined if len(defined) == len(differences) else ())
 
@@ -188,12 +188,12 @@ def unlike_runs(run: Record, reference: Row, seed: int, dataset: str) -> Phrase 
     # Steps of the models on record: those of a teacher that does nothing but give labels are no part of them.
     steps = [record.facts.model_steps for record in (run, other)]
     if steps[0] != steps[1]:
-        return phrase(f"{steps[0]} steps against {steps[1]} of ", Code(reference.method))
+        return phrase(f"{steps[0]} steps against {steps[1]} of ", CodeText(reference.method))
     mine, theirs = run.results[dataset], other.results[dataset]
     if mine.dataset.fingerprint != theirs.dataset.fingerprint:
         return phrase(f"the files of {dataset} have changed between the runs")
     if mine.metrics.n != theirs.metrics.n or _protocol_fields(run) != _protocol_fields(other):
-        return phrase("tested on other images than ", Code(reference.method))
+        return phrase("tested on other images than ", CodeText(reference.method))
     if mine.evaluation_version != theirs.evaluation_version:
         return phrase("evaluated by different versions")
     return None

@@ -15,15 +15,26 @@ from ssliqa_bench.leaderboard.cells import name_cells, name_columns
 from ssliqa_bench.leaderboard.collect import Row
 from ssliqa_bench.leaderboard.compare import unlike_runs
 from ssliqa_bench.leaderboard.numbers import decimals
-from ssliqa_bench.leaderboard.page import Cell, Code, Column, Number, Paragraph, Phrase, Section, Table, joined, phrase
+from ssliqa_bench.leaderboard.page import (
+    Cell,
+    CodeText,
+    Column,
+    Number,
+    PageTable,
+    Paragraph,
+    Phrase,
+    Section,
+    joined,
+    phrase,
+)
 from ssliqa_bench.leaderboard.verdicts import test_fraction
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 
 HOLDS, FAILS = "holds", "fails"
 _CHANCE = 0.99  # quantile of the runs with permuted scores above which every real row must lie
 
 
-def control_tables(view: View, name: str, dataset: str, title: str) -> Iterator[Section]:
+def control_tables(view: SectionView, name: str, dataset: str, title: str) -> Iterator[Section]:
     """Controls of a section on one dataset; nothing without any."""
     rows = [item.row for item in view.ranked if item.row.reference == "control" and item.row.tested(dataset)
             and dataset not in item.row.outdated]  # fmt: skip
@@ -33,7 +44,7 @@ def control_tables(view: View, name: str, dataset: str, title: str) -> Iterator[
                Column("outcome", "Outcome", text=True)]  # fmt: skip
     lines = [(*name_cells(view, row), *_judged(view, row, dataset)) for row in rows]
     words = [Paragraph(own) for own in (_by_chance(view, rows, dataset), _MEANING)]
-    yield Section(f"{name}-section", phrase(title), (Table(name, tuple(columns), tuple(lines)), *words))
+    yield Section(f"{name}-section", phrase(title), (PageTable(name, tuple(columns), tuple(lines)), *words))
 
 
 _MEANING = phrase(
@@ -44,7 +55,7 @@ _MEANING = phrase(
 )
 
 
-def _judged(view: View, row: Row, dataset: str) -> list[Cell]:
+def _judged(view: SectionView, row: Row, dataset: str) -> list[Cell]:
     """What is expected of a control, what it shows, and whether that agrees."""
     if row.like is None:
         values = _values(row, dataset)
@@ -55,7 +66,7 @@ def _judged(view: View, row: Row, dataset: str) -> list[Cell]:
         error = statistics.stdev(values) / math.sqrt(len(values))
         outcome = HOLDS if abs(mean) <= 2 * error else FAILS
         return [Cell(phrase("0")), Cell(phrase(f"{mean:+.3f} ± {error:.3f}")), Cell(phrase(outcome))]
-    expected = Cell(phrase("equal to ", Code(row.like)))
+    expected = Cell(phrase("equal to ", CodeText(row.like)))
     other = next((own for own in view.section.rows if own.method == row.like and own.setting == row.setting), None)
     pairs = [] if other is None else [
         (row.ranked_by(seed, dataset), other.ranked_by(seed, dataset))
@@ -83,7 +94,7 @@ def _values(row: Row, dataset: str) -> list[float]:
     return [value for value in values if value is not None]
 
 
-def _by_chance(view: View, controls: Sequence[Row], dataset: str) -> Phrase:
+def _by_chance(view: SectionView, controls: Sequence[Row], dataset: str) -> Phrase:
     """Whether the means of all real rows lie above what permuted scores reach by chance."""
     drawn = sorted(value for row in controls if row.like is None for value in _values(row, dataset))
     if not drawn:
@@ -96,7 +107,7 @@ def _by_chance(view: View, controls: Sequence[Row], dataset: str) -> Phrase:
             below.append(row.method)
     chance = f"{len(drawn)} runs with permuted scores have a 99th percentile of {decimals(highest)}; "
     if below:
-        return phrase(chance, "not above it are ", joined(map(Code, sorted(set(below)))), ".")
+        return phrase(chance, "not above it are ", joined(map(CodeText, sorted(set(below)))), ".")
     return phrase(chance, "the mean of every other row lies above it.")
 
 

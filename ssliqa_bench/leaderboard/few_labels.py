@@ -33,7 +33,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Curve:
+class LabelCurve:
     """A method over numbers of labels, in increasing order."""
 
     method: str
@@ -42,7 +42,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Line:
+class HorizontalLine:
     """A method that learns nothing here.
 
     Attributes:
@@ -85,13 +85,13 @@ class FewLabels:
     dataset: str
     protocol: str
     recipe: str
-    curves: tuple[Curve, ...]
-    lines: tuple[Line, ...]
+    curves: tuple[LabelCurve, ...]
+    lines: tuple[HorizontalLine, ...]
     demo: bool = False
     measure: str = "SRCC"
 
     @property
-    def reference(self) -> Curve | None:
+    def reference(self) -> LabelCurve | None:
         """The curve of labels alone."""
         return next((curve for curve in self.curves if curve.method == LABELS_ONLY), None)
 
@@ -141,7 +141,7 @@ def few_labels(records: Iterable[Record]) -> list[FewLabels]:
     return sorted(found, key=lambda one: one.demo)  # human scores first
 
 
-def extra_labels(curve: Curve, labels: int, srcc: float) -> Extra:
+def extra_labels(curve: LabelCurve, labels: int, srcc: float) -> Extra:
     """How many labels beyond `labels` a curve needs to reach an SRCC, read off between its points."""
     known = [(point.labels, point.stat.value) for point in curve.points if point.stat.value is not None]
     counts = [math.log(count) for count, _ in known]
@@ -160,11 +160,11 @@ def extra_labels(curve: Curve, labels: int, srcc: float) -> Extra:
     return Extra(math.exp(counts[k - 1] + share * (counts[k] - counts[k - 1])) - labels)
 
 
-def _curve(budgets: Mapping[str, Sequence[Record]], method: str, dataset: str) -> Curve:
+def _curve(budgets: Mapping[str, Sequence[Record]], method: str, dataset: str) -> LabelCurve:
     """One point per budget: the splits of one budget may differ by an image, as groups do in size."""
     title = next(iter(next(iter(budgets.values())))).facts.method.title
     points = [_point(round(fmean(map(_labels, runs))), runs, dataset) for runs in budgets.values()]
-    return Curve(method, title, tuple(sorted(points, key=lambda point: point.labels)))
+    return LabelCurve(method, title, tuple(sorted(points, key=lambda point: point.labels)))
 
 
 def _point(labels: int, runs: Sequence[Record], dataset: str) -> Point:
@@ -181,7 +181,7 @@ def _point(labels: int, runs: Sequence[Record], dataset: str) -> Point:
     return Point(labels, stat) if ends is None else Point(labels, stat, *ends)
 
 
-def _lines(records: Sequence[Record], dataset: str) -> tuple[Line, ...]:
+def _lines(records: Sequence[Record], dataset: str) -> tuple[HorizontalLine, ...]:
     """Methods without stages on the same test images; a seed counts once, whatever pair it was run for."""
     by_method: dict[str, dict[int, Record]] = defaultdict(dict)
     for record in sorted(records, key=lambda own: (own.created, own.key)):
@@ -191,7 +191,7 @@ def _lines(records: Sequence[Record], dataset: str) -> tuple[Line, ...]:
         point = _point(0, list(runs.values()), dataset)
         about = next(iter(runs.values())).facts.method
         seen = "?" if isinstance(about.trained_on, str) else "seen" if dataset in about.trained_on else ""
-        found.append(Line(method, about.title, point, seen))
+        found.append(HorizontalLine(method, about.title, point, seen))
     return tuple(found)
 
 

@@ -8,14 +8,14 @@ from ssliqa_bench.leaderboard.few_labels import LABELS_ONLY, Extra, FewLabels, P
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
-    Code,
+    CodeText,
     Column,
     Mark,
     Number,
     Page,
+    PageTable,
     Paragraph,
     Section,
-    Table,
     phrase,
 )
 from ssliqa_bench.store.record import Record
@@ -43,7 +43,7 @@ def few_label_pages(records: Iterable[Record]) -> list[Page]:
 def _about() -> Paragraph:
     return Paragraph(phrase(
         "SRCC on test images, within the parts of a dataset that is ranked so, mean or median over the splits, with "
-        "the 95 % interval of the corrected t distribution. In labels: how many further labels ", Code(LABELS_ONLY),
+        "the 95 % interval of the corrected t distribution. In labels: how many further labels ", CodeText(LABELS_ONLY),
         " needs for the same SRCC, read off its curve "
         "between measured numbers of labels; nothing is claimed beyond them. Metrics learn nothing here: ",
         Mark("seen"), " means that their weights were trained on the dataset, ", Mark("?"), " that this is not known."
@@ -69,26 +69,26 @@ def _section(one: FewLabels, number: int) -> Section:
         at = {point.labels: point for point in curve.points}
         gains = [None if count not in at or curve.method == LABELS_ONLY else one.extra(at[count]) for count in counts]
         rows.append((
-            Cell(phrase(Code(curve.method))),
+            Cell(phrase(CodeText(curve.method))),
             *(_srcc(at.get(count)) for count in counts),
             *(Cell(phrase(_words(gain))) for gain in gains[: len(sized)]),
         ))  # fmt: skip
     for line in sorted(one.lines, key=lambda own: -(own.point.stat.value or 0.0)):
         shown = _srcc(line.point)
         rows.append((
-            Cell(phrase(Code(line.method)), mark=line.mark), *(shown for _ in counts), *(Cell() for _ in sized),
+            Cell(phrase(CodeText(line.method)), mark=line.mark), *(shown for _ in counts), *(Cell() for _ in sized),
         ))  # fmt: skip
-    blocks: list[Block] = [Table(f"few-labels-{number}", columns, tuple(rows))]
+    blocks: list[Block] = [PageTable(f"few-labels-{number}", columns, tuple(rows))]
     reference = one.reference
     if reference is None:
-        blocks.append(Paragraph(phrase("No record of ", Code(LABELS_ONLY), ", so gains have no size in labels.")))
+        blocks.append(Paragraph(phrase("No record of ", CodeText(LABELS_ONLY), ", so gains have no size in labels.")))
     elif len(reference.points) < 2:
         blocks.append(Paragraph(phrase(
-            Code(LABELS_ONLY), " is on record at one number of labels; two are needed to read off a gain in labels."
+            CodeText(LABELS_ONLY), " is on record at one number of labels; two are needed to read off a gain in labels."
         )))  # fmt: skip
     more = f", recipe {one.recipe}{', demo data' if one.demo else ''}"
     more += "" if one.measure == "SRCC" else f": {one.measure}"
-    title = phrase(f"{one.dataset}, learned on {one.pair}, protocol ", Code(one.protocol), more)
+    title = phrase(f"{one.dataset}, learned on {one.pair}, protocol ", CodeText(one.protocol), more)
     return Section(section_name(number), title, tuple(blocks))
 
 
@@ -106,7 +106,7 @@ def _words(gain: Extra | None) -> str:
     return f"more than {gain.bound:+,.0f}" if gain.side == "more" else f"less than {gain.bound:+,.0f}"
 
 
-def _data(found: Sequence[FewLabels]) -> Table:
+def _data(found: Sequence[FewLabels]) -> PageTable:
     columns = (
         *(Column(name, name, text=True) for name in ("pair", "dataset", "protocol", "recipe", "measure", "method")),
         Column("labels", "labels"),
@@ -129,4 +129,4 @@ def _data(found: Sequence[FewLabels]) -> Table:
                 Cell(None if gain is None or gain.count is None else Number(gain.count, "exact")),
                 Cell(phrase(mark)),
             ))  # fmt: skip
-    return Table("few-labels", columns, tuple(rows))
+    return PageTable("few-labels", columns, tuple(rows))

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.collect import Absent, Board
-from ssliqa_bench.leaderboard.columns import Measure, Place, columns_of
-from ssliqa_bench.leaderboard.page import Cell, Column, Table, joined, phrase
+from ssliqa_bench.leaderboard.columns import CellPlace, Measure, columns_of
+from ssliqa_bench.leaderboard.page import Cell, Column, PageTable, joined, phrase
 from ssliqa_bench.leaderboard.ranking import Ranked, absent_words, remarks, span
 from ssliqa_bench.leaderboard.run_notes import run_notes
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 
 _LEADING = (
     *("board", "protocol", "pair", "budget", "unlabeled_budget", "rank", "status"),
@@ -19,7 +19,7 @@ _LEADING = (
 _TRAILING = ("splits", "marks", "notes")
 
 
-def flat_table(board: Board, views: Iterable[View], *, cost: bool = True) -> Table:
+def flat_table(board: Board, views: Iterable[SectionView], *, cost: bool = True) -> PageTable:
     """The sections of a board as one table; columns as in `columns_of`."""
     views = list(views)
     measures = [measure for measure in columns_of(board.sections) if cost or not measure.cost]
@@ -39,14 +39,16 @@ def flat_table(board: Board, views: Iterable[View], *, cost: bool = True) -> Tab
     columns = [_words(name) for name in _LEADING]
     columns += [Column(own.name, own.name, own.text, own.parts if own.sides else ("value",)) for own in measures]
     columns += [_words(name) for name in _TRAILING]
-    return Table("data", tuple(columns), (*rows, *lacking))
+    return PageTable("data", tuple(columns), (*rows, *lacking))
 
 
 def _words(name: str) -> Column:
     return Column(name, name, text=True)
 
 
-def _line(board: Board, view: View, item: Ranked, measures: list[Measure], dataset: str, side: str) -> tuple[Cell, ...]:
+def _line(
+    board: Board, view: SectionView, item: Ranked, measures: list[Measure], dataset: str, side: str
+) -> tuple[Cell, ...]:
     row, section = item.row, view.section
     found = remarks(row, section)
     values: list[Cell] = []
@@ -55,7 +57,7 @@ def _line(board: Board, view: View, item: Ranked, measures: list[Measure], datas
         if measure.sides and side not in measure.sides:
             values.append(Cell())
             continue
-        cell = measure.cell(Place(view, row, dataset if measure.sides else ""))
+        cell = measure.cell(CellPlace(view, row, dataset if measure.sides else ""))
         values.append(cell)
         notes += cell.notes
     budgets = [_exact(budget) for budget in (section.budget, section.unlabeled_budget)]
@@ -71,7 +73,7 @@ def _line(board: Board, view: View, item: Ranked, measures: list[Measure], datas
 
 
 def _absent_line(
-    board: Board, view: View, lacking: Absent, measures: list[Measure], dataset: str, side: str
+    board: Board, view: SectionView, lacking: Absent, measures: list[Measure], dataset: str, side: str
 ) -> tuple[Cell, ...]:
     """A line without numbers; its status is why there are none."""
     section = view.section

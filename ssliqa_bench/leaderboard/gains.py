@@ -6,32 +6,32 @@ from collections.abc import Iterator
 
 from ssliqa_bench.leaderboard.cells import name_cells, name_columns
 from ssliqa_bench.leaderboard.collect import Row
-from ssliqa_bench.leaderboard.columns import Place, columns_of
+from ssliqa_bench.leaderboard.columns import CellPlace, columns_of
 from ssliqa_bench.leaderboard.numbers import decimals, signed
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
-    Code,
+    CodeText,
     Column,
     Number,
+    PageTable,
     Paragraph,
     Part,
     Phrase,
     Section,
-    Table,
     joined,
     phrase,
 )
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.leaderboard.words import budget_words
 
 
-def gain_tables(view: View, name: str, dataset: str, title: str) -> Iterator[Section]:
+def gain_tables(view: SectionView, name: str, dataset: str, title: str) -> Iterator[Section]:
     """Learners against their comparators, and what the oracles reach; rows that can have no gain are left out."""
     by_name = {own.name: own for own in columns_of([view.section])}
 
     def cell(row: Row, measure: str) -> Cell:
-        return by_name[measure].cell(Place(view, row, dataset))
+        return by_name[measure].cell(CellPlace(view, row, dataset))
 
     rows = [item.row for item in view.ranked if can_gain(item.row) and item.row.tested(dataset)]
     alone = [row for row in rows if cell(row, "comparator").value is None and cell(row, "to_oracle").number is None]
@@ -47,9 +47,9 @@ def gain_tables(view: View, name: str, dataset: str, title: str) -> Iterator[Sec
     # What the first lines of the page state is not repeated.
     words += [told_apart(view, dataset)] if dataset != view.section.ranking_dataset else []
     if alone:
-        names = joined(Code(name) for name in sorted({row.method for row in alone}))
+        names = joined(CodeText(name) for name in sorted({row.method for row in alone}))
         words.append(phrase("No comparator on record for their recipe and overrides: ", names, "."))
-    blocks: list[Block] = [Table(name, tuple(columns), tuple(lines))] if lines else []
+    blocks: list[Block] = [PageTable(name, tuple(columns), tuple(lines))] if lines else []
     blocks += [Paragraph(own) for own in words if own]
     if blocks:
         yield Section(f"{name}-section", phrase(title), tuple(blocks))
@@ -61,7 +61,7 @@ def can_gain(row: Row) -> bool:
     return row.reference is None and any(run.facts.steps for run in row.runs.values())
 
 
-def told_apart(view: View, dataset: str) -> Phrase:
+def told_apart(view: SectionView, dataset: str) -> Phrase:
     """One or two sentences on which gains can be told from nothing; empty where there are no verdicts."""
     found = view.verdicts(dataset)
     if not found:
@@ -69,7 +69,7 @@ def told_apart(view: View, dataset: str) -> Phrase:
     by: dict[str, list[str]] = {"better": [], "worse": [], "equivalent": [], "not distinguished": []}
     for own in found:
         by[own.comparison.verdict].append(own.row.method)
-    named = {verdict: joined(map(Code, sorted(set(names)))) for verdict, names in by.items()}
+    named = {verdict: joined(map(CodeText, sorted(set(names)))) for verdict, names in by.items()}
     parts: list[Phrase] = []
     if by["better"]:
         parts.append(phrase("unlabeled images help ", named["better"]))
@@ -86,15 +86,15 @@ def told_apart(view: View, dataset: str) -> Phrase:
     return phrase(f"On {dataset} with {labels}, {of}: ", joined(parts, "; "), ".")
 
 
-def _oracles(view: View, dataset: str) -> Phrase:
+def _oracles(view: SectionView, dataset: str) -> Phrase:
     """The gain from true scores of the unlabeled images."""
     gain = next(own for own in columns_of([view.section]) if own.name == "gain")
     sentences = []
     for row in (item.row for item in view.ranked if item.row.reference == "oracle" and item.row.tested(dataset)):
-        found = gain.cell(Place(view, row, dataset))
+        found = gain.cell(CellPlace(view, row, dataset))
         if isinstance(found.value, Number) and found.value.value is not None:
             spread = "" if found.value.spread is None else f" ± {decimals(found.value.spread)}"
-            sentences.append(phrase(Code(row.method), f": {signed(found.value.value)}{spread}"))
+            sentences.append(phrase(CodeText(row.method), f": {signed(found.value.value)}{spread}"))
     if not sentences:
         return phrase()
     return phrase("Gain of training on the withheld scores as well: ", joined(sentences), ".")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ssliqa_bench.leaderboard.compare import summarise
 from ssliqa_bench.leaderboard.page import Cell, Mark, Number, Phrase, phrase
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 
 RANK = "limit"
 NAME = phrase(Mark("limit from rating noise"))
@@ -14,7 +14,7 @@ LEGEND = phrase(
 )  # fmt: skip
 
 
-def noise_limit(view: View, dataset: str) -> Cell | None:
+def noise_limit(view: SectionView, dataset: str) -> Cell | None:
     """The limit on a dataset, mean over the test parts of the seeds; None where no record holds it."""
     by_seed: dict[int, float | None] = {}
     images: set[tuple[int, int]] = set()
@@ -37,6 +37,6 @@ def noise_limit(view: View, dataset: str) -> Cell | None:
     return Cell(Number(found.value, spread=found.spread, n=found.n), notes=tuple(notes))
 
 
-def has_limit(view: View) -> bool:
+def has_limit(view: SectionView) -> bool:
     """Whether any dataset of a section has a limit on record."""
     return any(noise_limit(view, dataset) is not None for dataset in view.sides)

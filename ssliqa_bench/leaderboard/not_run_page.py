@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ssliqa_bench.leaderboard.collect import absent
-from ssliqa_bench.leaderboard.page import Cell, Code, Column, Page, Paragraph, Phrase, Table, phrase
+from ssliqa_bench.leaderboard.page import Cell, CodeText, Column, Page, PageTable, Paragraph, Phrase, phrase
 from ssliqa_bench.leaderboard.words import setting
 from ssliqa_bench.store.failures import Failure
 from ssliqa_bench.store.record import Budget
@@ -20,8 +20,8 @@ def not_run_page(failures: Iterable[Failure]) -> Page:
     rows: list[tuple[Cell, ...]] = []
     for (protocol, pair, budget, _), group in sorted(absent(failures).items(), key=lambda item: str(item[0])):
         for own in group:
-            words: list[str | Code | Phrase] = [
-                Code(protocol), Code(pair), _budget(budget), Code(own.method), setting(own), own.state,
+            words: list[str | CodeText | Phrase] = [
+                CodeText(protocol), CodeText(pair), _budget(budget), CodeText(own.method), setting(own), own.state,
                 " ".join(map(str, own.seeds)), "; ".join(own.errors),
             ]  # fmt: skip
             rows.append(tuple(Cell(phrase(word)) for word in words))
@@ -30,7 +30,7 @@ def not_run_page(failures: Iterable[Failure]) -> Page:
         "Runs that were asked for and have no result. A run that succeeds later leaves this table. ",
         "Weights or data not available: the run needs files that were not on the machine and could not be downloaded."
     ))  # fmt: skip
-    table = Table("not-run", columns, tuple(rows))
+    table = PageTable("not-run", columns, tuple(rows))
     return Page(NAME, phrase("Runs without a result"), (below, table), table)
 
 

@@ -1,7 +1,7 @@
 """A board without a format: sections, tables of typed cells, notes. A renderer turns a `Page` into text.
 
 Nothing here holds markup. Text is plain text that a renderer escapes; what a reader should see as a name, a mark or a
-link is `Code`, `Mark` or `Link`. A further format is one file in `renderers/`.
+link is `CodeText`, `Mark` or `Link`. A further format is one file in `renderers/`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Code:
+class CodeText:
     """A name that is typed as it is: a method, a dataset of a command, a parameter."""
 
     text: str
@@ -33,7 +33,7 @@ class Link:
     target: str
 
 
-Inline = str | Code | Mark | Link
+Inline = str | CodeText | Mark | Link
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Table:
+class PageTable:
     """Rows of cells, one for each column; `name` is unique on its page."""
 
     name: str
@@ -184,7 +184,7 @@ class Section:
     blocks: tuple[Block, ...]
 
 
-Block = Paragraph | Notice | Items | Table | Section
+Block = Paragraph | Notice | Items | PageTable | Section
 
 
 @dataclass(frozen=True)
@@ -201,7 +201,7 @@ class Page:
     name: str
     title: Phrase
     blocks: tuple[Block, ...]
-    data: Table | None = None
+    data: PageTable | None = None
 
 
 def walk(blocks: Iterable[Block]) -> Iterator[Block]:
@@ -216,7 +216,7 @@ def footnotes(page: Page) -> dict[Phrase, str]:
     """Every note of the page's cells, once, with its label (a … z, aa …) in reading order."""
     labels: dict[Phrase, str] = {}
     for block in walk(page.blocks):
-        if isinstance(block, Table):
+        if isinstance(block, PageTable):
             for row in block.rows:
                 for note in (note for cell in row for note in cell.notes):
                     labels.setdefault(note, _letters(len(labels)))

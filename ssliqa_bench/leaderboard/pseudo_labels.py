@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ssliqa_bench.leaderboard.cells import name_cells, name_columns
-from ssliqa_bench.leaderboard.page import Cell, Code, Column, Number, Paragraph, Section, Table, phrase
+from ssliqa_bench.leaderboard.page import Cell, CodeText, Column, Number, PageTable, Paragraph, Section, phrase
 from ssliqa_bench.leaderboard.ranking import Ranked
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.store.record import PseudoLabels
 
 _QUARTERS = ("1st", "2nd", "3rd", "4th")
@@ -25,7 +25,7 @@ class _Figure:
     show: str = "decimals"
 
 
-def pseudo_label_tables(view: View, name: str, ranked: Sequence[Ranked]) -> Iterator[Section]:
+def pseudo_label_tables(view: SectionView, name: str, ranked: Sequence[Ranked]) -> Iterator[Section]:
     """A table of all stages of all rows whose records hold figures of their pseudo-labels; none without any."""
     figures = [
         _Figure("srcc", "SRCC", lambda own: own.srcc),
@@ -39,7 +39,7 @@ def pseudo_label_tables(view: View, name: str, ranked: Sequence[Ranked]) -> Iter
     if not by_stage:
         return
     rows = [
-        (*name_cells(view, item.row), Cell(phrase(Code(stage))), *(_mean(held, figure) for figure in figures))
+        (*name_cells(view, item.row), Cell(phrase(CodeText(stage))), *(_mean(held, figure) for figure in figures))
         for item, stage, held in by_stage
     ]
     columns = [*name_columns(view), Column("stage", "Stage"), *(Column(own.name, own.header) for own in figures)]
@@ -49,7 +49,7 @@ def pseudo_label_tables(view: View, name: str, ranked: Sequence[Ranked]) -> Iter
     )
     if quarters:
         said += " Quarters of these images: from those whose crops agree most to those whose crops agree least."
-    table = Table(name, tuple(columns), tuple(rows))
+    table = PageTable(name, tuple(columns), tuple(rows))
     yield Section(f"{name}-section", phrase("Pseudo-labels"), (table, Paragraph(phrase(said))))
 
 

@@ -105,7 +105,7 @@ class Match:
 
 
 @dataclass(frozen=True)
-class Source:
+class Publication:
     """A paper, or another place where figures were published, with its tables.
 
     Attributes:
@@ -156,7 +156,7 @@ class Source:
         return (*self.differs, *self.tables[row.table].get("differs", ()), *rule.get("differs", ()))
 
 
-class Published:
+class PublishedFigures:
     """All published figures with their sources.
 
     Args:
@@ -167,7 +167,7 @@ class Published:
         self.folder = data_folder() / "benchmarks" / "published" if folder is None else folder
 
     @cached_property
-    def sources(self) -> dict[str, Source]:
+    def sources(self) -> dict[str, Publication]:
         """Sources by name, in the order of the file.
 
         Raises:
@@ -178,7 +178,7 @@ class Published:
             raise InputError(f"{file}: is missing; it names the sources of the published figures.")
         content = yaml.safe_load(file.read_text(encoding="utf-8"))["papers"]
         return {
-            name: Source(
+            name: Publication(
                 name=name, title=own["title"], citation=own.get("citation", ""), address=own.get("address", ""),
                 differs=tuple(own.get("differs", ())), tables=own["tables"], rules=tuple(own["rules"]),
                 partners=own.get("partners", {}), metrics=own.get("metrics", {}),
@@ -222,7 +222,7 @@ class Shelf:
             place = (cell.method, str(Pair.parse(cell.pair)), cell.protocol, cell.unlabeled_budget)
             self._found.setdefault(place, []).append(record)
 
-    def match(self, row: Printed, source: Source) -> Match:
+    def match(self, row: Printed, source: Publication) -> Match:
         """What is known here about a printed figure."""
         rule = source.rule(row)
         if rule is None:

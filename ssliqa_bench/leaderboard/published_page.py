@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
-    Code,
+    CodeText,
     Column,
     Item,
     Items,
     Link,
     Number,
     Page,
+    PageTable,
     Paragraph,
     Phrase,
     Section,
-    Table,
     joined,
     phrase,
 )
-from ssliqa_bench.leaderboard.published import COLUMNS, STATES, Match, Printed, Published, Shelf, Source
+from ssliqa_bench.leaderboard.published import COLUMNS, STATES, Match, Printed, Publication, PublishedFigures, Shelf
 from ssliqa_bench.store.record import Record
 
 FOLDER = "published"
@@ -41,20 +41,21 @@ _ABOUT_STATES = {
 
 
 @dataclass(frozen=True)
-class Looked:
+class ComparedFigure:
     """A printed figure with what is known here."""
 
     row: Printed
     match: Match
 
 
-def published_pages(records: Iterable[Record], published: Published | None = None) -> list[Page]:
+def published_pages(records: Iterable[Record], published: PublishedFigures | None = None) -> list[Page]:
     """The overview and the page of every source."""
-    given = Published() if published is None else published
+    given = PublishedFigures() if published is None else published
     shelf = Shelf(records)
     looked = {
         name: [
-            (table, [Looked(row, shelf.match(row, source)) for row in rows]) for table, rows in given.tables(name)
+            (table, [ComparedFigure(row, shelf.match(row, source)) for row in rows])
+            for table, rows in given.tables(name)
         ]
         for name, source in given.sources.items()
     }
@@ -62,7 +63,7 @@ def published_pages(records: Iterable[Record], published: Published | None = Non
     return [_overview(given, looked), *pages]
 
 
-def _overview(given: Published, looked: dict[str, list[tuple[str, list[Looked]]]]) -> Page:
+def _overview(given: PublishedFigures, looked: dict[str, list[tuple[str, list[ComparedFigure]]]]) -> Page:
     rows = []
     for name, tables in looked.items():
         own = [one for _, found in tables for one in found]
@@ -77,7 +78,7 @@ def _overview(given: Published, looked: dict[str, list[tuple[str, list[Looked]]]
     )
     blocks: list[Block] = [
         Paragraph(phrase("Every figure that the tables of these sources print, and what is known of it here.")),
-        Table("states", columns, tuple(rows)),
+        PageTable("states", columns, tuple(rows)),
         Items(tuple(Item(phrase(f"{state}: {text}")) for state, text in _ABOUT_STATES.items())),
     ]
     reproduced = [one for one in everything if one.match.state == "reproduced"]
@@ -86,13 +87,13 @@ def _overview(given: Published, looked: dict[str, list[tuple[str, list[Looked]]]
     return Page(f"{FOLDER}/index", phrase("Published figures beside ours"), tuple(blocks), _data(everything))
 
 
-def _source_page(source: Source, tables: Sequence[tuple[str, list[Looked]]]) -> Page:
+def _source_page(source: Publication, tables: Sequence[tuple[str, list[ComparedFigure]]]) -> Page:
     everything = [one for _, found in tables for one in found]
     counts = Counter(one.match.state for one in everything)
     told = joined((f"{counts[state]} {state}" for state in STATES if counts[state]), ", ")
-    where: list[str | Code | Link | Phrase] = []
+    where: list[str | CodeText | Link | Phrase] = []
     if source.citation:
-        where += ["Source: ", Code(source.citation), ". "]
+        where += ["Source: ", CodeText(source.citation), ". "]
     if source.address:
         where += ["Source: ", Link(source.title, source.address), ". "]
     blocks: list[Block] = [Paragraph(phrase(*where, f"{len(everything)} printed figures: ", told, "."))]
@@ -108,9 +109,9 @@ def _source_page(source: Source, tables: Sequence[tuple[str, list[Looked]]]) -> 
     return Page(f"{FOLDER}/{source.name}", phrase(f"{source.title}: published figures beside ours"), tuple(blocks))
 
 
-def _table(source: Source, table: str, found: Sequence[Looked]) -> Table:
+def _table(source: Publication, table: str, found: Sequence[ComparedFigure]) -> PageTable:
     """A row for each printed row and test set, the printed figures before ours."""
-    lines: dict[tuple[str, ...], dict[str, Looked]] = {}
+    lines: dict[tuple[str, ...], dict[str, ComparedFigure]] = {}
     for one in found:
         row = one.row
         own = (row.row_group, row.method, row.variant, row.labeled, row.unlabeled, row.test)
@@ -136,10 +137,10 @@ def _table(source: Source, table: str, found: Sequence[Looked]) -> Table:
             *(_difference(line[m]) if m in line else empty for m in ours),
             _state(source, table, list(line.values())),
         ))  # fmt: skip
-    return Table(_name(table), columns, tuple(rows))
+    return PageTable(_name(table), columns, tuple(rows))
 
 
-def _reproduced(found: Sequence[Looked], given: Published) -> Table:
+def _reproduced(found: Sequence[ComparedFigure], given: PublishedFigures) -> PageTable:
     columns = (
         Column("source", "Source", text=True), Column("method", "Method", text=True),
         Column("test", "Test", text=True), Column("metric", "Metric", text=True), Column("published", "Published"),
@@ -155,11 +156,11 @@ def _reproduced(found: Sequence[Looked], given: Published) -> Table:
         block = f" ({row.row_group})" if row.row_group else ""
         rows.append((
             Cell(phrase(f"{title}, table {row.table}{block}")),
-            Cell(phrase(Code(match.ours.method if match.ours else row.method))), Cell(phrase(row.test)),
+            Cell(phrase(CodeText(match.ours.method if match.ours else row.method))), Cell(phrase(row.test)),
             Cell(phrase(_TITLES[row.metric])), _printed(row), _here(match), _difference(one), _count(len(match.runs)),
-            Cell(phrase(Code(match.ours.protocol if match.ours else "")), notes=notes),
+            Cell(phrase(CodeText(match.ours.protocol if match.ours else "")), notes=notes),
         ))  # fmt: skip
-    return Table("reproduced", columns, tuple(rows))
+    return PageTable("reproduced", columns, tuple(rows))
 
 
 def _about_interval() -> Paragraph:
@@ -183,7 +184,7 @@ def _here(match: Match) -> Cell:
     return Cell(Number(match.stat.value, lo=match.lo, hi=match.hi, n=match.stat.n))
 
 
-def _difference(one: Looked) -> Cell:
+def _difference(one: ComparedFigure) -> Cell:
     match = one.match
     if match.stat is None or match.stat.value is None:
         return Cell()
@@ -191,7 +192,7 @@ def _difference(one: Looked) -> Cell:
     return Cell(Number(match.stat.value - one.row.number, "signed", lo=lo, hi=hi))
 
 
-def _state(source: Source, table: str, line: Sequence[Looked]) -> Cell:
+def _state(source: Publication, table: str, line: Sequence[ComparedFigure]) -> Cell:
     """The states of a row; what differs beyond what stands above the table is a note."""
     states = list(dict.fromkeys(one.match.state for one in line))
     told = {*source.differs, *source.tables[table].get("differs", ())}
@@ -201,7 +202,7 @@ def _state(source: Source, table: str, line: Sequence[Looked]) -> Cell:
     return Cell(phrase(", ".join(states)), notes=notes)
 
 
-def _data(found: Sequence[Looked]) -> Table:
+def _data(found: Sequence[ComparedFigure]) -> PageTable:
     """One line for each printed figure, for formats that hold one table."""
     columns = (
         *(Column(name, name, text=True) for name in COLUMNS),
@@ -224,10 +225,10 @@ def _data(found: Sequence[Looked]) -> Table:
             Cell(Number(len(match.runs), "count") if match.runs else None),
             *(Cell(phrase(text)) for text in (*texts, " ".join(match.differs), match.command)),
         ))  # fmt: skip
-    return Table("published", columns, tuple(rows))
+    return PageTable("published", columns, tuple(rows))
 
 
-def _counts(found: Sequence[Looked]) -> tuple[Cell, ...]:
+def _counts(found: Sequence[ComparedFigure]) -> tuple[Cell, ...]:
     counts = Counter(one.match.state for one in found)
     return tuple(_count(counts[state]) for state in STATES)
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ssliqa_bench.evaluation import EVALUATION_VERSION
-from ssliqa_bench.leaderboard.collect import Absent, Row, Section
+from ssliqa_bench.leaderboard.collect import Absent, Row, SettingRows
 from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, paired_gain, summarise
-from ssliqa_bench.leaderboard.page import Code, Mark, Phrase, joined, phrase
+from ssliqa_bench.leaderboard.page import CodeText, Mark, Phrase, joined, phrase
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Remark:
     mark: str = ""
 
     @classmethod
-    def marked(cls, mark: str, *words: str | Code | Phrase) -> Remark:
+    def marked(cls, mark: str, *words: str | CodeText | Phrase) -> Remark:
         """A sentence that begins with its mark."""
         return cls(phrase(Mark(mark), ": ", *words), mark)
 
 
-def rank_rows(section: Section) -> list[Ranked]:
+def rank_rows(section: SettingRows) -> list[Ranked]:
     """Rows by SRCC on the section's ranking dataset, within parts if it is ranked so; best first, equal values share a
     rank.
 
@@ -77,7 +77,7 @@ def rank_rows(section: Section) -> list[Ranked]:
     return ranked
 
 
-def remarks(row: Row, section: Section) -> list[Remark]:
+def remarks(row: Row, section: SettingRows) -> list[Remark]:
     """What a reader must know about a row's runs: mixtures, look-aheads, skipped images, older records, no bound."""
     runs = [row.runs[seed] for seed in row.seeds]
     found = _oracle_below_labels(row, section)
@@ -125,7 +125,7 @@ def absent_words(lacking: Absent) -> str:
     return f"no result of {name_seeds(lacking.seeds)}: {'; '.join(lacking.errors)}"
 
 
-def _oracle_below_labels(row: Row, section: Section) -> list[Remark]:
+def _oracle_below_labels(row: Row, section: SettingRows) -> list[Remark]:
     """Where more labels make the learner worse, its network does not fit both sides, and it bounds nothing."""
     if row.reference != "oracle":
         return []
@@ -133,7 +133,7 @@ def _oracle_below_labels(row: Row, section: Section) -> list[Remark]:
     below = [(dataset, gain) for dataset, gain in gains.items() if gain.stat.value is not None and gain.stat.value < 0]
     if not below:
         return []
-    names = joined((phrase(f"on {dataset} it is below ", Code(gain.reference.method)) for dataset, gain in below
+    names = joined((phrase(f"on {dataset} it is below ", CodeText(gain.reference.method)) for dataset, gain in below
                     if gain.reference is not None), " and ")  # fmt: skip
     return [Remark.marked("no bound", "not an upper bound here: ", names, ", trained on the labels alone")]
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ssliqa_bench.evaluation.constants import MINIMUM_DATASETS
-from ssliqa_bench.leaderboard.page import Block, Cell, Code, Column, Number, Page, Paragraph, Section, Table, phrase
+from ssliqa_bench.leaderboard.page import (
+    Block,
+    Cell,
+    CodeText,
+    Column,
+    Number,
+    Page,
+    PageTable,
+    Paragraph,
+    Section,
+    phrase,
+)
 from ssliqa_bench.leaderboard.ranks import MeanRanks, mean_ranks, srcc_table
 from ssliqa_bench.store.record import Record
 
@@ -39,10 +50,10 @@ def rank_page(found: dict[str, tuple[int, MeanRanks | None]]) -> Page:
             inner = [Paragraph(phrase(f"{have}; {MINIMUM_DATASETS} are needed."))]
         else:
             columns = (Column("method", "Method", text=True), Column("rank", "Mean rank"))
-            rows = tuple((Cell(phrase(Code(name))), Cell(Number(ranks.ranks[name]))) for name in ranks.order)
+            rows = tuple((Cell(phrase(CodeText(name))), Cell(Number(ranks.ranks[name]))) for name in ranks.order)
             words = phrase(f"Over {', '.join(ranks.datasets)}; critical difference {ranks.difference:.2f}.")
-            inner = [Paragraph(words), Table(f"ranks-{protocol}-table", columns, rows)]
-        blocks.append(Section(section_name(protocol), phrase("Protocol ", Code(protocol)), tuple(inner)))
+            inner = [Paragraph(words), PageTable(f"ranks-{protocol}-table", columns, rows)]
+        blocks.append(Section(section_name(protocol), phrase("Protocol ", CodeText(protocol)), tuple(inner)))
     return Page(NAME, phrase("Mean ranks over datasets"), tuple(blocks))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from ssliqa_bench.leaderboard.collect import Row
 from ssliqa_bench.leaderboard.compare import name_seeds
-from ssliqa_bench.leaderboard.page import Code, Item, Items, joined, phrase
+from ssliqa_bench.leaderboard.page import CodeText, Item, Items, joined, phrase
 from ssliqa_bench.leaderboard.words import setting
 
 # Numbers that are no part of a name; one that a bracket, a comma or a space follows.
@@ -45,9 +45,9 @@ def notes_of(rows: Sequence[Row]) -> Items | None:
     entries = []
     for note, own in by_note.items():
         if len(own) > 1:
-            names = joined((Code(name) for name in dict.fromkeys(row.method for row in own)), ", ")
+            names = joined((CodeText(name) for name in dict.fromkeys(row.method for row in own)), ", ")
             entries.append(Item(phrase(note, ": ", "all rows" if len(own) == len(rows) else names)))
     for row in rows:
         if alone := [note for note in run_notes(row) if len(by_note[note]) == 1]:
-            entries.append(Item(phrase(Code(row.method), ", ", setting(row)), tuple(map(phrase, alone))))
+            entries.append(Item(phrase(CodeText(row.method), ", ", setting(row)), tuple(map(phrase, alone))))
     return Items(tuple(entries)) if entries else None

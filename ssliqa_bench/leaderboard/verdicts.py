@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
-from ssliqa_bench.leaderboard.collect import Row, Section
+from ssliqa_bench.leaderboard.collect import Row, SettingRows
 from ssliqa_bench.leaderboard.compare import drawn_share, paired_gain
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Verdict:
     declared: int
 
 
-def verdicts(section: Section, dataset: str) -> list[Verdict]:
+def verdicts(section: SettingRows, dataset: str) -> list[Verdict]:
     """Learners against their comparators on a dataset, in the order of the section's rows.
 
     The family that p-values are corrected for (Holm) are the learners whose registry entries, by `like`, declare a
@@ -62,7 +62,7 @@ def verdicts(section: Section, dataset: str) -> list[Verdict]:
     ]
 
 
-def test_fraction(section: Section, dataset: str) -> float | None:
+def test_fraction(section: SettingRows, dataset: str) -> float | None:
     """Share of a dataset in the test part; None where it is not drawn by the seed, or not alike for all rows."""
     runs = [run for row in section.rows for run in row.runs.values() if dataset in run.results]
     split = runs[0].facts.protocol.split

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
-from ssliqa_bench.leaderboard.collect import Row, Section
+from ssliqa_bench.leaderboard.collect import Row, SettingRows
 from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows
 from ssliqa_bench.leaderboard.verdicts import Verdict, test_fraction, verdicts
 
@@ -23,10 +23,10 @@ class Span:
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class SectionView:
     """A section as boards show it."""
 
-    section: Section
+    section: SettingRows
     _verdicts: dict[str, list[Verdict]] = field(default_factory=dict, repr=False)
     _spans: dict[tuple[int, str], Span | None] = field(default_factory=dict, repr=False)
 

@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from ssliqa_bench.evaluation.constants import EQUIVALENCE_MARGIN
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard import limits
-from ssliqa_bench.leaderboard.collect import Absent, Board, Row, Section
+from ssliqa_bench.leaderboard.collect import Absent, Board, Row, SettingRows
 from ssliqa_bench.leaderboard.columns import columns_of
 from ssliqa_bench.leaderboard.numbers import decimals
-from ssliqa_bench.leaderboard.page import Code, Item, Mark, Notice, Paragraph, Phrase, joined, phrase
+from ssliqa_bench.leaderboard.page import CodeText, Item, Mark, Notice, Paragraph, Phrase, joined, phrase
 from ssliqa_bench.leaderboard.ranking import span
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.store.comparable import age
 
 DEMO = Notice(
@@ -45,7 +45,7 @@ def setting(row: Row | Absent) -> Phrase:
     return phrase(", ".join([row.recipe, *(f"{k}={canonical_json(v)}" for k, v in sorted(row.overrides.items()))]))
 
 
-def budget_words(section: Section) -> str:
+def budget_words(section: SettingRows) -> str:
     """`, 93 scores`, or nothing where a section has no budget."""
     words = []
     for budget, what in ((section.budget, "scores"), (section.unlabeled_budget, "unlabeled images")):
@@ -65,7 +65,7 @@ def labels_used(row: Row) -> str:
     return span(counts)
 
 
-def split_hashes(section: Section) -> dict[str, dict[int, tuple[str, ...]]]:
+def split_hashes(section: SettingRows) -> dict[str, dict[int, tuple[str, ...]]]:
     """Dataset → seed → the hashes of the splits that the rows of a section were tested on; one, unless data changed."""
     found: dict[str, dict[int, set[str]]] = {dataset: {} for dataset, _ in section.datasets}
     for row in section.rows:
@@ -75,14 +75,14 @@ def split_hashes(section: Section) -> dict[str, dict[int, tuple[str, ...]]]:
     return {name: {seed: tuple(sorted(own)) for seed, own in sorted(by.items())} for name, by in found.items()}
 
 
-def splits_digest(sections: Iterable[Section]) -> str:
+def splits_digest(sections: Iterable[SettingRows]) -> str:
     """One hash of all splits of some sections: equal where they were tested on the same images."""
     held = sorted({(dataset, seed, own) for section in sections for dataset, by in split_hashes(section).items()
                    for seed, hashes in by.items() for own in hashes})  # fmt: skip
     return hashlib.sha256(canonical_json(held).encode()).hexdigest()[:12]
 
 
-def data_items(section: Section) -> tuple[Item, ...]:
+def data_items(section: SettingRows) -> tuple[Item, ...]:
     """How many images of each dataset had which role, over the rows that are no oracle."""
     runs = [run for row in section.rows if row.reference != "oracle" for run in row.runs.values()]
     runs = runs or [run for row in section.rows for run in row.runs.values()]
@@ -108,16 +108,16 @@ def methods(board: Board) -> tuple[Item, ...]:
             newest[row.method] = row
     items = []
     for method, row in sorted(newest.items()):
-        parts: list[str | Code] = [Code(method), f": {row.about.title}"]
+        parts: list[str | CodeText] = [CodeText(method), f": {row.about.title}"]
         parts += [f" ({row.about.family})"] if row.about.family else []
         if row.reference in ("comparator", "oracle"):
             role = "labels-only comparator" if row.reference == "comparator" else "oracle"
-            parts += [f", {role} of ", Code(str(row.like))]
+            parts += [f", {role} of ", CodeText(str(row.like))]
         items.append(Item(phrase(*parts)))
     return tuple(items)
 
 
-def legend(views: list[View], *, cost: bool) -> list[Paragraph]:
+def legend(views: list[SectionView], *, cost: bool) -> list[Paragraph]:
     """What the columns and marks of a page mean, each once."""
     sections = [view.section for view in views]
     rows = [row for section in sections for row in section.rows]
@@ -155,7 +155,7 @@ def legend(views: list[View], *, cost: bool) -> list[Paragraph]:
     return [Paragraph(own) for own in found]
 
 
-def _interval_words(views: list[View]) -> list[Phrase]:
+def _interval_words(views: list[SectionView]) -> list[Phrase]:
     kinds = {span.over for view in views for row in view.section.rows for dataset in view.sides
              if (span := view.span(row, dataset)) is not None}  # fmt: skip
     meaning = {
@@ -170,7 +170,7 @@ def _interval_words(views: list[View]) -> list[Phrase]:
     return [phrase(f"In brackets: 95 % interval {' or '.join(meaning[kind] for kind in sorted(kinds, reverse=True))}.")]
 
 
-def _marks(sections: list[Section]) -> list[Phrase]:
+def _marks(sections: list[SettingRows]) -> list[Phrase]:
     rows = [(section, row) for section in sections for row in section.rows]
     found = []
     if any(row.reference in ("comparator", "oracle") for _, row in rows):
@@ -190,7 +190,7 @@ def _marks(sections: list[Section]) -> list[Phrase]:
     return [joined(found, " ")] if found else []
 
 
-def _class_words(sections: list[Section]) -> list[Phrase]:
+def _class_words(sections: list[SettingRows]) -> list[Phrase]:
     names = [measure.name for measure in columns_of(sections) if measure.table == "classes"]
     if not names:
         return []

@@ -64,7 +64,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutPredictions:
     """What the models of the outer splits say of images that they were not trained on; n rows, in the given order.
 
     Attributes:
@@ -123,7 +123,7 @@ def choose(
 def held_out(
     family: Family, photos: Photographs, seed: int, *, repeats: int = 2, device: str = "cpu",
     done: Callable[[], None] = lambda: None,
-) -> HeldOut:  # fmt: skip
+) -> HeldOutPredictions:  # fmt: skip
     """Repeat choice and training in every split of repeated five-fold cross-validation; test what was left out.
 
     From 1,000 groups of images on there is one split: a test part of a fifth of the images.
@@ -143,8 +143,8 @@ def held_out(
         if alone:
             groups = [photos.groups[int(row)] for row in test]
             expected = expected_of_part(said, photos.score01[test], groups, photos.scale)
-            return HeldOut(np.where(counts > 0, sums, np.nan), expected, dict(chosen))
-    return HeldOut(sums / counts, expected_of(figures), dict(chosen))
+            return HeldOutPredictions(np.where(counts > 0, sums, np.nan), expected, dict(chosen))
+    return HeldOutPredictions(sums / counts, expected_of(figures), dict(chosen))
 
 
 def has_test_part(photos: Photographs) -> bool:

@@ -23,7 +23,7 @@ from ssliqa_bench.files import atomic_path, digest
 from ssliqa_bench.models.load import LoadedModel
 from ssliqa_bench.photos.label_state import LOCK, begin, locked, settings
 from ssliqa_bench.photos.models import Request, identity, opened
-from ssliqa_bench.photos.pieces import Item, Piece
+from ssliqa_bench.photos.pieces import InputImage, Piece
 from ssliqa_bench.photos.scoring import Score, judged
 from ssliqa_bench.pixels.decode import decode
 from ssliqa_bench.runner.devices import prepare_process
@@ -152,9 +152,9 @@ def make_shard(piece: Piece, job: _Job) -> Shard:
     return Shard(piece.number, good.count, bad.count, False)
 
 
-def _scored(items: Iterator[Item], model: LoadedModel) -> Iterator[tuple[Item, Score, str]]:
+def _scored(items: Iterator[InputImage], model: LoadedModel) -> Iterator[tuple[InputImage, Score, str]]:
     """Images in their order, several at a time through the model; one alone where a batch has no value for some."""
-    batch: list[tuple[Item, ByteImage]] = []
+    batch: list[tuple[InputImage, ByteImage]] = []
     waiting = 0
     with tempfile.TemporaryDirectory(prefix="ssliqa-label-") as place:
         for item in items:
@@ -172,7 +172,7 @@ def _scored(items: Iterator[Item], model: LoadedModel) -> Iterator[tuple[Item, S
         yield from _batch(batch, model)
 
 
-def _batch(batch: list[tuple[Item, ByteImage]], model: LoadedModel) -> Iterator[tuple[Item, Score, str]]:
+def _batch(batch: list[tuple[InputImage, ByteImage]], model: LoadedModel) -> Iterator[tuple[InputImage, Score, str]]:
     if not batch:
         return
     try:
@@ -191,7 +191,7 @@ def _batch(batch: list[tuple[Item, ByteImage]], model: LoadedModel) -> Iterator[
         yield item, score, ""
 
 
-def _decoded(item: Item, place: Path) -> tuple[ByteImage | None, str]:
+def _decoded(item: InputImage, place: Path) -> tuple[ByteImage | None, str]:
     """The picture of an item, or why there is none. Bytes pass through a file: they are decoded as files are."""
     if item.problem:
         return None, item.problem

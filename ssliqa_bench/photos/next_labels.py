@@ -18,7 +18,7 @@ _FLOOR = 0.1  # of the mean deviation of a feature: one that is silent on the sc
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Suggestion:
     """A photograph that is worth a score.
 
     Attributes:
@@ -37,7 +37,7 @@ class Wanted:
 def next_labels(
     candidate: Candidate, photos: Photographs, count: int, seed: int = 0, *, device: str = "cpu",
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Wanted]:  # fmt: skip
+) -> list[Suggestion]:  # fmt: skip
     """The photographs to score next, the most wanted first.
 
     Ten models, each trained on four fifths of the labels, predict the photographs without a score. One after the other,
@@ -69,7 +69,7 @@ def next_labels(
     for _ in range(count):
         worth = np.where(left, ranks + rankdata(nearest), -np.inf)
         row = int(worth.argmax())
-        found.append(Wanted(row, float(said[:, row].mean()), float(disagreement[row]), float(nearest[row])))
+        found.append(Suggestion(row, float(said[:, row].mean()), float(disagreement[row]), float(nearest[row])))
         left[row] = False
         nearest = np.minimum(nearest, _distances(asked, asked[row]))
     return found

@@ -35,7 +35,7 @@ _FORGET = 256  # members of a tar file after which those that are read are forgo
 
 
 @dataclass(frozen=True)
-class Item:
+class InputImage:
     """One image: its name, and either its file, its bytes, or why there is nothing to look at."""
 
     name: str
@@ -68,10 +68,10 @@ class Piece:
         """
         return digest([self.column, [_state_of(file) for file in self.files or (self.archive,)]])
 
-    def items(self) -> Iterator[Item]:
+    def items(self) -> Iterator[InputImage]:
         """Its images in their order; what cannot be read is an item with a problem."""
         if not self.archive:
-            return (Item(file, file=file) for file in self.files)
+            return (InputImage(file, file=file) for file in self.files)
         return _of_parquet(self.archive, self.column) if _ends(self.archive, PARQUET) else _of_tar(self.archive)
 
 
@@ -230,7 +230,7 @@ def _holds_bytes(kind: Any) -> bool:
     return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
 
-def _of_parquet(path: str, column: str) -> Iterator[Item]:
+def _of_parquet(path: str, column: str) -> Iterator[InputImage]:
     """Images named FILE#ROW; of a column with `bytes` and `path`, as data sets of Hugging Face have, FILE#ROW:PATH."""
     import pyarrow as pa
     from pyarrow import parquet
@@ -243,13 +243,13 @@ def _of_parquet(path: str, column: str) -> Iterator[Item]:
                     inner = value.get("path") if isinstance(value, dict) else None
                     data = value.get("bytes") if isinstance(value, dict) else value
                     name = f"{path}#{row}" + (f":{inner}" if inner else "")
-                    yield Item(name, data=data) if data else Item(name, problem="holds no bytes")
+                    yield InputImage(name, data=data) if data else InputImage(name, problem="holds no bytes")
                     row += 1
     except (OSError, pa.ArrowException) as error:
-        yield Item(path, problem=f"not readable beyond row {row}: {_line(error)}")
+        yield InputImage(path, problem=f"not readable beyond row {row}: {_line(error)}")
 
 
-def _of_tar(path: str) -> Iterator[Item]:
+def _of_tar(path: str) -> Iterator[InputImage]:
     """Members with the ending of an image, named FILE/MEMBER; others (labels, captions) are passed over."""
     read = 0
 
@@ -277,21 +277,21 @@ def _of_tar(path: str) -> Iterator[Item]:
         if not isinstance(Header.error, tarfile.EOFHeaderError):  # type: ignore[attr-defined]
             cut = isinstance(Header.error, tarfile.EmptyHeaderError)  # type: ignore[attr-defined]
             reason = "the end mark of the archive is missing" if cut else str(Header.error)
-            yield Item(path, problem=f"not readable beyond {read} images: {reason}")
+            yield InputImage(path, problem=f"not readable beyond {read} images: {reason}")
         elif not read:
-            yield Item(path, problem="holds no image; images are recognised by their file extension")
+            yield InputImage(path, problem="holds no image; images are recognised by their file extension")
     except (OSError, EOFError, tarfile.TarError) as error:
-        yield Item(path, problem=f"not readable beyond {read} images: {_line(error)}")
+        yield InputImage(path, problem=f"not readable beyond {read} images: {_line(error)}")
 
 
-def _member(file: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Item:
+def _member(file: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> InputImage:
     """The image in a member; a link or a device is an item with a problem."""
     if not member.isfile():
         target = f"a link to {member.linkname}" if member.issym() or member.islnk() else "no file"
-        return Item(name, problem=f"is {target}; expected a file with the bytes of an image")
+        return InputImage(name, problem=f"is {target}; expected a file with the bytes of an image")
     handle = file.extractfile(member)
     data = b"" if handle is None else handle.read()
-    return Item(name, data=data) if data else Item(name, problem="holds no bytes")
+    return InputImage(name, data=data) if data else InputImage(name, problem="holds no bytes")
 
 
 def _line(error: Exception) -> str:

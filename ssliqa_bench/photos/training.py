@@ -14,7 +14,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import write_text
 from ssliqa_bench.models.folder import CONFIG, TENSORS, Finished, write_model_folder
 from ssliqa_bench.photos.card import card_text
-from ssliqa_bench.photos.choosing import Choice, Family, HeldOut, choose, fits, held_out, recommended
+from ssliqa_bench.photos.choosing import Choice, Family, HeldOutPredictions, choose, fits, held_out, recommended
 from ssliqa_bench.photos.fitting import Candidate, Photographs, fit
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import CONTROL
@@ -43,7 +43,7 @@ class Trained:
     """
 
     choice: Choice
-    held_out: HeldOut
+    held_out: HeldOutPredictions
     artifact: Artifact
     photos: Photographs
     labels: int

@@ -21,7 +21,7 @@ from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.plan import Plan, make_plan
 from ssliqa_bench.runner.pools import ENGINES, Pool
 from ssliqa_bench.runner.settings import Cluster, Settings
-from ssliqa_bench.runner.tasks import Failed, Looked, Lost, Recorded, Result, Task, forget, registry
+from ssliqa_bench.runner.tasks import Failed, Lost, Recorded, Result, StageStates, Task, forget, registry
 from ssliqa_bench.runner.workers import Died
 from ssliqa_bench.specs import RunSpec
 from ssliqa_bench.store.artifacts import ArtifactStore
@@ -133,11 +133,11 @@ def _answered(sweep: _Sweep, registries: Sequence[Path], settings: Settings) -> 
 
 def _work_off(sweep: _Sweep, plans: Mapping[int, Plan], pool: Pool, settings: Settings) -> None:
     runs = {number: (sweep.specs[number], plan.key) for number, plan in plans.items()}
-    looked: dict[int, Looked] = {}
+    looked: dict[int, StageStates] = {}
     if settings.use_store and len(runs) > 1:
         looking = Graph({number: Node(Task(number, spec, "look", key=key)) for number, (spec, key) in runs.items()})
         for number, result in _finished(looking, pool, sweep):
-            if isinstance(result, Looked):
+            if isinstance(result, StageStates):
                 looked[number] = result
         runs = {number: own for number, own in runs.items() if number not in sweep.results}
     history = History.of(settings, next(iter(plans.values())).device)

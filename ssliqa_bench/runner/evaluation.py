@@ -17,7 +17,7 @@ from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.evaluation.breakdown import breakdown
 from ssliqa_bench.evaluation.classes import ClassInputs, class_facts
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION, evaluate, input_checksum
-from ssliqa_bench.evaluation.noise import Ratings
+from ssliqa_bench.evaluation.noise import RatingSpread
 from ssliqa_bench.evaluation.uncertainty import intervals
 from ssliqa_bench.runner.classes import ClassRule
 from ssliqa_bench.store.predictions import Classes, Predictions
@@ -29,7 +29,7 @@ _log = logging.getLogger("ssliqa_bench")
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class DatasetEvaluation:
     """Everything that a dataset's predictions determine."""
 
     metrics: Metrics
@@ -51,7 +51,7 @@ def evaluate_rows(
     rule: ClassRule | None,
     scale: tuple[float, float] | None = None,
     mean_ratings: float | None = None,
-) -> Evaluation:
+) -> DatasetEvaluation:
     """Metrics of the final model and of those before it, from the columns of a record; intervals and breakdowns of the
     final model alone.
 
@@ -67,7 +67,7 @@ def evaluate_rows(
     scores = np.array(rows.score, dtype=np.float64)
 
     def judged(
-        values: Sequence[float], classes: ClassInputs | None, ratings: Ratings | None = None
+        values: Sequence[float], classes: ClassInputs | None, ratings: RatingSpread | None = None
     ) -> dict[str, Any]:
         return evaluate(
             np.array(values), scores, mapping=mapping, extra=extra, classes=classes, scale=scale, ratings=ratings
@@ -82,7 +82,7 @@ def evaluate_rows(
     ends = None if rows.group is None else intervals(rows.prediction, scores, rows.group, mapping=mapping)
     by = breakdown(rows.prediction, scores, labels) if labels else None
     own = judged(rows.prediction, final, _ratings(rows, mean_ratings))
-    return Evaluation(
+    return DatasetEvaluation(
         metrics=Metrics.model_validate({**own, "intervals": ends, "by": by}),
         stages={
             name: Metrics(**judged(stage.prediction, classes_of(stage.predicted_class)))
@@ -147,12 +147,12 @@ def with_images(rows: Predictions, table: Table, true_class: Classes | None) -> 
     return replace(whole, predicted_class=rows.predicted_class, stages=rows.stages)
 
 
-def _ratings(rows: Predictions, mean_ratings: float | None) -> Ratings | None:
+def _ratings(rows: Predictions, mean_ratings: float | None) -> RatingSpread | None:
     """Spread and number of the ratings; None where either is unknown of all images."""
     if rows.rating_std is None or (rows.n_ratings is None and mean_ratings is None):
         return None
     number = mean_ratings if rows.n_ratings is None else np.array(rows.n_ratings, dtype=np.float64)
-    return Ratings(np.array(rows.rating_std, dtype=np.float64), number)
+    return RatingSpread(np.array(rows.rating_std, dtype=np.float64), number)
 
 
 def _numbers(column: FloatArray | None) -> tuple[float | None, ...] | None:

@@ -17,7 +17,7 @@ from ssliqa_bench.runner.keys import Difference, key_differences
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.places import LOCKS
-from ssliqa_bench.store.record import Cell, Record
+from ssliqa_bench.store.record import Record, RunCell
 from ssliqa_bench.store.records import iter_records, read_record, set_record_aside
 from ssliqa_bench.store.store import Store
 
@@ -102,9 +102,9 @@ def _renewed(record: Record, plan: Plan, settings: Settings) -> Record:
     if all(result.evaluation_version == EVALUATION_VERSION for result in record.results.values()):
         return record
     # From here on scipy is needed.
-    from ssliqa_bench.runner.renewal import Images, images_at_hand, renew
+    from ssliqa_bench.runner.renewal import ImagesOfRecord, images_at_hand, renew
 
-    def at_hand(dataset: str) -> Images | None:
+    def at_hand(dataset: str) -> ImagesOfRecord | None:
         if dataset not in plan.tables:
             return None
         return images_at_hand(record, dataset, plan.entries[dataset], plan.protocol, plan.tables[dataset], settings)
@@ -151,7 +151,7 @@ def refuse_other_key(plan: Plan, record: Record) -> None:
 
 def why_again(plan: Plan, settings: Settings) -> tuple[str, list[Difference]] | None:
     """The newest record of the same cell and in what its key differs from the plan's; None without such a record."""
-    cell = Cell.of(plan.spec)
+    cell = RunCell.of(plan.spec)
     same = [record for record in _readable(settings) if record.cell == cell and record.key != plan.key]
     if not same:
         return None

@@ -15,7 +15,6 @@ from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.runner.stages import StageResult
 from ssliqa_bench.store import provenance
 from ssliqa_bench.store.record import (
-    Cell,
     CodeFacts,
     DatasetFacts,
     Git,
@@ -24,6 +23,7 @@ from ssliqa_bench.store.record import (
     ModelFacts,
     ProtocolFacts,
     PseudoLabels,
+    RunCell,
     RunFacts,
     Seconds,
     StageFacts,
@@ -62,7 +62,7 @@ def run_facts(
     return RunFacts(
         key=plan.key,
         created=provenance.now(),
-        cell=Cell.of(plan.spec),
+        cell=RunCell.of(plan.spec),
         method=_method(plan),
         protocol=protocol_facts(plan.protocol),
         datasets={name: own for name, own in datasets.items() if name not in tested},

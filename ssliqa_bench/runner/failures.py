@@ -10,7 +10,7 @@ from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
 from ssliqa_bench.store.failures import forget_failure, note_failure
-from ssliqa_bench.store.record import Cell
+from ssliqa_bench.store.record import RunCell
 
 LOG = logging.getLogger("ssliqa_bench")
 
@@ -40,7 +40,7 @@ def keep_failures(outcomes: Iterable[tuple[RunSpec, str | None]], registry: Regi
             continue
 
 
-def cell_asked(spec: RunSpec, registry: Registry) -> Cell:
+def cell_asked(spec: RunSpec, registry: Registry) -> RunCell:
     """The cell of a run as asked for, with canonical names; neither data nor weights are looked for.
 
     Raises:
@@ -49,7 +49,7 @@ def cell_asked(spec: RunSpec, registry: Registry) -> Cell:
     pair = registry.pair(str(spec.pair))
     recipe = registry.dataset(pair.labeled).recipe
     method = registry.resolve_method(spec.method, spec.recipe, dict(spec.overrides), recipe)
-    return Cell(
+    return RunCell(
         method=method.name,
         recipe=method.recipe,
         overrides=dict(sorted(method.overrides.items())),

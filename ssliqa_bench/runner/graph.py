@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ssliqa_bench.runner.tasks import Looked, Task
+from ssliqa_bench.runner.tasks import StageStates, Task
 from ssliqa_bench.specs import RunSpec
 
 _SECONDS_PER_CROP = 1e-3  # of a run that no earlier record tells about
@@ -57,7 +57,7 @@ class Graph:
 
 
 def build_graph(
-    runs: Mapping[int, tuple[RunSpec, str]], looked: Mapping[int, Looked], seconds: Mapping[int, float | None]
+    runs: Mapping[int, tuple[RunSpec, str]], looked: Mapping[int, StageStates], seconds: Mapping[int, float | None]
 ) -> Graph:
     """The graph of the runs that are to be made.
 
@@ -69,12 +69,12 @@ def build_graph(
     graph = Graph()
     users: dict[str, list[int]] = {}
     for number in runs:
-        for _, key, _ in looked.get(number, Looked(())).stages:
+        for _, key, _ in looked.get(number, StageStates(())).stages:
             users.setdefault(key, []).append(number)
     node_of: dict[str, int] = {}
     free = max(runs, default=-1) + 1
     for number, (spec, run_key) in runs.items():
-        own = looked.get(number, Looked(()))
+        own = looked.get(number, StageStates(()))
         known = seconds.get(number)
         weight = known if known is not None else own.crops * _SECONDS_PER_CROP
         needs: set[int] = set()

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ssliqa_bench.datasets.near_duplicates import LIKENESS, Images, look_alikes, perceptual_hashes
+from ssliqa_bench.datasets.near_duplicates import LIKENESS, DecodedImages, look_alikes, perceptual_hashes
 from ssliqa_bench.pixels.decode import decode
 from ssliqa_bench.pixels.features import Features
 from ssliqa_bench.runner.sets import Source
@@ -65,6 +65,6 @@ class _Files:
         return decode(self.path[row])
 
 
-def _pictures(source: Source) -> Images:
+def _pictures(source: Source) -> DecodedImages:
     pixels = source.pixels
     return _Files(pixels.hashes, source.table.path) if isinstance(pixels, Features) else pixels

@@ -29,7 +29,7 @@ _log = logging.getLogger("ssliqa_bench")
 
 
 @dataclass(frozen=True)
-class Images:
+class ImagesOfRecord:
     """The test images of a record's dataset in the order of its predictions, and their classes."""
 
     table: Table
@@ -45,7 +45,7 @@ def outdated(record: Record) -> tuple[str, ...]:
     return tuple(name for name, own in record.results.items() if own.evaluation_version != EVALUATION_VERSION)
 
 
-def renew(address: Address, record: Record, at_hand: Callable[[str], Images | None]) -> Record:
+def renew(address: Address, record: Record, at_hand: Callable[[str], ImagesOfRecord | None]) -> Record:
     """Evaluate what another version evaluated again, and write it.
 
     Args:
@@ -77,7 +77,7 @@ def renew(address: Address, record: Record, at_hand: Callable[[str], Images | No
     return Record(record.facts, results)
 
 
-def find_images(record: Record, dataset: str, registry: Registry, settings: Settings) -> Images | None:
+def find_images(record: Record, dataset: str, registry: Registry, settings: Settings) -> ImagesOfRecord | None:
     """As `images_at_hand`, of a dataset that the registry names."""
     try:
         entry, protocol = registry.dataset(dataset), registry.protocol(record.cell.protocol)
@@ -89,7 +89,7 @@ def find_images(record: Record, dataset: str, registry: Registry, settings: Sett
 
 def images_at_hand(
     record: Record, dataset: str, entry: DatasetEntry, protocol: ProtocolEntry, table: Table, settings: Settings
-) -> Images | None:
+) -> ImagesOfRecord | None:
     """The test images of a record's dataset; None where this machine does not have the dataset as it was."""
     from ssliqa_bench.pixels.cache import open_pixels
     from ssliqa_bench.runner.sets import Source, test_set
@@ -107,6 +107,6 @@ def images_at_hand(
         return None
     tested = test_set(Source(table, ["unused" if k in pixels.bad else role for k, role in enumerate(roles)], pixels))
     if result.classes is None:
-        return Images(tested.table, None)
+        return ImagesOfRecord(tested.table, None)
     fields = ClassFields(levels=result.classes.levels, rule=result.classes.rule)
-    return Images(tested.table, true_classes(tested.table, fields))
+    return ImagesOfRecord(tested.table, true_classes(tested.table, fields))

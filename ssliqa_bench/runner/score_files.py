@@ -32,7 +32,7 @@ from ssliqa_bench.types import FloatArray
 
 
 @dataclass(frozen=True)
-class Judged:
+class DatasetPredictions:
     """A model's own values for the images of a dataset, and how many of these it learned from without scores."""
 
     names: tuple[str, ...]
@@ -40,15 +40,15 @@ class Judged:
     learned_from: int = 0
 
 
-def recorded(record: Record, dataset: str, settings: Settings) -> Judged:
+def recorded(record: Record, dataset: str, settings: Settings) -> DatasetPredictions:
     """The predictions for a dataset that a record holds."""
     held = read_predictions(settings.store, record.key, dataset)
-    return Judged(held.image, held.prediction)
+    return DatasetPredictions(held.image, held.prediction)
 
 
 def judge_unscored(
     plan: Plan, record: Record, dataset: str, registry: Registry, settings: Settings
-) -> Judged:
+) -> DatasetPredictions:
     """Predict all images of a dataset without scores; nothing is evaluated and the record stays as it is.
 
     Raises:
@@ -73,7 +73,7 @@ def judge_unscored(
     scorer = Scorer(alone, learner, store, tests, use_store=True, processes=settings.processes)
     values = scorer.predict(record.facts.model_key, artifact)[dataset]
     learned = sum(role == "unlabeled" for role in plan.roles.get(dataset, ()))
-    return Judged(tests[dataset].names, values, learned)
+    return DatasetPredictions(tests[dataset].names, values, learned)
 
 
 def in_native_units(values: Sequence[float] | FloatArray, entry: DatasetEntry) -> FloatArray:

@@ -13,7 +13,7 @@ from ssliqa_bench.methods.base import ClassPredictor, Learner, Predictor
 from ssliqa_bench.models.predict import NotFiniteError, predict_set
 from ssliqa_bench.runner.artifact_keys import prediction_key
 from ssliqa_bench.runner.classes import ClassRule, true_classes
-from ssliqa_bench.runner.evaluation import Evaluation, columns_of, evaluate_rows
+from ssliqa_bench.runner.evaluation import DatasetEvaluation, columns_of, evaluate_rows
 from ssliqa_bench.runner.facts import scale_of
 from ssliqa_bench.runner.learners import model_of
 from ssliqa_bench.runner.plan import Plan
@@ -27,7 +27,7 @@ _FIRST = 3
 
 
 @dataclass(frozen=True)
-class Judged:
+class PredictionSet:
     """What one model says of all test sets, by dataset, under the keys of the predictions.
 
     `notes` are sentences for the record.
@@ -68,7 +68,7 @@ class Scorer:
             for name, test in self._tests.items()
         }
 
-    def judge(self, model_key: str, artifact: Artifact | None) -> Judged:
+    def judge(self, model_key: str, artifact: Artifact | None) -> PredictionSet:
         """Predict with a model, or find its predictions under their keys.
 
         Classes that are not those of the protocol do not count.
@@ -85,14 +85,14 @@ class Scorer:
         if isinstance(model, ClassPredictor) and fields is not None and not fits:
             notes = (f"it predicts {model.n_classes} classes where the protocol sees {fields.levels}: none of them "
                      f"counts",)
-        return Judged(model_key, model.n_parameters, said, keys, notes)
+        return PredictionSet(model_key, model.n_parameters, said, keys, notes)
 
     def metrics(self, model_key: str, artifact: Artifact | None) -> dict[str, Metrics]:
         """Metrics of a model by dataset."""
         judged = self.judge(model_key, artifact)
         return {name: self.evaluate(name, self.rows(name, judged, {})).metrics for name in judged.said}
 
-    def rows(self, dataset: str, final: Judged, earlier: Mapping[str, Judged]) -> Predictions:
+    def rows(self, dataset: str, final: PredictionSet, earlier: Mapping[str, PredictionSet]) -> Predictions:
         """The columns of a record for one dataset: of the final model, and of those before it by stage."""
         fields, test = self._plan.protocol.classes, self._tests[dataset]
         true = None if fields is None else true_classes(test.table, fields)
@@ -105,7 +105,7 @@ class Scorer:
             },
         )
 
-    def evaluate(self, dataset: str, rows: Predictions) -> Evaluation:
+    def evaluate(self, dataset: str, rows: Predictions) -> DatasetEvaluation:
         """Metrics of the rows of one dataset, as the protocol says."""
         plan, entry = self._plan, self._plan.entries[dataset]
         rule, scale = ClassRule.of(entry, plan.protocol.classes), scale_of(entry, self._learner)
@@ -120,8 +120,8 @@ class Scorer:
 
     def results(
         self,
-        final: Judged,
-        earlier: Mapping[str, Judged],
+        final: PredictionSet,
+        earlier: Mapping[str, PredictionSet],
         datasets: Mapping[str, DatasetFacts],
         *,
         leak: Leak | None = None,

@@ -34,12 +34,12 @@ from ssliqa_bench.specs import Pair, RunSpec
 from ssliqa_bench.store import provenance
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import (
-    Cell,
     CodeFacts,
     DatasetFacts,
     DatasetResult,
     MethodFacts,
     Record,
+    RunCell,
     RunFacts,
     Seconds,
     SubmissionFacts,
@@ -161,7 +161,7 @@ def _record(submission: Submission, entry: DatasetEntry, rules: ProtocolEntry, s
 def _facts(submission: Submission, rules: ProtocolEntry, dataset: DatasetFacts, seed: int, name: str, inputs: str,
            *, left_out: int) -> RunFacts:  # fmt: skip
     spec = RunSpec(method=submission.name, pair=Pair.parse(name), protocol=rules.name, seed=seed, recipe=RECIPE)
-    cell = Cell.of(spec)
+    cell = RunCell.of(spec)
     handed_in = SubmissionFacts(lower_is_better=bool(submission.lower_is_better), left_out=left_out)
     parts = submission_parts(
         cell=cell.model_dump(), inputs=inputs, lower_is_better=handed_in.lower_is_better, dataset=name,

@@ -46,7 +46,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Looked:
+class StageStates:
     """The stages of a run in their order: name, key, and whether the store has it. `crops` is what training reads and
     learns, where the learner says so."""
 
@@ -76,7 +76,7 @@ class Lost:
     reason: str
 
 
-Result = Looked | Failed | Recorded | tuple[str, ...]
+Result = StageStates | Failed | Recorded | tuple[str, ...]
 
 
 def do(task: Task, registries: Sequence[Path], settings: Settings) -> Result:
@@ -112,7 +112,7 @@ def _done(task: Task, plan: Plan, settings: Settings) -> Result:
     return _looked(plan, settings)
 
 
-def _looked(plan: Plan, settings: Settings) -> Looked:
+def _looked(plan: Plan, settings: Settings) -> StageStates:
     from ssliqa_bench.runner.artifact_keys import readable_roles, stage_keys
     from ssliqa_bench.runner.learners import make_learner
     from ssliqa_bench.store.artifacts import ArtifactStore
@@ -123,7 +123,7 @@ def _looked(plan: Plan, settings: Settings) -> Looked:
     crops = 0.0 if work is None else 3.0 * work.learned + work.read
     # Which images are readable is known once they are decoded; until then no stage has a key.
     found = {} if roles is None else stage_keys(plan, learner, roles)
-    return Looked(tuple((name, key, store.has(key)) for name, key in found.items()), crops)
+    return StageStates(tuple((name, key, store.has(key)) for name, key in found.items()), crops)
 
 
 @functools.lru_cache(maxsize=1)

@@ -50,7 +50,7 @@ class Import:
 
 
 @dataclass(frozen=True)
-class Line:
+class Statement:
     """One statement, or the head of a compound one: its depth of indentation, its tokens, and what it imports.
 
     A line of nothing but imports has no tokens.
@@ -62,7 +62,7 @@ class Line:
     imports: tuple[Import, ...] = ()
 
 
-class Source:
+class ParsedSource:
     """A parsed source text.
 
     Raises:
@@ -75,7 +75,7 @@ class Source:
         self._rows = self._text.splitlines(keepends=True)
 
     @cached_property
-    def lines(self) -> tuple[Line, ...]:
+    def lines(self) -> tuple[Statement, ...]:
         """Everything that counts, in order."""
         seen = _Seen()
         self._look(seen)
@@ -96,7 +96,7 @@ class Source:
                 kept = []
             if kept or imports:
                 names = tuple(name for node in imports for name in _names(node))
-                found.append(Line(tokens[0][0][0], depth, tuple(kept), names))
+                found.append(Statement(tokens[0][0][0], depth, tuple(kept), names))
         return tuple(found)
 
     @cached_property
@@ -116,7 +116,7 @@ class Source:
                 found = node if name in [t.id for t in targets if isinstance(t, ast.Name)] else found
         return found
 
-    def within(self, node: ast.stmt) -> tuple[Line, ...]:
+    def within(self, node: ast.stmt) -> tuple[Statement, ...]:
         """The lines of a statement with its decorators, without the name that it defines or assigns."""
         decorators = getattr(node, "decorator_list", [])
         first = min([node.lineno, *(d.lineno for d in decorators)])
@@ -125,7 +125,7 @@ class Source:
             return ()
         depth, start = lines[0].depth, self._place(node)
         return tuple(
-            Line(line.row, line.depth - depth, _without_name(line.tokens, start), line.imports) for line in lines
+            Statement(line.row, line.depth - depth, _without_name(line.tokens, start), line.imports) for line in lines
         )
 
     def _place(self, node: ast.AST) -> Place:
@@ -201,9 +201,9 @@ class Source:
 
 
 @lru_cache(maxsize=2048)
-def parsed(text: str) -> Source:
+def parsed(text: str) -> ParsedSource:
     """A source text, parsed once in this process."""
-    return Source(text)
+    return ParsedSource(text)
 
 
 class _Seen:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import digest
-from ssliqa_bench.runner.tokens import Import, Line, Source, parsed
+from ssliqa_bench.runner.tokens import Import, ParsedSource, Statement, parsed
 
 PACKAGE = "ssliqa_bench"
 # Code that calls one of these may load modules by names that it computes.
@@ -30,7 +30,7 @@ def is_ours(module: str) -> bool:
     return module == PACKAGE or module.startswith(f"{PACKAGE}.")
 
 
-def source_of(file: Path) -> Source:
+def source_of(file: Path) -> ParsedSource:
     """The parsed text of a Python file.
 
     Raises:
@@ -52,7 +52,7 @@ class Space:
         self.root = root
         self._trees: dict[str, str] = {}
         self._files: dict[str, Path | None] = {}
-        self._sources: dict[str, Source] = {}
+        self._sources: dict[str, ParsedSource] = {}
         self._imported: dict[str, tuple[str, ...]] = {}
 
     def find(self, module: str) -> Path | None:
@@ -108,7 +108,7 @@ class Space:
         """Hash of the tokens of one file, the files that it imports counted by their own tokens."""
         return digest(self._statements(self.source(module).lines, module, self.own_hash))[:_DIGITS]
 
-    def source(self, module: str) -> Source:
+    def source(self, module: str) -> ParsedSource:
         """The parsed text of a module."""
         if module not in self._sources:
             self._sources[module] = source_of(self._file(module))
@@ -208,7 +208,7 @@ class Space:
     def _label(self, module: str, known: Mapping[str, str]) -> str:
         return digest(self._statements(self.source(module).lines, module, known.__getitem__))[:_DIGITS]
 
-    def _statements(self, lines: Iterable[Line], module: str, tree: Callable[[str], str]) -> list[list[object]]:
+    def _statements(self, lines: Iterable[Statement], module: str, tree: Callable[[str], str]) -> list[list[object]]:
         """Statements as they are hashed; `tree` gives what stands in the place of an own module's path."""
         found: list[list[object]] = []
         for line in lines:

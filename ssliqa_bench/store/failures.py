@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from ssliqa_bench.files import canonical_json, seal, unseal
-from ssliqa_bench.store.record import Cell, Part, parse
+from ssliqa_bench.store.record import Part, RunCell, parse
 from ssliqa_bench.store.records import Address, as_store
 
 FOLDER = "failures"
@@ -31,12 +31,12 @@ class Failure(Part):
         error: the message that it ended with, in one line.
     """
 
-    cell: Cell
+    cell: RunCell
     state: State
     error: Annotated[str, Field(max_length=_LONGEST)]
 
 
-def note_failure(address: Address, cell: Cell, state: State, error: str) -> None:
+def note_failure(address: Address, cell: RunCell, state: State, error: str) -> None:
     """Write or replace the file of a cell.
 
     Raises:
@@ -46,7 +46,7 @@ def note_failure(address: Address, cell: Cell, state: State, error: str) -> None
     as_store(address).put(_path(cell), seal(found.model_dump(mode="json"), kind=_KIND, schema=SCHEMA))
 
 
-def forget_failure(address: Address, cell: Cell) -> None:
+def forget_failure(address: Address, cell: RunCell) -> None:
     """Remove the file of a cell; nothing happens where there is none."""
     as_store(address).delete(_path(cell))
 
@@ -66,16 +66,16 @@ def read_failures(address: Address) -> list[Failure]:
     return sorted(found, key=lambda own: _name(own.cell))
 
 
-def without_records(failures: Iterable[Failure], cells: Iterable[Cell]) -> list[Failure]:
+def without_records(failures: Iterable[Failure], cells: Iterable[RunCell]) -> list[Failure]:
     """The failures whose cell has no record."""
     found = list(failures)
     held = {_name(cell) for cell in cells} if found else set()
     return [own for own in found if _name(own.cell) not in held]
 
 
-def _name(cell: Cell) -> str:
+def _name(cell: RunCell) -> str:
     return canonical_json(cell.model_dump(mode="json"))
 
 
-def _path(cell: Cell) -> str:
+def _path(cell: RunCell) -> str:
     return f"{FOLDER}/{hashlib.sha256(_name(cell).encode()).hexdigest()[:32]}.json"

@@ -36,7 +36,7 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
-class Cell(Part):
+class RunCell(Part):
     """What a board calls one cell: the run as asked for, with canonical names."""
 
     method: str
@@ -225,7 +225,7 @@ class RunFacts(Part):
 
     key: Sha256
     created: str
-    cell: Cell
+    cell: RunCell
     method: MethodFacts
     protocol: ProtocolFacts
     datasets: dict[str, DatasetFacts]
@@ -284,7 +284,7 @@ class Breakdown(Part):
     unlabeled: Count
 
 
-class Noise(Part):
+class RatingNoise(Part):
     """What the noise of the ratings of `n` images leaves: the correlation that no prediction can be expected to exceed,
     √reliability, and the error beyond it, rmse* of ITU-T P.1401, in the units of the scores."""
 
@@ -314,7 +314,7 @@ class Metrics(Part):
     extra: dict[str, float | None]
     intervals: dict[str, Interval | None] | None = None
     by: dict[Literal["distortion", "level", "part"], Breakdown] | None = None
-    noise: Noise | None = None
+    noise: RatingNoise | None = None
 
 
 class ClassFacts(Part):
@@ -408,7 +408,7 @@ class Record:
         return self.facts.key
 
     @property
-    def cell(self) -> Cell:
+    def cell(self) -> RunCell:
         """What a board calls one cell."""
         return self.facts.cell
 

@@ -37,7 +37,7 @@ class Unneeded(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Needs:
+class KeysInUse:
     """Keys that the records of a store name: of final models, of all stages on record, and of predictions."""
 
     models: frozenset[str]
@@ -45,7 +45,7 @@ class Needs:
     predictions: frozenset[str]
 
 
-def needs_of(records: Iterable[Record]) -> Needs:
+def needs_of(records: Iterable[Record]) -> KeysInUse:
     """The keys that records name."""
     models: set[str] = set()
     stages: set[str] = set()
@@ -54,7 +54,7 @@ def needs_of(records: Iterable[Record]) -> Needs:
         models.add(record.facts.model_key)
         stages.update(stage.key for stage in record.facts.stages)
         predictions.update(result.prediction_key for result in record.results.values())
-    return Needs(frozenset(models), frozenset(stages), frozenset(predictions))
+    return KeysInUse(frozenset(models), frozenset(stages), frozenset(predictions))
 
 
 def sizes(store: Store) -> dict[str, Size]:
@@ -69,7 +69,7 @@ def sizes(store: Store) -> dict[str, Size]:
     return found
 
 
-def unneeded(store: Store, needs: Needs, keep: str, *, before: float) -> tuple[list[Unneeded], int]:
+def unneeded(store: Store, needs: KeysInUse, keep: str, *, before: float) -> tuple[list[Unneeded], int]:
     """What no record needs under a policy, sorted by name, and how many such things are spared as too young.
 
     `phases` keeps the artifacts of all stages on record and of the stages that they were made from, `final` those of
@@ -89,7 +89,7 @@ def remove(store: Store, items: Sequence[Unneeded]) -> None:
             store.delete(path)
 
 
-def _entries(store: Store, needs: Needs, keep: str) -> Iterator[Unneeded]:
+def _entries(store: Store, needs: KeysInUse, keep: str) -> Iterator[Unneeded]:
     artifacts = _needed_artifacts(store, needs, keep)
     for kind in (ARTIFACTS, CHECKPOINTS, PREDICTIONS):
         for folder, objects in _by_folder(store, f"{kind}/").items():
@@ -109,7 +109,7 @@ def _entries(store: Store, needs: Needs, keep: str) -> Iterator[Unneeded]:
             yield Unneeded(folder, tuple(objects), sum(objects.values()), reason)
 
 
-def _needed_artifacts(store: Store, needs: Needs, keep: str) -> Collection[str]:
+def _needed_artifacts(store: Store, needs: KeysInUse, keep: str) -> Collection[str]:
     """Keys of the artifacts that stay."""
     if keep != "phases":
         return needs.models if keep == "final" else frozenset()

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import tarfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -445,13 +444,15 @@ def test_an_archive_without_a_folder_of_its_own(
 
 def test_without_network_there_is_one_message_soon(command: Command, tmp_path: Path,
                                                    monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    def refuse(*_: object, **__: object) -> None:
+    attempts = []
+
+    def refuse(address: object, *_: object, **__: object) -> None:
+        attempts.append(address)
         raise OSError("Network is unreachable")
 
     monkeypatch.setattr("socket.create_connection", refuse)
-    began = time.perf_counter()
     code, out, err = command("download", "koniq")
-    assert time.perf_counter() - began < 10
+    assert len(attempts) == 1  # no library retries for minutes
     assert code == 2 and out == "" and err.count("\n") == 1
     assert "huggingface.co/datasets/chaofengc/IQA-PyTorch-Datasets/resolve/main/koniq10k.tgz" in err
     assert str(tmp_path / "data") in err and "Network is unreachable" in err

@@ -14,7 +14,7 @@ import pytest
 from ssliqa_bench.cli.app import main
 from ssliqa_bench.leaderboard import figures
 from ssliqa_bench.leaderboard.compare import Stat
-from ssliqa_bench.leaderboard.few_labels import Curve, FewLabels, Line, Point
+from ssliqa_bench.leaderboard.few_labels import FewLabels, HorizontalLine, LabelCurve, Point
 from ssliqa_bench.store.predictions import Predictions
 from tests.leaderboard.typed import typed
 
@@ -42,8 +42,8 @@ def test_plots_show_them(made: ModuleType, tmp_path: Path, name: str) -> None:
     rows = Predictions((name, "b"), (1.0, 2.0), (1.0, 2.0))
     stage = [(np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4)))]
     points = (Point(20, Stat(0.5, 0.1, 3), 0.4, 0.6),)
-    few = FewLabels("a:a", name, "standard", "demo", (Curve(name, name, points),),
-                    (Line(name, name, Point(0, Stat(0.7, None, 5)), "seen"),))  # fmt: skip
+    few = FewLabels("a:a", name, "standard", "demo", (LabelCurve(name, name, points),),
+                    (HorizontalLine(name, name, Point(0, Stat(0.7, None, 5)), "seen"),))  # fmt: skip
     ranked = {one: dict.fromkeys("abcdef", 0.5) for one in (name, "other")}
     drawn = {
         "scatter": figures.scatter(record, {"a": rows}), "log": figures.log(record),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ssliqa_bench.leaderboard.collect import Row, Section
+from ssliqa_bench.leaderboard.collect import Row, SettingRows
 from ssliqa_bench.leaderboard.compare import (
     Stat,
     change_over_stages,
@@ -17,19 +17,19 @@ from ssliqa_bench.leaderboard.compare import (
     paired_gain,
     summarise,
 )
-from ssliqa_bench.leaderboard.page import Code, Mark, phrase
+from ssliqa_bench.leaderboard.page import CodeText, Mark, phrase
 from tests.leaderboard.typed import collect, mixed_parts
 
 WILD = "demo-wild"
 
 
-def section_of(records: list[dict[str, Any]]) -> Section:
+def section_of(records: list[dict[str, Any]]) -> SettingRows:
     (board,) = collect(records)
     (section,) = board.sections
     return section
 
 
-def row_of(section: Section, method: str) -> Row:
+def row_of(section: SettingRows, method: str) -> Row:
     (row,) = [row for row in section.rows if row.method == method]
     return row
 
@@ -70,7 +70,7 @@ def test_a_gain_worked_by_hand_on_common_seeds_only(made: ModuleType) -> None:
     assert paired.stat.spread == pytest.approx(difference.std(ddof=1), abs=1e-15)
     assert paired.stat.n == 3
     assert [note.plain for note in paired.notes] == ["over 3 of 4 runs: no record of supervised-long (seed 5)"]
-    assert Code("supervised-long") in paired.notes[0].parts
+    assert CodeText("supervised-long") in paired.notes[0].parts
     # Unpaired means would give another number.
     assert np.mean(list(ours.values())) - np.mean(list(theirs.values())) != pytest.approx(difference.mean(), abs=0.1)
 
@@ -166,7 +166,7 @@ def test_a_gain_across_library_versions_says_so_but_other_modules_do_not_matter(
     other["key_parts"]["versions"]["torch"] = "3.0"
     section = section_of([made.record("ssiqa"), other])
     (note,) = paired_gain(row_of(section, "ssiqa"), section.rows, WILD, "comparator").notes
-    assert note == phrase(Mark("mixed"), ": run and ", Code("supervised-long"), " differ in library versions")
+    assert note == phrase(Mark("mixed"), ": run and ", CodeText("supervised-long"), " differ in library versions")
 
 
 def test_forgetting_is_last_stage_minus_first_on_the_labeled_side(made: ModuleType) -> None:

@@ -17,14 +17,14 @@ from ssliqa_bench.leaderboard.boards import build_pages, render_pages
 from ssliqa_bench.leaderboard.site.build import build_site
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.store.failures import Failure, forget_failure, note_failure, read_failures
-from ssliqa_bench.store.record import Cell, Record
+from ssliqa_bench.store.record import Record, RunCell
 from tests.leaderboard.site_records import predictions
 from tests.leaderboard.typed import typed
 
 STATES = ("failed", "weights not available", "data not available")
 
 
-def failure(cell: Cell, state: Any, **changes: Any) -> Failure:
+def failure(cell: RunCell, state: Any, **changes: Any) -> Failure:
     return Failure(cell=cell.model_copy(update=changes), state=state, error=f"why it is {state} | <b>")
 
 
@@ -33,7 +33,7 @@ def records(made: ModuleType) -> list[Record]:
     return [typed(own) for own in made.demo_suite(range(3)) if own["cell"]["method"] in ("ssiqa", "supervised-long")]
 
 
-def cell(records: list[Record], method: str = "ssiqa") -> Cell:
+def cell(records: list[Record], method: str = "ssiqa") -> RunCell:
     return next(own.cell for own in records if own.cell.method == method)
 
 

@@ -13,7 +13,7 @@ from ssliqa_bench.cli.app import main
 from ssliqa_bench.evaluation.comparisons import mean_correlation
 from ssliqa_bench.leaderboard.boards import render_pages
 from ssliqa_bench.leaderboard.compare import Stat
-from ssliqa_bench.leaderboard.few_labels import Curve, Extra, Point, extra_labels, few_labels
+from ssliqa_bench.leaderboard.few_labels import Extra, LabelCurve, Point, extra_labels, few_labels
 from ssliqa_bench.leaderboard.few_labels_page import few_label_pages
 from ssliqa_bench.store.record import Record
 from tests.leaderboard.typed import typed, write
@@ -43,8 +43,8 @@ def records(made: ModuleType) -> list[Record]:
     return [typed(own) for own in documents(made)]
 
 
-def curve(*points: tuple[int, float]) -> Curve:
-    return Curve("supervised", "Labels only", tuple(Point(n, Stat(value, None, 3)) for n, value in points))
+def curve(*points: tuple[int, float]) -> LabelCurve:
+    return LabelCurve("supervised", "Labels only", tuple(Point(n, Stat(value, None, 3)) for n, value in points))
 
 
 def test_points_are_means_over_splits_with_the_corrected_interval(records: list[Record]) -> None:

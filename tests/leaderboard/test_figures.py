@@ -16,7 +16,7 @@ from ssliqa_bench.cli.app import main
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.leaderboard import figures
 from ssliqa_bench.leaderboard.compare import Stat
-from ssliqa_bench.leaderboard.few_labels import Curve, FewLabels, Line, Point
+from ssliqa_bench.leaderboard.few_labels import FewLabels, HorizontalLine, LabelCurve, Point
 from ssliqa_bench.leaderboard.ranks import mean_ranks, srcc_table
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Record
@@ -100,9 +100,9 @@ def test_a_dataset_counts_once_and_demo_data_not_at_all(made: ModuleType) -> Non
 
 def test_a_curve_has_points_intervals_and_marked_lines(tmp_path: Path) -> None:
     points = tuple(Point(n, Stat(value, 0.02, 5), value - 0.05, value + 0.05) for n, value in ((20, 0.5), (80, 0.6)))
-    lines = (Line("musiq", "MUSIQ", Point(0, Stat(0.7, None, 5)), "seen"),
-             Line("clip", "CLIP", Point(0, Stat(0.65, None, 5)), "?"))  # fmt: skip
-    given = FewLabels("a:a", "a", "standard", "demo", (Curve("supervised", "Labels only", points),), lines)
+    lines = (HorizontalLine("musiq", "MUSIQ", Point(0, Stat(0.7, None, 5)), "seen"),
+             HorizontalLine("clip", "CLIP", Point(0, Stat(0.65, None, 5)), "?"))  # fmt: skip
+    given = FewLabels("a:a", "a", "standard", "demo", (LabelCurve("supervised", "Labels only", points),), lines)
     figure = figures.curve(given)
     assert [list(line.get_ydata()) for line in figure.axes[0].lines[:1]] == [[0.5, 0.6]]
     found = text_of(figure, tmp_path / "a.svg")

@@ -17,8 +17,8 @@ import pytest
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.comparisons import mean_correlation
 from ssliqa_bench.leaderboard.boards import render_pages
-from ssliqa_bench.leaderboard.page import Page, Section, Table, walk
-from ssliqa_bench.leaderboard.published import COLUMNS, METRICS, STATES, Match, Printed, Published, Shelf
+from ssliqa_bench.leaderboard.page import Page, PageTable, Section, walk
+from ssliqa_bench.leaderboard.published import COLUMNS, METRICS, STATES, Match, Printed, PublishedFigures, Shelf
 from ssliqa_bench.leaderboard.published_page import published_pages
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.specs import Pair
@@ -28,7 +28,7 @@ from tests.leaderboard.typed import typed
 FOLDER = Path(__file__).parents[2] / "benchmarks" / "published"
 SHARED = Path(os.environ.get("SSLIQA_SHARED") or Path(__file__).parents[3] / "shared") / "published"
 PAPERS = ("ssiqa", "ssliqa", "dang2024", "bns2022")
-PUBLISHED = Published(FOLDER)
+PUBLISHED = PublishedFigures(FOLDER)
 TABLES = [(paper, table) for paper in PAPERS for table in PUBLISHED.sources[paper].tables]
 
 
@@ -66,7 +66,7 @@ def match(records: Sequence[Record], paper: str = "ssiqa", **where: str) -> Matc
 def test_twenty_cells_of_each_table_are_those_of_the_file(pages: dict[str, Page], paper: str, table: str) -> None:
     sections = [block for block in walk(pages[f"published/{paper}"].blocks) if isinstance(block, Section)]
     place = list(PUBLISHED.sources[paper].tables).index(table)
-    (shown,) = (block for block in sections[place].blocks if isinstance(block, Table))
+    (shown,) = (block for block in sections[place].blocks if isinstance(block, PageTable))
     names = [column.name for column in shown.columns]
     lines = [dict(zip(names, row, strict=True)) for row in shown.rows]
     rows = [row for row in printed(paper) if row["table"] == table]
@@ -91,7 +91,7 @@ def test_all_printed_numbers_of_the_papers_are_there(pages: dict[str, Page]) -> 
     filled = sum(
         cell.value is not None
         for paper in PAPERS
-        for block in walk(pages[f"published/{paper}"].blocks) if isinstance(block, Table)
+        for block in walk(pages[f"published/{paper}"].blocks) if isinstance(block, PageTable)
         for row in block.rows
         for column, cell in zip(block.columns, row, strict=True) if not column.text
     )  # fmt: skip
@@ -100,7 +100,7 @@ def test_all_printed_numbers_of_the_papers_are_there(pages: dict[str, Page]) -> 
 
 def test_the_count_at_the_top_is_that_of_the_states(pages: dict[str, Page]) -> None:
     index = pages["published/index"]
-    data, (counts,) = index.data, (block for block in index.blocks if isinstance(block, Table))
+    data, (counts,) = index.data, (block for block in index.blocks if isinstance(block, PageTable))
     assert data is not None
     at = [column.name for column in data.columns].index("state")
     found = Counter(row[at].value.plain for row in data.rows)
@@ -163,7 +163,7 @@ def test_states_of_figures_without_a_record() -> None:
 
 def test_the_difference_is_ours_minus_theirs(niqe: Callable[..., Record]) -> None:
     (index, *_) = published_pages([niqe(seed) for seed in range(5)], PUBLISHED)
-    (table,) = (block for block in walk(index.blocks) if isinstance(block, Table) and block.name == "reproduced")
+    (table,) = (block for block in walk(index.blocks) if isinstance(block, PageTable) and block.name == "reproduced")
     names = [column.name for column in table.columns]
     rows = [dict(zip(names, row, strict=True)) for row in table.rows]
     (row,) = (row for row in rows if row["metric"].value.plain == "SRCC")
@@ -173,14 +173,14 @@ def test_the_difference_is_ours_minus_theirs(niqe: Callable[..., Record]) -> Non
 
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"sources\.yaml: is missing"):
-        _ = Published(tmp_path).sources
+        _ = PublishedFigures(tmp_path).sources
     (tmp_path / "sources.yaml").write_text("papers: {own: {title: Own, tables: {'1': {title: One}}, rules: []}}")
     (tmp_path / "own.csv").write_text("paper,table\nown,1\n")
     with pytest.raises(InputError, match=r"own\.csv:1: got the columns paper, table; expected paper, table, row_group"):
-        Published(tmp_path).rows("own")
+        PublishedFigures(tmp_path).rows("own")
     (tmp_path / "own.csv").write_text(",".join(COLUMNS) + "\nown,2" + "," * 11 + "\n")
     with pytest.raises(InputError, match=r"own\.csv: table 2 is not named"):
-        Published(tmp_path).rows("own")
+        PublishedFigures(tmp_path).rows("own")
 
 
 @pytest.mark.data

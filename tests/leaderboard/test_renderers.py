@@ -15,7 +15,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from ssliqa_bench.leaderboard import boards
-from ssliqa_bench.leaderboard.page import Cell, Code, Link, Mark, Page, Paragraph, Phrase, joined, phrase
+from ssliqa_bench.leaderboard.page import Cell, CodeText, Link, Mark, Page, Paragraph, Phrase, joined, phrase
 from ssliqa_bench.leaderboard.renderers import RENDERERS, latex, markdown
 from tests.leaderboard.typed import build_boards, typed
 
@@ -150,8 +150,8 @@ def test_the_first_table_fits_a_screen_and_says_what_is_left_out(made: ModuleTyp
 
 
 def test_phrases_are_equal_by_their_words() -> None:
-    assert phrase("a", "b", "", Code("c")) == phrase("ab", Code("c")) == Phrase(("ab", Code("c")))
-    assert joined([Code("a"), phrase("b ", Mark("c"))], "; ").plain == "a; b c"
+    assert phrase("a", "b", "", CodeText("c")) == phrase("ab", CodeText("c")) == Phrase(("ab", CodeText("c")))
+    assert joined([CodeText("a"), phrase("b ", Mark("c"))], "; ").plain == "a; b c"
     assert not phrase("") and Cell().number is None
 
 

@@ -12,8 +12,8 @@ from scipy.stats import spearmanr
 
 from ssliqa_bench.leaderboard.boards import build_pages
 from ssliqa_bench.leaderboard.compare import Stat
-from ssliqa_bench.leaderboard.few_labels import Curve, FewLabels, Line, Point, few_labels
-from ssliqa_bench.leaderboard.page import Section, Table, walk
+from ssliqa_bench.leaderboard.few_labels import FewLabels, HorizontalLine, LabelCurve, Point, few_labels
+from ssliqa_bench.leaderboard.page import PageTable, Section, walk
 from ssliqa_bench.leaderboard.ranks_page import rank_page, ranked_protocols
 from ssliqa_bench.leaderboard.run_parts import errors_by_range, fitted_mapping, srcc_by_group
 from ssliqa_bench.leaderboard.site.board_documents import board_document, curve_chart, rank_chart
@@ -28,7 +28,7 @@ def test_every_board_is_a_page_of_the_site_with_the_numbers_that_markdown_prints
     index = texts["site/data/index.js"]
     for page in build_pages(map(typed, records)):
         assert f'"name":"{page.name}"' in index
-        tables = [block for block in walk(page.blocks) if isinstance(block, Table)]
+        tables = [block for block in walk(page.blocks) if isinstance(block, PageTable)]
         shown = [block for block in _walk(board_document(page, {})["blocks"]) if block["type"] == "table"]
         assert [len(own["rows"]) for own in shown] == [len(own.rows) for own in tables]
     for name in ("published/index", "published/ssliqa", "few-labels/index", "ranks/index"):
@@ -56,12 +56,13 @@ def test_cells_hold_text_marks_notes_and_the_best(made: ModuleType) -> None:
 
 
 def test_curves_have_the_labels_only_first_and_say_what_is_left_out() -> None:
-    def curve(name: str, top: float) -> Curve:
-        return Curve(name, name, tuple(Point(n, Stat(v, None, 3), v - 0.1, v + 0.1) for n, v in ((10, 0.3), (80, top))))
+    def curve(name: str, top: float) -> LabelCurve:
+        points = (Point(n, Stat(v, None, 3), v - 0.1, v + 0.1) for n, v in ((10, 0.3), (80, top)))
+        return LabelCurve(name, name, tuple(points))
 
-    one = Curve("alone", "alone", (Point(10, Stat(0.2, None, 3)),))
+    one = LabelCurve("alone", "alone", (Point(10, Stat(0.2, None, 3)),))
     curves = (one, *(curve(f"m{k}", 0.5 + k / 100) for k in range(9)), curve("supervised", 0.4))
-    lines = tuple(Line(f"l{k}", "", Point(0, Stat(0.1 * k, None, 1)), "seen") for k in range(8))
+    lines = tuple(HorizontalLine(f"l{k}", "", Point(0, Stat(0.1 * k, None, 1)), "seen") for k in range(8))
     chart = curve_chart(FewLabels("a:a", "a", "standard", "demo", curves, lines))
     assert [own["name"] for own in chart["curves"]][:2] == ["supervised", "m8"] and len(chart["curves"]) == 8
     assert chart["curves"][0]["points"][0] == [10, 0.3, pytest.approx(0.2), 0.4]

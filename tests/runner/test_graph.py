@@ -10,7 +10,7 @@ from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.forecast import Forecaster
 from ssliqa_bench.runner.graph import Graph, build_graph
 from ssliqa_bench.runner.history import History
-from ssliqa_bench.runner.tasks import Looked
+from ssliqa_bench.runner.tasks import StageStates
 from ssliqa_bench.specs import Pair, RunSpec
 from ssliqa_bench.store.records import iter_records
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def graph_of(stages: list[list[str]], seconds: list[float | None] | None = None, stored: tuple[str, ...] = ()) -> Graph:
     """The graph of runs whose stages have these keys, in their order."""
     runs = {k: (RunSpec(f"m{k}", Pair("a", "b")), f"run {k}") for k in range(len(stages))}
-    looked = {k: Looked(tuple((f"stage of {key}", key, key in stored) for key in own)) for k, own in enumerate(stages)}
+    looked = {
+        k: StageStates(tuple((f"stage of {key}", key, key in stored) for key in own)) for k, own in enumerate(stages)
+    }
     return build_graph(runs, looked, dict(enumerate(seconds or [None] * len(stages))))
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ssliqa_bench.runner.ray_pool import Demands, do_on_node, inspect_node, versions_here
-from ssliqa_bench.runner.tasks import Failed, Looked, Task
+from ssliqa_bench.runner.tasks import Failed, StageStates, Task
 from ssliqa_bench.store.store import Store
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ def test_a_task_on_a_node_gives_its_result_and_what_was_logged(bench: Bench) -> 
     plan, settings = bench.plan("supervised")
     registries = [bench.data / "registry.yaml"]
     looked, lines = do_on_node(Task(0, plan.spec, "look", key=plan.key), registries, settings)
-    assert isinstance(looked, Looked) and [name for name, _, _ in looked.stages] == ["initial"] and looked.crops > 0
+    assert isinstance(looked, StageStates) and looked.crops > 0
+    assert [name for name, _, _ in looked.stages] == ["initial"]
     assert lines == []
     failed, _ = do_on_node(Task(0, plan.spec, "record", key="0" * 64), registries, settings)
     assert isinstance(failed, Failed) and "code, data or libraries differ" in failed.error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ssliqa_bench.runner.tokens import Source
+from ssliqa_bench.runner.tokens import ParsedSource
 
 SOURCE = '''\
 import math
@@ -31,7 +31,7 @@ class Loss:
 
 def counted(text: str) -> list[object]:
     """Everything that counts, without the rows and columns where it stands."""
-    return [(line.depth, [token for _, token in line.tokens], line.imports) for line in Source(text).lines]
+    return [(line.depth, [token for _, token in line.tokens], line.imports) for line in ParsedSource(text).lines]
 
 
 @pytest.mark.parametrize(
@@ -139,21 +139,22 @@ def test_what_only_type_checkers_read_does_not_count() -> None:
     assert counted(block) == counted(plain)
     other = block.replace("x = 1", "else:\n    import d\nx = 1")
     assert counted(other) != counted(plain)
-    assert [taken.module for taken in Source(other).imports] == ["typing", "d"]
-    assert [taken.module for taken in Source(block.replace("if TYPE", "if not TYPE")).imports] == ["typing", "a", "b"]
+    assert [taken.module for taken in ParsedSource(other).imports] == ["typing", "d"]
+    executed = ParsedSource(block.replace("if TYPE", "if not TYPE"))
+    assert [taken.module for taken in executed.imports] == ["typing", "a", "b"]
 
 
 def test_imports_are_found_wherever_they_stand() -> None:
     text = ("import a.b, c as d\nfrom . import e\nfrom ..f import (g as h, i)\n"
             "def run():\n    from j import k\n    if k: import m\n")
-    found = [(taken.level, taken.module, taken.name, taken.bound) for taken in Source(text).imports]
+    found = [(taken.level, taken.module, taken.name, taken.bound) for taken in ParsedSource(text).imports]
     assert found == [(0, "a.b", None, ""), (0, "c", None, "d"), (1, "", "e", "e"), (2, "f", "g", "h"),
                      (2, "f", "i", "i"), (0, "j", "k", "k"), (0, "m", None, "")]
 
 
 def test_the_last_definition_of_a_name_is_meant() -> None:
     text = "def f(): return 1\ntry:\n    import x\nexcept ImportError:\n    def f(): return 2\ng = f\ng: int = 3\n"
-    source = Source(text)
+    source = ParsedSource(text)
     (line,) = source.within(source.definition("f"))  # type: ignore[arg-type]
     assert [token for _, token in line.tokens] == ["def", "(", ")", ":", "return", "2"] and line.depth == 0
     (line,) = source.within(source.definition("g"))  # type: ignore[arg-type]
@@ -163,7 +164,7 @@ def test_the_last_definition_of_a_name_is_meant() -> None:
 
 def test_a_definition_has_its_decorators_and_not_its_name() -> None:
     def tokens(text: str, name: str) -> list[list[str]]:
-        source = Source(text)
+        source = ParsedSource(text)
         return [[token for _, token in line.tokens] for line in source.within(source.definition(name))]  # type: ignore[arg-type]
 
     text = "@deco(1)\n# why\ndef f(a):\n    return f(a)\n\nasync def g(): ...\n"

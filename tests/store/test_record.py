@@ -11,14 +11,14 @@ from ssliqa_bench.evaluation.names import ALWAYS
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import ProtocolEntry
 from ssliqa_bench.specs import Pair, RunSpec
-from ssliqa_bench.store.record import Cell, DatasetResult, Metrics, ProtocolFacts, Record, RunFacts, parse
+from ssliqa_bench.store.record import DatasetResult, Metrics, ProtocolFacts, Record, RunCell, RunFacts, parse
 from tests.store.made_record import KEY, facts, metrics, record, result, typed
 
 
 def test_a_record_states_the_run_that_it_answers() -> None:
     spec = record().spec
     assert spec == RunSpec("own", Pair("a", "b"), "standard", 0, "demo", (("lr", 1e-05), ("name", "ü|\n")), 0.25)
-    assert Cell.of(spec) == record().cell
+    assert RunCell.of(spec) == record().cell
     further = Record(record().facts, {**record().results, "c": typed(result(side="external"))})
     assert further.spec.tests == ("c",)
 

@@ -12,12 +12,12 @@ import pytest
 
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.store import Store
-from ssliqa_bench.store.usage import KINDS, Needs, Size, remove, sizes, unneeded
+from ssliqa_bench.store.usage import KINDS, KeysInUse, Size, remove, sizes, unneeded
 from ssliqa_bench.types import Artifact, Judgement
 
 THETA, TEACHER, PHASE, OTHER = (letter * 64 for letter in "abcd")
 # A run whose final model is PHASE; THETA is on record too, TEACHER is only an input of PHASE.
-NEEDS = Needs(models=frozenset({PHASE}), stages=frozenset({THETA, PHASE}), predictions=frozenset({"1" * 64}))
+NEEDS = KeysInUse(models=frozenset({PHASE}), stages=frozenset({THETA, PHASE}), predictions=frozenset({"1" * 64}))
 LATER = time.time() + 10 * 86_400
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
-    Code,
+    CodeText,
     Inline,
     Items,
     Link,
@@ -16,10 +16,10 @@ from ssliqa_bench.leaderboard.page import (
     Notice,
     Number,
     Page,
+    PageTable,
     Paragraph,
     Phrase,
     Section,
-    Table,
 )
 
 # Of the form of the document; readers of another one should refuse it.
@@ -43,7 +43,7 @@ def _block(block: Block) -> dict[str, Any]:
     if isinstance(block, Section):
         inner = [_block(own) for own in block.blocks]
         return {"type": "section", "name": block.name, "title": block.title.plain, "blocks": inner}
-    if isinstance(block, Table):
+    if isinstance(block, PageTable):
         columns = [{"name": own.name, "heading": own.heading, "text": own.text} for own in block.columns]
         rows = [[_cell(cell) for cell in row] for row in block.rows]
         return {"type": "table", "name": block.name, "title": block.title, "columns": columns, "rows": rows}
@@ -82,7 +82,7 @@ def text_parts(text: Phrase) -> Any:
 
 
 def _part(part: Inline) -> Any:
-    if isinstance(part, Code):
+    if isinstance(part, CodeText):
         return {"code": part.text}
     if isinstance(part, Mark):
         return {"mark": part.text}

@@ -12,7 +12,7 @@ from ssliqa_bench.leaderboard.numbers import SHOW
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
-    Code,
+    CodeText,
     Column,
     Inline,
     Items,
@@ -21,10 +21,10 @@ from ssliqa_bench.leaderboard.page import (
     Notice,
     Number,
     Page,
+    PageTable,
     Paragraph,
     Phrase,
     Section,
-    Table,
     footnotes,
 )
 from ssliqa_bench.text import printable
@@ -63,7 +63,7 @@ def _blocks(blocks: Iterable[Block], level: int, page: str, labels: dict[Phrase,
         if isinstance(block, Section):
             lines.append(rf"\{_LEVELS[min(level, len(_LEVELS) - 1)]}*{{{_inline(block.title)}}}")
             lines += _blocks(block.blocks, level + 1, page, labels)
-        elif isinstance(block, Table):
+        elif isinstance(block, PageTable):
             lines += _table(block, page, labels)
         elif isinstance(block, Paragraph):
             lines += [_inline(block.text), ""]
@@ -79,7 +79,7 @@ def _blocks(blocks: Iterable[Block], level: int, page: str, labels: dict[Phrase,
     return lines
 
 
-def _table(table: Table, page: str, labels: dict[Phrase, str]) -> list[str]:
+def _table(table: PageTable, page: str, labels: dict[Phrase, str]) -> list[str]:
     columns = "".join("l" if column.text else "r" for column in table.columns)
     # No blank is left at the outer edges, as booktabs advises.
     lines = [rf"\begin{{longtable}}{{@{{}}{columns}@{{}}}}"]
@@ -131,7 +131,7 @@ def _inline(text: Phrase) -> str:
 def _part(part: Inline) -> str:
     if isinstance(part, str):
         return _escaped(part)
-    if isinstance(part, Code):
+    if isinstance(part, CodeText):
         return rf"\texttt{{{_escaped(part.text)}}}"
     if isinstance(part, Mark):
         return rf"\emph{{{_escaped(part.text)}}}"

@@ -12,7 +12,7 @@ from ssliqa_bench.leaderboard.numbers import MISSING, SHOW
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
-    Code,
+    CodeText,
     Column,
     Inline,
     Items,
@@ -21,10 +21,10 @@ from ssliqa_bench.leaderboard.page import (
     Notice,
     Number,
     Page,
+    PageTable,
     Paragraph,
     Phrase,
     Section,
-    Table,
     footnotes,
 )
 from ssliqa_bench.text import printable
@@ -60,7 +60,7 @@ class _Writer:
             if isinstance(block, Section):
                 found.append(f"{'#' * level} {self.inline(block.title)}")
                 found += self.blocks(block.blocks, level + 1)
-            elif isinstance(block, Table):
+            elif isinstance(block, PageTable):
                 found += [f"**{_escaped(block.title)}**"] if block.title else []
                 found.append(self.table(block))
             elif isinstance(block, Paragraph):
@@ -79,7 +79,7 @@ class _Writer:
             lines += [f"  - {self.inline(below)}" for below in entry.below]
         return "\n".join(lines)
 
-    def table(self, table: Table) -> str:
+    def table(self, table: PageTable) -> str:
         """Aligned lines."""
         head = [_escaped(column.heading) for column in table.columns]
         rows = [
@@ -112,7 +112,7 @@ class _Writer:
     def part(self, part: Inline, in_table: bool) -> str:
         if isinstance(part, str):
             return _escaped(part)
-        if isinstance(part, Code):
+        if isinstance(part, CodeText):
             return _code(part.text, in_table)
         if isinstance(part, Mark):
             return f"*{_escaped(part.text)}*"

@@ -16,10 +16,10 @@ from ssliqa_bench.leaderboard.page import (
     Notice,
     Number,
     Page,
+    PageTable,
     Paragraph,
     Phrase,
     Section,
-    Table,
     footnotes,
 )
 from ssliqa_bench.leaderboard.ranks import MeanRanks
@@ -57,7 +57,7 @@ def _block(block: Block, notes: Mapping[Phrase, int]) -> Document:
     if isinstance(block, Section):
         inner = [_block(own, notes) for own in block.blocks]
         return {"type": "section", "name": block.name, "title": text_parts(block.title), "blocks": inner}
-    if isinstance(block, Table):
+    if isinstance(block, PageTable):
         columns = [[own.heading, "text" if own.text else "number"] for own in block.columns]
         rows = [[_cell(c, own, notes) for c, own in zip(block.columns, row, strict=True)] for row in block.rows]
         return {"type": "table", "title": block.title, "columns": columns, "rows": rows}

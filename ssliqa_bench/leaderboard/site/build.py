@@ -25,8 +25,8 @@ from ssliqa_bench.leaderboard.site.board_documents import (
     curve_chart,
     rank_chart,
 )
-from ssliqa_bench.leaderboard.site.documents import Images, ReadPredictions, index, row_document, row_id, script
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.site.documents import ImageNames, ReadPredictions, index, row_document, row_id, script
+from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.store.failures import Failure
 from ssliqa_bench.store.record import Record
@@ -44,7 +44,7 @@ def build_site(
     The order of the records does not matter. Predictions are read of datasets whose scores may be passed on.
     """
     given, lacking = list(records), list(failures)
-    boards = [(board, [View(section) for section in board.sections]) for board in collect(given, lacking)]
+    boards = [(board, [SectionView(section) for section in board.sections]) for board in collect(given, lacking)]
     boards.sort(key=lambda own: (own[0].demo, own[0].protocol))
     folder = files("ssliqa_bench.leaderboard.site") / "assets"
     texts = {f"{FOLDER}/{name}": (folder / name).read_text(encoding="utf-8") for name in _ASSETS}
@@ -54,7 +54,7 @@ def build_site(
     for page in pages:
         document = board_document(page, charts.get(page.name, {}))
         texts[f"{FOLDER}/data/boards/{board_id(page)}.js"] = script("boards", document, board_id(page))
-    images = Images()
+    images = ImageNames()
     for _, views in boards:
         for view in views:
             for item in view.ranked:

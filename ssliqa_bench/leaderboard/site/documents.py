@@ -10,14 +10,14 @@ from typing import Any
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.cells import STATUS
 from ssliqa_bench.leaderboard.collect import Absent, Board, Row
-from ssliqa_bench.leaderboard.columns import COLUMNS, Place, columns_of, ranking_measure
+from ssliqa_bench.leaderboard.columns import COLUMNS, CellPlace, columns_of, ranking_measure
 from ssliqa_bench.leaderboard.gains import can_gain, told_apart
 from ssliqa_bench.leaderboard.numbers import MISSING
 from ssliqa_bench.leaderboard.page import Number
 from ssliqa_bench.leaderboard.ranking import Ranked, absent_words, remarks
 from ssliqa_bench.leaderboard.run_parts import curve, errors_by_range, fitted_mapping, srcc_by_group
 from ssliqa_bench.leaderboard.site.packing import pack, pack_places, short
-from ssliqa_bench.leaderboard.view import View
+from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.leaderboard.words import budget_words, labels_used, setting
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.store.predictions import Predictions
@@ -37,7 +37,7 @@ _METRICS = ("srcc", "krcc", "plcc_mapped", "plcc_raw", "rmse_mapped")
 _DRAWN = 4
 
 
-def row_id(row: Row, view: View) -> str:
+def row_id(row: Row, view: SectionView) -> str:
     """A name for a row that is the same in every build."""
     section = view.section
     protocol = row.newest.cell.protocol
@@ -45,7 +45,7 @@ def row_id(row: Row, view: View) -> str:
     return hashlib.sha256(canonical_json(asked).encode()).hexdigest()[:12]
 
 
-def index(boards: Iterable[tuple[Board, list[View]]], registry: Registry) -> Document:
+def index(boards: Iterable[tuple[Board, list[SectionView]]], registry: Registry) -> Document:
     """All rows of all boards with their figures, and what is known of methods and datasets."""
     rows: list[Document] = []
     sentences: list[Document] = []
@@ -76,14 +76,14 @@ def _kind(board: Board) -> str:
     return "demo" if board.demo else "human"
 
 
-def _budget(view: View) -> str:
+def _budget(view: SectionView) -> str:
     return budget_words(view.section).removeprefix(", ") or "all scores"
 
 
-def _row(board: Board, view: View, item: Ranked) -> Document:
+def _row(board: Board, view: SectionView, item: Ranked) -> Document:
     row, section = item.row, view.section
     found = remarks(row, section)
-    place = Place(view, row)
+    place = CellPlace(view, row)
     return {
         "id": row_id(row, view), "kind": _kind(board), "protocol": board.protocol, "pair": str(section.pair),
         "budget": _budget(view), "labels": labels_used(row), "method": row.method, "family": row.about.family or "",
@@ -98,7 +98,7 @@ def _row(board: Board, view: View, item: Ranked) -> Document:
     }  # fmt: skip
 
 
-def _absent(board: Board, view: View, lacking: Absent) -> Document:
+def _absent(board: Board, view: SectionView, lacking: Absent) -> Document:
     """A row without numbers, whose status says why."""
     section = view.section
     return {
@@ -109,9 +109,9 @@ def _absent(board: Board, view: View, lacking: Absent) -> Document:
     }  # fmt: skip
 
 
-def _figures(view: View, row: Row, dataset: str, side: str) -> Document:
+def _figures(view: SectionView, row: Row, dataset: str, side: str) -> Document:
     """Figures of a row on a dataset: value, spread and interval of each."""
-    place = Place(view, row, dataset)
+    place = CellPlace(view, row, dataset)
     figures: Document = {"side": side, "seen": row.has_seen(dataset)}
     for name in _SHOWN:
         if name in ("gain", "p", "to_oracle") and not can_gain(row):
@@ -162,7 +162,7 @@ def _dataset(name: str, kind: str, registry: Registry) -> Document:
     }  # fmt: skip
 
 
-class Images:
+class ImageNames:
     """Names, scores and groups of the test images of every dataset, each once; runs refer to them by number.
 
     Runs of one split have the same test images, so the list of their numbers is held once as well.
@@ -200,7 +200,7 @@ class Images:
         return found
 
 
-def row_document(row: Row, read: ReadPredictions, images: Images) -> Document:
+def row_document(row: Row, read: ReadPredictions, images: ImageNames) -> Document:
     """All runs of a row in the order of the index: facts, logs, metrics, and predictions where they may be shown.
 
     What is the same for all of them stands once, under `shared`.
@@ -212,7 +212,7 @@ def row_document(row: Row, read: ReadPredictions, images: Images) -> Document:
     return {"params": params, "shared": shared, "runs": own}
 
 
-def _run(record: Record, read: ReadPredictions, images: Images) -> Document:
+def _run(record: Record, read: ReadPredictions, images: ImageNames) -> Document:
     facts = record.facts
     return {
         "created": facts.created[:10], "device": facts.device,
@@ -240,7 +240,7 @@ def _finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _result(record: Record, name: str, result: DatasetResult, read: ReadPredictions, images: Images) -> Document:
+def _result(record: Record, name: str, result: DatasetResult, read: ReadPredictions, images: ImageNames) -> Document:
     metrics, ends = result.metrics, result.metrics.intervals or {}
     values = [getattr(metrics, own) for own in _METRICS]
     intervals = [ends.get(own) for own in _METRICS]
