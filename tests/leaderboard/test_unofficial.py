@@ -11,7 +11,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.leaderboard.boards import render_pages
 from ssliqa_bench.leaderboard.few_labels import few_labels
 from ssliqa_bench.leaderboard.few_labels_page import few_label_pages
-from ssliqa_bench.leaderboard.published import Published, Shelf
+from ssliqa_bench.leaderboard.published import PublishedFigures, Shelf
 from ssliqa_bench.leaderboard.ranking import rank_rows
 from ssliqa_bench.leaderboard.ranks import srcc_table
 from ssliqa_bench.leaderboard.versus import contenders, duels
@@ -73,7 +73,7 @@ def test_no_other_table_ranks_or_compares_it_unmarked(made: ModuleType) -> None:
 
 
 def test_a_printed_figure_is_not_reproduced_by_it(made: ModuleType) -> None:
-    published = Published()
+    published = PublishedFigures()
     row = next(own for own in published.rows("ssiqa") if (own.table, own.method, own.test, own.metric, own.row_group)
                == ("1", "NIQE", "livec", "srcc", "D_B"))  # fmt: skip
     asked = {"pair": "livec", "protocol": "ssiqa", "recipe": "default", "kind": "authentic"}
