@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "ssliqa_bench"
-FREE = {"types", "specs", "errors", "files", "caches", "checksums", "net", "paths", "stop", "tabular", "text"}
+FREE = {"bounds", "types", "specs", "errors", "files", "caches", "checksums", "net", "paths", "stop", "tabular", "text"}
 ARROWS = {
     "__main__": {"cli"},
     "cli": {"runner", "leaderboard", "testing", "models", "integrations", "photos"},

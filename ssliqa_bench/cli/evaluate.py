@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ssliqa_bench.bounds import LARGEST_SEED
 from ssliqa_bench.cli import options
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS, MOST_RESAMPLES, RESAMPLES
@@ -59,7 +60,7 @@ def evaluate(
         int,
         typer.Option(min=0, max=MOST_RESAMPLES, help="Draws for the 95 % intervals; 0 = no intervals."),
     ] = RESAMPLES,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Seed of the draws.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the draws.")] = 0,
     separator: options.Separator = "",
     group: Annotated[
         str,

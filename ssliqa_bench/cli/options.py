@@ -10,15 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from ssliqa_bench.bounds import MOST_PIXELS, MOST_PROCESSES
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.paths import file_to_read, file_to_write, folder_to_read, folder_to_write
-
-# Bounds of numbers on the command line: beyond them a slip of the finger is likelier than a wish.
-MOST_PROCESSES = 1024
-MOST_PIXELS = 10**11
-MOST_SEEDS = 10_000
-MOST_LEVELS = 1000
-LARGEST_SEED = 2**63 - 1
 
 
 def _limit_pixels(value: int | None) -> int | None:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ssliqa_bench.bounds import MOST_LEVELS
 from ssliqa_bench.cli import options
-from ssliqa_bench.cli.options import MOST_LEVELS, read_pairs
+from ssliqa_bench.cli.options import read_pairs
 from ssliqa_bench.errors import InputError
 
 

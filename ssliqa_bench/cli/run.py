@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ssliqa_bench.bounds import LARGEST_SEED, MOST_PROCESSES, MOST_SEEDS
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import DEFAULT_STORE, read_budget, settings_of
 from ssliqa_bench.errors import InputError, SsliqaError, StorageError
@@ -91,7 +92,7 @@ def run(
         typer.Option(
             "--seed",
             min=0,
-            max=options.LARGEST_SEED,
+            max=LARGEST_SEED,
             metavar="N",
             help="Seed of split and training [0].",
             rich_help_panel=options.TRAINING,
@@ -102,7 +103,7 @@ def run(
         typer.Option(
             "--seeds",
             min=1,
-            max=options.MOST_SEEDS,
+            max=MOST_SEEDS,
             metavar="N",
             help="Run seeds 0 … N-1.",
             rich_help_panel=options.TRAINING,
@@ -316,11 +317,11 @@ def sweep(
     suite: Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a packaged suite.")],
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", min=1, max=options.MOST_SEEDS, help="Seeds 0 … N-1 instead of the suite's."),
+        typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Seeds 0 … N-1 instead of the suite's."),
     ] = None,
     jobs: Annotated[
         int,
-        typer.Option("--jobs", max=options.MOST_PROCESSES, help="Runs at a time, each in a process of its own."),
+        typer.Option("--jobs", max=MOST_PROCESSES, help="Runs at a time, each in a process of its own."),
     ] = 1,
     engine: Annotated[
         str, typer.Option("--engine", help="Where runs happen: local, or ray.", rich_help_panel=options.MACHINE)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ssliqa_bench.bounds import LARGEST_SEED, MOST_SEEDS
 from ssliqa_bench.cli import options
 from ssliqa_bench.text import printable
 
@@ -29,7 +30,7 @@ _Validation = Annotated[Path | None, _name_list("validation", "validation")]
 def export(
     protocol: Annotated[str, typer.Argument(help="Name of a protocol, for example standard.")],
     pair: Annotated[str, typer.Argument(help="A:B or A, for example demo-syn:demo-wild.")],
-    seed: Annotated[int, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Seed of the run.")] = 0,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the run.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -76,7 +77,7 @@ def export(
 def hash_(
     protocol: Annotated[str, typer.Argument(help="Name of a protocol, for example ssiqa.")],
     pair: Annotated[str, typer.Argument(help="A:B or A, for example koniq:livec.")],
-    seeds: Annotated[int, typer.Option("--seeds", min=1, max=options.MOST_SEEDS, help="Seeds 0 … N-1.")] = 10,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Seeds 0 … N-1.")] = 10,
     data_root: options.DataRoot = None,
     registry: options.Registries = None,
     json: options.Json = False,

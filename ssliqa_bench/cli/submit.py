@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ssliqa_bench.bounds import LARGEST_SEED, MOST_SEEDS
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import DEFAULT_STORE, settings_of
 
@@ -30,14 +31,14 @@ def submit(
     dataset: Annotated[str, typer.Option("--dataset", help="The dataset of the predictions, for example livec.")],
     protocol: Annotated[str, typer.Option("--protocol", help="Protocol whose test images are evaluated.")] = "standard",
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, max=options.LARGEST_SEED, help="Seed of the split [0].")
+        int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the split [0].")
     ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
             "--seeds",
             min=1,
-            max=options.MOST_SEEDS,
+            max=MOST_SEEDS,
             help="Splits 0 … N-1, for a method that was trained on none of them.",
         ),
     ] = None,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ssliqa_bench.bounds import LARGEST_SEED
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.data import read_ends
 from ssliqa_bench.errors import InputError
@@ -80,7 +81,7 @@ Ratings = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option("--seed", min=0, max=options.LARGEST_SEED, metavar="N", rich_help_panel=options.TRAINING),
+    typer.Option("--seed", min=0, max=LARGEST_SEED, metavar="N", rich_help_panel=options.TRAINING),
 ]
 
 

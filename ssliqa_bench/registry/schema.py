@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from ssliqa_bench.bounds import MOST_SEEDS
 from ssliqa_bench.registry.parameters import Parameter, is_class_path
 from ssliqa_bench.registry.problems import wrong
 
@@ -542,7 +543,7 @@ class ProtocolEntry(_Entry):
     extra_unlabeled: ExtraUnlabeled | None = None
     stratified: StrictBool = False
     transductive: StrictBool = False
-    repeats: Annotated[StrictInt, Field(ge=1)] = 1
+    repeats: Annotated[StrictInt, Field(ge=1, le=MOST_SEEDS)] = 1
     aggregate: Literal["mean", "median"] = "mean"
     score_scale: Literal["registry"] = "registry"
     mapping: Literal["logistic4", "logistic5", "linear", "none"] = "logistic4"

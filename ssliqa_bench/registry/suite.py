@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 
+from ssliqa_bench.bounds import LARGEST_SEED, MOST_SEEDS
 from ssliqa_bench.errors import InputError, unknown_name
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.registry.load import data_folder
@@ -19,7 +20,7 @@ from ssliqa_bench.registry.schema import Budget, ParamSet
 from ssliqa_bench.registry.yamlfile import Document, read_yaml
 from ssliqa_bench.specs import RunSpec
 
-Seed = Annotated[StrictInt, Field(ge=0)]
+Seed = Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]
 
 
 class SuiteBlock(BaseModel):
@@ -34,7 +35,7 @@ class SuiteBlock(BaseModel):
     methods: tuple[str, ...] = Field(min_length=1)
     pairs: tuple[str, ...] = Field(min_length=1)
     protocol: str = "standard"
-    seeds: Annotated[StrictInt, Field(ge=1)] | tuple[Seed, ...] | None = None
+    seeds: Annotated[StrictInt, Field(ge=1, le=MOST_SEEDS)] | tuple[Seed, ...] | None = None
     budgets: tuple[Budget | None, ...] = Field((None,), min_length=1)
     unlabeled_budgets: tuple[Budget | None, ...] = Field((None,), min_length=1)
     overrides: ParamSet = Field({}, alias="set")

@@ -12,6 +12,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def read_rows(
     twice = sorted(name for name, count in Counter(rows.header).items() if name and count > 1)
     if twice:
         raise DataError(f"{source}:{rows.header_line or 1}: column {', '.join(twice)} occurs twice.")
-    return Rows(rows.source, rows.header, rows.lines, rows.cells, rows.header_line, decimal)
+    return replace(rows, decimal=decimal)
 
 
 def read_names(path: Path) -> list[tuple[int, str]]:
@@ -130,7 +131,7 @@ def _delimited(text: str, source: str, separator: str, columns: Sequence[str], b
             cells.append(tuple(row))
     if not header:
         raise DataError(f"{source}: the file is empty; expected a header line.")
-    return Rows(source, header, tuple(lines), tuple(cells), header_line)
+    return Rows(source, header, tuple(lines), tuple(cells), header_line, separator=separator)
 
 
 def _without_checksum(text: str, source: str) -> tuple[str, int, bool]:

@@ -16,6 +16,8 @@ from ssliqa_bench.types import FloatArray
 LOG = logging.getLogger("ssliqa_bench")
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)  # which may as well be a number with three decimals
+_HUNDREDS = re.compile(r"[+-]?\d{3}", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -40,6 +42,7 @@ class Rows:
         lines: line of each row, counted from 1; of a workbook its row, of JSON and Parquet the entry.
         header_line: line of the header; 0 where the file has none.
         decimal: "." or "," where the caller stated what divides a number; "" recognises it column by column.
+        separator: what divides the cells; "" where the file needs no such character.
     """
 
     source: str
@@ -48,6 +51,7 @@ class Rows:
     cells: tuple[tuple[str, ...], ...]
     header_line: int = 1
     decimal: str = ""
+    separator: str = ""
 
     def __len__(self) -> int:
         return len(self.cells)
@@ -71,7 +75,7 @@ class Rows:
         """A column as float64; with `empty_allowed` an empty cell is NaN. Decimal commas are recognised and logged.
 
         Raises:
-            DataError: a cell is empty, no number, NaN or infinite.
+            DataError: a cell is empty, no number, NaN or infinite, or commas may divide thousands as well as decimals.
         """
         cells = self.with_points(name).column(name)
         values = np.empty(len(cells))
@@ -90,6 +94,9 @@ class Rows:
         """The same rows with decimal points in a column whose numbers have decimal commas throughout.
 
         A column that has both a comma and a point somewhere is left as it is: `1,000.5` and `1.000,5` differ.
+
+        Raises:
+            DataError: every comma is followed by three digits, and may divide thousands.
         """
         if self.decimal == "." or name not in self.header:
             return self
@@ -102,6 +109,10 @@ class Rows:
             return self
         if not self.decimal:
             first = cells[with_comma[0]]
+            plain = any(_HUNDREDS.fullmatch(cell) for cell in cells)
+            if all(_THOUSANDS.fullmatch(cells[i]) for i in with_comma) and (plain or self.separator == ","):
+                raise DataError(f'{self.place(with_comma[0])}: {name} is "{first}", where the comma may divide '
+                                f"thousands or decimals; write decimals with a point and thousands without commas.")
             LOG.warning('%s: %d decimal commas in column %s are read as points (first: "%s" as %s).',
                         self.source, len(with_comma), name, first, first.replace(",", "."))  # fmt: skip
         changed = [

@@ -381,6 +381,9 @@ LABELS = [
         ("image,score\n00.png,1\n/etc/passwd,2\n", ("/etc/passwd",)),
         ("image,score\n00.png,1\n01.png,good\n", ("good",)),
         ("image,score\n00.png,3\n01.png,3\n", ("3",)),
+        ('image,score\n00.png,"1,250"\n01.png,"1,300"\n', ("input.csv:2", "1,250", "thousands")),
+        ("image;score\n00.png;1,250\n01.png;868\n", ("input.csv:2", "1,250", "thousands")),
+        ("image,ann,bob\n00.png,1,2\n01.png,3,2\n", ("score", "ann", "rater")),
         ("image,score\n00.png,1\n01.png,\n", ("input.csv:3",)),
         ('image,score\n00.png,1\n"01.png,2\n02.png,3\n', ("input.csv:3", "quote")),
         ("image,score,c1,c2\n00.png,1,-1,2\n01.png,2,1,1\n", ("ratings",)),
@@ -408,6 +411,7 @@ REGISTRIES = [
         ("protocols: {p: {about: {title: t}, split: {rule: magic}}}", ("rule",)),
         ("protocols: {p: {about: {title: t}, budget: -1}}", ("budget",)),
         ("protocols: {p: {about: {title: t}, repeats: 0}}", ("repeats",)),
+        ("protocols: {p: {about: {title: t}, repeats: 1000000000}}", ("repeats", "10000")),
         ("a: &a [*a]", ()),
         ("a: &a {b: 1}\na: 2", ()),
         ("!!python/object/apply:os.system ['true']", ()),
@@ -427,6 +431,8 @@ SUITES = [
         ("title: t\nruns: [{methods: [superwised], pairs: [demo-syn], seeds: 1}]", ("superwised",)),
         ("title: t\nruns: [{methods: [supervised], pairs: [demo-sin], seeds: 1}]", ("demo-sin",)),
         ("title: t\nruns: [{methods: [supervised], pairs: [demo-syn], seeds: -1}]", ("seeds",)),
+        ("title: t\nruns: [{methods: [supervised], pairs: [demo-syn], seeds: 1000000000}]", ("seeds", "10000")),
+        ("title: t\nruns: [{methods: [supervised], pairs: [demo-syn], seeds: [0, 1.0e+30]}]", ("seeds",)),
         ("title: t\nruns: [{methods: [], pairs: [demo-syn], seeds: 1}]", ("methods",)),
     )
 ]

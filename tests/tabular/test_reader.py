@@ -165,6 +165,20 @@ def test_commas_that_may_mean_thousands_are_refused(write: Write, cells: list[st
         read_rows(write("x;score\n" + "".join(f"a;{c}\n" for c in cells)), "").numbers("score")
 
 
+@pytest.mark.parametrize("text", [
+    'x,score\na,"1,339"\nb,"1,412"\n', "x;score\na;1,339\nb;868\n", "x;score\na;868\nb;1,339,000\n",
+])  # fmt: skip
+def test_commas_before_three_digits_are_ambiguous(write: Write, text: str) -> None:
+    with pytest.raises(DataError, match=r"table\.csv:[23]: score is \"1,339.*thousands|expected a finite number"):
+        read_rows(write(text), "").numbers("score")
+    if "000" not in text:
+        assert read_rows(write(text), "", decimal=",").numbers("score")[0] in (1.339, 868.0)
+
+
+def test_three_decimals_throughout_are_decimals_where_cells_are_not_separated_by_commas(write: Write) -> None:
+    assert read_rows(write("x;score\na;3,125\nb;2,750\n"), "").numbers("score").tolist() == [3.125, 2.75]
+
+
 @pytest.mark.parametrize("text", ["1_0", "nan", "inf", "1e999", "0x10", "١٢", "", "1 2", "--1", "1e", "."])
 def test_what_is_no_number(text: str) -> None:
     assert finite_number(text) is None

@@ -15,7 +15,7 @@ from ssliqa_bench.datasets.ratings import AUTO, one_row_each, rated_images
 from ssliqa_bench.datasets.readers.names import images_below
 from ssliqa_bench.datasets.table import RawTable
 from ssliqa_bench.errors import DataError
-from ssliqa_bench.tabular import Rows, read_rows
+from ssliqa_bench.tabular import Rows, finite_number, read_rows
 from ssliqa_bench.types import FloatArray
 
 LOG = logging.getLogger("ssliqa_bench")
@@ -177,9 +177,14 @@ def _no_score(rows: Rows, name: str) -> DataError:
         rows.column(name)
     except DataError as error:
         numbered = [one for one in rows.header if re.fullmatch(r"\D*\d+\D*", one)]
-        if len(numbered) < _FEWEST_LEVELS:
-            return error
-        named = ",".join(f"c{k}={one}" for k, one in enumerate(numbered, start=1))
-        return DataError(f"{error} If {numbered[0]} … {numbered[-1]} count the ratings per level, lowest level first, "
-                         f"the score follows from them: --columns {named}.")  # fmt: skip
+        raters = [one for one in rows.header if all(finite_number(cell) is not None for cell in rows.column(one))]
+        hints = ""
+        if len(numbered) >= _FEWEST_LEVELS:
+            named = ",".join(f"c{k}={one}" for k, one in enumerate(numbered, start=1))
+            hints += (f" If {numbered[0]} … {numbered[-1]} count the ratings per level, lowest level first, the score "
+                      f"follows from them: --columns {named}.")  # fmt: skip
+        if rows.cells and len(raters) > 1:
+            hints += (f" If {raters[0]} … {raters[-1]} each hold the ratings of one rater, write a row for every "
+                      f"rating, with the columns image, rater and rating; those of an image are averaged.")  # fmt: skip
+        return DataError(f"{error}{hints}")
     raise AssertionError(name)
