@@ -59,18 +59,23 @@ def test_example_is_the_one_that_is_tested(file: str) -> None:
     assert (ROOT / "docs/examples" / file).read_text().strip() in _between("example", "end of example")
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_commands_exist(page: str) -> None:
+@pytest.fixture(scope="module")
+def command() -> Any:
+    """The command line with all its commands; made once, since that imports every one of them."""
     from typer.main import get_command
 
     from ssliqa_bench.cli.app import command_line
 
-    command = get_command(command_line())
+    return get_command(command_line())
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_exist(page: str, command: Any) -> None:
     lines = re.findall(r"^ssliqa-bench (.+)$", (ROOT / page).read_text(), re.MULTILINE)
     assert lines or page != "README.md"
     for line in lines:
         words = shlex.split(line, comments=True)
-        known = command.commands[words[0]]  # type: ignore[attr-defined]
+        known = command.commands[words[0]]
         if hasattr(known, "commands"):
             known, words = known.commands[words[1]], words[1:]
         options = {name for parameter in known.params for name in parameter.opts}
