@@ -144,10 +144,10 @@ readme: $(INSTALLED) ## renew the tables of README.md and docs/datasets.md from 
 check-readme: $(INSTALLED) ## check that the tables of README.md and docs/datasets.md are current
 	@$(BIN)/python .ci/readme_tables.py --check
 
-lock: | $(BIN)/pip ## renew constraints.txt from what the registry offers today, in an environment of its own
+lock: | $(BIN)/pip ## renew constraints.txt, for every extra, from what the registry offers today, in an environment of its own
 	@rm -rf build/lock && $(BIN)/python -m venv build/lock
 	@build/lock/bin/python -m pip install --upgrade pip
-	@build/lock/bin/python -m pip install -e '.[test]'
+	@build/lock/bin/python -m pip install -e '.[test,heic,s3,gcs,ray]'
 	@build/lock/bin/python -m pip freeze --all --exclude pip --exclude ssliqa-bench > build/constraints.txt
 	@mv build/constraints.txt constraints.txt && rm -rf build/lock
 	@echo "constraints.txt is renewed. Run .ci/run before you commit it."
