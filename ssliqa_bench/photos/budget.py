@@ -71,7 +71,7 @@ class Curve:
 
         Two errors are added: that of the splits, as the corrected resampled t-test has it, and how far the exponents
         disagree, as the standard deviation of what they give, by their shares. The quantile is the normal one; 95 %
-        intervals then held the truth in 96.5 % of 200 simulations (`benchmarks/claims/label_budget.py`).
+        intervals then held the truth in 95.0 % of 200 simulations (`benchmarks/claims/label_budget.py`).
         """
         at = np.array([float(labels)])
         each = {c: (self.srcc @ _weights(self.labels, at, c).T)[:, 0] for c in self.shares}
