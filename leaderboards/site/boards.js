@@ -62,7 +62,7 @@ const Boards = (() => {
 
   /* SRCC against the number of labels on a logarithmic axis; the table below holds the same numbers. */
   function curves(own) {
-    const width = 640, height = 360, left = 52, right = 150, top = 14, bottom = 48;
+    const width = 640, height = 360, left = 52, right = own.lines.length ? 150 : 14, top = 14, bottom = 48;
     const points = own.curves.flatMap((curve) => curve.points);
     // Very wide intervals are cut at the frame; the table has their ends.
     const values = [...points.flatMap(([, v, lo, hi]) => [v, Math.max(lo ?? v, v - 0.2), Math.min(hi ?? v, v + 0.2)]), ...own.lines.map((line) => line.value)];
