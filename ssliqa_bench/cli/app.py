@@ -168,6 +168,11 @@ def _failed(error: BaseException) -> int:
     if isinstance(error, MemoryError):
         _say("Error: not enough memory. Fewer --jobs need less.")
         return 1
+    pools = sys.modules.get("concurrent.futures.process")
+    if pools is not None and isinstance(error, pools.BrokenProcessPool):
+        _say("Error: a process that shared the work died (killed, or out of memory). Run the same command again, with "
+             "fewer --jobs where memory is short.")  # fmt: skip
+        return 1
     _say(
         f"Error: unexpected {type(error).__name__}: {error} ({_place(error)}). This is a fault of a method or of "
         f"ssliqa-bench; --debug shows where."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
 import pytest
 from typer.main import get_command
 
@@ -31,3 +34,22 @@ def test_a_debug_option_before_the_command_changes_nothing() -> None:
 def test_an_unknown_command_is_answered_with_near_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert entry(["evalute"]) == 2
     assert "evaluate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("error", "words"), [
+    (BrokenProcessPool("terminated abruptly"), ("a process that shared the work died", "--jobs")),
+    (MemoryError(), ("not enough memory", "--jobs")),
+    (OSError(5, "Input/output error", "disk.csv"), ("disk.csv: Input/output error",)),
+])  # fmt: skip
+def test_errors_of_the_machine_are_no_fault_of_a_method(
+    error: Exception, words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*given: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ssliqa_bench.cli.evaluate._read", broken)
+    (tmp_path / "a.csv").write_text("score,prediction\n1,2\n")
+    assert entry(["evaluate", str(tmp_path / "a.csv")]) == 1
+    found = capsys.readouterr().err
+    assert all(word in found for word in words) and "unexpected" not in found

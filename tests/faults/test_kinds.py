@@ -135,6 +135,26 @@ KINDS: dict[str, tuple[str, ...]] = {
     "stored predictions cannot be evaluated": (
         "cli/test_evaluate.py::test_stored_predictions_are_evaluated_dataset_by_dataset_and_written_beside_the_scores",
     ),
+    "a number without a bound": (_CATALOGUE,),
+    "numbers whose commas may mean two things": (
+        "tabular/test_reader.py::test_commas_that_may_mean_thousands_are_refused",
+        "tabular/test_reader.py::test_commas_before_three_digits_are_ambiguous",
+    ),
+    "a worker of a sweep that is killed takes other runs along, or is not named": (
+        "runner/test_engines.py::test_a_worker_that_is_killed_is_said_and_the_same_sweep_goes_on",
+        "runner/test_workers.py::test_one_that_is_killed_while_it_waits_costs_no_item",
+        "runner/test_workers.py::test_the_fork_server_takes_its_processes_along_and_others_follow",
+    ),
+    "scores that no source publishes are needed, or ranked": (
+        "datasets/readers/test_pipal.py::test_only_what_tests_on_the_validation_set_needs_it",
+        "datasets/readers/test_pipal.py::test_no_run_of_the_papers_tables_needs_scores_that_no_download_brings",
+        "leaderboard/test_unofficial.py::test_a_row_with_unofficial_labels_has_no_rank_and_is_never_best",
+        "leaderboard/test_unofficial.py::test_no_other_table_ranks_or_compares_it_unmarked",
+        "leaderboard/test_unofficial.py::test_a_printed_figure_is_not_reproduced_by_it",
+    ),
+    "a kept log line holds open files": (
+        "test_errors.py::test_a_log_line_is_given_the_text_of_an_error_and_not_the_error",
+    ),
     "no result by kind of distortion": (
         "runner/test_evaluation.py::test_breakdowns_are_those_of_scipy_and_only_of_columns_that_are_known",
         "leaderboard/test_renderers.py::test_stored_intervals_and_breakdowns_are_shown",
