@@ -103,3 +103,9 @@ def test_a_folder_of_something_else_is_not_written_into(own: Path, capsys: pytes
     words = ["train", "--labels", "labels.csv", "--images", "images", "--out", "images", *QUICK, "--force"]
     assert main(words) == 2
     assert "holds no model" in capsys.readouterr().err
+
+
+def test_a_metric_is_refused_since_it_learns_nothing(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "--labels", "labels.csv", "--images", "images", "--out", "model", "--method", "niqe"]
+    assert main(words) == 2
+    assert "learns nothing" in (said := capsys.readouterr().err) and "ssliqa-bench score --model niqe" in said
