@@ -6,7 +6,8 @@
 Every learner and every labels-only row that has settings gets the same number of trials: three learning rates times
 two values of one more parameter, the weight of what unlabeled images teach where a learner has one, else the weight
 decay. A trial is the mean SRCC over three random splits that no result uses. What `livec` chooses becomes recipe
-`frozen/tuned-on-livec`, which results on other datasets use, so no result is chosen by its own test images. Numbers of
+`frozen/tuned-on-livec`, which results on BIQ2021 use, and what `biq2021` chooses `frozen/tuned-on-biq2021`, for results
+on `livec`; so no result is chosen by images of its own database. Numbers of
 steps are never tuned, so that a learner and its comparator make as many. Trials are kept in
 `benchmarks/tuning/DATASET-LABELS.csv`, those of other rows stay there; runs that the store holds are not repeated.
 """

@@ -31,7 +31,7 @@ from ssliqa_bench.leaderboard.page import (
 )
 from ssliqa_bench.leaderboard.ranking import Ranked
 from ssliqa_bench.leaderboard.view import SectionView
-from ssliqa_bench.leaderboard.words import DEMO, labels_used, legend, methods, splits_digest
+from ssliqa_bench.leaderboard.words import DEMO, labels_used, legend, methods, row_name, splits_digest
 
 # Rows of the first table of a page: it fits a screen.
 _SCREEN = 20
@@ -103,7 +103,7 @@ def _summary(view: SectionView, sides: list[str]) -> list[Cell]:
     by_name = {own.name: own for own in columns_of([view.section])}
     by_side = {side: name for name, side in view.section.datasets}
     cells = [Cell(phrase(labels_used(best) if best is not None else "")), Cell(Number(len(ranked), "count"))]
-    cells.append(Cell() if best is None else Cell(phrase(CodeText(best.method))))
+    cells.append(Cell() if best is None else Cell(row_name(view, best)))
     for side in sides:
         found = side in by_side and best is not None and best.tested(by_side[side])
         if found and best is not None:

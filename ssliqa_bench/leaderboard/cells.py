@@ -10,7 +10,7 @@ from ssliqa_bench.leaderboard.numbers import MISSING, SHOW
 from ssliqa_bench.leaderboard.page import Cell, CodeText, Column, Mark, Number, phrase
 from ssliqa_bench.leaderboard.ranking import Ranked, absent_words, remarks
 from ssliqa_bench.leaderboard.view import SectionView
-from ssliqa_bench.leaderboard.words import setting
+from ssliqa_bench.leaderboard.words import row_name, setting
 
 STATUS = {"comparator": "ref", "oracle": "ref", "control": "control", "seen": "seen", "outdated": "old",
           "unverified": MISSING, "unofficial": "unofficial", "untested": MISSING, "undefined": MISSING}  # fmt: skip
@@ -34,10 +34,13 @@ def rank_cell(item: Ranked) -> Cell:
 
 
 def method_cell(view: SectionView, row: Row, *, notes: bool = True) -> Cell:
-    """The method with its marks, and with the sentences that explain them."""
+    """The method with its marks, and with the sentences that explain them; without these, as where no column beside
+    it holds the recipe, with the recipe where that is needed to tell rows apart."""
     found = remarks(row, view.section)
     marks = " ".join(remark.mark for remark in found if remark.mark)
-    return Cell(phrase(CodeText(row.method)), marks, tuple(remark.sentence for remark in found) if notes else ())
+    if not notes:
+        return Cell(row_name(view, row), marks)
+    return Cell(phrase(CodeText(row.method)), marks, tuple(remark.sentence for remark in found))
 
 
 def absent_cell(lacking: Absent, *, notes: bool = True) -> Cell:

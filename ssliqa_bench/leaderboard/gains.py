@@ -23,7 +23,7 @@ from ssliqa_bench.leaderboard.page import (
     phrase,
 )
 from ssliqa_bench.leaderboard.view import SectionView
-from ssliqa_bench.leaderboard.words import budget_words
+from ssliqa_bench.leaderboard.words import budget_words, row_name
 
 
 def gain_tables(view: SectionView, name: str, dataset: str, title: str) -> Iterator[Section]:
@@ -66,10 +66,10 @@ def told_apart(view: SectionView, dataset: str) -> Phrase:
     found = view.verdicts(dataset)
     if not found:
         return phrase()
-    by: dict[str, list[str]] = {"better": [], "worse": [], "equivalent": [], "not distinguished": []}
+    by: dict[str, list[Phrase]] = {"better": [], "worse": [], "equivalent": [], "not distinguished": []}
     for own in found:
-        by[own.comparison.verdict].append(own.row.method)
-    named = {verdict: joined(map(CodeText, sorted(set(names)))) for verdict, names in by.items()}
+        by[own.comparison.verdict].append(row_name(view, own.row))
+    named = {verdict: joined(sorted(set(names), key=lambda own: own.plain)) for verdict, names in by.items()}
     parts: list[Phrase] = []
     if by["better"]:
         parts.append(phrase("unlabeled images help ", named["better"]))
@@ -82,7 +82,9 @@ def told_apart(view: SectionView, dataset: str) -> Phrase:
     if by["not distinguished"]:
         parts.append(phrase("not distinguished from labels only: ", named["not distinguished"]))
     labels = budget_words(view.section).removeprefix(", ") or "all scores"
-    of = f"{len(found)} learner{'s' if len(found) > 1 else ''} against labels only"
+    learners = len({own.row.method for own in found})
+    of = f"{learners} learner{'s' if learners > 1 else ''} against labels only"
+    of = of if learners == len(found) else f"{len(found)} rows of {of}"
     return phrase(f"On {dataset} with {labels}, {of}: ", joined(parts, "; "), ".")
 
 

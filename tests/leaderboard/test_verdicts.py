@@ -71,6 +71,18 @@ def test_losses_and_nothing_are_said_too(made: ModuleType, gain: float, words: s
     assert row["Verdict"] == ("worse" if gain < 0 else "equivalent")
 
 
+def test_rows_of_one_method_are_named_with_their_recipes(made: ModuleType) -> None:
+    some = records(made, {"ssiqa": GAINS["ssiqa"]})
+    for record in records(made, {"ssiqa": [-gain for gain in GAINS["ssiqa"]]}):
+        record["cell"]["recipe"] = "tuned"
+        some.append(record)
+    text = board(some)
+    words = " ".join(text.split())
+    said = "unlabeled images help `ssiqa` (demo); they hurt `ssiqa` (tuned)."
+    assert f"2 rows of 1 learner against labels only: {said}" in words
+    assert {row["Method"] for row in table(text, "# Leaderboard")} >= {"ssiqa (demo)", "ssiqa (tuned)"}
+
+
 @pytest.mark.parametrize("split", [{"rule": "official"}, {"rule": "sorted", "by": "group", "train": 0.8}])
 def test_seeds_on_one_fixed_split_say_nothing_about_other_images(made: ModuleType, split: dict[str, Any]) -> None:
     text = board(records(made, protocol_fields={"split": split}))
