@@ -69,7 +69,9 @@ def told_apart(view: SectionView, dataset: str) -> Phrase:
     by: dict[str, list[Phrase]] = {"better": [], "worse": [], "equivalent": [], "not distinguished": []}
     for own in found:
         by[own.comparison.verdict].append(row_name(view, own.row))
-    named = {verdict: joined(sorted(set(names), key=lambda own: own.plain)) for verdict, names in by.items()}
+    for names in by.values():
+        names.sort(key=lambda own: own.plain)
+    named = {verdict: joined(names) for verdict, names in by.items()}
     parts: list[Phrase] = []
     if by["better"]:
         parts.append(phrase("unlabeled images help ", named["better"]))
