@@ -17,18 +17,19 @@ from ssliqa_bench.methods.matching.network import LevelModel
 from ssliqa_bench.methods.noisy_student.network import StudentNetwork, StudentPredictor
 from ssliqa_bench.methods.regression.ensembles import Ensemble
 from ssliqa_bench.methods.regression.ucvme import RestoredPredictor
+from ssliqa_bench.methods.ssliqa.branches import BranchQuality
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.record import ModelFacts, Record
-from ssliqa_bench.training.backbones.base import QualityModel, network_input
+from ssliqa_bench.training.backbones.base import Backbone, QualityModel, network_input
 from ssliqa_bench.training.backbones.cnniqa import CNNIQA
 from ssliqa_bench.training.quality import QualityPredictor, stored_model
 from ssliqa_bench.types import Artifact, ByteImage, FloatArray
 
 _OWN = "ssliqa_bench."  # a record may name any module; none but those of this package is imported to draw it
-_NETWORKS = (QualityModel, LevelModel)
+_NETWORKS = (QualityModel, LevelModel, BranchQuality)
 _PREDICTORS = (QualityPredictor, RestoredPredictor, LevelPredictor, StudentPredictor)
-Network = QualityModel | LevelModel
+Network = QualityModel | LevelModel | BranchQuality
 
 
 def stage_networks(store: Any, record: Record) -> dict[str, Network]:
@@ -116,10 +117,11 @@ def activation_map(model: Network, image: ByteImage, crop: int) -> tuple[ByteIma
     tokens = _blocks(model)
     pixels = _middle(image, crop) if tokens is not None else image
     inputs = network_input(torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)))[None])
-    if isinstance(model.backbone, CNNIQA):
-        _see_all_windows(model.backbone)
+    backbone = _backbone(model)
+    if isinstance(backbone, CNNIQA):
+        _see_all_windows(backbone)
     layer = _last_map(model, inputs) if tokens is None else tokens[-1].norm1
-    reshape = None if tokens is None else _to_map(model.backbone.network)  # type: ignore[arg-type]
+    reshape = None if tokens is None else _to_map(backbone.network)  # type: ignore[arg-type]
     with GradCAM(model=_Quality(model), target_layers=[layer], reshape_transform=reshape) as cam:
         found = cam(input_tensor=inputs, targets=[lambda output: output.sum()])[0]
     return pixels, np.asarray(found, dtype=np.float64)
@@ -140,9 +142,13 @@ class _Quality(nn.Module):
         return (found.softmax(1) * levels).sum(1, keepdim=True)
 
 
+def _backbone(model: Network) -> Backbone:
+    return model.branch.backbone if isinstance(model, BranchQuality) else model.backbone
+
+
 def _blocks(model: Network) -> Sequence[nn.Module] | None:
     """The blocks of a transformer over tokens; None for other networks."""
-    network = getattr(model.backbone, "network", None)
+    network = getattr(_backbone(model), "network", None)
     blocks = getattr(network, "blocks", None)
     return blocks if hasattr(network, "num_prefix_tokens") and hasattr(network, "patch_embed") and blocks else None
 

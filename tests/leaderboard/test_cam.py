@@ -15,6 +15,7 @@ from PIL import Image
 from ssliqa_bench.cli.app import main
 from ssliqa_bench.methods.matching.network import LevelModel
 from ssliqa_bench.methods.regression.ensembles import Ensemble
+from ssliqa_bench.methods.ssliqa.branches import make_branch
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.records import as_store, read_record
 from ssliqa_bench.training.backbones.base import QualityModel, network_input
@@ -127,6 +128,28 @@ def test_a_network_of_levels_is_asked_for_the_expected_one(made: ModuleType, tmp
     flat = maps.flatten(2)
     shares = model.head(backbone.hidden(torch.cat([flat.amax(2), flat.amin(2)], dim=1))).softmax(1)
     (shares * torch.tensor([0.0, 1.0, 2.0, 3.0, 4.0])).sum().backward()
+    expected = torch.relu((maps.grad.mean((2, 3), keepdim=True) * maps).sum(1))[0].detach().numpy()
+    assert np.corrcoef(found.ravel(), cv2.resize(expected, (52, 60)).ravel())[0, 1] > 0.999
+
+
+def test_the_student_of_ssliqa_is_drawn(made: ModuleType, tmp_path: Path) -> None:
+    params = {"student_backbone": PATCH, "student_hidden": [6], "levels": 5, "rating_std": 0.5, "crop": 38,
+              "test_crops": 2, "size": None, "original_sizes": []}  # fmt: skip
+    torch.manual_seed(4)
+    branch = make_branch(params, "student").eval()
+    key = stored(made, tmp_path / "runs", builder="ssliqa_bench.methods.ssliqa.ssliqa:build_branch_student",
+                 params=params)  # fmt: skip
+    ArtifactStore(tmp_path / "runs").save("2" * 64, Artifact(module_tensors(branch), {}), {})
+    drawn = stage_networks(as_store(tmp_path / "runs"), read_record(tmp_path / "runs", key))
+    image = picture(60, 52)
+    found = activation_map(drawn["last"], image, 38)[1]
+    backbone: Any = branch.backbone
+    inputs = network_input(torch.from_numpy(image.transpose(2, 0, 1).copy())[None])
+    maps = backbone.convolution(backbone.normalise(inputs))
+    maps.retain_grad()
+    flat = maps.flatten(2)
+    shares = branch.head(backbone.hidden(torch.cat([flat.amax(2), flat.amin(2)], dim=1))).softmax(1)
+    (shares * torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])).sum().backward()
     expected = torch.relu((maps.grad.mean((2, 3), keepdim=True) * maps).sum(1))[0].detach().numpy()
     assert np.corrcoef(found.ravel(), cv2.resize(expected, (52, 60)).ravel())[0, 1] > 0.999
 
