@@ -159,7 +159,7 @@ def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
     for view in views:
         for lacking in view.section.without_rows:
             blank = [Cell(Number(None)) for _ in range(len(columns) - 3)]
-            rows.append((Cell(), absent_cell(lacking, notes=False), Cell(), *blank))
+            rows.append((Cell(), absent_cell(view, lacking, notes=False), Cell(), *blank))
     if limits.has_limit(views[0]):  # the test images are those of every section
         found = [limits.noise_limit(views[0], dataset) or Cell(Number(None)) for dataset, _ in datasets]
         cells = [*(replace(cell, notes=()) for cell in found), *([Cell(Number(None))] if gains else [])]

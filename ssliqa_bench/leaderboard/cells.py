@@ -43,10 +43,12 @@ def method_cell(view: SectionView, row: Row, *, notes: bool = True) -> Cell:
     return Cell(phrase(CodeText(row.method)), marks, tuple(remark.sentence for remark in found))
 
 
-def absent_cell(lacking: Absent, *, notes: bool = True) -> Cell:
+def absent_cell(view: SectionView, lacking: Absent, *, notes: bool = True) -> Cell:
     """A method without any result, marked with the reason."""
     sentence = phrase(Mark(lacking.state), ": ", absent_words(lacking))
-    return Cell(phrase(CodeText(lacking.method)), lacking.state, (sentence,) if notes else ())
+    if not notes:
+        return Cell(row_name(view, lacking), lacking.state)
+    return Cell(phrase(CodeText(lacking.method)), lacking.state, (sentence,))
 
 
 def with_best(cells: Sequence[Cell], ranked: Sequence[Ranked], end: str | None) -> list[Cell]:

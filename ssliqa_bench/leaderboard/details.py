@@ -94,7 +94,7 @@ def _main(view: SectionView, name: str) -> PageTable:
         names = [rank_cell(item), method_cell(view, item.row), Cell(setting(item.row)), runs]
         rows.append((*names, *(column[k] for column in values)))
     for lacking in view.section.without_rows:
-        names = [Cell(), absent_cell(lacking), Cell(setting(lacking)), Cell(Number(0, "count"))]
+        names = [Cell(), absent_cell(view, lacking), Cell(setting(lacking)), Cell(Number(0, "count"))]
         rows.append((*names, *(Cell(Number(None)) for _ in places)))
     if limits.has_limit(view):
         shown = (limits.noise_limit(view, d) if own.name == "srcc" else None for own, d, _ in places)

@@ -18,6 +18,7 @@ from ssliqa_bench.leaderboard.page import (
     Section,
     phrase,
 )
+from ssliqa_bench.store.comparable import newest_of_cells
 from ssliqa_bench.store.record import Record
 
 NAME = "few-labels/index"
@@ -35,8 +36,9 @@ def few_label_pages(records: Iterable[Record]) -> list[Page]:
     if not found:
         return []
     blocks: list[Block] = [_about(), *(_section(one, number) for number, one in enumerate(found))]
-    if unofficial := sum(any(record.uses_unofficial(name) for name in record.results) for record in given):
-        blocks.append(Paragraph(phrase(f"Left out: {unofficial} records with ", Mark("unofficial labels"), ".")))
+    if unofficial := sum(any(own.uses_unofficial(name) for name in own.results) for own in newest_of_cells(given)):
+        records_left = f"{unofficial} record{'s' if unofficial > 1 else ''}"
+        blocks.append(Paragraph(phrase(f"Left out: {records_left} with ", Mark("unofficial labels"), ".")))
     return [Page(NAME, phrase("SRCC against the number of labels"), tuple(blocks), _data(found))]
 
 

@@ -11,7 +11,6 @@ from ssliqa_bench.leaderboard.numbers import decimals, signed
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
-    CodeText,
     Column,
     Number,
     PageTable,
@@ -47,7 +46,7 @@ def gain_tables(view: SectionView, name: str, dataset: str, title: str) -> Itera
     # What the first lines of the page state is not repeated.
     words += [told_apart(view, dataset)] if dataset != view.section.ranking_dataset else []
     if alone:
-        names = joined(CodeText(name) for name in sorted({row.method for row in alone}))
+        names = joined(row_name(view, row) for row in sorted(alone, key=lambda row: (row.method, row.setting)))
         words.append(phrase("No comparator on record for their recipe and overrides: ", names, "."))
     blocks: list[Block] = [PageTable(name, tuple(columns), tuple(lines))] if lines else []
     blocks += [Paragraph(own) for own in words if own]
@@ -98,7 +97,7 @@ def _oracles(view: SectionView, dataset: str) -> Phrase:
         found = gain.cell(CellPlace(view, row, dataset))
         if isinstance(found.value, Number) and found.value.value is not None:
             spread = "" if found.value.spread is None else f" ± {decimals(found.value.spread)}"
-            sentences.append(phrase(CodeText(row.method), f": {signed(found.value.value)}{spread}"))
+            sentences.append(phrase(row_name(view, row), f": {signed(found.value.value)}{spread}"))
     if not sentences:
         return phrase()
     return phrase("Gain of training on the withheld scores as well: ", joined(sentences), ".")

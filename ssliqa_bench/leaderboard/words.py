@@ -45,9 +45,10 @@ def setting(row: Row | Absent) -> Phrase:
     return phrase(", ".join([row.recipe, *(f"{k}={canonical_json(v)}" for k, v in sorted(row.overrides.items()))]))
 
 
-def row_name(view: SectionView, row: Row) -> Phrase:
-    """The method, and its recipe and overrides where the section has several rows of it."""
-    several = sum(other.method == row.method for other in view.section.rows) > 1
+def row_name(view: SectionView, row: Row | Absent) -> Phrase:
+    """The method, and its recipe and overrides where the section has several rows of it, with a result or without."""
+    rows: list[Row | Absent] = [*view.section.rows, *view.section.without_rows]
+    several = sum(other.method == row.method for other in rows) > 1
     return phrase(CodeText(row.method), " (", setting(row), ")") if several else phrase(CodeText(row.method))
 
 

@@ -88,7 +88,8 @@ def expected(values: Sequence[float] | FloatArray, fraction: float = 1.0 / FOLDS
 def expected_of(splits: Sequence[Mapping[str, float]]) -> dict[str, Expected]:
     """The figures of some splits, each with its interval, which ends within the values that the figure can take.
 
-    Fisher's z of a correlation of 1, as small test parts give it, is infinite: its interval is laid out as it is.
+    Fisher's z of a correlation of 1, as small test parts give it, is infinite: its interval is laid out as it is. Where
+    all splits have one value, they do not say how sure it is: a correlation has no interval then.
     """
     found = {}
     for name in FIGURES:
@@ -96,7 +97,7 @@ def expected_of(splits: Sequence[Mapping[str, float]]) -> dict[str, Expected]:
         own = expected(values)
         least, most = (0.0, np.inf) if name == "mae" else (-1.0, 1.0)
         within = None if name == "mae" else mean_correlation(values, 1.0 / FOLDS)
-        if within is None and own.lo is not None and own.hi is not None:
+        if within is None and own.lo is not None and own.hi is not None and own.lo < own.hi:
             within = max(least, own.lo), min(most, own.hi)
         lo, hi = within or (None, None)
         found[name] = Expected(own.mean, lo, hi, own.splits)

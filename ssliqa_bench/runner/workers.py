@@ -20,7 +20,7 @@ from ssliqa_bench.stop import Stopped, stopping_on_signals, without_interrupts
 
 _PATIENCE = 5.0  # seconds between asking a process to end and ending it
 _PRELOADED = ["ssliqa_bench.runner.compute"]
-_UNKNOWN = 255  # what multiprocessing states as exit code once the fork server itself is gone
+_UNKNOWN = 255  # what multiprocessing also states as exit code once the fork server itself is gone
 _LIMITS = (resource.RLIMIT_AS, resource.RLIMIT_FSIZE)
 
 
@@ -35,7 +35,7 @@ class Died:
             hint = ", perhaps for lack of memory" if -self.exit_code == signal.SIGKILL else ""
             return f"killed by {signal.Signals(-self.exit_code).name}{hint}"
         if self.exit_code == _UNKNOWN:
-            return "ended together with the process that starts workers"
+            return f"exit code {_UNKNOWN}, its own or because the process that starts workers ended"
         return f"exit code {self.exit_code}"
 
 
@@ -86,7 +86,8 @@ class Workers:
     def submit(self, number: int, item: Any) -> None:
         """Hand an item to an idle process, or to a new one."""
         for worker in [own for own in self._workers if own.item is None]:
-            if _handed(worker, number, item):
+            # One whose fork server is gone may run on, but nobody would learn how it ended.
+            if worker.process.is_alive() and _handed(worker, number, item):
                 return
             self._workers.remove(worker)  # it died while it waited
             _end([worker])
@@ -160,7 +161,7 @@ def _end(workers: Sequence[_Worker]) -> None:
         worker.connection.close()
         worker.process.terminate()
         if worker.process.exitcode == _UNKNOWN:  # it may still run, and multiprocessing does not know
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(OSError):
                 os.kill(worker.process.pid, signal.SIGKILL)
     until = time.monotonic() + _PATIENCE
     for worker in workers:

@@ -17,7 +17,7 @@ LOG = logging.getLogger("ssliqa_bench")
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+", re.ASCII)  # which may as well be a number with three decimals
-_HUNDREDS = re.compile(r"[+-]?\d{3}", re.ASCII)
+_BELOW_THOUSAND = re.compile(r"[+-]?\d{1,3}", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
 
 
@@ -109,10 +109,11 @@ class Rows:
             return self
         if not self.decimal:
             first = cells[with_comma[0]]
-            plain = any(_HUNDREDS.fullmatch(cell) for cell in cells)
+            plain = any(_BELOW_THOUSAND.fullmatch(cell) for cell in cells)
             if all(_THOUSANDS.fullmatch(cells[i]) for i in with_comma) and (plain or self.separator == ","):
                 raise DataError(f'{self.place(with_comma[0])}: {name} is "{first}", where the comma may divide '
-                                f"thousands or decimals; write decimals with a point and thousands without commas.")
+                                f"thousands or decimals; write decimals with a point and thousands without commas. A "
+                                f"registry entry may state the reader's option decimal instead.")
             LOG.warning('%s: %d decimal commas in column %s are read as points (first: "%s" as %s).',
                         self.source, len(with_comma), name, first, first.replace(",", "."))  # fmt: skip
         changed = [

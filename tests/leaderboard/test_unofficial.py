@@ -65,7 +65,7 @@ def test_no_other_table_ranks_or_compares_it_unmarked(made: ModuleType) -> None:
     (curves,) = few_labels([learned, official])
     assert [curve.method for curve in curves.curves] == ["supervised"]
     page = render_pages(few_label_pages([learned, official]), ["md"])["few-labels/index.md"]
-    assert "Left out: 1 records with *unofficial labels*" in page
+    assert "Left out: 1 record with *unofficial labels*" in page
     assert "Left out" not in render_pages(few_label_pages([official]), ["md"])["few-labels/index.md"]
     one, other = contenders([learned, official])
     (duel,) = duels(one, other, lambda record, dataset: Predictions((), (), ()))

@@ -61,13 +61,30 @@ def test_the_fork_server_takes_its_processes_along_and_others_follow(two: Worker
         two.submit(number, 600.0)
     os.kill(int(str(forkserver._forkserver._forkserver_pid)), signal.SIGKILL)
     ends = finished(two, 2)
-    assert {str(end) for end in ends.values()} == {"ended together with the process that starts workers"}
+    assert {str(end) for end in ends.values()} == {
+        "exit code 255, its own or because the process that starts workers ended"
+    }
     until = time.monotonic() + 30
     while not all(map(gone, busy)) and time.monotonic() < until:
         time.sleep(0.01)
     assert all(map(gone, busy)), "none works on unseen"
     two.submit(2, 0.0)
     assert isinstance(finished(two, 1)[2], int)
+
+
+def test_a_fork_server_that_ends_while_processes_wait_costs_no_item(two: Workers) -> None:
+    for number in range(2):
+        two.submit(number, 0.0)
+    waiting = {int(str(process)) for process in finished(two, 2).values()}
+    server = int(str(forkserver._forkserver._forkserver_pid))
+    os.kill(server, signal.SIGKILL)
+    until = time.monotonic() + 30
+    while not gone(server) and time.monotonic() < until:
+        time.sleep(0.01)
+    for number in range(2):
+        two.submit(number, 1.0)
+    found = finished(two, 2)
+    assert len(found) == 2 and all(isinstance(process, int) and process not in waiting for process in found.values())
 
 
 def gone(process: int) -> bool:

@@ -26,6 +26,7 @@ _OPTIONS = ("labels", "images", "references", "columns", "separator", "decimal",
 _LEVEL = re.compile(r"c([1-9]\d*)")
 # Columns with a number in their names that may be ratings per level.
 _FEWEST_LEVELS = 3
+_RATINGS = 11  # different values at most in columns that are taken for ratings: 0 to 10
 
 
 def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
@@ -183,7 +184,7 @@ def _no_score(rows: Rows, name: str) -> DataError:
             named = ",".join(f"c{k}={one}" for k, one in enumerate(numbered, start=1))
             hints += (f" If {numbered[0]} … {numbered[-1]} count the ratings per level, lowest level first, the score "
                       f"follows from them: --columns {named}.")  # fmt: skip
-        if rows.cells and len(raters) > 1:
+        elif len(raters) > 1 and len({cell for one in raters for cell in rows.column(one)}) <= _RATINGS:
             hints += (f" If {raters[0]} … {raters[-1]} each hold the ratings of one rater, write a row for every "
                       f"rating, with the columns image, rater and rating; those of an image are averaged.")  # fmt: skip
         return DataError(f"{error}{hints}")
