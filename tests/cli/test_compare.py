@@ -28,7 +28,7 @@ def test_methods_of_a_store_are_compared_over_their_splits(capsys: pytest.Captur
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["comparisons"]
     assert {one["dataset"] for one in found} == {"livec", "biq2021"}  # each setting for itself
-    (livec,) = [one for one in found if one["one"].startswith("pseudo-label livec:livec ")]
+    (livec,) = [one for one in found if one["one"].startswith("pseudo-label livec:livec frozen budget 93")]
     assert len(livec["images"]) == 2 and livec["how"] == "splits"
     assert all("pseudo-label-supervised" in one["other"] for one in found)
     assert {one["measure"] for one in found if one["dataset"] == "biq2021"} == {"SRCC within parts"}
