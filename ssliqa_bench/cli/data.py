@@ -313,7 +313,9 @@ def _decode(entry: Any, known: Any, settings: Any, processes: int, json: bool) -
     from ssliqa_bench.pixels.cache import open_pixels
     from ssliqa_bench.runner.progress import counted
 
-    table = load_table(entry, settings.data_root, settings.cache_root, load=known.load)
+    table = load_table(
+        entry, settings.data_root, settings.cache_root, load=known.load, skip_missing=settings.skip_bad
+    )
     mark = fingerprint(table, settings.cache_root)
     told: list[int] = []
     with counted(f"{entry.name}: decoding") as progress:

@@ -175,7 +175,7 @@ Keep = Annotated[
     str, typer.Option("--keep", help="Weights kept after the run: phases, final or none.", rich_help_panel=OUTPUT)
 ]
 SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Skip unreadable images and count them.", rich_help_panel=DATA)
+    bool, typer.Option("--skip-bad", help="Skip unreadable and missing images and count them.", rich_help_panel=DATA)
 ]
 MaxPixels = Annotated[
     int | None,

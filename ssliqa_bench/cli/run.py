@@ -298,7 +298,10 @@ def _without_scores(entry: Any, names: Any, settings: Any) -> bool:
 
     from ssliqa_bench.datasets.base import load_table
 
-    return not np.isfinite(load_table(entry, settings.data_root, settings.cache_root, load=names.load).score).any()
+    table = load_table(
+        entry, settings.data_root, settings.cache_root, load=names.load, skip_missing=settings.skip_bad
+    )
+    return not np.isfinite(table.score).any()
 
 
 def _write(file: Path, judged: Any, record: Any, names: Any) -> None:

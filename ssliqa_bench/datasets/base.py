@@ -53,24 +53,38 @@ class RowProblem:
 
 
 def load_table(
-    entry: DatasetEntry, data_root: Path, cache_root: Path, *, load: Callable[[str], Any] = load_object
+    entry: DatasetEntry,
+    data_root: Path,
+    cache_root: Path,
+    *,
+    load: Callable[[str], Any] = load_object,
+    skip_missing: bool = False,
 ) -> Table:
     """Read a dataset: scores higher-is-better, every image file present, nothing decoded.
 
     A generated dataset is made below `cache_root` on first use. `rating_std` is passed on only where the
     registry says that it is the spread of the ratings. `facts` holds the named subsets, name -> distortions, the
     dataset after whose groups its own are named, the groups that have copies in them, how many copies there are, the
-    model by which scores follow from individual ratings, and the images whose scores are unofficial.
+    model by which scores follow from individual ratings, the images whose scores are unofficial, and those that were
+    left out for want of a file.
 
     Args:
         load: imports what "module:name" names; `Registry.load` also finds modules beside users' files.
+        skip_missing: leave out images whose file is not there, in place of an error.
 
     Raises:
         DataError: the folder or files are missing, or the content contradicts the registry entry.
     """
     raw = read_raw(entry, dataset_folder(entry, data_root, cache_root, load=load), cache_root, load=load)
+    left_out: tuple[str, ...] = ()
     for problem in row_problems(entry, raw):
-        raise DataError(problem.message)
+        if not (skip_missing and problem.rule == "missing"):
+            raise DataError(problem.message)
+        left_out = tuple(raw.name[row] for row in problem.rows)
+    if left_out:
+        LOG.warning("%s: %d of %d images have no file and are left out (first: %s).", entry.name, len(left_out),
+                    len(raw.name), left_out[0])  # fmt: skip
+        raw = raw.without(missing_rows(raw))
     scale = entry.native_scale
     if raw.unofficial:
         LOG.warning("%s: the scores of %d images (first: %s) come from a list that no source of the dataset passes on. "
@@ -104,6 +118,7 @@ def load_table(
             "same_image": tuple(tuple(raw.name[row] for row in rows) for rows in copies.same_image),
             "ratings_model": raw.ratings_model,
             "unofficial": frozenset(raw.unofficial),
+            "missing": left_out,
         },
     )
 
@@ -239,7 +254,8 @@ def row_problems(entry: DatasetEntry, raw: RawTable) -> Iterator[RowProblem]:
     near = near_files(raw.path[missing[0]]) if missing else []
     hint = f"Near: {', '.join(near)}. " if near else ""
     yield from problems("missing", missing, f"images have no file under {folder}", lambda i: f'"{raw.name[i]}"',
-                        f'{hint}"ssliqa-bench data check {entry.name}" lists them all.')
+                        f'{hint}"ssliqa-bench data check {entry.name}" lists them all; run, sweep and test leave them '
+                        f"out with --skip-bad.")
     yield from problems("references", _missing_references(raw), "reference images have no file",
                         lambda i: str(raw.reference[i]) if raw.reference else "")
 

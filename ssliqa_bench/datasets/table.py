@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -116,6 +116,18 @@ class RawTable:
     ratings_model: str = ""
     unofficial: tuple[str, ...] = ()
 
+    def without(self, rows: Collection[int]) -> RawTable:
+        """The same without some rows."""
+        gone = set(rows)
+        kept = [row for row in range(len(self.name)) if row not in gone]
+        columns: dict[str, Any] = {}
+        for column in _PER_ROW:
+            values = getattr(self, column)
+            if values is not None:
+                columns[column] = values[kept] if isinstance(values, np.ndarray) else tuple(values[row] for row in kept)
+        names = set(columns["name"])
+        return replace(self, **columns, unofficial=tuple(name for name in self.unofficial if name in names))
+
     @property
     def extent(self) -> str:
         """How many rows were read and on which lines, as words: none is joined with another or left out."""
@@ -133,5 +145,9 @@ class RawTable:
             return ""
         return f"line {self.lines[row]} " if self.files is None else f"{self.files[row]}:{self.lines[row]} "
 
+
+# Columns with one value per image.
+_PER_ROW = ("name", "path", "score", "lines", "rating_std", "distribution", "reference", "group", "distortion", "level",
+            "split", "role", "part", "n_ratings", "files")  # fmt: skip
 
 Reader = Callable[[Path, Mapping[str, Any]], RawTable]

@@ -48,7 +48,9 @@ class Known:
             InputError: it is not on this machine, or damaged.
         """
         if name not in self.datasets:
-            table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
+            table = load_table(
+                entry, settings.data_root, settings.cache_root, load=registry.load, skip_missing=settings.skip_bad
+            )
             self.datasets[name] = ReadDataset(table, settings.cache_root)
         return self.datasets[name]
 

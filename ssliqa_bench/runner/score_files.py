@@ -61,7 +61,9 @@ def judge_unscored(
     store = ArtifactStore(settings.store)
     artifact = final_artifact(record, store)
     entry = registry.dataset(dataset)
-    table = load_table(entry, settings.data_root, settings.cache_root, load=registry.load)
+    table = load_table(
+        entry, settings.data_root, settings.cache_root, load=registry.load, skip_missing=settings.skip_bad
+    )
     alone = replace(
         plan,
         entries={dataset: entry},

@@ -27,7 +27,7 @@ _log = logging.getLogger("ssliqa_bench")
 
 def open_sources(plan: Plan, settings: Settings, learner: Learner) -> tuple[dict[str, Source], dict[str, int]]:
     """Tables, roles and pixels of a plan's datasets, with reference images where the learner needs them, and how many
-    images of each dataset were skipped as unreadable."""
+    images of each dataset were skipped as unreadable or missing."""
     sources, skipped = {}, {}
     for name, table in plan.tables.items():
         pixels = _images(plan, name, settings)
@@ -36,7 +36,8 @@ def open_sources(plan: Plan, settings: Settings, learner: Learner) -> tuple[dict
         for row in used:
             _log.warning("%s: %s skipped: %s", name, table.name[row], pixels.bad[row])
         source = Source(table, roles, pixels)
-        sources[name], skipped[name] = _with_references(plan, source, pixels, settings, learner), len(used)
+        sources[name] = _with_references(plan, source, pixels, settings, learner)
+        skipped[name] = len(used) + len(table.facts.get("missing", ()))
     return sources, skipped
 
 

@@ -53,6 +53,24 @@ def test_an_unreadable_image_stops_the_run_or_is_counted(own_bench: Bench, conte
     assert code == 2 and "31.png" in err, "a record that skipped images answers only who skips them"
 
 
+def test_a_labeled_image_that_is_missing_stops_the_run_or_is_counted(own_bench: Bench) -> None:
+    folder = own_bench.data / "tiny-b" / "images"
+    (folder / "31.png").unlink()
+    (folder / "30.png").unlink()
+    (folder / "30.png").symlink_to(folder / "no such file.png")
+    code, err = own_bench.fails("supervised")
+    assert code == 2 and "2 of 24 images have no file" in err and "--skip-bad" in err
+    assert own_bench.files() == {}
+    code, out, err = own_bench("run", "--method", "supervised", "--pair", "tiny-a:tiny-b", "--skip-bad", "--json")
+    (entry,) = json.loads(out)["runs"]
+    assert code == 0 and "2 of 24 images have no file and are left out (first: 30.png)" in err
+    facts = own_bench.facts(entry["key"])
+    assert {name: dataset["skipped"] for name, dataset in facts["datasets"].items()} == {"tiny-a": 0, "tiny-b": 2}
+    assert sum(facts["datasets"]["tiny-b"]["roles"].values()) == 22
+    assert not {"30.png", "31.png"} & {image for name, image in own_bench.predictions(entry["key"]) if name == "tiny-b"}
+    assert own_bench.run("supervised", "--skip-bad")["status"] == "cached"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [("image,score", "image,mos", "score"), ("00.png,", "01.png,", "01.png"), ("00.png,", "99.png,", "99.png"),
