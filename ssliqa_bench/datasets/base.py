@@ -70,21 +70,22 @@ def load_table(
 
     Args:
         load: imports what "module:name" names; `Registry.load` also finds modules beside users' files.
-        skip_missing: leave out images whose file is not there, in place of an error.
+        skip_missing: leave out images whose file is not there, in place of an error; some have to be there.
 
     Raises:
         DataError: the folder or files are missing, or the content contradicts the registry entry.
     """
     raw = read_raw(entry, dataset_folder(entry, data_root, cache_root, load=load), cache_root, load=load)
-    left_out: tuple[str, ...] = ()
+    missing: tuple[int, ...] = ()
     for problem in row_problems(entry, raw):
-        if not (skip_missing and problem.rule == "missing"):
+        if not (skip_missing and problem.rule == "missing" and len(problem.rows) < len(raw.name)):
             raise DataError(problem.message)
-        left_out = tuple(raw.name[row] for row in problem.rows)
+        missing = problem.rows
+    left_out = tuple(raw.name[row] for row in missing)
     if left_out:
         LOG.warning("%s: %d of %d images have no file and are left out (first: %s).", entry.name, len(left_out),
                     len(raw.name), left_out[0])  # fmt: skip
-        raw = raw.without(missing_rows(raw))
+        raw = raw.without(missing)
     scale = entry.native_scale
     if raw.unofficial:
         LOG.warning("%s: the scores of %d images (first: %s) come from a list that no source of the dataset passes on. "

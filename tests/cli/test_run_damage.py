@@ -71,6 +71,13 @@ def test_a_labeled_image_that_is_missing_stops_the_run_or_is_counted(own_bench: 
     assert own_bench.run("supervised", "--skip-bad")["status"] == "cached"
 
 
+def test_a_dataset_without_any_of_its_images_is_refused(own_bench: Bench) -> None:
+    for image in (own_bench.data / "tiny-b" / "images").iterdir():
+        image.unlink()
+    code, err = own_bench.fails("supervised", "--skip-bad")
+    assert code == 2 and "24 of 24 images have no file" in err
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [("image,score", "image,mos", "score"), ("00.png,", "01.png,", "01.png"), ("00.png,", "99.png,", "99.png"),
