@@ -320,6 +320,8 @@ class Registry:
         about = (facts or built).about
         size = (facts or built).input_size
         weights = facts.weights if facts else None
+        if weights is None and built.weights_of is not None:
+            weights = self.resolve_backbone(built.weights_of).weights
         name = full if colon else built.name
         frozen = None if built.features_of is None else self.resolve_backbone(built.features_of)
         return ResolvedBackbone(name, built.class_path, arguments, about, size, weights, built.weights_of, frozen)
