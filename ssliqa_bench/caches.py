@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
+import json
 import logging
 import os
 import re
@@ -13,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.errors import StorageError
-from ssliqa_bench.files import exclusive_lock, write_sealed
+from ssliqa_bench.files import cache_folder, exclusive_lock, write_bytes, write_sealed
 
 LOG = logging.getLogger("ssliqa_bench")
 
@@ -74,6 +76,36 @@ def keep(path: Path | str, payload: dict[str, Any], *, kind: str, named: str = V
         LOG.warning("%s may not be written: what was computed is not kept there. Set %s to a folder that can be "
                     "written.", path.parent, named)  # fmt: skip
     return writable
+
+
+def recall(kind: str, of: Path, key: str) -> Any:
+    """What `remember` wrote last; None where that was under another key, or is absent or damaged."""
+    with contextlib.suppress(OSError, ValueError):
+        stated, _, text = _place(kind, of).read_bytes().partition(b"\n")
+        if stated == _head(key, text):
+            return json.loads(text)
+    return None
+
+
+def remember(kind: str, of: Path, key: str, value: Any) -> None:
+    """Write a JSON value that is worked out again in less than a second where it is missing: where it cannot be
+    written, nothing is said.
+
+    Args:
+        kind, of: what the value is, and the file or folder that it is about.
+        key: of everything that the value follows from.
+    """
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    with contextlib.suppress(OSError, StorageError):
+        write_bytes(_place(kind, of), _head(key, text) + b"\n" + text)
+
+
+def _place(kind: str, of: Path) -> Path:
+    return cache_folder() / kind / f"{hashlib.sha256(os.fsencode(of)).hexdigest()[:16]}.json"
+
+
+def _head(key: str, text: bytes) -> bytes:
+    return f"{key} {hashlib.sha256(text).hexdigest()}".encode()
 
 
 @contextlib.contextmanager

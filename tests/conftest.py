@@ -131,7 +131,8 @@ def _write_tiny(folder: Path, number: int) -> None:
                 writer.writerow([name, f"{score:.4f}", f"scene{scene}", "blur" if blurred else "noise", str(level)])
 
 
-HEAVY = {"torch", "scipy", "sklearn", "skimage", "pyiqa", "timm", "torchvision", "cv2", "pandas"}
+HEAVY = {"torch", "scipy", "sklearn", "skimage", "pyiqa", "timm", "torchvision", "cv2", "pandas", "pyarrow", "PIL",
+         "ssl"}
 WITHOUT = "intervals"  # of metrics, in the JSON of runs
 FRESH = """
 import json, sys

@@ -28,25 +28,49 @@ from ssliqa_bench.errors import SsliqaError
 from ssliqa_bench.stop import Stopped, stopping_on_signals
 from ssliqa_bench.text import printable
 
-# Modules of this package and the commands that they attach: a command is built without those of the other modules.
+# Modules of this package, the commands that they attach, and the first paragraph of the help of each: a command is
+# built without those of the other modules, and the list of all without any. Groups come last, as typer lists them.
 COMMANDS = {
-    "run": ("run", "test", "sweep"),
-    "leaderboard": ("leaderboard",),
-    "compare": ("compare",),
-    "plot": ("plot",),
-    "catalogue": ("list", "show"),
-    "evaluate": ("evaluate",),
-    "score": ("score",),
-    "label": ("label",),
-    "train": ("train",),
-    "rate": ("rate",),
-    "labels": ("label-budget", "next-labels"),
-    "data": ("data",),
-    "splits": ("splits",),
-    "store": ("store",),
-    "submit": ("submit",),
-    "check": ("check",),
-}
+    "run": {
+        "run": "Train and evaluate one method on a pair, or answer it from the store.",
+        "test": "Evaluate a stored model on further datasets, without training.",
+        "sweep": "Run a suite; what is finished already is answered from the store. Exit code 1 where a run failed.",
+    },
+    "leaderboard": {
+        "leaderboard": "Write the leaderboards that follow from the records of a store: same records, same bytes.",
+    },
+    "compare": {
+        "compare": "Compare the first RUN with each of the others: difference of SRCC with interval, by part, and "
+                   "image by image.",
+    },
+    "catalogue": {
+        "list": "List the datasets, methods, protocols, suites or backbones of the registry.",
+        "show": "Show the registry entry of a name.",
+    },
+    "evaluate": {"evaluate": "Compute SRCC, KRCC, PLCC and RMSE with the mapping's status, and intervals."},
+    "score": {"score": "Score images in the units and direction of the scores that a model learned from."},
+    "label": {"label": "Label images in bulk: Parquet shards with image, prediction, spread and model."},
+    "train": {
+        "train": "Train a model on your own scores, with its expected accuracy and whether unlabeled images helped.",
+    },
+    "rate": {
+        "rate": "Rate photographs from 1 (bad) to 5 (excellent) in the browser, one at a time, with the keys 1 to 5.",
+    },
+    "labels": {
+        "label-budget": "Estimate how SRCC grows with the number of labels, and how many labels a target needs.",
+        "next-labels": "Pick the photographs to score next: those on which models disagree and that are unlike any "
+                       "scored so far.",
+    },
+    "submit": {
+        "submit": "Check predictions made elsewhere against the test images of a protocol, and store them as a record.",
+    },
+    "plot": {"plot": "Draw records: PNG, SVG or PDF, by the suffix of --out."},
+    "data": {"data": "Datasets on disk: status, checks, downloads, preparation, your own."},
+    "splits": {"splits": "Lists of training and test images."},
+    "store": {"store": "List, verify, clean up, export and import records."},
+    "check": {"check": "Conformance tests for contributors."},
+}  # fmt: skip
+_HELP = ("-h", "--help")
 
 # Errors of the system that a path on the command line causes; others are failures of the machine.
 _OF_PATHS = (errno.ENOENT, errno.EACCES, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL)
@@ -69,25 +93,35 @@ def _options(
     """Benchmark and toolkit for semi-supervised blind image quality assessment."""
 
 
-def command_line(words: Sequence[str] = ()) -> typer.Typer:
+def command_line(words: Sequence[str] | None = None) -> typer.Typer:
     """The command line with the commands of one module, that of the command in `words`, or with all.
 
     Args:
-        words: as they are on the line; where they begin with no command, every module is needed.
+        words: as they are on the line; where they name no command, each one has its line of help and nothing else.
+            None imports every module.
     """
     app = typer.Typer(
         name="ssliqa-bench",
         help="Benchmark and toolkit for semi-supervised blind image quality assessment.",
         no_args_is_help=True,
         pretty_exceptions_enable=False,
-        context_settings={"help_option_names": ["-h", "--help"]},
+        context_settings={"help_option_names": [*_HELP]},
     )
     app.callback()(_options)
-    first = next((word for word in words if word != "--debug"), "")
+    first = next((word for word in words or () if word != "--debug"), "")
     asked = [module for module, commands in COMMANDS.items() if first in commands]
-    for module in asked or COMMANDS:
-        import_module(f"ssliqa_bench.cli.{module}").register(app)
+    lines = {name: text for commands in COMMANDS.values() for name, text in commands.items()}
+    if words is None or asked or lines.keys() & {*words}:
+        for module in asked or COMMANDS:
+            import_module(f"ssliqa_bench.cli.{module}").register(app)
+        return app
+    for name, text in lines.items():
+        app.command(name, help=text)(_listed)
     return app
+
+
+def _listed() -> None:
+    """What stands for a command in the list of all."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -195,8 +229,11 @@ def _command(words: Sequence[str]) -> Any:
     """The commands as click knows them, in whose help texts brackets are printed as written."""
     from typer.main import get_command
 
-    command = get_command(command_line(words))
-    _escape_markup(command)
+    completes = "_SSLIQA_BENCH_COMPLETE" in os.environ
+    command = get_command(command_line(None if completes else words))
+    # A help text is printed on request, and where a group is given nothing else.
+    if completes or len([word for word in words if word != "--debug"]) <= 1 or {*_HELP} & {*words}:
+        _escape_markup(command)
     return command
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -121,7 +122,6 @@ def run(
     """Train and evaluate one method on a pair, or answer it from the store."""
     from ssliqa_bench.cli.output import failed_entry, print_json, print_runs
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.registry.yamlfile import parse_assignments
     from ssliqa_bench.runner.failures import keep_failures
     from ssliqa_bench.runner.known import Known
     from ssliqa_bench.runner.plan import make_plan
@@ -147,7 +147,7 @@ def run(
         pair=Pair.parse(pair),
         protocol=protocol,
         recipe=recipe,
-        overrides=tuple(parse_assignments(assignments or []).items()),
+        overrides=_overrides(assignments or ()),
         budget=read_budget(budget, "--budget"),
         unlabeled_budget=read_budget(unlabeled_budget, "--unlabeled-budget"),
         tests=tuple(name for name in (test or "").split(",") if name),
@@ -181,6 +181,14 @@ def run(
     else:
         print_runs(entries)
     return 1 if failed else 0
+
+
+def _overrides(assignments: Sequence[str]) -> tuple[tuple[str, Any], ...]:
+    if not assignments:  # without any, the parser of YAML is not needed
+        return ()
+    from ssliqa_bench.registry.yamlfile import parse_assignments
+
+    return tuple(parse_assignments(assignments).items())
 
 
 def _run(plan: Any, settings: Any) -> dict[str, Any]:

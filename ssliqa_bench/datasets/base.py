@@ -161,9 +161,13 @@ def dataset_folder(
     Raises:
         DataError: there is no such folder.
     """
-    if entry.generator is not None:
+    if (generator := entry.generator) is not None:
         hashes = Path(cache_root) / "hashes" / f"{entry.name}.json"
-        return generated_folder(_generated_name(entry), _generated_home(cache_root), load(entry.generator), hashes)
+
+        def make(empty: Path) -> None:  # what makes a dataset is not loaded where it is made already
+            load(generator)(empty)
+
+        return generated_folder(_generated_name(entry), _generated_home(cache_root), make, hashes)
     folder = find_folder(entry, data_root, cache_root)
     if folder is not None:
         return folder

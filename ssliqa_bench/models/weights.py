@@ -22,7 +22,6 @@ from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.files import atomic_path, digest, read_sealed, sha256_file
 from ssliqa_bench.models.converted import kept_or_made
 from ssliqa_bench.models.packages import packaged_file
-from ssliqa_bench.net import probe
 from ssliqa_bench.paths import file_to_read
 from ssliqa_bench.registry.lookup import ResolvedBackbone, ResolvedMethod, load_object, locate_module
 
@@ -93,6 +92,8 @@ class Published:
         Raises:
             InputError: the network, or the file, cannot be reached; names the ways out.
         """
+        from ssliqa_bench.net import probe  # brings Python's HTTP client, which a run from the store needs not
+
         try:
             hub = os.environ.get("HF_ENDPOINT")
             probe(hub if hub and not self.folder else self.address)

@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError
 from ssliqa_bench.bounds import LARGEST_SEED, MOST_SEEDS
 from ssliqa_bench.errors import InputError, unknown_name
 from ssliqa_bench.files import canonical_json
+from ssliqa_bench.registry.document import Document
 from ssliqa_bench.registry.load import data_folder
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.problems import KeyPath, Problem, from_validation, raise_problems, shown
 from ssliqa_bench.registry.schema import Budget, ParamSet
-from ssliqa_bench.registry.yamlfile import Document, read_yaml
+from ssliqa_bench.registry.yamlfile import read_yaml
 from ssliqa_bench.specs import RunSpec
 
 Seed = Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +17,14 @@ import yaml
 
 from ssliqa_bench.errors import InputError, RegistryError
 from ssliqa_bench.paths import file_to_read
-from ssliqa_bench.registry.problems import KeyPath, Place, Problem
+from ssliqa_bench.registry.document import Document
+from ssliqa_bench.registry.problems import KeyPath, Problem
 
 _TAG = "tag:yaml.org,2002:"
 _NUMBER = re.compile(r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?$")
 _WHOLE = re.compile(r"^-?(?:0|[1-9][0-9]*)$")
 _WORDS = {"true": True, "false": False, "null": None}
 _MAX_DEPTH = 30
-
-
-@dataclass(frozen=True)
-class Document:
-    """A file as read: its value, the line of every path, and what was wrong with single values."""
-
-    file: str
-    value: Any
-    lines: dict[KeyPath, int]
-    problems: list[Problem] = field(default_factory=list)
-
-    def place(self, path: KeyPath) -> Place:
-        """File and line of a path; a path that is not in the file has the line of what encloses it."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return self.file, self.lines.get(path, 1)
 
 
 def read_yaml(path: Path, shown_as: str | None = None) -> Document:

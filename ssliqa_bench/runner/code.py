@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.runner.package import Package
 from ssliqa_bench.runner.tree import PACKAGE, Outside, Space, dotted, is_ours, source_of
 
 Locate = Callable[[str], Path | None]
@@ -44,7 +45,7 @@ class Code:
 
     def __init__(self, locate: Locate, root: Path = _ROOT) -> None:
         self._locate = locate
-        self._ours = _ours() if root == _ROOT else Space(root)
+        self._ours: Space = _ours() if root == _ROOT else Space(root)
         self._outside: dict[str, Outside] = {}
 
     def definition(self, path: str) -> Definition:
@@ -105,9 +106,14 @@ def package_code() -> dict[str, dict[str, str]]:
 
 
 @cache
-def _ours() -> Space:
+def _ours() -> Package:
     """One for all plans of a process: the modules that it has loaded do not change either."""
-    return Space(_ROOT)
+    return Package(_ROOT)
+
+
+def keep_hashes() -> None:
+    """Keep what is known of the code of this package for the next process."""
+    _ours().keep()
 
 
 def _modules(paths: Iterable[str]) -> list[str]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.models.weights import WeightsFile, resolve_weights, usable_file
-from ssliqa_bench.pixels.features import CROP, WHOLE, Extract, Network
 from ssliqa_bench.registry.lookup import ResolvedBackbone, locate_module
 from ssliqa_bench.runner.code import Code
 from ssliqa_bench.runner.keys import DECODER_CODE, FEATURES_CODE, Behind
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.provenance import library_versions
+
+if TYPE_CHECKING:
+    from ssliqa_bench.pixels.features import Extract, Network
 
 # Libraries whose version may change a feature.
 _LIBRARIES = ("torch", "timm", "numpy")
@@ -59,6 +61,8 @@ def feature_network(
         features: length of its vectors.
         folders: where modules outside this package are looked for first.
     """
+    from ssliqa_bench.pixels.features import CROP, WHOLE, Network  # brings a decoder, which no other plan needs
+
     convert = {} if weights.convert is None else {"convert": weights.convert}
     behind = Behind({"entry": backbone.class_path, **convert}, (*FEATURES_CODE, *DECODER_CODE))
     code = behind.part(Code(lambda module: locate_module(module, folders)))

@@ -19,11 +19,10 @@ from ssliqa_bench.datasets.splits import extra_rows
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS
-from ssliqa_bench.pixels import cache, features
 from ssliqa_bench.registry.lookup import Registry, locate_module
 from ssliqa_bench.registry.schema import ProtocolEntry
 from ssliqa_bench.runner import keys
-from ssliqa_bench.runner.code import Code
+from ssliqa_bench.runner.code import Code, keep_hashes
 from ssliqa_bench.runner.devices import device_kind
 from ssliqa_bench.runner.keys import Behind, Machine
 from ssliqa_bench.runner.known import Known
@@ -159,6 +158,8 @@ class Plan(Resolved):
 
     def unreadable(self, dataset: str, cache_root: Path) -> frozenset[int] | None:
         """Rows of a dataset whose files cannot be read; None: unknown until it is decoded."""
+        from ssliqa_bench.pixels import cache, features  # what is answered from the store needs no decoder
+
         table, files = self.data[dataset].table, self.data[dataset].hashes
         if self.features is not None:
             return features.unreadable(table, files, self.features, cache_root)
@@ -218,6 +219,7 @@ def make_plan(
         known=known,
     )
     _ = plan.key  # a class whose code is not found is said now
+    keep_hashes()
     return plan
 
 

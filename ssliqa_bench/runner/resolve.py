@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ssliqa_bench.evaluation.names import extra_metrics
 from ssliqa_bench.models.weights import WeightsFile, backbone_weights, own_weights
-from ssliqa_bench.pixels.features import Network
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.features import frozen_network
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
+
+if TYPE_CHECKING:
+    from ssliqa_bench.pixels.features import Network
 
 
 @dataclass(frozen=True)

@@ -13,18 +13,25 @@ from ssliqa_bench.cli.app import main as entry
 
 
 def names(*words: str) -> list[str]:
-    return list(get_command(command_line(words)).commands)  # type: ignore[attr-defined]
+    return list(get_command(command_line(words or None)).commands)  # type: ignore[attr-defined]
 
 
 def test_the_table_names_what_each_module_attaches() -> None:
     assert sorted(names()) == sorted(name for own in COMMANDS.values() for name in own)
     for own in COMMANDS.values():
-        assert sorted(names(own[0])) == sorted(own)
+        assert sorted(names(*[*own][:1])) == sorted(own)
+
+
+def test_the_table_says_of_each_command_what_its_help_begins_with() -> None:
+    commands = get_command(command_line()).commands  # type: ignore[attr-defined]
+    written = {name: text for own in COMMANDS.values() for name, text in own.items()}
+    assert written == {name: " ".join(command.help.partition("\n\n")[0].split()) for name, command in commands.items()}
 
 
 @pytest.mark.parametrize("words", [(), ("--help",), ("--version",), ("no-such-command",), ("--debug",)])
 def test_all_commands_are_known_where_none_is_named(words: tuple[str, ...]) -> None:
     assert names(*words) == names()
+    assert list(get_command(command_line(words)).commands) == names()  # type: ignore[attr-defined]
 
 
 def test_a_debug_option_before_the_command_changes_nothing() -> None:
