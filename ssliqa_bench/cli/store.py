@@ -201,17 +201,16 @@ def gc(
     space, before = Store(store), time.time() - DAY
     if not space.list():
         raise InputError(f"{space}: there is no such store, or it is empty. Name its folder with --store.")
+    left = space.left_behind()
     with contextlib.nullcontext(True) if dry_run else space.lock(IN_USE, wait=False) as alone:
         if not alone or (space.unlocked and not dry_run and space.leased()):
             raise InputError(
                 f"{space}: a run is in progress, and may need what no record names yet. Nothing was removed; run the "
                 f"same command when it has finished. --dry-run lists what could go."
             )
-        found, spared = unneeded(space, needs_of(iter_records(store)), keep, before=before)
+        found, spared = unneeded(space, needs_of(iter_records(store)), keep, before=before, left=left)
         if not dry_run:
             remove(space, found)
-            space.remove_locks(before=before)
-            space.remove_leases(before=before)
     _print_removed(found, spared, dry_run, json)
     return 0
 

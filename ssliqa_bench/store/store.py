@@ -29,6 +29,7 @@ from ssliqa_bench.store.places import LOCKS, Folder, Place, Remote, Stored
 
 ENTRY_SCHEMA = 2
 IN_USE = "in-use"
+IN_USE_LOCK = f"{LOCKS}/{IN_USE}.lock"
 DAY = 86_400.0  # seconds; what is younger may belong to a process at work
 _SWEPT: set[str] = set()  # stores in which this process looked for leftovers of others
 _FILES = "files"  # the field of a mark that lists the data files
@@ -182,12 +183,27 @@ class Store:
         """Whether a process holds a lease of this store, as every run does where there are no locks."""
         return any(is_held(self, found.path) for found in self._place.scan(f"{LEASES}/"))
 
-    def remove_leases(self, *, before: float) -> None:
-        """Delete leases that processes left which died, of before a time in seconds since 1970."""
-        for found in self._place.scan(f"{LEASES}/"):
-            with contextlib.suppress(FileNotFoundError):
-                if not is_held(self, found.path) and self.modified(found.path) < before:
-                    self.delete(found.path)
+    def left_behind(self) -> Sequence[Stored]:
+        """Leases, and files of locks, that nobody holds: processes left them which died."""
+        locks = [] if self.folder is None else sorted((self.folder / LOCKS).glob("*.lock"))
+        found = [own for own in self._place.scan(f"{LEASES}/") if not is_held(self, own.path)]
+        for file in locks:
+            with contextlib.suppress(OSError):  # removed just now, or not ours to read
+                if not _is_locked(file):
+                    found.append(Stored(f"{LOCKS}/{file.name}", file.stat().st_size))
+        return found
+
+    def remove_left(self, path: str) -> None:
+        """Delete what `left_behind` found, unless somebody holds it by now.
+
+        The lock of the whole store goes when whoever removes gives it back.
+        """
+        if path.startswith(f"{LEASES}/"):
+            if not is_held(self, path):
+                self.delete(path)
+        elif path != IN_USE_LOCK:
+            with self.lock(PurePosixPath(path).stem, wait=False):
+                pass  # the end of a lock removes its file
 
     def remove_leftovers(self) -> None:
         """Delete what killed processes left: temporary files, locks; nothing while another process uses the store."""
@@ -196,7 +212,8 @@ class Store:
         with contextlib.suppress(StorageError), self.lock(IN_USE, wait=False) as alone:
             if alone:
                 self.remove_temporary("")
-                self.remove_locks(before=math.inf)
+                for left in self.left_behind():
+                    self.remove_left(left.path)
 
     def remove_temporary(self, prefix: str) -> None:
         """Delete the temporary files below a prefix; the caller holds the lock under which they are written.
@@ -208,16 +225,6 @@ class Store:
             with contextlib.suppress(StorageError, FileNotFoundError):  # a store that can only be read
                 if self._place.modified(left.path) < before:
                     self.delete(left.path)
-
-    def remove_locks(self, *, before: float) -> None:
-        """Delete the files of locks that nobody holds and that were made before a time (seconds since 1970)."""
-        if self.folder is None:
-            return
-        for file in sorted((self.folder / LOCKS).glob("*.lock")):
-            with contextlib.suppress(FileNotFoundError):
-                if file.stem != IN_USE and file.stat().st_mtime < before:
-                    with self.lock(file.stem, wait=False):
-                        pass  # the end of a lock removes its file
 
     def put_entry(
         self, folder: str, files: Mapping[str, bytes], body: Mapping[str, Any], *, kind: str, mark: str
@@ -317,6 +324,18 @@ def data_name(name: str, sha256: str) -> str:
     """The name of a data file in an entry: `predictions.parquet` becomes `predictions-0123456789ab.parquet`."""
     path = PurePosixPath(name)
     return f"{path.stem}-{sha256[:12]}{path.suffix}"
+
+
+def _is_locked(file: Path) -> bool:
+    """Whether anybody holds a lock, shared or not; also where its file system has none. The file stays as it is."""
+    import fcntl
+
+    with open(file) as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
 
 
 def _checked(path: str) -> str:

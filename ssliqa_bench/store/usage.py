@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from ssliqa_bench.errors import CorruptFileError
 from ssliqa_bench.files import unseal
 from ssliqa_bench.store.artifacts import ARTIFACTS, CHECKPOINTS, KIND, MARK, PREDICTIONS
+from ssliqa_bench.store.leases import FOLDER as LEASES
+from ssliqa_bench.store.places import LOCKS, Stored
 from ssliqa_bench.store.record import Record
-from ssliqa_bench.store.store import ENTRY_SCHEMA, Store, data_name
+from ssliqa_bench.store.store import ENTRY_SCHEMA, IN_USE_LOCK, Store, data_name
 
 RECORDS = "records"
 KINDS = (RECORDS, ARTIFACTS, CHECKPOINTS, PREDICTIONS)
@@ -69,16 +71,24 @@ def sizes(store: Store) -> dict[str, Size]:
     return found
 
 
-def unneeded(store: Store, needs: KeysInUse, keep: str, *, before: float) -> tuple[list[Unneeded], int]:
+def unneeded(
+    store: Store, needs: KeysInUse, keep: str, *, before: float, left: Iterable[Stored] = ()
+) -> tuple[list[Unneeded], int]:
     """What no record needs under a policy, sorted by name, and how many such things are spared as too young.
 
     `phases` keeps the artifacts of all stages on record and of the stages that they were made from, `final` those of
     final models, `none` no artifact. Predictions stay where a record names them or their model stays. Whatever was
     written at or after `before` (seconds since 1970) is spared: it may belong to a run in progress. Records are never
     unneeded.
+
+    Args:
+        left: what `Store.left_behind` found before the caller took a lock. The lock of the whole store goes at any age:
+            that nobody holds it shows that no run is in progress.
     """
     candidates = [*_entries(store, needs, keep), *_orphans(store)]
-    old = [item for item in candidates if all(_written(store, path) < before for path in item.paths)]
+    candidates += [Unneeded(own.path, (own.path,), own.size, "lock of a killed process") for own in left]
+    old = [item for item in candidates
+           if item.name == IN_USE_LOCK or all(_written(store, path) < before for path in item.paths)]  # fmt: skip
     return sorted(old), len(candidates) - len(old)
 
 
@@ -86,7 +96,10 @@ def remove(store: Store, items: Sequence[Unneeded]) -> None:
     """Delete objects; the mark of an entry goes first, so that a killed removal leaves no damaged entry."""
     for item in items:
         for path in sorted(item.paths, key=lambda path: not path.endswith(f"/{MARK}")):
-            store.delete(path)
+            if path.startswith((f"{LOCKS}/", f"{LEASES}/")):
+                store.remove_left(path)
+            else:
+                store.delete(path)
 
 
 def _entries(store: Store, needs: KeysInUse, keep: str) -> Iterator[Unneeded]:

@@ -346,6 +346,33 @@ def test_gc_removes_what_no_record_needs_any_more(finished: Bench) -> None:
     assert finished.run("ssiqa")["status"] == "cached" and finished("store", "verify")[0] == 0
 
 
+def test_a_dry_run_of_gc_lists_what_is_removed_and_nothing_else(finished: Bench) -> None:
+    """Locks and temporary files of killed processes are among it; young ones and those that are held are not."""
+    (finished.store / "locks").mkdir(exist_ok=True)
+    (finished.store / "locks" / "dead.lock").touch()
+    (finished.store / "artifacts" / ".artifact.json.abc.tmp").write_bytes(b"half")
+    shutil.rmtree(finished.record(finished.key("ssiqa")))
+    age(finished)
+    for name in ("in-use", "young"):
+        (finished.store / "locks" / f"{name}.lock").touch()
+
+    def all_files() -> set[str]:
+        return {str(path.relative_to(finished.store)) for path in finished.store.rglob("*") if path.is_file()}
+
+    before = all_files()
+    with Store(finished.store).lock("held"):
+        code, out, _ = finished("store", "gc", "--dry-run", "--json")
+        listed = json.loads(out)
+        assert code == 0 and all_files() == before | {"locks/held.lock"}
+        removed = json.loads(finished("store", "gc", "--json")[1])
+        assert removed == {**listed, "dry_run": False}
+        gone = before - all_files()
+    names = [item["name"] for item in listed["removed"]]
+    assert {"locks/dead.lock", "locks/in-use.lock", "artifacts/.artifact.json.abc.tmp"} <= set(names)
+    assert {path for path in before if path.startswith(tuple(f"{name}/" for name in names)) or path in names} == gone
+    assert "locks/young.lock" in all_files() and listed["spared"] == 1
+
+
 def test_gc_of_all_weights_leaves_records_and_their_predictions(finished: Bench) -> None:
     key = finished.key("ssiqa")
     predictions = finished.predictions(key)

@@ -106,8 +106,9 @@ def test_leases_of_processes_that_died_are_removed() -> None:
     store = Store("memory://died")
     store.put("leases/in-use-a.json", json.dumps({"owner": "a", "expires": time.time() - 1, "where": "x"}).encode())
     with store.in_use():
-        store.remove_leases(before=time.time() + 1)
-        assert store.leased()
-    store.remove_leases(before=time.time() + 1)
+        (left,) = store.left_behind()
+        assert left.path == "leases/in-use-a.json" and store.leased()
+        store.remove_left(left.path)
+        assert store.leased() and store.left_behind() == []
     with pytest.raises(FileNotFoundError):
         store.read("leases/in-use-a.json")

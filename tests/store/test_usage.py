@@ -131,11 +131,28 @@ def test_temporary_files_and_locks_of_the_dead(tmp_path: Path) -> None:
     assert not leftover.exists()
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks" / "other.lock").touch()
-    with store.lock("held"):
-        store.remove_locks(before=time.time() - 60)
-        assert len(list((tmp_path / "locks").iterdir())) == 2, "both are young"
-        store.remove_locks(before=LATER)
-        assert [file.name for file in (tmp_path / "locks").iterdir()] == ["held.lock"]
+    with store.lock("held"), store.lock("shared", shared=True):
+        left = store.left_behind()
+        assert [own.path for own in left] == ["locks/other.lock"]
+        assert unneeded(store, NEEDS, "phases", before=time.time() - 60, left=left) == ([], 1), "it is young"
+        (found,), _ = unneeded(store, NEEDS, "phases", before=LATER, left=left)
+        assert found.name == "locks/other.lock" and "killed process" in found.reason
+        remove(store, [found])
+        assert sorted(file.name for file in (tmp_path / "locks").iterdir()) == ["held.lock", "shared.lock"]
+    (tmp_path / "locks" / "in-use.lock").touch()
+    found_now, _ = unneeded(store, NEEDS, "phases", before=0.0, left=store.left_behind())
+    assert [item.name for item in found_now] == ["locks/in-use.lock"], "no run is in progress, whatever its age"
+
+
+def test_a_lock_that_somebody_took_since_is_not_removed(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "key.lock").touch()
+    left = store.left_behind()
+    (found,), _ = unneeded(store, NEEDS, "phases", before=LATER, left=left)
+    with Store(tmp_path).lock("key"):
+        remove(store, [found])
+        assert (tmp_path / "locks" / "key.lock").exists()
 
 
 def test_sizes_count_entries_and_all_bytes(filled: ArtifactStore) -> None:
