@@ -7,22 +7,22 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ssliqa_bench.datasets.conversions import conversions
 from ssliqa_bench.datasets.leaks import copies_notes, kept_apart_notes
-from ssliqa_bench.methods.base import Learner
+from ssliqa_bench.methods.base import Learner, Predictor
 from ssliqa_bench.pixels.cache import Pixels
 from ssliqa_bench.runner.artifact_keys import untrained_key
 from ssliqa_bench.runner.devices import prepare_process, reset_peak_memory
 from ssliqa_bench.runner.facts import dataset_facts, leak_facts, run_facts
 from ssliqa_bench.runner.learner_sets import check_scores, check_sets, make_sets
-from ssliqa_bench.runner.learners import describe_model, ready_learner
+from ssliqa_bench.runner.learners import describe_model, model_of, ready_learner
 from ssliqa_bench.runner.near_duplicates import look_alike_notes
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.progress import ConsoleReporter
-from ssliqa_bench.runner.pseudo_labels import pseudo_label_facts
-from ssliqa_bench.runner.scoring import Scorer
+from ssliqa_bench.runner.pseudo_labels import PseudoLabelling
+from ssliqa_bench.runner.scoring import PredictionSet, Scorer
 from ssliqa_bench.runner.sets import Source, check_content, test_set
 from ssliqa_bench.runner.settings import Settings, tolerated
 from ssliqa_bench.runner.sources import open_sources
-from ssliqa_bench.runner.stages import StageRunner, discard, final_artifact
+from ssliqa_bench.runner.stages import StageResult, StageRunner, discard, final_artifact
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.record import Record, Seconds
 from ssliqa_bench.store.records import read_record, write_record, write_result
@@ -50,7 +50,7 @@ def compute_stages(plan: Plan, settings: Settings, last: str) -> tuple[str, ...]
     store = Store(settings.store)
     try:
         with store.in_use():
-            learner, sources, _, _ = _opened(plan, settings)
+            learner, _, sources, _, _ = _opened(plan, settings)
             sets = make_sets(plan, learner, sources)
             check_sets(plan, learner, sets)
             runner = StageRunner(plan, learner, sets, ArtifactStore(store), reporter, settings.use_store)
@@ -67,14 +67,15 @@ def add_tests(plan: Plan, record: Record, datasets: Sequence[str], settings: Set
         LeakError: a further dataset holds an image that the run learned from.
     """
     prepare_process(plan.device, settings.threads)
-    learner = ready_learner(plan)
+    learner, model = ready_learner(plan)
     store = ArtifactStore(settings.store)
-    artifact = final_artifact(record, store)
+    if model is None:
+        model = model_of(plan, learner, final_artifact(record, store))
     sources, skipped = open_sources(plan, settings, learner)
     leaks = (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
     tests = {name: test_set(sources[name], references=learner.needs.references is True) for name in datasets}
     scorer = Scorer(plan, learner, store, tests, use_store=True, processes=settings.processes)
-    judged = scorer.judge(record.facts.model_key, artifact)
+    judged = scorer.judge(record.facts.model_key, model)
     results, rows = scorer.results(
         judged, {}, dataset_facts(plan, learner, sources, skipped),
         leak=leak_facts(leaks, settings),
@@ -85,30 +86,31 @@ def add_tests(plan: Plan, record: Record, datasets: Sequence[str], settings: Set
     return read_record(settings.store, record.key)  # other processes may have added some meanwhile
 
 
-def _opened(plan: Plan, settings: Settings) -> tuple[Learner, dict[str, Source], dict[str, int], tuple[str, ...]]:
-    """The learner, the datasets with their pixels, how many images were skipped, and the leaks that are accepted."""
-    learner = ready_learner(plan)
+def _opened(
+    plan: Plan, settings: Settings
+) -> tuple[Learner, Predictor | None, dict[str, Source], dict[str, int], tuple[str, ...]]:
+    """The learner, its model if nothing trains it, the datasets with their pixels, how many images were skipped, and
+    the leaks that are accepted."""
+    learner, model = ready_learner(plan)
     check_scores(plan)
     sources, skipped = open_sources(plan, settings, learner)
-    return learner, sources, skipped, (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
+    return learner, model, sources, skipped, (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
 
 
 def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Collection[str]) -> Record:
-    learner, sources, skipped, leaks = _opened(plan, settings)
+    learner, untrained, sources, skipped, leaks = _opened(plan, settings)
     store = ArtifactStore(settings.store)
     sets = make_sets(plan, learner, sources)
     check_sets(plan, learner, sets)
     started = time.perf_counter()
     stages = StageRunner(plan, learner, sets, store, reporter, settings.use_store, made).run()
-    trained = time.perf_counter()
     reset_peak_memory(plan.device)
     scorer = Scorer(plan, learner, store, sets.tests, use_store=settings.use_store, processes=settings.processes)
-    judged = {s.stage.name: scorer.judge(s.key, s.load()) for s in stages if s.stage.predicts}
-    final = judged.popitem()[1] if judged else scorer.judge(untrained_key(plan, learner), None)
+    labelling = PseudoLabelling.of(plan, learner, sources, settings.processes)
+    judged, predicting = _judged(plan, learner, untrained, stages, scorer, labelling)
+    _, final = judged.popitem()
     datasets = dataset_facts(plan, learner, sources, skipped)
-    predicted = time.perf_counter()
     results, rows = scorer.results(final, judged, datasets)
-    pseudo_labels, unknown = pseudo_label_facts(plan, learner, sources, stages, settings.processes)
     facts = run_facts(
         plan,
         settings,
@@ -118,17 +120,17 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Co
         seconds=Seconds(
             # Stages found in the store cost what they cost when they were trained.
             train=round(sum(s.seconds for s in stages), 3),
-            predict=round(predicted - trained, 3),
+            predict=round(predicting, 3),
             total=round(time.perf_counter() - started, 3),
         ),
         n_parameters=final.n_parameters,
         model_key=final.model_key,
         model=describe_model(plan, learner).to_json(),
-        pseudo_labels=pseudo_labels,
+        pseudo_labels={} if labelling is None else labelling.found,
         leak=leak_facts(leaks, settings),
         notes=[
             *final.notes,
-            *unknown,
+            *([] if labelling is None else labelling.notes),
             *kept_apart_notes(plan.spec.pair, plan.tables, plan.roles),
             *copies_notes(plan.tables, plan.roles),
             *_conversion_notes(sources),
@@ -140,6 +142,32 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Co
         write_record(settings.store, record, rows)
     discard(stages, settings.keep, store, made)
     return record
+
+
+def _judged(
+    plan: Plan,
+    learner: Learner,
+    untrained: Predictor | None,
+    stages: Sequence[StageResult],
+    scorer: Scorer,
+    labelling: PseudoLabelling | None,
+) -> tuple[dict[str, PredictionSet], float]:
+    """What the model of each stage says of the test sets, by stage, that of the last one last, and the seconds that
+    this took. The model is built once, and one at a time, and says how good its pseudo-labels are too."""
+    judged, seconds = {}, 0.0
+    for result in [own for own in stages if own.stage.predicts]:
+        began = time.perf_counter()
+        model = model_of(plan, learner, result.load())
+        judged[result.stage.name] = scorer.judge(result.key, model)
+        seconds += time.perf_counter() - began
+        if labelling is not None:
+            labelling.look(result.stage.name, model)
+    if not judged:
+        began = time.perf_counter()
+        model = model_of(plan, learner, None) if untrained is None else untrained
+        judged[""] = scorer.judge(untrained_key(plan, learner), model)
+        seconds = time.perf_counter() - began
+    return judged, seconds
 
 
 def _conversion_notes(sources: Mapping[str, Source]) -> list[str]:

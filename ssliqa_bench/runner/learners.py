@@ -80,13 +80,11 @@ def learner_of(
     return learner
 
 
-def ready_learner(plan: Plan) -> Learner:
-    """The learner of a plan. One that nothing trains makes its model now, so that weights that are not on this machine
-    are missed before any image is read."""
+def ready_learner(plan: Plan) -> tuple[Learner, Predictor | None]:
+    """The learner of a plan, and the model of one that nothing trains: it is made now, so that weights that are not on
+    this machine are missed before any image is read. None of a learner that trains."""
     learner = make_learner(plan)
-    if not learner.stages():
-        model_of(plan, learner, None)
-    return learner
+    return learner, None if learner.stages() else model_of(plan, learner, None)
 
 
 def model_of(plan: Plan, learner: Learner, artifact: Artifact | None) -> Predictor:

@@ -5,19 +5,18 @@ A learner never sees these scores. The figures are made when its stages are fini
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from ssliqa_bench.evaluation.constants import MINIMUM_PART
 from ssliqa_bench.evaluation.correlations import mae, srcc
-from ssliqa_bench.methods.base import Learner
+from ssliqa_bench.methods.base import Learner, Predictor
 from ssliqa_bench.models.predict import NotFiniteError, predict_set
 from ssliqa_bench.models.spread import crops_of, of_features
-from ssliqa_bench.runner.learners import model_of
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.sets import Source
-from ssliqa_bench.runner.stages import StageResult
 from ssliqa_bench.store.record import PseudoLabels
 from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.types import FloatArray
@@ -25,38 +24,52 @@ from ssliqa_bench.types import FloatArray
 QUARTERS = 4
 
 
-def pseudo_label_facts(
-    plan: Plan, learner: Learner, sources: Mapping[str, Source], stages: Sequence[StageResult], processes: int = 1
-) -> tuple[dict[str, PseudoLabels], list[str]]:
-    """Quality of the pseudo-labels of each stage that leaves a model, by stage, and notes on stages without.
+@dataclass
+class PseudoLabelling:
+    """What the models of a run, one after the other, say of its unlabeled images, whose scores are known.
 
-    Empty where nothing is learned from unlabeled images, where these come with their scores (an oracle), or where the
-    dataset has none. Scores and predictions are on the learner's scale; in A:B a bias is also one between two scales.
+    Scores and predictions are on the learner's scale; in A:B a bias is also one between two scales.
+
+    Attributes:
+        found: quality of the pseudo-labels by stage.
+        notes: on stages without.
     """
-    models = [result for result in stages if result.stage.predicts]
-    if not (learner.needs.unlabeled and models) or plan.method.unlabeled_role == "labeled":
-        return {}, []
-    name = plan.spec.pair.unlabeled
-    source = None if name is None else sources[name]
-    rows = [] if source is None else [row for row in source.rows("unlabeled") if np.isfinite(source.table.score[row])]
-    if source is None or len(rows) < MINIMUM_PART or learner.needs.references is True:
-        return {}, []
-    images = ImageSet((source.pixels, row) for row in rows)
-    scores = source.table.score01[rows]
-    found, notes = {}, []
-    crops = crops_of(plan.params)
-    for result in models:
-        model, spread = model_of(plan, learner, result.load()), None
+
+    images: ImageSet
+    scores: FloatArray
+    crops: int
+    processes: int = 1
+    found: dict[str, PseudoLabels] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls, plan: Plan, learner: Learner, sources: Mapping[str, Source], processes: int = 1
+    ) -> PseudoLabelling | None:
+        """None where nothing is learned from unlabeled images, where these come with their scores (an oracle), or where
+        the dataset has too few scores."""
+        if not learner.needs.unlabeled or plan.method.unlabeled_role == "labeled":
+            return None
+        name = plan.spec.pair.unlabeled
+        if name is None or learner.needs.references is True:
+            return None
+        source = sources[name]
+        rows = [row for row in source.rows("unlabeled") if np.isfinite(source.table.score[row])]
+        if len(rows) < MINIMUM_PART:
+            return None
+        crops = 1 if plan.features is None else crops_of(plan.params)
+        return cls(ImageSet((source.pixels, row) for row in rows), source.table.score01[rows], crops, processes)
+
+    def look(self, stage: str, model: Predictor) -> None:
+        """Find out how good the pseudo-labels are that the model of a stage gives."""
         try:
-            predicted = predict_set(model, images, processes).quality
+            predicted = predict_set(model, self.images, self.processes).quality
         except NotFiniteError as error:
             count = f"{len(error.images)} unlabeled images"
-            notes.append(f"{result.stage.name}: no quality of pseudo-labels; predictions for {count} are not finite")
-            continue
-        if plan.features is not None and crops > 1:
-            spread = of_features(model, crops)(images).std(axis=1)
-        found[result.stage.name] = pseudo_labels(predicted, scores, spread)
-    return found, notes
+            self.notes.append(f"{stage}: no quality of pseudo-labels; predictions for {count} are not finite")
+            return
+        spread = of_features(model, self.crops)(self.images).std(axis=1) if self.crops > 1 else None
+        self.found[stage] = pseudo_labels(predicted, self.scores, spread)
 
 
 def pseudo_labels(predicted: FloatArray, scores: FloatArray, spread: FloatArray | None = None) -> PseudoLabels:

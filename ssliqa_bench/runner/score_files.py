@@ -17,7 +17,7 @@ from ssliqa_bench.files import write_text
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry
 from ssliqa_bench.runner.devices import prepare_process
-from ssliqa_bench.runner.learners import ready_learner
+from ssliqa_bench.runner.learners import model_of, ready_learner
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.scoring import Scorer
 from ssliqa_bench.runner.sets import test_set
@@ -57,9 +57,10 @@ def judge_unscored(
         RunError: a prediction is not finite.
     """
     prepare_process(plan.device, settings.threads)
-    learner = ready_learner(plan)
+    learner, model = ready_learner(plan)
     store = ArtifactStore(settings.store)
-    artifact = final_artifact(record, store)
+    if model is None:
+        model = model_of(plan, learner, final_artifact(record, store))
     entry = registry.dataset(dataset)
     table = load_table(
         entry, settings.data_root, settings.cache_root, load=registry.load, skip_missing=settings.skip_bad
@@ -73,7 +74,7 @@ def judge_unscored(
     sources, _ = open_sources(alone, settings, learner)
     tests = {dataset: test_set(sources[dataset], references=learner.needs.references is True)}
     scorer = Scorer(alone, learner, store, tests, use_store=True, processes=settings.processes)
-    values = scorer.predict(record.facts.model_key, artifact)[dataset]
+    values = scorer.predict(record.facts.model_key, model)[dataset]
     learned = sum(role == "unlabeled" for role in plan.roles.get(dataset, ()))
     return DatasetPredictions(tests[dataset].names, values, learned)
 

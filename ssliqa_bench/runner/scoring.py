@@ -60,20 +60,18 @@ class Scorer:
         self._use_store = use_store
         self._processes = processes
 
-    def predict(self, model_key: str, artifact: Artifact | None) -> dict[str, FloatArray]:
+    def predict(self, model_key: str, model: Predictor) -> dict[str, FloatArray]:
         """Predictions for every test set, in its order, found under their keys where they are stored; no metrics."""
-        model = model_of(self._plan, self._learner, artifact)
         return {
             name: self._predictions(self._key(model_key, name, test), model_key, name, model, test).quality
             for name, test in self._tests.items()
         }
 
-    def judge(self, model_key: str, artifact: Artifact | None) -> PredictionSet:
+    def judge(self, model_key: str, model: Predictor) -> PredictionSet:
         """Predict with a model, or find its predictions under their keys.
 
         Classes that are not those of the protocol do not count.
         """
-        model = model_of(self._plan, self._learner, artifact)
         fields = self._plan.protocol.classes
         fits = isinstance(model, ClassPredictor) and fields is not None and model.n_classes == fields.levels
         said, keys = {}, {}
@@ -88,8 +86,8 @@ class Scorer:
         return PredictionSet(model_key, model.n_parameters, said, keys, notes)
 
     def metrics(self, model_key: str, artifact: Artifact | None) -> dict[str, Metrics]:
-        """Metrics of a model by dataset."""
-        judged = self.judge(model_key, artifact)
+        """Metrics of the model that an artifact is, by dataset."""
+        judged = self.judge(model_key, model_of(self._plan, self._learner, artifact))
         return {name: self.evaluate(name, self.rows(name, judged, {})).metrics for name in judged.said}
 
     def rows(self, dataset: str, final: PredictionSet, earlier: Mapping[str, PredictionSet]) -> Predictions:
