@@ -10,8 +10,9 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ssliqa_bench.errors import InputError, SsliqaError, StorageError
 from ssliqa_bench.runner import execute
@@ -27,9 +28,10 @@ from ssliqa_bench.specs import RunSpec
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.record import Record
 
-LOG = logging.getLogger("ssliqa_bench")
+if TYPE_CHECKING:
+    from ssliqa_bench.runner.sweep_display import Pace, Running, StageWatch, Standing, SweepDisplay
 
-PULSE = 30.0  # seconds between lines that tell what is running
+LOG = logging.getLogger("ssliqa_bench")
 
 
 @dataclass(frozen=True)
@@ -132,38 +134,99 @@ def _answered(sweep: _Sweep, registries: Sequence[Path], settings: Settings) -> 
 
 
 def _work_off(sweep: _Sweep, plans: Mapping[int, Plan], pool: Pool, settings: Settings) -> None:
+    from ssliqa_bench.runner.sweep_display import Pace, StageWatch, SweepDisplay
+
     runs = {number: (sweep.specs[number], plan.key) for number, plan in plans.items()}
     looked: dict[int, StageStates] = {}
-    if settings.use_store and len(runs) > 1:
-        looking = Graph({number: Node(Task(number, spec, "look", key=key)) for number, (spec, key) in runs.items()})
-        for number, result in _finished(looking, pool, sweep):
-            if isinstance(result, StageStates):
-                looked[number] = result
-        runs = {number: own for number, own in runs.items() if number not in sweep.results}
-    history = History.of(settings, next(iter(plans.values())).device)
-    graph = build_graph(runs, looked, {number: history.seconds(plans[number].spec) for number in runs})
-    for number, result in _finished(graph, pool, sweep):
-        if isinstance(result, Recorded):
-            status = "cached" if result.cached else "done"
-            sweep.add(number, RunResult(sweep.specs[number], status, result.record))
+    with SweepDisplay(live=not settings.quiet) as display:
+        if settings.use_store and len(runs) > 1:
+            looking = Graph({number: Node(Task(number, spec, "look", key=key)) for number, (spec, key) in runs.items()})
+            for number, result in _finished(_Work(looking, pool, sweep), display):
+                if isinstance(result, StageStates):
+                    looked[number] = result
+            runs = {number: own for number, own in runs.items() if number not in sweep.results}
+        history = History.of(settings, next(iter(plans.values())).device)
+        seconds = {number: history.seconds(plans[number].spec) for number in runs}
+        graph = build_graph(runs, looked, seconds)
+        pace = Pace(graph.own_weights(), certain=None not in seconds.values())
+        stages = {number: [(name, key) for name, key, _ in own.stages] for number, own in looked.items()}
+        watch = StageWatch(ArtifactStore(settings.store), stages)
+        for number, result in _finished(_Work(graph, pool, sweep, pace, watch), display):
+            if isinstance(result, Recorded):
+                status = "cached" if result.cached else "done"
+                sweep.add(number, RunResult(sweep.specs[number], status, result.record))
     _discard_shared(graph, sweep, settings)
 
 
-def _finished(graph: Graph, pool: Pool, sweep: _Sweep) -> Iterator[tuple[int, Result]]:
+@dataclass
+class _Work:
+    """The tasks of a graph: which are worked on, since when, and what tells how far they are."""
+
+    graph: Graph
+    pool: Pool
+    sweep: _Sweep
+    pace: Pace | None = None
+    watch: StageWatch | None = None
+    running: dict[int, float] = field(default_factory=dict)
+
+    def begin(self, number: int, task: Task) -> None:
+        """Submit a task."""
+        self.running[number] = time.monotonic()
+        self.pool.submit(number, task)
+
+    def end(self, number: int, *, done: bool) -> None:
+        """A task has ended; only one that is done tells about the pace."""
+        seconds = time.monotonic() - self.running.pop(number)
+        if done and self.pace is not None:
+            self.pace.add(number, seconds)
+
+    def drop(self, numbers: set[int]) -> None:
+        """Tasks that will not be done."""
+        if self.pace is not None:
+            self.pace.drop(numbers)
+
+    def standing(self) -> Standing:
+        """How far the sweep is."""
+        from ssliqa_bench.runner.sweep_display import Standing
+
+        now, results = time.monotonic(), self.sweep.results
+        seconds = {number: now - since for number, since in self.running.items()}
+        failed = sum(result.status == "failed" for result in results.values())
+        runs = {self.graph.nodes[number].task.run for number in self.running if number not in self.graph.users}
+        places = len(seconds) + max(self.pool.free, 0)
+        return Standing(
+            runs=len(self.sweep.specs),
+            finished=len(results) - failed,
+            failed=failed,
+            waiting=len(self.sweep.specs) - len(results) - len(runs - results.keys()),
+            running=tuple(self._told(number, own) for number, own in seconds.items()),
+            left=None if self.pace is None else self.pace.left(seconds, places),
+        )
+
+    def _told(self, number: int, seconds: float) -> Running:
+        from ssliqa_bench.runner.sweep_display import Running
+
+        task = self.graph.nodes[number].task
+        stage, epochs = ("planning", None) if self.watch is None else self.watch.of(task.run)
+        users = len(self.graph.users.get(number, ()))
+        shared = f" for {users} runs" if users else ""
+        return Running(str(task.spec), self.pool.where(number), f"{stage or task.stage or ''}{shared}", epochs, seconds)
+
+
+def _finished(work: _Work, display: SweepDisplay) -> Iterator[tuple[int, Result]]:
     """Number and result of every node, as they are done; runs that fail are told to the sweep."""
-    waiting, done, running = set(graph.nodes), set[int](), dict[int, float]()
+    graph, pool, sweep = work.graph, work.pool, work.sweep
+    waiting, done = set(graph.nodes), set[int]()
     attempts: dict[int, int] = {}
     made: dict[int, list[str]] = {}
-    heard = time.monotonic()
-    while waiting or running:
+    while waiting or work.running:
         for number in graph.ready(waiting, done)[: pool.free]:
             task = graph.nodes[number].task
             waiting.discard(number)
-            running[number] = time.monotonic()
-            pool.submit(number, replace(task, made=tuple(made.get(task.run, ()))) if task.do == "record" else task)
-        for number, result in pool.finished(PULSE):
-            running.pop(number)
+            work.begin(number, replace(task, made=tuple(made.get(task.run, ()))) if task.do == "record" else task)
+        for number, result in pool.finished(display.pulse):
             task = graph.nodes[number].task
+            work.end(number, done=not isinstance(result, Lost | Died | Failed))
             if isinstance(result, Lost) and attempts.get(number, 0) < pool.retries:
                 attempts[number] = attempts.get(number, 0) + 1
                 LOG.warning("%s: %s. Again from its last checkpoint, attempt %d of %d.", task, result.reason,
@@ -177,21 +240,16 @@ def _finished(graph: Graph, pool: Pool, sweep: _Sweep) -> Iterator[tuple[int, Re
                 for run in sorted(graph.failing(number)):
                     if run in waiting or run == number:
                         sweep.fail(run, result.error)
-                waiting -= {*graph.failing(number), *graph.beyond(number)}
+                lost = {number, *graph.failing(number), *graph.beyond(number)}
+                waiting -= lost
+                work.drop(lost)
                 continue
             if isinstance(result, tuple):
                 made.setdefault(task.run, []).extend(result)
             done.add(number)
             yield number, result
-        if running and time.monotonic() - heard >= PULSE:
-            heard = time.monotonic()
-            LOG.warning("[%d/%d] running: %s", len(sweep.results), len(sweep.specs), ", ".join(
-                f"{graph.nodes[number].task}{_at(pool.where(number))} ({heard - since:.0f} s)"
-                for number, since in running.items()))  # fmt: skip
-
-
-def _at(place: str) -> str:
-    return f" on {place}" if place else ""
+        if work.running:
+            display.show(work.standing)
 
 
 def _discard_shared(graph: Graph, sweep: _Sweep, settings: Settings) -> None:

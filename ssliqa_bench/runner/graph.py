@@ -55,6 +55,12 @@ class Graph:
         """The runs that fail with a node: those that need its stages, and those that need what is beyond it."""
         return {*self.users.get(number, (number,)), *(self.beyond(number) - self.users.keys())}
 
+    def own_weights(self) -> dict[int, float]:
+        """What every task alone weighs: that of a run without the stages that are computed before it."""
+        weights = {number: node.weight for number, node in self.nodes.items()}
+        return {number: max(weights[number] - max((weights[other] for other in node.needs), default=0.0), 0.0)
+                for number, node in self.nodes.items()}  # fmt: skip
+
 
 def build_graph(
     runs: Mapping[int, tuple[RunSpec, str]], looked: Mapping[int, StageStates], seconds: Mapping[int, float | None]

@@ -36,7 +36,7 @@ class Pool(Protocol):
         """Number and result of tasks that are done; `Died` or `Lost` where a worker was lost."""
 
     def where(self, number: int) -> str:
-        """The machine on which a task runs; empty for this one."""
+        """The machine or the process that works on a task; empty for this one."""
 
     def close(self) -> None:
         """End what is in progress; finished work is in the store."""
@@ -91,7 +91,8 @@ class Processes(Workers):
 
     def where(self, number: int) -> str:
         """See `Pool`."""
-        return ""
+        process = self.process(number)
+        return "" if process is None else f"process {process}"
 
     def close(self) -> None:
         """See `Pool`."""

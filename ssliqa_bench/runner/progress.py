@@ -35,7 +35,7 @@ class _Pulse:
         """The time that is left at the rate so far."""
         seconds = (time.monotonic() - self._began) / max(done - self._first, 1) * max(total - done, 0)
         rate = max(done - self._first, 1) / max(time.monotonic() - self._began, 1e-9)
-        return f"{rate:.3g} per second, about {_time(seconds)} left"
+        return f"{rate:.3g} per second, about {time_text(seconds)} left"
 
 
 class ConsoleReporter:
@@ -170,7 +170,8 @@ def _amount(number: int, unit: str) -> str:
     return f"{number / 1e6:,.1f} MB" if unit == "bytes" else f"{number:,} {unit}"
 
 
-def _time(seconds: float) -> str:
+def time_text(seconds: float) -> str:
+    """A length of time in hours, minutes or seconds, whichever is at hand."""
     for unit, length in (("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

@@ -20,6 +20,7 @@ from typing import Any
 
 from ssliqa_bench.errors import InputError, RunError, StorageError
 from ssliqa_bench.runner.devices import KINDS
+from ssliqa_bench.runner.keys import FORMAT_DECODERS
 from ssliqa_bench.runner.plan import Plan
 from ssliqa_bench.runner.settings import Cluster, Settings
 from ssliqa_bench.runner.tasks import Lost, Task, do
@@ -30,6 +31,7 @@ from ssliqa_bench.store.store import Store
 _log = logging.getLogger("ssliqa_bench")
 
 _LOOK_AGAIN = 5.0  # seconds between looks at which nodes there are
+_WITHOUT_NODES = 30.0  # seconds that a sweep waits where no node is left
 _PATIENCE = 120.0  # seconds that a node has to answer before it is refused
 _KNOCKING = 10.0  # seconds that an address has to answer
 _EPSILON = 1e-6
@@ -160,7 +162,7 @@ class RayPool:
         self._store = Store(self._settings.store)
         self._probe = f"probes/{uuid.uuid4().hex}"
         self._store.put(self._probe, socket.gethostname().encode())
-        self._demands = Demands(_versions(plans), str(self._settings.store), self._probe,
+        self._demands = Demands(versions_of(plans), str(self._settings.store), self._probe,
                                 _files(plans, self._registries))  # fmt: skip
         try:
             options = {"max_retries": 0, "num_cpus": self._demand["CPU"], "num_gpus": self._demand.get("GPU", 0)}
@@ -198,7 +200,7 @@ class RayPool:
             InputError: no node is left.
         """
         if not self._tasks:
-            return self._waited(timeout)
+            return self._waited()
         done, _ = self._ray.wait(list(self._tasks), num_returns=1, timeout=timeout)
         found = []
         for reference in done:
@@ -233,9 +235,9 @@ class RayPool:
         return int(min((node.resources.get(k, 0.0) - node.taken.get(k, 0.0) + _EPSILON) // v
                        for k, v in self._demand.items()))  # fmt: skip
 
-    def _waited(self, timeout: float) -> list[tuple[int, Any]]:
+    def _waited(self) -> list[tuple[int, Any]]:
         """Nothing runs: wait for a node, and give up where none comes."""
-        until = time.monotonic() + timeout
+        until = time.monotonic() + _WITHOUT_NODES
         while time.monotonic() < until:
             self._looked = 0.0
             if self.free:
@@ -379,9 +381,16 @@ def _everywhere(store: Path) -> Path:
     return store if space.folder is None else space.folder.absolute()
 
 
-def _versions(plans: Sequence[Plan]) -> dict[str, str]:
-    """Versions that the keys of some plans hold, and those of the interpreter and of this package."""
+def versions_of(plans: Sequence[Plan]) -> dict[str, str]:
+    """Versions that the keys of some plans hold, and those of the interpreter and of this package.
+
+    The decoder of a single format counts where a dataset has such files, as in keys.
+    """
     found = {name: version for plan in plans for name, version in plan.versions(plan.method_code).items()}
+    for package, endings in FORMAT_DECODERS.items():
+        found.pop(package, None)
+        if any(path.lower().endswith(endings) for plan in plans for own in plan.tables.values() for path in own.path):
+            found |= library_versions([package])
     return {**versions_here(()), **found}
 
 

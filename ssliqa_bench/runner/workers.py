@@ -115,6 +115,10 @@ class Workers:
                 raise result
         return found
 
+    def process(self, number: int) -> int | None:
+        """The id of the process that works on an item; None where nobody does."""
+        return next((worker.process.pid for worker in self._workers if worker.item == number), None)
+
     def close(self) -> None:
         """End all processes, whatever they are doing."""
         _end(self._workers)

@@ -77,6 +77,11 @@ class ArtifactStore:
         loaded = None if folder is None else self._load(folder)
         return None if loaded is None else loaded[0]
 
+    def checkpoint_epoch(self, key: str) -> int | None:
+        """The number of epochs after which the newest complete checkpoint of a stage was made; it is not read."""
+        folder = self._checkpoint(key)
+        return None if folder is None else int(folder.rpartition("-")[2])
+
     def clear_checkpoints(self, key: str) -> None:
         """Delete the checkpoints of a stage."""
         for path in self.store.list(f"{CHECKPOINTS}/{key}/"):

@@ -76,6 +76,12 @@ def test_cheap_runs_come_first_and_the_longest_last() -> None:
     assert order(graph) == [stage, 2, 1, 0, 3]
 
 
+def test_a_task_weighs_what_comes_on_top_of_the_stages_before_it() -> None:
+    graph = graph_of([["s"], ["s", "t", "a"], ["s", "t", "b"], ["c"]], [10.0, 40.0, 60.0, 5.0])
+    first, second = sorted(graph.users)
+    assert graph.own_weights() == {first: 10.0, 0: 0.0, second: 30.0, 1: 0.0, 2: 20.0, 3: 5.0}
+
+
 def test_a_forecast_takes_the_time_of_earlier_records(finished: Bench) -> None:
     record = next(iter_records(finished.store))
     seconds = record.facts.seconds

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -46,11 +47,12 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         made.shutdown()
 
 
-def suite(bench: Bench, methods: list[str], seeds: int, **overrides: Any) -> str:
+def suite(
+    bench: Bench, methods: list[str], seeds: int, pair: str = "tiny-a:tiny-b", recipe: str | None = None, **sets: Any
+) -> str:
     path = bench.store.parent / "suite.yaml"
-    block = {"methods": methods, "pairs": ["tiny-a:tiny-b"], "protocol": "standard", "seeds": seeds}
-    more = {"set": overrides} if overrides else {}
-    path.write_text(yaml.safe_dump({"title": "Tiny", "runs": [{**block, **more}]}))
+    block = {"methods": methods, "pairs": [pair], "protocol": "standard", "seeds": seeds, "recipe": recipe, "set": sets}
+    path.write_text(yaml.safe_dump({"title": "Tiny", "runs": [{k: v for k, v in block.items() if v}]}))
     return str(path)
 
 
@@ -88,15 +90,22 @@ def meanwhile(condition: Callable[[], bool], action: Callable[[], None]) -> Iter
         watching.join()
 
 
-def test_a_cluster_gives_what_this_machine_gives(bench: Bench, tmp_path: Path, cluster: Any) -> None:
-    path = suite(bench, METHODS, 2)
+def test_a_cluster_gives_what_this_machine_gives(
+    bench: Bench, tmp_path: Path, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ssliqa_bench.runner import sweep_display
+
+    path = suite(bench, METHODS, 2, pair="demo-syn:demo-wild", recipe="check")
     code, here, err = swept(bench, path)
     assert code == 0 and len(here) == 12, err
     local = {entry["key"]: bench.predictions(entry["key"]) for entry in here}
     board = boards(bench, tmp_path / "local")
     bench.store = tmp_path / "shared"
+    monkeypatch.setattr(sweep_display, "PULSE", 2.0)
     code, there, err = swept(bench, path, "--engine", "ray", "--address", cluster.address)
     assert code == 0 and [entry["status"] for entry in there] == ["done"] * 12, err
+    nodes = {own.node_id[:6] for own in cluster.workers}
+    assert set(re.findall(r"seed \d[^()]* on \S+ \((\w{6})\) \(\d+ s\)", err)) == nodes, "both worked, and it was said"
     assert {entry["key"]: bench.predictions(entry["key"]) for entry in there} == local
     assert [entry["metrics"] for entry in there] == [entry["metrics"] for entry in here]
     assert boards(bench, tmp_path / "ray") == board
@@ -111,6 +120,21 @@ def test_a_cluster_gives_what_this_machine_gives(bench: Bench, tmp_path: Path, c
     assert code == 2 and "--task-memory" in err and "the largest node" in err
     code, _, err = swept(bench, path, "--engine", "ray", "--address", cluster.address, "--device", "cuda")
     assert code == 2 and "no node of the cluster has a GPU" in err
+    cluster.add_node(num_cpus=1, num_gpus=1, object_store_memory=_MEMORY)
+    code, _, err = swept(bench, path, "--engine", "ray", "--address", cluster.address, "--gpu-share", "2")
+    assert code == 2 and "asks for 1 cores, 2 GPUs; the largest node has 1 cores, 1 GPUs" in err
+
+
+def test_nodes_with_other_versions_are_refused_before_the_first_task(
+    bench: Bench, cluster: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ssliqa_bench.runner import ray_pool
+
+    own = ray_pool.versions_here
+    monkeypatch.setattr(ray_pool, "versions_here", lambda names: {**own(names), "ssliqa-bench": "0.0.1"})
+    code, _, err = swept(bench, suite(bench, ["supervised"], 1), "--engine", "ray", "--address", cluster.address)
+    assert code == 2 and "no node can be used" in err and "in place of 0.0.1" in err
+    assert not list(bench.store.rglob("facts.json")) and not (bench.store / "checkpoints").exists()
 
 
 def test_a_lost_node_costs_no_record(bench: Bench, cluster: Any) -> None:
@@ -129,23 +153,30 @@ def test_a_lost_node_costs_no_record(bench: Bench, cluster: Any) -> None:
     assert bench("store", "verify")[0] == 0
 
 
-def test_a_killed_driver_leaves_only_what_is_missing_to_do(bench: Bench, cluster: Any) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_driver_that_ends_leaves_only_what_is_missing_to_do(
+    bench: Bench, cluster: Any, number: signal.Signals
+) -> None:
     path = suite(bench, ["supervised"], 4, epochs=20)
     words = [sys.executable, "-m", "ssliqa_bench", "sweep", path, "--engine", "ray", "--address", cluster.address,
              "--store", str(bench.store), "--registry", str(bench.data / "registry.yaml")]  # fmt: skip
-    driver = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    driver = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     records = bench.store / "records"
     until = time.monotonic() + 400
     while not list(records.glob("*/facts.json")) and time.monotonic() < until and driver.poll() is None:
         time.sleep(0.05)
-    driver.send_signal(signal.SIGKILL)
-    driver.wait()
+    driver.send_signal(number)
+    _, said = driver.communicate(timeout=200)
+    if number == signal.SIGINT:
+        assert driver.returncode == 130 and "the same command resumes" in said and "Traceback" not in said
     finished = {path.parent.name: path.stat().st_mtime_ns for path in records.glob("*/facts.json")}
     assert 1 <= len(finished) < 4
     code, entries, err = swept(bench, path, "--engine", "ray", "--address", cluster.address)
     assert code == 0 and {entry["key"] for entry in entries if entry["status"] == "cached"} >= set(finished), err
-    assert len({entry["key"] for entry in entries}) == 4
+    assert {entry["status"] for entry in entries} == {"cached", "done"} and len({own["key"] for own in entries}) == 4
+    assert {path.name for path in records.iterdir()} == {entry["key"] for entry in entries}
     assert {key: (records / key / "facts.json").stat().st_mtime_ns for key in finished} == finished
+    assert bench("store", "verify")[0] == 0
 
 
 def test_an_address_where_no_cluster_answers_is_refused(bench: Bench) -> None:

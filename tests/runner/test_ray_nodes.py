@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from ssliqa_bench.runner import keys, ray_pool
 from ssliqa_bench.runner.ray_pool import Demands, do_on_node, inspect_node, versions_here
 from ssliqa_bench.runner.tasks import Failed, StageStates, Task
 from ssliqa_bench.store.store import Store
@@ -28,6 +29,22 @@ def demands(tmp_path: Path, **changed: Any) -> Demands:
 
 def test_a_node_that_has_everything_is_accepted(tmp_path: Path) -> None:
     assert inspect_node(demands(tmp_path)) == []
+
+
+@pytest.mark.parametrize("endings", [(".heic",), (".png",)])
+def test_the_decoder_of_a_format_counts_where_a_dataset_has_such_files(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, endings: tuple[str, ...]
+) -> None:
+    real = ray_pool.library_versions
+    monkeypatch.setitem(keys.FORMAT_DECODERS, "pillow_heif", endings)
+    monkeypatch.setattr(
+        ray_pool, "library_versions", lambda names: real(n for n in names if n != "pillow_heif")
+        | ({"pillow_heif": "1.0"} if "pillow_heif" in names else {})
+    )  # fmt: skip
+    plan, _ = bench.plan("supervised")
+    asked = ray_pool.versions_of([plan])
+    assert ("pillow_heif" in asked) == (endings == (".png",)) and "unknown" not in asked.values()
+    assert inspect_node(demands(tmp_path, versions=asked)) == []
 
 
 def test_what_a_node_lacks_is_named(tmp_path: Path) -> None:

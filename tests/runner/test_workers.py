@@ -42,8 +42,9 @@ def finished(pool: Workers, count: int) -> dict[int, int | Died]:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_one_that_is_killed_while_it_waits_costs_no_item(two: Workers, how: signal.Signals) -> None:
     two.submit(0, 0.0)
+    named = two.process(0)
     process = finished(two, 1)[0]
-    assert isinstance(process, int)
+    assert isinstance(process, int) and named == process and two.process(0) is None
     os.kill(process, how)
     until = time.monotonic() + 30
     while not gone(process) and time.monotonic() < until:
