@@ -127,6 +127,10 @@ def _print_duel(duel: Duel) -> None:
     if duel.overall is not None:
         unit = "splits" if duel.how == "splits" else "groups of images"
         print(f"  difference {_difference(duel.overall)}, over {duel.overall.n:,} {unit}")
+    if None not in duel.plcc:
+        print(f"  PLCC after the mapping {_number(duel.plcc[0])} and {_number(duel.plcc[1])}")
+    if duel.plcc_difference is not None:
+        print(f"  difference {_difference(duel.plcc_difference)}, over {duel.plcc_difference.n:,} splits")
     if duel.reason:
         print(f"  {duel.reason}")
     _print_parts(duel.by)

@@ -54,6 +54,9 @@ class Duel:
         reason: what is missing, "" where nothing is.
         measure: "SRCC", or over splits of a dataset that boards rank so "SRCC within parts".
         unofficial: whether one of the two used scores that no source of the dataset passes on.
+        plcc: PLCC after the mapping of either, mean over these seeds; None where one is undefined.
+        plcc_difference: over splits, the difference of it; None elsewhere, since a mapping fitted to few images moves
+            with the images that are drawn.
     """
 
     dataset: str
@@ -69,6 +72,8 @@ class Duel:
     reason: str = ""
     measure: str = "SRCC"
     unofficial: bool = False
+    plcc: tuple[float | None, float | None] = (None, None)
+    plcc_difference: Comparison | None = None
 
 
 def contenders(records: Iterable[Record]) -> list[Contender]:
@@ -162,7 +167,8 @@ def _duel(one: Contender, other: Contender, dataset: str, seeds: tuple[int, ...]
           images: int) -> Duel:  # fmt: skip
     ours, theirs = [one.runs[seed] for seed in seeds], [other.runs[seed] for seed in seeds]
     duel = Duel(dataset, one.name, other.name, seeds, _mean(ours, dataset), _mean(theirs, dataset), None, "images", {},
-                (), unofficial=any(run.uses_unofficial(dataset) for run in (*ours, *theirs)))  # fmt: skip
+                (), unofficial=any(run.uses_unofficial(dataset) for run in (*ours, *theirs)),
+                plcc=(_mean_plcc(ours, dataset), _mean_plcc(theirs, dataset)))  # fmt: skip
     for mine, its in zip(ours, theirs, strict=True):
         if reason := _unlike(mine, its, dataset):
             return replace(duel, reason=f"not comparable: {reason} (seed {mine.cell.seed})")
@@ -209,6 +215,11 @@ def _over_splits(duel: Duel, ours: Sequence[Record], theirs: Sequence[Record],
             own = [x - y for x, y in both if x is not None and y is not None]
             found[label] = compare_splits(own, fraction) if len(own) >= MINIMUM_SPLITS else None
         by[name] = _corrected(found)
+    mapped = [(a.results[duel.dataset].metrics.plcc_mapped, b.results[duel.dataset].metrics.plcc_mapped)
+              for a, b in zip(ours, theirs, strict=True)]  # fmt: skip
+    known = [a - b for a, b in mapped if a is not None and b is not None]
+    if len(known) == len(mapped):
+        duel = replace(duel, plcc_difference=compare_splits(known, fraction))
     if len(gaps) < len(pairs):
         return replace(duel, how="splits", by=by, reason=f"{duel.measure} is undefined in a run")
     return replace(duel, how="splits", by=by, overall=compare_splits(gaps, fraction))
@@ -301,6 +312,10 @@ def _mean(runs: Sequence[Record], dataset: str) -> float | None:
 
 def _mean_rank(runs: Sequence[Record], dataset: str) -> float | None:
     return _mean_of([run.results[dataset].ranked_by for run in runs])
+
+
+def _mean_plcc(runs: Sequence[Record], dataset: str) -> float | None:
+    return _mean_of([run.results[dataset].metrics.plcc_mapped for run in runs])
 
 
 def _mean_of(values: Sequence[float | None]) -> float | None:

@@ -25,6 +25,7 @@ def test_methods_of_a_store_are_compared_over_their_splits(capsys: pytest.Captur
     out = capsys.readouterr().out
     # docs/open.md states the same
     assert "difference +0.0167 (-0.0033 to +0.0366), not distinguished" in out and "over 20 splits" in out
+    assert out.count("PLCC after the mapping") == out.count("SRCC within parts") + out.count("  SRCC 0")
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["comparisons"]
     assert {one["dataset"] for one in found} == {"livec", "biq2021"}  # each setting for itself

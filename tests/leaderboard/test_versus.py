@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import pearsonr, spearmanr, t
 
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.breakdown import breakdown
@@ -35,7 +35,7 @@ def rows_of(record: Record, dataset: str) -> Predictions:
 
 @pytest.fixture
 def record(made: ModuleType) -> Callable[..., Record]:
-    def make(method: str, seed: int, *, one_split: bool = False, **more: Any) -> Record:
+    def make(method: str, seed: int, *, one_split: bool = False, mapped: bool = True, **more: Any) -> Record:
         facts = made.record(method, seed, pair="a", kind="authentic", srcc={"a": 0.0}, **more)
         if one_split:
             facts["datasets"]["a"]["split_hash"] = "the-split"
@@ -43,7 +43,9 @@ def record(made: ModuleType) -> Callable[..., Record]:
         rows = rows_of(found, "a")
         result = found.results["a"]
         value = float(spearmanr(rows.prediction, rows.score).statistic)
-        result = result.model_copy(update={"metrics": result.metrics.model_copy(update={"srcc": value})})
+        plcc = float(pearsonr(rows.prediction, rows.score).statistic) if mapped else None
+        stored = result.metrics.model_copy(update={"srcc": value, "plcc_mapped": plcc})
+        result = result.model_copy(update={"metrics": stored})
         return replace(found, results={"a": result})
 
     return make
@@ -70,6 +72,28 @@ def test_random_splits_are_compared_by_the_corrected_test(record: Callable[..., 
             parts[label].append(found[0][label]["srcc"] - found[1][label]["srcc"])
     assert duel.by == {"distortion": holm({label: compare_splits(own, 1 - 0.8) for label, own in parts.items()})}
     assert len(duel.images) == 4 and abs(duel.images[0].gap) >= abs(duel.images[3].gap)
+
+
+def test_plcc_is_compared_over_the_same_splits(record: Callable[..., Record]) -> None:
+    one, other = pair_of(record, 5)
+    (duel,) = duels(one, other, rows_of)
+    pearson = np.array([
+        [pearsonr(rows.prediction, rows.score).statistic for rows in (rows_of(own.runs[k], "a") for k in range(5))]
+        for own in (one, other)
+    ])
+    assert duel.plcc == pytest.approx(pearson.mean(axis=1))
+    gaps, found = pearson[0] - pearson[1], duel.plcc_difference
+    # Nadeau and Bengio's variance of a mean over five splits with a fifth of the images in each test part
+    reach = t.ppf(0.975, 4) * np.sqrt((1 / 5 + 0.2 / 0.8) * gaps.var(ddof=1))
+    assert found is not None and found.n == 5
+    assert (found.mean, found.lo, found.hi) == pytest.approx((gaps.mean(), gaps.mean() - reach, gaps.mean() + reach))
+
+
+def test_plcc_has_no_difference_where_it_is_undefined_or_on_one_test_part(record: Callable[..., Record]) -> None:
+    (duel,) = duels(*pair_of(record, 5, mapped=False), rows_of)
+    assert duel.plcc == (None, None) and duel.plcc_difference is None and duel.overall is not None
+    (fixed,) = duels(*pair_of(record, 3, one_split=True, protocol_fields=OFFICIAL), rows_of)
+    assert None not in fixed.plcc and fixed.plcc_difference is None and fixed.overall is not None
 
 
 def test_one_test_part_is_compared_by_its_images_over_all_seeds(record: Callable[..., Record]) -> None:
