@@ -18,6 +18,7 @@ from ssliqa_bench.cli.process import (
     flushed,
     loading_shown,
     log_on_stderr,
+    only_first_speaks,
     output_lost,
     same_environment,
     signs_of_life,
@@ -25,6 +26,7 @@ from ssliqa_bench.cli.process import (
     what_is_kept,
 )
 from ssliqa_bench.errors import SsliqaError
+from ssliqa_bench.runner.launch import launched, refuse_several
 from ssliqa_bench.stop import Stopped, stopping_on_signals
 from ssliqa_bench.text import printable
 
@@ -136,8 +138,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         words.remove("--debug")
         words.insert(0, "--debug")
     without_stdout = sys.stdout is None
-    command = next((word for word in words if not word.startswith("-")), "ssliqa-bench")
-    with text_streams(), log_on_stderr(), same_environment(), signs_of_life(command), loading_shown():
+    command = _command_of(words) or "ssliqa-bench"
+    with (
+        only_first_speaks(debug),
+        text_streams(),
+        log_on_stderr(),
+        same_environment(),
+        signs_of_life(command),
+        loading_shown(),
+    ):
         try:
             with stopping_on_signals():
                 code = flushed(_called(words, debug))
@@ -149,9 +158,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
 
 
+def _command_of(words: Sequence[str]) -> str:
+    """The first word that is no option; "" without one."""
+    return next((word for word in words if not word.startswith("-")), "")
+
+
 def _called(words: Sequence[str], debug: bool) -> int:
     """The exit code of a command; errors are printed."""
     try:
+        refuse_several(launched(), _command_of(words))
         result = _command(words)(args=list(words), prog_name="ssliqa-bench", standalone_mode=False)
         return result if isinstance(result, int) else 0
     except SsliqaError as error:

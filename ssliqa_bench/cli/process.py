@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TextIO, cast
 
+from ssliqa_bench.runner.launch import launched
 from ssliqa_bench.text import printable
 
 PULSE = 30.0  # seconds
@@ -84,6 +85,23 @@ def same_environment() -> Iterator[None]:
         for name in set(os.environ) - set(before):
             del os.environ[name]
         os.environ.update(before)
+
+
+@contextlib.contextmanager
+def only_first_speaks(debug: bool = False) -> Iterator[None]:
+    """Of several processes that share a run, let the first one alone print; with `debug` the others write to stderr."""
+    launch = launched()
+    if launch is None or launch.rank == 0:
+        yield
+        return
+    streams = sys.stdout, sys.stderr
+    with open(os.devnull, "w") as nowhere:
+        sys.stdout = nowhere
+        sys.stderr = streams[1] if debug else nowhere
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = streams
 
 
 class _Lines(logging.Handler):

@@ -120,15 +120,16 @@ def run(
     json: options.Json = False,
 ) -> int:
     """Train and evaluate one method on a pair, or answer it from the store."""
-    from ssliqa_bench.cli.output import failed_entry, print_json, print_runs
+    from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.failures import keep_failures
     from ssliqa_bench.runner.known import Known
+    from ssliqa_bench.runner.launch import launched
     from ssliqa_bench.runner.plan import make_plan
     from ssliqa_bench.specs import Pair, RunSpec
 
     if seed is not None and seeds is not None:
         raise InputError("--seed and --seeds exclude each other: --seed 3 is one run, --seeds 3 runs 0, 1 and 2.")
+    launch = launched()
     settings = settings_of(
         store=store,
         data_root=data_root,
@@ -136,6 +137,7 @@ def run(
         keep=keep,
         threads=threads,
         processes=options.processes(jobs, threads),
+        ranks=1 if launch is None else launch.size,
         skip_bad=skip_bad,
         allow_leak=allow_leak,
         download=not dry_run,
@@ -157,8 +159,26 @@ def run(
         known = Known()
         print_json({"runs": [_checked(make_plan(spec, names, settings, known), settings) for spec in specs]})
         return 0
+    if launch is None:
+        return _run_all(specs, names, settings, json)
+    # From here on torch is needed.
+    from ssliqa_bench.runner.compute import follow
+    from ssliqa_bench.runner.ranks import joined
+
+    with joined(launch, settings) as group:
+        return follow(group, names, settings) if group.rank else _run_all(specs, names, settings, json)
+
+
+def _run_all(specs: list[Any], names: Any, settings: Any, json: bool) -> int:
+    """Compute runs one after the other or find them, print them, and give the exit code."""
+    from ssliqa_bench.cli.output import failed_entry, print_json, print_runs
+    from ssliqa_bench.runner.failures import keep_failures
+    from ssliqa_bench.runner.plan import make_plan
+
     entries, failed = [], False
-    outcomes: list[tuple[RunSpec, str | None]] = []
+    outcomes: list[tuple[Any, str | None]] = []
+    # Whoever shares a run with others cannot know where these stand after an error.
+    only = len(specs) == 1 or settings.ranks > 1
     for spec in specs:
         try:
             plan = make_plan(spec, names, settings)
@@ -168,9 +188,9 @@ def run(
             raise
         except (Exception, SystemExit) as error:  # a defect at one seed must not take the others with it
             told = str(error) if isinstance(error, SsliqaError) else f"{type(error).__name__}: {error}"
-            if len(specs) == 1 and not isinstance(error, InputError):
-                keep_failures([(spec, told)], names, settings)
-            if len(specs) == 1 or (isinstance(error, InputError) and not entries):
+            if only and not isinstance(error, InputError):
+                keep_failures([*outcomes, (spec, told)], names, settings)
+            if only or (isinstance(error, InputError) and not entries):
                 raise  # bad input stops every seed alike
             outcomes.append((spec, told))
             entries.append(failed_entry(spec, told))
@@ -252,6 +272,7 @@ def test(
         device=record.facts.device,
         threads=record.facts.threads,
         processes=options.processes(jobs, record.facts.threads),
+        ranks=record.processes,
         skip_bad=skip_bad,
         allow_leak=allow_leak,
     )

@@ -78,7 +78,8 @@ def why(
         print(f"key {record.key}")
     if full and not json:
         print(json_module.dumps(keyed, indent=1, sort_keys=True, ensure_ascii=False))
-    settings = settings_of(store=store, data_root=data_root, device=facts.device, threads=facts.threads)
+    settings = settings_of(store=store, data_root=data_root, device=facts.device, threads=facts.threads,
+                           ranks=record.processes)
     plan = make_plan(record.spec, load_registry(registry or ()), settings)
     changed = changes(plan, record)
     others = [other for other in iter_records(store) if other.cell == record.cell and other.key != record.key]

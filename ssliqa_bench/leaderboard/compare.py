@@ -214,7 +214,7 @@ def _unlike_parts(run: Record, other: Record) -> list[str]:
 
 
 def _device(run: Record) -> tuple[Any, ...]:
-    return run.facts.device, run.facts.threads, run.facts.precision
+    return run.facts.device, run.facts.threads, run.facts.precision, run.processes
 
 
 def _protocol_fields(run: Record) -> dict[str, Any]:

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Collection, Mapping, Sequence
 
 from ssliqa_bench.datasets.conversions import conversions
 from ssliqa_bench.datasets.leaks import copies_notes, kept_apart_notes
+from ssliqa_bench.errors import InputError, SsliqaError
 from ssliqa_bench.methods.base import Learner, Predictor
 from ssliqa_bench.pixels.cache import Pixels
+from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.runner.artifact_keys import untrained_key
 from ssliqa_bench.runner.devices import prepare_process, reset_peak_memory
 from ssliqa_bench.runner.facts import dataset_facts, leak_facts, run_facts
+from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.learner_sets import check_scores, check_sets, make_sets
 from ssliqa_bench.runner.learners import describe_model, model_of, ready_learner
 from ssliqa_bench.runner.near_duplicates import look_alike_notes
-from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.runner.plan import Plan, make_plan
 from ssliqa_bench.runner.progress import ConsoleReporter
 from ssliqa_bench.runner.pseudo_labels import PseudoLabelling
+from ssliqa_bench.runner.ranks import PARTING, Group, LostProcess
 from ssliqa_bench.runner.scoring import PredictionSet, Scorer
 from ssliqa_bench.runner.sets import Source, check_content, test_set
 from ssliqa_bench.runner.settings import Settings, tolerated
@@ -57,6 +62,33 @@ def compute_stages(plan: Plan, settings: Settings, last: str) -> tuple[str, ...]
             return tuple(stage.key for stage in runner.run(last) if not stage.cached)
     finally:
         reporter.stop()
+
+
+def follow(group: Group, registry: Registry, settings: Settings) -> int:
+    """As another process than 0: train the stages that process 0 orders, until it is done; gives the exit code.
+
+    Nothing is printed or kept. An error is said by process 0.
+    """
+    settings = dataclasses.replace(settings, quiet=True)
+    known, store = Known(), ArtifactStore(settings.store)
+    runner: StageRunner | None = None
+    spec = None
+    try:
+        while (order := group.next_order()) is not None:
+            if runner is None or order.spec != spec:
+                spec, plan = order.spec, make_plan(order.spec, registry, settings, known)
+                learner, _, sources, _, _ = _opened(plan, settings)
+                reporter = ConsoleReporter(quiet=True)
+                runner = StageRunner(plan, learner, make_sets(plan, learner, sources), store, reporter, True)
+            runner.follow(order, group)
+    except LostProcess:
+        time.sleep(PARTING)  # process 0 says why first
+        return 1
+    except Exception as error:
+        told = str(error) if isinstance(error, SsliqaError) else f"{type(error).__name__}: {error}"
+        group.give_up(told)
+        return error.exit_code if isinstance(error, SsliqaError) else 1
+    return 0
 
 
 def add_tests(plan: Plan, record: Record, datasets: Sequence[str], settings: Settings) -> Record:
@@ -99,6 +131,11 @@ def _opened(
 
 def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Collection[str]) -> Record:
     learner, untrained, sources, skipped, leaks = _opened(plan, settings)
+    if settings.ranks > 1 and not learner.stages():
+        raise InputError(
+            f"{plan.spec}: this method trains nothing that {settings.ranks} processes could share. Run it without "
+            f"torchrun; --jobs N lets processes share the images of a slow metric."
+        )
     store = ArtifactStore(settings.store)
     sets = make_sets(plan, learner, sources)
     check_sets(plan, learner, sets)

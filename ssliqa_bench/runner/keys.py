@@ -47,11 +47,16 @@ _ABSENT = object()
 
 @dataclass(frozen=True)
 class Machine:
-    """What of a machine a result depends on."""
+    """What of a machine a result depends on.
+
+    Attributes:
+        processes: how many share the work of a run's networks.
+    """
 
     device: str
     precision: str
     threads: int
+    processes: int = 1
 
 
 @dataclass(frozen=True)
@@ -401,7 +406,9 @@ def _finite(value: float | list[float]) -> Any:
 
 
 def _numerics(machine: Machine) -> dict[str, Any]:
-    return {"device": machine.device, "precision": machine.precision, "threads": machine.threads}
+    alone = {"device": machine.device, "precision": machine.precision, "threads": machine.threads}
+    # One process is what every key without the entry says.
+    return alone if machine.processes == 1 else {**alone, "processes": machine.processes}
 
 
 def _short(value: Any) -> str:

@@ -40,7 +40,7 @@ class Plan(Resolved):
     Attributes:
         data: its datasets as read, the pair's first.
         roles: the role of every row, by dataset.
-        machine: device, precision and threads.
+        machine: device, precision, threads and processes.
         search_folders: where modules outside this package are looked for first.
         leaks: what a reason was given for.
         with_references: all datasets with reference images, for messages.
@@ -212,7 +212,7 @@ def make_plan(
         **{own.name: getattr(asked, own.name) for own in fields(Resolved)},
         data=data,
         roles=roles,
-        machine=Machine(device, "bfloat16" if device == "cuda" else "float32", settings.threads),
+        machine=Machine(device, "bfloat16" if device == "cuda" else "float32", settings.threads, settings.ranks),
         search_folders=registry.search_folders,
         leaks=leaks,
         with_references=registry.with_references(),

@@ -21,7 +21,7 @@ _MOST = 1024
 
 @dataclass(frozen=True)
 class Settings:
-    """Where and how runs happen: none of it names a result, apart from device and threads, which are keyed.
+    """Where and how runs happen: none of it names a result, apart from device, threads and ranks, which are keyed.
 
     Attributes:
         store: address of records and artifacts: a folder, or any that fsspec serves.
@@ -30,6 +30,7 @@ class Settings:
         device: auto, cpu or cuda.
         threads: CPU threads of one run.
         processes: how many may share the images of a slow metric; no result depends on it.
+        ranks: how many processes share the work of the networks of a run, see `runner.ranks`.
         keep: which artifacts outlive the run: phases, final or none.
         skip_bad: go on without unreadable images, counting them.
         allow_leak: why images that have two roles are accepted; None stops such a run.
@@ -45,6 +46,7 @@ class Settings:
     device: str = "auto"
     threads: int = 1
     processes: int = 1
+    ranks: int = 1
     keep: str = "phases"
     skip_bad: bool = False
     allow_leak: str | None = None

@@ -14,11 +14,12 @@ from ssliqa_bench.models.weights import usable_file
 from ssliqa_bench.runner.artifact_keys import stage_keys
 from ssliqa_bench.runner.devices import peak_memory_bytes, reset_peak_memory
 from ssliqa_bench.runner.plan import Plan
+from ssliqa_bench.runner.ranks import Group, Order, current_group
 from ssliqa_bench.runner.sets import LearnerSets
 from ssliqa_bench.runner.stage_context import stage_context
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.record import Record
-from ssliqa_bench.training.stages import Reporter, Stage
+from ssliqa_bench.training.stages import Checkpoints, Reporter, Stage, StageContext
 from ssliqa_bench.types import Artifact
 
 _log = logging.getLogger("ssliqa_bench")
@@ -103,6 +104,23 @@ class StageRunner:
                 break
         return list(done.values())
 
+    def follow(self, order: Order, group: Group) -> None:
+        """Train a stage in step with process 0, which keeps what it leaves.
+
+        Raises:
+            RunError: its key is another one here.
+        """
+        found = stage_keys(self._plan, self._learner, self._sets.roles).get(order.stage)
+        if found != order.key:
+            raise RunError(
+                f"the key of stage {order.stage} is {str(found)[:12]} here, that of process 0 {order.key[:12]}: code, "
+                f"data or libraries changed meanwhile."
+            )
+        stage = next(own for own in self._learner.stages() if own.name == order.stage)
+        group.ready()
+        inputs = group.sent(None)
+        group.run(stage.run, self._context(stage, inputs, group.checkpoints(None), self._report))
+
     def _one(self, stage: Stage, key: str, done: Mapping[str, StageResult]) -> StageResult:
         with self._store.lock(key):
             loaded = self._store.load(key) if self._use_store else None
@@ -112,26 +130,20 @@ class StageRunner:
         return StageResult(stage, key, facts, False, self._store)
 
     def _compute(self, stage: Stage, key: str, done: Mapping[str, StageResult]) -> dict[str, Any]:
-        plan = self._plan
+        plan, group = self._plan, current_group()
         checkpoints = _StageCheckpoints(self._store, key)
         if not self._use_store:
             self._store.clear_checkpoints(key)
         report = _Notes(self._report, stage.name)
-        context = stage_context(
-            stage,
-            self._sets,
-            {name: done[name].load() for name in stage.inputs},
-            stage.declared(plan.params),
-            {name: usable_file(w) for name, w in plan.weights.items() if name in stage.params},
-            seed=plan.spec.seed,
-            device=plan.device,
-            precision=plan.precision,
-            checkpoints=checkpoints,
-            report=report,
-        )
+        inputs = {name: done[name].load() for name in stage.inputs}
+        if group is not None:
+            group.lead(Order(plan.spec, stage.name, key))
+            inputs = group.sent(inputs)
+        shared = checkpoints if group is None else group.checkpoints(checkpoints)
+        context = self._context(stage, inputs, shared, report)
         reset_peak_memory(plan.device)
         started = time.perf_counter()
-        artifact = stage.run(context)
+        artifact = stage.run(context) if group is None else group.run(stage.run, context)
         seconds = checkpoints.seconds_before + time.perf_counter() - started
         facts = {
             "stage": stage.name,
@@ -145,6 +157,23 @@ class StageRunner:
         self._store.save(key, artifact, facts)
         self._store.clear_checkpoints(key)
         return facts
+
+    def _context(
+        self, stage: Stage, inputs: Mapping[str, Artifact], checkpoints: Checkpoints, report: Reporter
+    ) -> StageContext:
+        plan = self._plan
+        return stage_context(
+            stage,
+            self._sets,
+            inputs,
+            stage.declared(plan.params),
+            {name: usable_file(w) for name, w in plan.weights.items() if name in stage.params},
+            seed=plan.spec.seed,
+            device=plan.device,
+            precision=plan.precision,
+            checkpoints=checkpoints,
+            report=report,
+        )
 
 
 def final_artifact(record: Record, store: ArtifactStore) -> Artifact | None:

@@ -424,6 +424,12 @@ class Record:
         return self.facts.submission is not None
 
     @property
+    def processes(self) -> int:
+        """How many processes shared the work of its networks; 1 where nothing else is stated."""
+        stated = self.facts.key_parts.get("processes", 1)
+        return stated if isinstance(stated, int) and stated > 0 else 1
+
+    @property
     def metrics(self) -> dict[str, Metrics]:
         """Metrics of the final model by dataset."""
         return {name: result.metrics for name, result in self.results.items()}
