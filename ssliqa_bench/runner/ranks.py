@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -121,6 +122,7 @@ class Group:
         with contextlib.suppress(RuntimeError):
             while time.monotonic() < until and not self._board.check(["known"]):
                 time.sleep(_POLL)
+        time.sleep(1)  # for process 0 to print it: torchrun ends all when one has ended
 
     def sent(self, value: Any) -> Any:
         """What process 0 has, in every process."""
@@ -232,7 +234,7 @@ class Group:
         with contextlib.suppress(RuntimeError):
             while time.monotonic() < until:
                 if self._board.check(["failed"]):
-                    told = self._board.get("failed").decode()
+                    told: str = self._board.get("failed").decode()
                     self._board.set("known", "")
                     return told
                 time.sleep(_POLL)
@@ -266,6 +268,9 @@ def joined(launch: Launch, settings: Settings) -> Iterator[Group]:
             f"one. Start fewer (torchrun --nproc_per_node {max(cuda_devices(), 1)}), or run with --device cpu."
         )
     prepare_process(kind, settings.threads)
+    # Torch imports it with the first optimiser. It then keeps the group that is there, so that leaving would close no
+    # connection and the others would wait.
+    import_module("torch.distributed.nn.functional")
     from accelerate import PartialState
 
     state = PartialState(cpu=kind == "cpu", timeout=_PATIENCE)
