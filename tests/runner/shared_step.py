@@ -55,9 +55,22 @@ def consistency(rows: int) -> Tensors:
     return after_step(model, loss, student=student.features, teacher=teacher.features)
 
 
+class Normed(CNNIQA):
+    """Ends in a batch norm."""
+
+    def __init__(self) -> None:
+        super().__init__(6, 10)
+        self.norm = nn.BatchNorm1d(10)
+
+    def forward(self, crops: torch.Tensor) -> torch.Tensor:
+        """Features (n, 10)."""
+        return self.norm(super().forward(crops))
+
+
 def mixed(rows: int) -> Tensors:
-    """A network with a divided call, one of a single crop, a penalty on its weights, and something learned below it."""
-    model = nn.ModuleDict({"below": nn.Conv2d(3, 3, 1), "network": QualityModel(CNNIQA(6, 10)).eval()})
+    """A network with frozen batch norm, called on a whole batch and on a single crop, a penalty on its weights, and
+    something learned below it."""
+    model = nn.ModuleDict({"below": nn.Conv2d(3, 3, 1), "network": QualityModel(Normed()).eval()})
     divided = model["network"](model["below"](crops(rows)))[0]
     whole = model["network"](crops(1))[0]
     with torch.no_grad():
