@@ -25,6 +25,7 @@ pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 _MEMORY = 100_000_000
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored, as have its children
 METHODS = ["supervised", "ssiqa", "supervised-long", "oracle", "ssiqa-krr", "ssiqa-1in100"]
 
 
