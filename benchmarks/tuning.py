@@ -10,6 +10,12 @@ decay. A trial is the mean SRCC over three random splits that no result uses. Wh
 on `livec`; so no result is chosen by images of its own database. Numbers of
 steps are never tuned, so that a learner and its comparator make as many. Trials are kept in
 `benchmarks/tuning/DATASET-LABELS.csv`, those of other rows stay there; runs that the store holds are not repeated.
+
+    python benchmarks/tuning.py biq2021-test-list 100 --recipe frozen/last-stages --registry own.yaml
+
+Where the last stages of the network are trained too, a run takes minutes, so that only the rate of `supervised`
+is tried, and every row has it. `biq2021-test-list` is a dataset of one's
+own (`ssliqa-bench data add`): the 2,000 photographs of the official test list.
 """
 
 from __future__ import annotations
@@ -24,6 +30,7 @@ from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.runner.execute import run
 from ssliqa_bench.runner.plan import make_plan
 from ssliqa_bench.runner.settings import Settings
@@ -47,26 +54,31 @@ SECOND: dict[str, tuple[str, tuple[float, float]]] = {
     "ssiqa": ("krr_lambda", (0.1, 1.0)),
 }  # fmt: skip
 RATES = ("lr", "phase_lr")
+LAST_STAGES = "frozen/last-stages"
+SHORT = ("supervised",)  # what is tried with that recipe
 
 
-def trials(method: str) -> Iterator[dict[str, float]]:
+def trials(method: str, recipe: str) -> Iterator[dict[str, float]]:
     """What each trial of a row sets."""
+    params = load_registry().resolve_method(method, recipe=recipe).params
     name, values = SECOND[method]
-    params = load_registry().resolve_method(method, recipe=RECIPE).params
+    if recipe == LAST_STAGES:
+        values = (params[name],)
     for factor in FACTORS:
         rates = {rate: float(f"{params[rate] * factor:.2g}") for rate in RATES if rate in params}
         for value in values:
             yield {**rates, name: value}
 
 
-def measure(dataset: str, budget: int, methods: list[str], settings: Settings) -> Iterator[dict[str, Any]]:
+def measure(
+    dataset: str, budget: int, recipe: str, methods: list[str], registry: Registry, settings: Settings
+) -> Iterator[dict[str, Any]]:
     """SRCC of every trial of every row on every split."""
-    registry = load_registry()
     for method in methods:
-        for trial in trials(method):
+        for trial in trials(method, recipe):
             for seed in SEEDS:
                 changed = tuple(sorted(trial.items()))
-                spec = RunSpec(method, Pair(dataset, dataset), "standard", seed, RECIPE, changed, budget)
+                spec = RunSpec(method, Pair(dataset, dataset), "standard", seed, recipe, changed, budget)
                 record = run(make_plan(spec, registry, settings), settings).record
                 said = ", ".join(f"{key}={value:g}" for key, value in changed)
                 row = {"method": method, "trial": said, "seed": seed, "srcc": record.results[dataset].metrics.srcc}
@@ -107,14 +119,18 @@ def main() -> int:
     parser.add_argument("dataset", nargs="?")
     parser.add_argument("budget", nargs="?", type=int)
     parser.add_argument("--store", type=Path, default=Path("runs/tuning"))
-    parser.add_argument("--methods", nargs="*", default=list(SECOND))
+    parser.add_argument("--methods", nargs="*")
+    parser.add_argument("--recipe", default=RECIPE, choices=(RECIPE, LAST_STAGES))
+    parser.add_argument("--registry", type=Path, action="append", default=[], help="a file with the dataset")
     parser.add_argument("--chosen", action="store_true")
     options = parser.parse_args()
     if not options.chosen:
         if options.dataset is None or options.budget is None:
             parser.error("DATASET and BUDGET are needed, for example: livec 100")
         settings = Settings.from_environment(store=options.store, device="cpu", threads=1)
-        rows = list(measure(options.dataset, options.budget, options.methods, settings))
+        methods = options.methods or list(SHORT if options.recipe == LAST_STAGES else SECOND)
+        registry = load_registry(options.registry)
+        rows = list(measure(options.dataset, options.budget, options.recipe, methods, registry, settings))
         keep(FOLDER / f"{options.dataset}-{options.budget}.csv", rows)
     for path in sorted(FOLDER.glob("*.csv")):
         dataset, _, labels = path.stem.rpartition("-")

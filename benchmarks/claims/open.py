@@ -4,7 +4,9 @@
 
 Reads records alone, one setting (pair, number of labels, recipe) after the other, tested on the dataset of the
 unlabeled images. Every learner is compared with its own labels-only comparator and with the best labels-only row, split
-by split, by what the dataset is ranked by: SRCC, or SRCC within parts. Intervals and p-values are those of the
+by split, by what the dataset is ranked by: SRCC, or SRCC within parts. Where the network itself is trained, no gain is
+shown unless the best labels-only row reaches `ridge-probe` on frozen features of the same splits, −0.01 at most: a
+training that does worse than a linear model says nothing about unlabeled images. Intervals and p-values are those of the
 corrected resampled t-test (Nadeau and Bengio 2003), p-values corrected for the number of comparisons (Holm).
 """
 
@@ -24,6 +26,7 @@ from ssliqa_bench.store.records import iter_records
 TEST_FRACTION = 0.2
 BASELINES = ("ridge-probe", "kernel-ridge", "supervised", "supervised-ensemble")
 ORACLES = ("oracle", "rankup-oracle")  # trained on the scores of the unlabeled images too
+TRAINED, FROZEN, SLACK = "frozen/last-stages", "frozen", 0.01
 ADAPTED = ("adabn", "coral")  # ridge regression with statistics of the unlabeled images
 
 # Pair, labels and the rest of a setting -> method -> seed -> the figure that the dataset of the unlabeled images is
@@ -61,8 +64,12 @@ def comparators(methods: set[str]) -> dict[str, str]:
     }
 
 
-def report(found: dict[str, dict[int, float]]) -> None:
-    """Print both tables of gains of one setting; a row with fewer splits than others is named and left out."""
+def report(found: dict[str, dict[int, float]], probe: dict[int, float] | None) -> None:
+    """Print both tables of gains of one setting; a row with fewer splits than others is named and left out.
+
+    Args:
+        probe: the figure of `ridge-probe` by split, which labels alone must reach before a gain is shown; None: no bar.
+    """
     most = max(map(len, found.values()))
     if few := sorted(name for name, by_seed in found.items() if len(by_seed) < most):
         print(f"left out, fewer than {most} splits: {', '.join(few)}; ", end="")
@@ -72,6 +79,12 @@ def report(found: dict[str, dict[int, float]]) -> None:
     means = {name: float(np.mean([by_seed[s] for s in splits])) for name, by_seed in found.items()}
     best = max((own for own in (*BASELINES, *own_comparator.values()) if own in means), key=lambda name: means[name])
     print(f"{len(splits)} splits; best labels-only row: {best}, {means[best]:.4f}")
+    if probe is not None:
+        bar = float(np.mean([probe[s] for s in splits]))
+        print(f"ridge-probe on frozen features of the same splits: {bar:.4f}")
+        if means[best] < bar - SLACK:
+            print("labels alone do not reach it, so no gain is shown")
+            return
     for title, against in (("own comparator", own_comparator), (best, dict.fromkeys(own_comparator, best))):
         family = {
             name: compare_splits([found[name][s] - found[other][s] for s in splits], TEST_FRACTION)
@@ -91,10 +104,12 @@ def report(found: dict[str, dict[int, float]]) -> None:
 
 def main(store: Path) -> None:
     """Print every setting in which learners stand beside comparators."""
-    for (pair, labels, rest), found in sorted(read(store).items()):
+    settings = read(store)
+    for (pair, labels, rest), found in sorted(settings.items()):
         if comparators(set(found)):
             print(f"\n== {pair}, {labels} labels, {rest}: ", end="")
-            report(found)
+            frozen = settings.get((pair, labels, rest.replace(f"recipe {TRAINED}", f"recipe {FROZEN}")), {})
+            report(found, frozen.get("ridge-probe", {}) if f"recipe {TRAINED}" in rest else None)
 
 
 if __name__ == "__main__":

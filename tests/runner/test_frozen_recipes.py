@@ -24,12 +24,14 @@ IMAGES = 60
 # As short as training can be; of each method those that it has.
 SHORT = {"epochs": 2, "epoch_steps": 3, "warmup_epochs": 0, "phase_epochs": 1, "warmup_steps": 2, "members": 2}
 REGISTRY = load_registry()
-# The first name of each class of learner.
+# The first name of each class of learner; and one with the recipe that trains the last stages too.
 METHODS = sorted({
     REGISTRY.resolve_method(name).class_path: name
     for name, entry in sorted(REGISTRY.methods.items(), reverse=True)
     if not entry.prefix and "frozen" in REGISTRY.recipes(name)
 }.values())  # fmt: skip
+LAST_STAGES = ("fixmatch",)
+ROWS = [*((name, "frozen") for name in METHODS), *((name, "frozen/last-stages") for name in LAST_STAGES)]
 
 pytestmark = pytest.mark.slow
 
@@ -80,14 +82,14 @@ def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("method", "recipe"), ROWS)
 def test_it_learns_on_features_of_the_packaged_network(
-    root: Path, method: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    root: Path, method: str, recipe: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSLIQA_CACHE", str(root / "cache"))  # features are computed once for all methods
-    params = REGISTRY.resolve_method(method, recipe="frozen").params
+    params = REGISTRY.resolve_method(method, recipe=recipe).params
     settings = [f"--set={name}={value}" for name, value in SHORT.items() if params.get(name)]
-    words = ["run", "--method", method, "--recipe", "frozen", "--pair", "photos:photos", "--budget", "24", *settings,
+    words = ["run", "--method", method, "--recipe", recipe, "--pair", "photos:photos", "--budget", "24", *settings,
              "--registry", str(root / "own.yaml"), "--store", str(root / "runs"), "--threads", "1",
              "--json"]  # fmt: skip
     assert main(words) == 0
