@@ -6,8 +6,8 @@ Reads records alone, one setting (pair, number of labels, recipe) after the othe
 unlabeled images. Every learner is compared with its own labels-only comparator and with the best labels-only row, split
 by split, by what the dataset is ranked by: SRCC, or SRCC within parts. Where the network itself is trained, no gain is
 shown unless the best labels-only row reaches `ridge-probe` on frozen features of the same splits, −0.01 at most: a
-training that does worse than a linear model says nothing about unlabeled images. Intervals and p-values are those of the
-corrected resampled t-test (Nadeau and Bengio 2003), p-values corrected for the number of comparisons (Holm).
+training that does worse than a linear model says nothing about unlabeled images. Intervals and p-values are those of
+the corrected resampled t-test (Nadeau and Bengio 2003), p-values corrected for the number of comparisons (Holm).
 """
 
 from __future__ import annotations
@@ -79,6 +79,9 @@ def report(found: dict[str, dict[int, float]], probe: dict[int, float] | None) -
     means = {name: float(np.mean([by_seed[s] for s in splits])) for name, by_seed in found.items()}
     best = max((own for own in (*BASELINES, *own_comparator.values()) if own in means), key=lambda name: means[name])
     print(f"{len(splits)} splits; best labels-only row: {best}, {means[best]:.4f}")
+    if probe is not None and not set(splits) <= set(probe):
+        print("no ridge-probe on frozen features of the same splits, so no gain is shown")
+        return
     if probe is not None:
         bar = float(np.mean([probe[s] for s in splits]))
         print(f"ridge-probe on frozen features of the same splits: {bar:.4f}")
