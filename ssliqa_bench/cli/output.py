@@ -163,13 +163,19 @@ def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def print_forecasts(forecasts: Sequence[Forecast], image_bytes: int) -> None:
-    """Print what a suite would do: a line per cell over its seeds, what is missing once, and the totals."""
+def print_forecasts(forecasts: Sequence[Forecast], image_bytes: int, features_seconds: float) -> None:
+    """Print what a suite would do: a line per cell over its seeds, what is missing once, and the totals.
+
+    Args:
+        image_bytes: of decoded images.
+        features_seconds: that the features of frozen networks take, once for all runs.
+    """
     cells: dict[str, list[Forecast]] = {}
     for forecast in forecasts:
         spec = forecast.spec
         budgets = "".join(f" {name} {value}" for name, value in
-                          (("budget", spec.budget), ("unlabeled", spec.unlabeled_budget)) if value is not None)
+                          (("recipe", spec.recipe), ("budget", spec.budget), ("unlabeled", spec.unlabeled_budget))
+                          if value is not None)
         cells.setdefault(f"{spec.method} {spec.pair} {spec.protocol}{budgets}", []).append(forecast)
     width = max(len(name) for name in cells)
     for name, runs in cells.items():
@@ -193,6 +199,8 @@ def print_forecasts(forecasts: Sequence[Forecast], image_bytes: int) -> None:
     print(f"All that is not stored, one run after the other on this machine: {_duration(total)}"
           f"{f', and {unknown} runs whose time is not known' if unknown else ''}. Stages that runs share are counted "
           f"in each of them.")
+    if features_seconds:
+        print(f"Features of frozen networks, once for all runs: {_duration(features_seconds)}.")
     stored = sum(forecast.artifact_bytes for forecast in forecasts)
     print(f"On disk: about {size_text(image_bytes)} of decoded images, at most {size_text(stored)} of weights.")
 

@@ -459,9 +459,9 @@ def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
 
     forecaster = Forecaster(names, settings)
     found = [forecaster.look(spec) for spec in runs]
-    images = forecaster.cache_bytes(runs)
+    images, features = forecaster.cache_bytes(runs), forecaster.features_seconds(found)
     if not json:
-        print_forecasts(found, images)
+        print_forecasts(found, images, features)
         return 0
     entries = []
     for forecast in found:
@@ -475,6 +475,7 @@ def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
         "seconds": sum(seconds),
         "runs_without_estimate": len(found) - len(seconds),
         "decoded_images_bytes": images,
+        "features_seconds": features,
         "artifact_bytes": sum(f.artifact_bytes for f in found),
     }
     print_json({"runs": entries, "estimate": totals})

@@ -18,6 +18,7 @@ import numpy as np
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.models.weights import backbone_weights, own_weights
+from ssliqa_bench.pixels.features import CROP, VIEWS, WHOLE
 from ssliqa_bench.registry.lookup import Registry, ResolvedBackbone, ResolvedMethod
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind, prepare_process
@@ -31,7 +32,8 @@ from ssliqa_bench.specs import RunSpec
 if TYPE_CHECKING:
     from ssliqa_bench.methods.base import Learner
 
-_BATCH = 8  # crops of a measured step
+_BATCH, _VECTORS = 8, 64  # crops, or vectors of frozen features, of a measured step
+_STEPS, _SHORT = 5, 0.1  # so many where one takes less than this, seconds: other work rarely slows all of them
 _SIZE = (512, 384)  # of an image where neither the registry nor a file tells
 
 
@@ -118,9 +120,34 @@ class Forecaster:
         return "data not available" if self._missing_data(entries) else None
 
     def cache_bytes(self, specs: Sequence[RunSpec]) -> int:
-        """About how large the decoded images of all datasets of some runs are."""
-        entries = {name: entry for spec in specs for name, entry in self._named(spec)[2].items()}
+        """About how large the decoded images of all datasets of some runs are; runs on frozen features keep none."""
+        entries: dict[str, DatasetEntry] = {}
+        for spec in specs:
+            _, _, own, backbones = self._named(spec)
+            if all(backbone.features_of is None for backbone in backbones.values()):
+                entries |= own
         return sum(self._images(entry) * int(np.prod(_decoded_size(entry))) * 3 for entry in entries.values())
+
+    def features_seconds(self, forecasts: Sequence[Forecast]) -> float:
+        """About how long the features that some runs read, and the cache lacks, take once for all runs."""
+        asked: dict[tuple[str, str], tuple[ResolvedBackbone, DatasetEntry]] = {}
+        for forecast in forecasts:
+            plan = forecast.plan
+            if plan is None or plan.features is None or forecast.status == "stored":
+                continue
+            network = next(own.features_of for own in plan.backbones.values() if own.features_of is not None)
+            for name, entry in plan.entries.items():
+                if plan.unreadable(name, self._settings.cache_root) is None:
+                    asked[name, plan.features.key] = network, entry
+        return sum(self._images(entry) * self._seconds_of_views(network, entry) for network, entry in asked.values())
+
+    def _seconds_of_views(self, network: ResolvedBackbone, entry: DatasetEntry) -> float:
+        """Seconds of all views of a typical image: crops, and the whole image in units of a crop."""
+        cost = self._backbone_cost({"class": network.class_path, "arguments": network.arguments}, CROP)
+        width, height = entry.typical_size or _SIZE
+        whole = max(width, height) / min(width, height) * (WHOLE / CROP) ** 2
+        crops = sum(VIEWS.values()) - VIEWS["whole"]
+        return 0.0 if cost is None else cost.read * (crops + whole)
 
     def _named(
         self, spec: RunSpec
@@ -195,7 +222,7 @@ class Forecaster:
         costs = [self._backbone_cost(learner.params[name], crop) for name in backbones]
         known = [cost for cost in costs if cost is not None]
         if work is None or not known or len(known) < len(costs):
-            return None, 0
+            return told, 0
         # Where several networks learn, the smallest is the model in every method that we know of.
         model = min(known, key=lambda cost: cost.parameters)
         # After each stage a run predicts the test images, and the unlabeled ones for the figures of pseudo-labels.
@@ -239,7 +266,7 @@ class Forecaster:
 
 
 def _measure(built: dict[str, Any], crop: int, settings: Settings) -> _Cost:
-    """One step of a network with random weights, after one to warm up."""
+    """A step of a network with random weights, the fastest of some where it is short, after one to warm up."""
     import torch
 
     from ssliqa_bench.training.backbones.base import QualityModel
@@ -250,7 +277,9 @@ def _measure(built: dict[str, Any], crop: int, settings: Settings) -> _Cost:
     device = torch.device(kind)
     with torch.random.fork_rng(devices=[]):
         model = QualityModel(build_backbone(built)).to(device)
-        crops = torch.rand(_BATCH, 3, crop, crop, device=device)
+        example = model.backbone.example(crop)
+        batch = _BATCH if example.dim() == 4 else _VECTORS
+        crops = torch.rand(batch, *example.shape[1:], device=device)
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0)
 
     def step(learn: bool) -> float:
@@ -264,10 +293,10 @@ def _measure(built: dict[str, Any], crop: int, settings: Settings) -> _Cost:
         loss.item()  # waits for the device
         return time.perf_counter() - began
 
-    step(True)
-    learned, read = step(True), step(False)
+    steps = _STEPS if step(True) < _SHORT else 1
+    learned, read = (min(step(learn) for _ in range(steps)) for learn in (True, False))
     parameters = sum(p.numel() for p in model.parameters())
-    return _Cost(learned / _BATCH, read / _BATCH, parameters)
+    return _Cost(learned / batch, read / batch, parameters)
 
 
 def _parts(images: int, protocol: ProtocolEntry, *, whole: bool) -> tuple[int, int]:
