@@ -26,7 +26,7 @@ from ssliqa_bench.cli.process import (
     what_is_kept,
 )
 from ssliqa_bench.errors import SsliqaError
-from ssliqa_bench.runner.launch import launched, refuse_several
+from ssliqa_bench.runner.launch import launched, let_first_report, refuse_several
 from ssliqa_bench.stop import Stopped, stopping_on_signals
 from ssliqa_bench.text import printable
 
@@ -150,6 +150,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             with stopping_on_signals():
                 code = flushed(_called(words, debug))
+                if code:
+                    let_first_report()
         except Stopped as stop:
             return _stopped(stop, words)
         if without_stdout and code == 0:

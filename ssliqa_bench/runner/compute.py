@@ -22,7 +22,7 @@ from ssliqa_bench.runner.near_duplicates import look_alike_notes
 from ssliqa_bench.runner.plan import Plan, make_plan
 from ssliqa_bench.runner.progress import ConsoleReporter
 from ssliqa_bench.runner.pseudo_labels import PseudoLabelling
-from ssliqa_bench.runner.ranks import PARTING, Group, LostProcess
+from ssliqa_bench.runner.ranks import Group, LostProcess
 from ssliqa_bench.runner.scoring import PredictionSet, Scorer
 from ssliqa_bench.runner.sets import Source, check_content, test_set
 from ssliqa_bench.runner.settings import Settings, tolerated
@@ -67,7 +67,7 @@ def compute_stages(plan: Plan, settings: Settings, last: str) -> tuple[str, ...]
 def follow(group: Group, registry: Registry, settings: Settings) -> int:
     """As another process than 0: train the stages that process 0 orders, until it is done; gives the exit code.
 
-    Nothing is printed or kept. An error is said by process 0.
+    Nothing is printed or kept. Process 0 reports an error.
     """
     settings = dataclasses.replace(settings, quiet=True)
     known, store = Known(), ArtifactStore(settings.store)
@@ -82,7 +82,6 @@ def follow(group: Group, registry: Registry, settings: Settings) -> int:
                 runner = StageRunner(plan, learner, make_sets(plan, learner, sources), store, reporter, True)
             runner.follow(order, group)
     except LostProcess:
-        time.sleep(PARTING)  # process 0 says why first
         return 1
     except Exception as error:
         told = str(error) if isinstance(error, SsliqaError) else f"{type(error).__name__}: {error}"
@@ -124,6 +123,11 @@ def _opened(
     """The learner, its model if nothing trains it, the datasets with their pixels, how many images were skipped, and
     the leaks that are accepted."""
     learner, model = ready_learner(plan)
+    if settings.ranks > 1 and not learner.stages():
+        raise InputError(
+            f"{plan.spec}: this method trains nothing that {settings.ranks} processes could share. Run it without "
+            f"torchrun; --jobs N lets processes share the images of a slow metric."
+        )
     check_scores(plan)
     sources, skipped = open_sources(plan, settings, learner)
     return learner, model, sources, skipped, (*plan.leaks, *tolerated(lambda: check_content(sources), settings))
@@ -131,11 +135,6 @@ def _opened(
 
 def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Collection[str]) -> Record:
     learner, untrained, sources, skipped, leaks = _opened(plan, settings)
-    if settings.ranks > 1 and not learner.stages():
-        raise InputError(
-            f"{plan.spec}: this method trains nothing that {settings.ranks} processes could share. Run it without "
-            f"torchrun; --jobs N lets processes share the images of a slow metric."
-        )
     store = ArtifactStore(settings.store)
     sets = make_sets(plan, learner, sources)
     check_sets(plan, learner, sets)

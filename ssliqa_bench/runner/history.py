@@ -14,14 +14,19 @@ from ssliqa_bench.store.index import indexed_records
 
 
 class History:
-    """Seconds of earlier runs by what was run, the seed left out: training and prediction on this kind of device."""
+    """Seconds of earlier runs by what was run, the seed left out: training and prediction on this kind of device.
 
-    def __init__(self, store: Path, device: str, threads: int) -> None:
+    Args:
+        ranks: how many processes shared the work of a run's networks.
+    """
+
+    def __init__(self, store: Path, device: str, threads: int, ranks: int = 1) -> None:
         found: dict[str, list[float]] = defaultdict(list)
         try:
             for record in indexed_records(store):
                 facts = record.facts
-                if facts.submission is None and (facts.device, facts.threads) == (device, threads):
+                machine = (facts.device, facts.threads, record.processes)
+                if facts.submission is None and machine == (device, threads, ranks):
                     cell = facts.cell.model_dump(mode="json")
                     found[_mark(cell)].append(facts.seconds.train + facts.seconds.predict)
         except (CorruptFileError, FileNotFoundError, StorageError):
@@ -31,7 +36,7 @@ class History:
     @classmethod
     def of(cls, settings: Settings, device: str) -> History:
         """The history of the store that some settings name."""
-        return cls(settings.store, device, settings.threads)
+        return cls(settings.store, device, settings.threads, settings.ranks)
 
     def seconds(self, spec: RunSpec) -> float | None:
         """The median over earlier runs that differ in the seed at most; None where there is none.

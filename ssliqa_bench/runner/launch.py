@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 
 from ssliqa_bench.errors import InputError
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")
 SHARING = ("run",)  # commands whose work several processes share
+PARTING = 5.0  # seconds in which process 0 learns why another one failed, and says so, before either is ended
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,16 @@ def refuse_several(launch: Launch | None, command: str) -> None:
     """
     if launch is not None and command not in ("", *SHARING):
         raise InputError(
-            f"{command}: is done by one process, and torchrun started {launch.size}. Only run shares its work among "
-            f"them; for several runs at a time: ssliqa-bench sweep SUITE --jobs N, or --engine ray on several machines."
+            f"{command} runs in one process, but torchrun started {launch.size}. Only run shares its work among them; "
+            f"for several runs at a time: ssliqa-bench sweep SUITE --jobs N, or --engine ray on several machines."
         )
+
+
+def let_first_report() -> None:
+    """As a process that failed, and not the first one: stay a while, since torchrun ends all when one has ended."""
+    launch = launched()
+    if launch is not None and launch.rank:
+        time.sleep(PARTING)
 
 
 def refuse_machines(launch: Launch) -> None:

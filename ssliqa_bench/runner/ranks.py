@@ -36,7 +36,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.runner.devices import cuda_devices, device_kind, prepare_process
-from ssliqa_bench.runner.launch import Launch, refuse_machines
+from ssliqa_bench.runner.launch import PARTING, Launch, refuse_machines
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
 from ssliqa_bench.training.backbones.base import Backbone
@@ -46,11 +46,10 @@ from ssliqa_bench.types import Artifact, derive_seed
 _PATIENCE = timedelta(minutes=10)  # between the arrival of the first and the last process at one point
 _READING = 3600.0  # seconds that others may take to read what process 0 has read before
 _POLL = 0.05  # seconds
-PARTING = 5.0  # seconds in which process 0 learns why another one failed, before either is ended
 
 
 class LostProcess(RunError):
-    """Another process cannot be reached; why is said by process 0."""
+    """Another process cannot be reached; process 0 reports the reason."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Group:
             self._board.add(f"ready/{self._orders}", 1)
 
     def give_up(self, why: str) -> None:
-        """As another process: leave, and let process 0 say why."""
+        """As another process: leave, and let process 0 report why."""
         with contextlib.suppress(RuntimeError):
             self._board.set("failed", f"process {self.rank} of {self.size}: {why}")
         _leave()  # whoever waits for this process learns now that it is gone
@@ -122,7 +121,6 @@ class Group:
         with contextlib.suppress(RuntimeError):
             while time.monotonic() < until and not self._board.check(["known"]):
                 time.sleep(_POLL)
-        time.sleep(1)  # for process 0 to print it: torchrun ends all when one has ended
 
     def sent(self, value: Any) -> Any:
         """What process 0 has, in every process."""
@@ -305,7 +303,7 @@ def dividing(group: Group, stage: str = "training") -> Iterator[Divided]:
     calls = _Calls(group, stage)
     handles = (
         register_module_forward_pre_hook(calls.before),
-        register_module_forward_hook(calls.after),
+        register_module_forward_hook(calls.after, always_call=True),
         register_optimizer_step_pre_hook(calls.step),
     )
     try:
@@ -339,11 +337,13 @@ class _Calls:
         return (_Taken.apply(whole, self._group),)
 
     def after(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
-        """Give every process all feature vectors."""
+        """Give every process all feature vectors; none follow from a call that failed, which has no output."""
         if module is not self._inside:
             return None
         self._inside = None
         self._generators.meet()
+        if output is None:
+            return None
         own = self._group.share(self._rows)
         if not isinstance(output, torch.Tensor) or len(output) != own.stop - own.start:
             raise InputError(
@@ -365,8 +365,9 @@ class _Calls:
                 raise InputError(
                     f"{self._stage}: network {type(network).__name__} has batch norm in training (layer {name}, "
                     f"{type(layer).__name__}): each of the {self._group.size} processes would normalise by its own "
-                    f"rows instead of the whole batch. Choose a network without batch norm, for example --set "
-                    f"backbone=timm:deit3_small_patch16_224.fb_in1k, or run without torchrun."
+                    f"rows instead of the whole batch. Run without torchrun, or choose a network without batch norm, "
+                    f"such as timm:deit3_small_patch16_224.fb_in1k, by the parameter of the method that names it "
+                    f"(--set backbone=…, student_backbone=… or teacher_backbone=…)."
                 )
 
 

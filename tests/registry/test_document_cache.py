@@ -1,4 +1,4 @@
-"""The packaged registry is parsed once: what is kept of it equals the file, and is never believed where it may not."""
+"""The packaged registry is parsed once: what is kept of it equals the file, and is not used where it may be wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One training step, by one process or shared by several: `torchrun … shared_step.py CASE FOLDER` writes what it gives.
+"""One training step, by one process or shared by several: `torchrun … shared_step.py FOLDER ROWS` writes what it gives.
 
 Every case gives tensors by name. Those that all processes must have in common come from one process's step on the
 whole batch, too.
@@ -6,6 +6,7 @@ whole batch, too.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -95,7 +96,15 @@ def dropping(rows: int) -> Tensors:
     return {"first": network(crops(rows)), "second": network(crops(rows)), "drawn": torch.rand(3)}
 
 
-CASES = {case.__name__: case for case in (supervised, consistency, mixed, dropping)}
+def recovered(rows: int) -> Tensors:
+    """A step after a call that failed, and what is drawn after it."""
+    model = QualityModel(CNNIQA(6, 10)).train()
+    with contextlib.suppress(RuntimeError):
+        model(crops(rows)[..., :3, :3])  # smaller than a window
+    return after_step(model, model(crops(rows))[0].square().mean(), drawn=torch.rand(3))
+
+
+CASES = {case.__name__: case for case in (supervised, consistency, mixed, dropping, recovered)}
 
 
 def made(case: str, rows: int) -> dict[str, np.ndarray]:

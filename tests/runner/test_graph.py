@@ -90,6 +90,7 @@ def test_a_forecast_takes_the_time_of_earlier_records(finished: Bench) -> None:
     assert known.seconds(spec) == pytest.approx(seconds.train + seconds.predict)
     assert known.seconds(RunSpec(record.cell.method, Pair("tiny-a"), recipe="check")) is None
     assert History(finished.store, "cuda", 1).seconds(spec) is None
+    assert History(finished.store, "cpu", 1, ranks=2).seconds(spec) is None, "several processes shared none of them"
     plan, settings = finished.plan(record.cell.method, seed=7)
     forecast = Forecaster(load_registry([finished.data / "registry.yaml"]), settings).look(plan.spec)
     assert forecast.status == "to run" and forecast.seconds == known.seconds(plan.spec)

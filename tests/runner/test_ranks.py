@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -103,7 +104,7 @@ def step(folder: Path, case: str, rank: int) -> dict[str, np.ndarray]:
 
 
 @SHARED
-@pytest.mark.parametrize("case", ["supervised", "consistency", "mixed"])
+@pytest.mark.parametrize("case", ["supervised", "consistency", "mixed", "recovered"])
 def test_features_loss_and_gradients_equal_those_of_the_whole_batch_in_one_process(steps: Path, case: str) -> None:
     alone = shared_step.made(case, ROWS)
     assert any(name.startswith("gradient") for name in alone) and float(alone["loss"]) > 0
@@ -115,7 +116,10 @@ def test_features_loss_and_gradients_equal_those_of_the_whole_batch_in_one_proce
 
 
 @SHARED
-@pytest.mark.parametrize(("case", "rows"), [("supervised", (4, 3)), ("consistency", (8, 6)), ("mixed", (8, 7))])
+@pytest.mark.parametrize(
+    ("case", "rows"),
+    [("supervised", (4, 3)), ("consistency", (8, 6)), ("mixed", (8, 7)), ("recovered", (4, 3))],
+)
 def test_each_process_sends_its_own_rows_through_the_networks(steps: Path, case: str, rows: tuple[int, int]) -> None:
     assert tuple(int(step(steps, case, rank)["__rows__"]) for rank in (0, 1)) == rows
 
@@ -232,6 +236,15 @@ def test_an_error_of_any_process_ends_all_with_one_message(
     assert not (bench.store / "records").exists()
 
 
+@pytest.mark.slow
+@SHARED
+def test_an_error_that_all_processes_meet_is_told_once(bench: Bench) -> None:
+    done = shared(bench, "nothing")
+    assert done.returncode != 0 and done.stdout == ""
+    (message,) = messages(done.stderr)
+    assert '"nothing"' in message
+
+
 @pytest.mark.faults
 @SHARED
 def test_a_process_that_is_killed_ends_all(bench: Bench, networks: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,8 +265,13 @@ def launch(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return given
 
 
-def test_a_method_that_trains_nothing_has_nothing_to_share(bench: Bench) -> None:
+def test_a_method_that_trains_nothing_is_refused_before_images_are_read(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ssliqa_bench.runner import compute
+
     plan, settings = bench.plan("piqe", pair="tiny-a")
+    monkeypatch.setattr(compute, "open_sources", lambda *_: pytest.fail("images were opened"))
     with pytest.raises(InputError, match="this method trains nothing that 2 processes could share. Run it without"):
         execute.run(plan, replace(settings, ranks=2))
 
@@ -262,15 +280,21 @@ def test_a_method_that_trains_nothing_has_nothing_to_share(bench: Bench) -> None
 def test_other_commands_are_for_one_process(bench: Bench, launch: dict[str, str], words: tuple[str, ...]) -> None:
     code, out, err = bench(*words)
     assert code == 2 and out == ""
-    assert err.startswith(f"Error: {words[0]}: is done by one process, and torchrun started 2.") and "--jobs N" in err
+    assert err.startswith(f"Error: {words[0]} runs in one process, but torchrun started 2.") and "--jobs N" in err
 
 
-def test_the_other_processes_print_nothing(
+def test_the_other_processes_print_nothing_and_wait_for_the_first_to_report(
     bench: Bench, launch: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from ssliqa_bench.runner import launch as starting
+
+    waits: list[float] = []
+    monkeypatch.setattr(starting, "time", SimpleNamespace(sleep=waits.append))
+    assert bench("sweep", "demo")[0] == 2 and waits == [], "the first one need not wait"
     monkeypatch.setenv("RANK", "1")
     assert bench("sweep", "demo") == (2, "", "")
     assert bench("run", "--method", "nothing", "--pair", "tiny-a", "--dry-run") == (2, "", "")
+    assert waits == [starting.PARTING] * 2
 
 
 def test_processes_of_several_machines_are_refused(

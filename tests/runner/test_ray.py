@@ -25,8 +25,15 @@ pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 _MEMORY = 100_000_000
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored, as have its children
 METHODS = ["supervised", "ssiqa", "supervised-long", "oracle", "ssiqa-krr", "ssiqa-1in100"]
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Children get Ctrl-C; a job in the background has it ignored, as have its children."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -102,7 +109,7 @@ def test_a_cluster_gives_what_this_machine_gives(
     local = {entry["key"]: bench.predictions(entry["key"]) for entry in here}
     board = boards(bench, tmp_path / "local")
     bench.store = tmp_path / "shared"
-    monkeypatch.setattr(sweep_display, "PULSE", 2.0)
+    monkeypatch.setattr(sweep_display, "PULSE", 0.05)
     code, there, err = swept(bench, path, "--engine", "ray", "--address", cluster.address)
     assert code == 0 and [entry["status"] for entry in there] == ["done"] * 12, err
     nodes = {own.node_id[:6] for own in cluster.workers}
@@ -156,7 +163,7 @@ def test_a_lost_node_costs_no_record(bench: Bench, cluster: Any) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_driver_that_ends_leaves_only_what_is_missing_to_do(
-    bench: Bench, cluster: Any, number: signal.Signals
+    bench: Bench, interruptible: None, cluster: Any, number: signal.Signals
 ) -> None:
     path = suite(bench, ["supervised"], 4, epochs=20)
     words = [sys.executable, "-m", "ssliqa_bench", "sweep", path, "--engine", "ray", "--address", cluster.address,

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -86,17 +87,20 @@ def test_what_is_no_terminal_gets_a_line_every_thirty_seconds(
 
 
 def test_the_store_tells_stage_and_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = SimpleNamespace(now=100.0, monotonic=lambda: clock.now)
+    monkeypatch.setattr(sweep_display, "time", clock)
     store = ArtifactStore(tmp_path)
     watch = StageWatch(store, {0: [("initial", "k1"), ("phase-1", "k2")]})
     assert watch.of(0) == ("initial", None) and watch.of(7) == ("", None)
     store.save_checkpoint("k1", Artifact({"x": np.zeros(1)}, {"epoch": 12}))
     assert watch.of(0) == ("initial", None), "it was looked at just now"
-    monkeypatch.setattr(sweep_display, "_LOOK_AGAIN", 0.0)
-    watch = StageWatch(store, {0: [("initial", "k1"), ("phase-1", "k2")]})
+    clock.now += 2
     assert watch.of(0) == ("initial", 12)
     store.save("k1", Artifact({"x": np.zeros(1)}), {})
+    clock.now += 2
     assert watch.of(0) == ("phase-1", None)
     store.save("k2", Artifact({"x": np.zeros(1)}), {})
+    clock.now += 2
     assert watch.of(0) == ("predictions", None)
 
 
