@@ -82,6 +82,7 @@ boards: $(INSTALLED) ## write all committed boards and the site anew from the co
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --out leaderboards/open
 	@$(BIN)/ssliqa-bench leaderboard --few-labels --store leaderboards/open --out leaderboards/open
+	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/last-stages --out leaderboards/last-stages
 	@$(BIN)/ssliqa-bench leaderboard --published --store leaderboards/published --out leaderboards
 	@$(MAKE) site
 
@@ -124,10 +125,11 @@ demo-records: $(INSTALLED) ## run the demo suites with seeds 0-4 (hours); write 
 
 open-records: $(INSTALLED) ## run the suites on human scores (needs livec and biq2021 below the data root); write records and board
 	@mkdir -p runs/open-records
-	@for suite in open open_biq2021; do \
+	@for suite in open open_biq2021 open_last_stages; do \
 	  $(BIN)/ssliqa-bench sweep $$suite --store runs/open-records --json > runs/open-records/$$suite.json || exit 1; done
 	@$(BIN)/python .ci/demo_records.py runs/open-records leaderboards/open runs/open-records/open.json runs/open-records/open_biq2021.json
-	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --out leaderboards/open
+	@$(BIN)/python .ci/demo_records.py runs/open-records leaderboards/last-stages runs/open-records/open_last_stages.json
+	@$(MAKE) boards
 
 demo-claims: $(INSTALLED) ## check what the demo pairs must show, on the models of `make demo-records`
 	@for suite in $(DEMO_CLAIMS); do $(BIN)/python benchmarks/claims/$$suite.py --store runs/demo-records; done
@@ -136,6 +138,7 @@ check-board: $(INSTALLED) ## check that the committed boards follow from the com
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/demo --out leaderboards --check
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/open --out leaderboards/open --check
 	@$(BIN)/ssliqa-bench leaderboard --few-labels --store leaderboards/open --out leaderboards/open --check
+	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/last-stages --out leaderboards/last-stages --check
 	@$(BIN)/ssliqa-bench leaderboard --published --store leaderboards/published --out leaderboards --check
 
 readme: $(INSTALLED) ## renew the tables of README.md and docs/datasets.md from the board on human scores and the registry

@@ -1,6 +1,6 @@
 """What unlabeled photographs bring on human scores: gains over comparators, with intervals and corrected verdicts.
 
-    python benchmarks/claims/open.py [STORE]        leaderboards/open unless named
+    python benchmarks/claims/open.py [STORE …]        leaderboards/open and leaderboards/last-stages unless named
 
 Reads records alone, one setting (pair, number of labels, recipe) after the other, tested on the dataset of the
 unlabeled images. Every learner is compared with its own labels-only comparator and with the best labels-only row, split
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,10 @@ ADAPTED = ("adabn", "coral")  # ridge regression with statistics of the unlabele
 Settings = dict[tuple[str, str, str], dict[str, dict[int, float]]]
 
 
-def read(store: Path) -> Settings:
+def read(stores: Sequence[Path]) -> Settings:
     """Figures of the newest record of every cell that has unlabeled images."""
     found: Settings = defaultdict(lambda: defaultdict(dict))
-    for record in newest_of_cells(iter_records(store)):
+    for record in newest_of_cells(record for store in stores for record in iter_records(store)):
         cell = record.facts.cell
         if ":" not in cell.pair:
             continue
@@ -105,9 +106,9 @@ def report(found: dict[str, dict[int, float]], probe: dict[int, float] | None) -
             print(f"{name} - {other}: {gap.mean:+.4f}, {gap.lo:+.4f} to {gap.hi:+.4f}")
 
 
-def main(store: Path) -> None:
+def main(stores: Sequence[Path]) -> None:
     """Print every setting in which learners stand beside comparators."""
-    settings = read(store)
+    settings = read(stores)
     for (pair, labels, rest), found in sorted(settings.items()):
         if comparators(set(found)):
             print(f"\n== {pair}, {labels} labels, {rest}: ", end="")
@@ -116,4 +117,4 @@ def main(store: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "leaderboards/open"))
+    main([Path(name) for name in sys.argv[1:] or ("leaderboards/open", "leaderboards/last-stages")])
