@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ssliqa_bench.evaluation.comparisons import compare_splits, holm
+from ssliqa_bench.evaluation.comparisons import Comparison, compare_splits, holm
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.store.comparable import newest_of_cells
 from ssliqa_bench.store.records import iter_records
@@ -65,6 +65,11 @@ def comparators(methods: set[str]) -> dict[str, str]:
     }
 
 
+def interval(own: Comparison) -> str:
+    """The interval of a mean difference; few splits have none."""
+    return "no interval" if own.lo is None else f"{own.lo:+.4f} to {own.hi:+.4f}"
+
+
 def report(found: dict[str, dict[int, float]], probe: dict[int, float] | None) -> None:
     """Print both tables of gains of one setting; a row with fewer splits than others is named and left out.
 
@@ -98,12 +103,12 @@ def report(found: dict[str, dict[int, float]], probe: dict[int, float] | None) -
         for name, own in holm(family).items():
             losses = sum(found[name][s] < found[against[name]][s] for s in splits)
             p = "–" if own.p is None else f"{own.p:.3f}"
-            print(f"{name:14s} {own.mean:+.4f}  {own.lo:+.4f} to {own.hi:+.4f}  {losses:2d}  {p}  {own.verdict}")
+            print(f"{name:14s} {own.mean:+.4f}  {interval(own)}  {losses:2d}  {p}  {own.verdict}")
     print()
     for name, other in (*((name, best) for name in ORACLES), *((name, "ridge-probe") for name in ADAPTED)):
         if name in found and other in found:
             gap = compare_splits([found[name][s] - found[other][s] for s in splits], TEST_FRACTION)
-            print(f"{name} - {other}: {gap.mean:+.4f}, {gap.lo:+.4f} to {gap.hi:+.4f}")
+            print(f"{name} - {other}: {gap.mean:+.4f}, {interval(gap)}")
 
 
 def main(stores: Sequence[Path]) -> None:
