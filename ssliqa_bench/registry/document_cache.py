@@ -1,7 +1,8 @@
 """The packaged registry as parsed, kept as JSON: reading its YAML takes longer than all that follows.
 
-What is kept lies in the user's cache folder, under the checksum of the file and of the reader. A copy that is damaged,
-of another version, or that cannot be written counts as absent: then the file is read, with the same result.
+What is kept lies in the user's cache folder, under the checksums of the file and of the code that reads it. A copy
+that is damaged, of another version, or that cannot be written counts as absent: then the file is read, with the same
+result.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from pathlib import Path
 from ssliqa_bench import __version__
 from ssliqa_bench.caches import recall, remember
 from ssliqa_bench.files import digest, sha256_file
+from ssliqa_bench.registry import document as document_code
 from ssliqa_bench.registry.document import Document
 from ssliqa_bench.registry.problems import KeyPath
 
-_READER = Path(__file__).with_name("yamlfile.py")
+# What reads a file, what it gives, and what folds that.
+_READERS = (Path(__file__).with_name("yamlfile.py"), Path(document_code.__file__), Path(__file__))
 
 
 def read_kept(path: Path, shown_as: str) -> Document:
@@ -24,16 +27,20 @@ def read_kept(path: Path, shown_as: str) -> Document:
         RegistryError: as `read_yaml`.
     """
     try:
-        key = digest([__version__, sha256_file(_READER), sha256_file(path)])
+        key = _key(path)
     except OSError:  # whatever it is, the reader says it in its own words
         return _read(path, shown_as)
     kept = recall("registry", path, key)
     if kept is not None:
         return Document(shown_as, kept["value"], _unfolded(kept["lines"]))
     document = _read(path, shown_as)
-    if not document.problems:
+    if not document.problems and key == _key(path):  # it has not changed while it was read
         remember("registry", path, key, {"value": document.value, "lines": _folded(document.lines)})
     return document
+
+
+def _key(path: Path) -> str:
+    return digest([__version__, *(sha256_file(file) for file in (*_READERS, path))])
 
 
 def _read(path: Path, shown_as: str) -> Document:

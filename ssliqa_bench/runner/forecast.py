@@ -128,8 +128,9 @@ class Forecaster:
                 entries |= own
         return sum(self._images(entry) * int(np.prod(_decoded_size(entry))) * 3 for entry in entries.values())
 
-    def features_seconds(self, forecasts: Sequence[Forecast]) -> float:
-        """About how long the features that some runs read, and the cache lacks, take once for all runs."""
+    def features_seconds(self, forecasts: Sequence[Forecast]) -> float | None:
+        """About how long the features that some runs read, and the cache lacks, take once for all runs; None: unknown.
+        """
         asked: dict[tuple[str, str], tuple[ResolvedBackbone, DatasetEntry]] = {}
         for forecast in forecasts:
             plan = forecast.plan
@@ -139,15 +140,21 @@ class Forecaster:
             for name, entry in plan.entries.items():
                 if plan.unreadable(name, self._settings.cache_root) is None:
                     asked[name, plan.features.key] = network, entry
-        return sum(self._images(entry) * self._seconds_of_views(network, entry) for network, entry in asked.values())
+        seconds = 0.0
+        for network, entry in asked.values():
+            views = self._seconds_of_views(network, entry)
+            if views is None:
+                return None
+            seconds += self._images(entry) * views
+        return seconds
 
-    def _seconds_of_views(self, network: ResolvedBackbone, entry: DatasetEntry) -> float:
-        """Seconds of all views of a typical image: crops, and the whole image in units of a crop."""
+    def _seconds_of_views(self, network: ResolvedBackbone, entry: DatasetEntry) -> float | None:
+        """Seconds of all views of a typical image: crops, and the whole image in units of a crop; None: unknown."""
         cost = self._backbone_cost({"class": network.class_path, "arguments": network.arguments}, CROP)
         width, height = entry.typical_size or _SIZE
         whole = max(width, height) / min(width, height) * (WHOLE / CROP) ** 2
         crops = sum(VIEWS.values()) - VIEWS["whole"]
-        return 0.0 if cost is None else cost.read * (crops + whole)
+        return None if cost is None else cost.read * (crops + whole)
 
     def _named(
         self, spec: RunSpec

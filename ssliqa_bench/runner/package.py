@@ -5,6 +5,7 @@ Reading all files takes ten milliseconds, splitting those behind one method into
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,8 @@ from ssliqa_bench.runner.tree import PACKAGE, Space
 class Package(Space):
     """As `Space`; what it works out is kept in the user's cache folder when `keep` is called.
 
-    It is kept under the content of every file of the package and the version of Python, which both decide the tokens.
+    It is kept under the content of every file of the package and the version of Python, which both decide the tokens. A
+    package with a file that cannot be read, or with a linked folder, keeps nothing.
     """
 
     def __init__(self, root: Path) -> None:
@@ -47,16 +49,20 @@ class Package(Space):
         return {*self._packages[module]}
 
     def keep(self) -> None:
-        """Keep what was worked out; nothing is written where it was kept already."""
-        if self._recalled is not None and self._known() > self._recalled:
+        """Keep what was worked out; nothing is written where it was kept already, or where a file has changed since the
+        first question: what was worked out then belongs to neither state."""
+        if self._recalled is None or self._known() <= self._recalled:
+            return
+        key = self._content()
+        if key is not None and key == self._key:
             found = {"trees": self._trees, "definitions": self._definitions, "packages": self._packages}
-            remember("code", self.root, self._key, found)
+            remember("code", self.root, key, found)
             self._recalled = self._known()
 
     def _recall(self) -> None:
         """Take what was kept, once."""
         if self._recalled is None:
-            kept: dict[str, Any] = recall("code", self.root, self._key) or {}
+            kept: dict[str, Any] = (self._key and recall("code", self.root, self._key)) or {}
             self._trees |= kept.get("trees", {})
             self._definitions |= kept.get("definitions", {})
             self._packages |= kept.get("packages", {})
@@ -66,7 +72,18 @@ class Package(Space):
         return len(self._trees) + len(self._definitions) + len(self._packages)
 
     @cached_property
-    def _key(self) -> str:
-        package = str(self.root / PACKAGE)
-        files = {str(file).removeprefix(package): sha256_file(file) for file in Path(package).rglob("*.py")}
+    def _key(self) -> str | None:
+        return self._content()
+
+    def _content(self) -> str | None:
+        """Digest of all files as they are now; None where that cannot be told."""
+        package, files = self.root / PACKAGE, {}
+        try:
+            for folder, inner, names in os.walk(package):
+                if any(os.path.islink(os.path.join(folder, name)) for name in inner):
+                    return None
+                for file in (Path(folder, name) for name in names if name.endswith(".py")):
+                    files[str(file.relative_to(package))] = sha256_file(file)
+        except OSError:  # an editor's broken link, or a file that vanished just now
+            return None
         return digest([sys.version, files])

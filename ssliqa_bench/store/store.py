@@ -206,14 +206,18 @@ class Store:
                 pass  # the end of a lock removes its file
 
     def remove_leftovers(self) -> None:
-        """Delete what killed processes left: temporary files, locks; nothing while another process uses the store."""
+        """Delete what killed processes left: temporary files, locks; nothing while another process uses the store.
+
+        Leases stay until `store gc`: the owner of one that has just expired may be a machine that pauses.
+        """
         if self.folder is None or not self.folder.is_dir():
             return
         with contextlib.suppress(StorageError), self.lock(IN_USE, wait=False) as alone:
             if alone:
                 self.remove_temporary("")
                 for left in self.left_behind():
-                    self.remove_left(left.path)
+                    if not left.path.startswith(f"{LEASES}/"):
+                        self.remove_left(left.path)
 
     def remove_temporary(self, prefix: str) -> None:
         """Delete the temporary files below a prefix; the caller holds the lock under which they are written.

@@ -45,8 +45,7 @@ def test_heads_on_frozen_features_have_an_estimate(suite: list[str], capsys: pyt
     seconds = {(run["method"], run["recipe"]): run["estimated_seconds"] for run in found["runs"]}
     assert set(seconds) == {(method, recipe) for recipe, methods in RECIPES.items() for method in methods}
     assert all(value > 0 for value in seconds.values())
-    # A trained stage costs far more than a linear layer (about a hundred times), and the views of two networks are
-    # still to be computed.
+    # A trained stage costs about a hundred times as much as a linear layer; the views of two networks are missing.
     assert seconds["supervised", "frozen/last-stages"] > seconds["supervised", "frozen"]
     assert found["estimate"]["features_seconds"] > 0 and found["estimate"]["decoded_images_bytes"] == 0
 

@@ -85,11 +85,42 @@ def test_what_was_not_asked_for_before_is_added(root: Path, parsed: list[str]) -
     assert found(Package(root)) == fresh and parsed == []
 
 
-def test_a_damaged_copy_counts_as_absent(root: Path, tmp_path: Path) -> None:
+def test_what_was_worked_out_beside_an_edit_is_not_kept(root: Path, parsed: list[str]) -> None:
+    fresh, file = found(Space(root)), root / tree.PACKAGE / "b.py"
+    package = Package(root)
+    package.tree(f"{tree.PACKAGE}.a")
+    package.keep()
+    file.write_text("def other() -> int:\n    return 3\n")
+    package.tree(f"{tree.PACKAGE}.b")
+    package.definition(f"{tree.PACKAGE}.b", "other")
+    package.keep()
+    file.write_text(SOURCES["b"])
+    assert found(Package(root)) == fresh
+
+
+def swapped(data: bytes, root: Path) -> bytes:
+    """The kept hash of one module in the place of another's."""
+    one, other = (Space(root).tree(f"{tree.PACKAGE}.{name}").encode() for name in "ac")
+    assert one in data and one != other
+    return data.replace(one, other)
+
+
+@pytest.mark.parametrize("damage", [swapped, lambda data, root: data[: len(data) // 2]], ids=["swapped", "cut"])
+def test_a_damaged_copy_counts_as_absent(root: Path, tmp_path: Path, damage: Callable[[bytes, Path], bytes]) -> None:
     before = kept(root)
     (file,) = (tmp_path / "cache").rglob("*.json")
-    file.write_bytes(file.read_bytes().replace(b"trees", b"trees2"))
+    file.write_bytes(damage(file.read_bytes(), root))
     assert kept(root) == before
+
+
+@pytest.mark.parametrize("name", [".#a.py", "other"])
+def test_a_link_that_cannot_be_followed_keeps_nothing(root: Path, tmp_path: Path, name: str) -> None:
+    """Such as an editor's beside an unsaved file, or a folder elsewhere, whose files may change unseen."""
+    (root / tree.PACKAGE / name).symlink_to(tmp_path / "nowhere")
+    if name == "other":
+        (tmp_path / "nowhere").mkdir()
+    assert kept(root) == found(Space(root))
+    assert not list((tmp_path / "cache").rglob("*.json"))
 
 
 def test_an_unknown_module_is_refused_each_time(root: Path) -> None:

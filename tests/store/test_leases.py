@@ -112,3 +112,13 @@ def test_leases_of_processes_that_died_are_removed() -> None:
         assert store.leased() and store.left_behind() == []
     with pytest.raises(FileNotFoundError):
         store.read("leases/in-use-a.json")
+
+
+def test_a_start_leaves_expired_leases_to_gc(tmp_path: Path) -> None:
+    """Their owner may be a machine that pauses."""
+    store = Store(tmp_path / "store")
+    dead = json.dumps({"owner": "a", "expires": time.time() - 5, "where": "x"}).encode()
+    store.put("leases/in-use-a.json", dead)
+    with store.in_use():
+        assert store.read("leases/in-use-a.json") == dead
+    assert [left.path for left in store.left_behind()] == ["leases/in-use-a.json"]
