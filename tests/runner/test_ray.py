@@ -165,7 +165,7 @@ def test_a_lost_node_costs_no_record(bench: Bench, cluster: Any) -> None:
 def test_a_driver_that_ends_leaves_only_what_is_missing_to_do(
     bench: Bench, interruptible: None, cluster: Any, number: signal.Signals
 ) -> None:
-    path = suite(bench, ["supervised"], 4, epochs=20)
+    path = suite(bench, ["supervised"], 4, epochs=200)
     words = [sys.executable, "-m", "ssliqa_bench", "sweep", path, "--engine", "ray", "--address", cluster.address,
              "--store", str(bench.store), "--registry", str(bench.data / "registry.yaml")]  # fmt: skip
     driver = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
