@@ -29,11 +29,11 @@ def read_kept(path: Path, shown_as: str) -> Document:
     try:
         key = _key(path)
     except OSError:  # whatever it is, the reader says it in its own words
-        return _read(path, shown_as)
+        return read(path, shown_as)
     kept = recall("registry", path, key)
     if kept is not None:
         return Document(shown_as, kept["value"], _unfolded(kept["lines"]))
-    document = _read(path, shown_as)
+    document = read(path, shown_as)
     if not document.problems and key == _key(path):  # it has not changed while it was read
         remember("registry", path, key, {"value": document.value, "lines": _folded(document.lines)})
     return document
@@ -43,7 +43,8 @@ def _key(path: Path) -> str:
     return digest([__version__, *(sha256_file(file) for file in (*_READERS, path))])
 
 
-def _read(path: Path, shown_as: str) -> Document:
+def read(path: Path, shown_as: str | None = None) -> Document:
+    """Read a file, without a copy; see `read_yaml`."""
     from ssliqa_bench.registry.yamlfile import read_yaml  # what is kept needs no parser
 
     return read_yaml(path, shown_as)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from ssliqa_bench.errors import InputError, RegistryError, near_names
 from ssliqa_bench.registry.document import Document
-from ssliqa_bench.registry.document_cache import read_kept
+from ssliqa_bench.registry.document_cache import read, read_kept
 from ssliqa_bench.registry.lookup import Registry, declared_parameters, method_chain, parameter_steps
 from ssliqa_bench.registry.parameters import Kind, Parameter, guessed, of_type
 from ssliqa_bench.registry.plugins import FILE, installed_plugins
@@ -89,7 +89,7 @@ def load_registry(extra: Sequence[Path | str] = ()) -> Registry:
     for document, folder in plugins:
         merged.add(document, folder)
     for file in files:
-        merged.add(_read(file), file.absolute().parent)
+        merged.add(read(file), file.absolute().parent)
     return merged.build(tuple(dict.fromkeys(file.absolute().parent for file in files)))
 
 
@@ -106,19 +106,13 @@ def _packaged(path: Path, stamp: tuple[int, int]) -> Registry:
     return merged.build(())
 
 
-def _read(file: Path, shown_as: str | None = None) -> Document:
-    from ssliqa_bench.registry.yamlfile import read_yaml  # what is kept of the packaged file needs no parser
-
-    return read_yaml(file, shown_as)
-
-
 def _plugins(path: Path, stamp: tuple[int, int]) -> list[tuple[Document, Path]]:
     """The registry files of the plug-ins that can be loaded; the others are logged."""
     found: list[tuple[Document, Path]] = []
     for plugin in installed_plugins():
         try:
             file = plugin.file()
-            document = _read(file, f"{plugin.origin}, {FILE}")
+            document = read(file, f"{plugin.origin}, {FILE}")
             alone = _Merged()
             alone.add(_document(path, stamp))
             packaged = {kind: set(names) for kind, names in alone.raw.items()}
