@@ -116,7 +116,7 @@ mapping-cases: $(INSTALLED) ## compare the score mapping with scipy on all 10,00
 demo-records: $(INSTALLED) ## run the demo suites with seeds 0-4 (hours); write records and board under leaderboards/demo/
 	@mkdir -p runs/demo-records
 	@for suite in $(DEMO_SUITES); do \
-	  $(BIN)/ssliqa-bench sweep $$suite --seeds 5 --jobs $(JOBS) --store runs/demo-records --json \
+	  $(BIN)/ssliqa-bench sweep $$suite --jobs $(JOBS) --store runs/demo-records --json \
 	    > runs/demo-records/$$suite.json; \
 	done
 	@$(BIN)/python .ci/demo_records.py runs/demo-records leaderboards/demo \

@@ -3,9 +3,9 @@
     ssliqa-bench sweep demo_ssliqa --store runs/demo-records
     python benchmarks/claims/demo_ssliqa.py --store runs/demo-records [--seeds 5]
 
-Prints the gain of the small pair over its own student on labels alone, paired by seed, at four budgets, whatever its
-sign. Exit code 1 where, with the true distributions in place of the teacher's, the student does not come within 0.03
-of the oracle on the unlabeled side. Parameters were fixed on seeds from 100 on.
+Prints the gain of the small pair over its own student on labels alone, paired by seed, with 10 % of the labels and
+with all, whatever its sign. Exit code 1 where, with the true distributions in place of the teacher's, the student does
+not come within 0.03 of the oracle on the unlabeled side. Parameters were fixed on seeds from 100 on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ssliqa_bench.specs import Pair, RunSpec
 from ssliqa_bench.testing import metrics_with_true_consistency
 
 PAIR = Pair("demo-syn", "demo-wild")
-BUDGETS = (0.1, 0.25, 0.5, None)
+BUDGETS = (0.1, None)
 WITHIN = 0.03
 
 
