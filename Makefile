@@ -17,6 +17,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 DEMO_SUITES := demo demo_ssliqa demo_matching demo_bns
+OPEN_SUITES := open open_biq2021
+LAST_STAGES_SUITES := open_last_stages
 DEMO_CLAIMS := demo demo_ssliqa demo_bns
 PIP_INSTALL := $(BIN)/python .ci/pip_progress.py $(VENV)/pip.log install -c constraints.txt
 
@@ -125,10 +127,11 @@ demo-records: $(INSTALLED) ## run the demo suites with seeds 0-4 (hours); write 
 
 open-records: $(INSTALLED) ## run the suites on human scores (needs livec and biq2021 below the data root); write records and board
 	@mkdir -p runs/open-records
-	@for suite in open open_biq2021 open_last_stages; do \
+	@for suite in $(OPEN_SUITES) $(LAST_STAGES_SUITES); do \
 	  $(BIN)/ssliqa-bench sweep $$suite --store runs/open-records --json > runs/open-records/$$suite.json || exit 1; done
-	@$(BIN)/python .ci/demo_records.py runs/open-records leaderboards/open runs/open-records/open.json runs/open-records/open_biq2021.json
-	@$(BIN)/python .ci/demo_records.py runs/open-records leaderboards/last-stages runs/open-records/open_last_stages.json
+	@$(BIN)/python .ci/demo_records.py runs/open-records leaderboards/open $(OPEN_SUITES:%=runs/open-records/%.json)
+	@$(BIN)/python .ci/demo_records.py runs/open-records leaderboards/last-stages \
+	  $(LAST_STAGES_SUITES:%=runs/open-records/%.json)
 	@$(MAKE) boards
 
 demo-claims: $(INSTALLED) ## check what the demo pairs must show, on the models of `make demo-records`

@@ -4,6 +4,7 @@
     python .ci/demo_records.py STORE TARGET demo.json …
 
 Only the records of these sweeps go over, so that what older code left in the store stays behind; weights never do.
+A record of TARGET whose run is in none of the sweeps would be lost: nothing is replaced then.
 """
 
 from __future__ import annotations
@@ -15,18 +16,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ssliqa_bench.store.records import export_record, read_record
+from ssliqa_bench.store.records import export_record, iter_records, read_record
 
 
 def collect(store: Path, target: Path, sweeps: Sequence[Mapping[str, Any]]) -> str:
-    """Replace TARGET/records by the records of finished sweeps; nothing is touched where a run failed."""
+    """Replace TARGET/records by the records of finished sweeps.
+
+    Nothing is touched where a run failed or TARGET has a record of a run that no sweep names.
+    """
     runs = [run for sweep in sweeps for run in sweep["runs"]]
     failed = [run for run in runs if run["status"] == "failed"]
     if failed or not all(sweep["runs"] for sweep in sweeps):
         sys.exit(f"{len(failed)} of {len(runs)} runs failed; {target} stays as it is.")
     keys = sorted({run["key"] for run in runs})
-    for key in keys:
-        read_record(store, key, with_predictions=True)  # complete and sealed, or it raises before anything is replaced
+    # Complete and sealed, or it raises before anything is replaced.
+    named = {repr(read_record(store, key, with_predictions=True).cell) for key in keys}
+    lost = [record for record in iter_records(target) if repr(record.cell) not in named]
+    if lost:
+        cell = lost[0].cell
+        sys.exit(
+            f"{len(lost)} records of {target} are runs of none of these sweeps (first: {lost[0].key[:12]}, "
+            f"{cell.method} {cell.pair} recipe {cell.recipe} budget {cell.budget} seed {cell.seed}); {target} stays as it is. "
+            f"Add them to a suite of benchmarks/, or remove their folders from {target}/records first."
+        )
     shutil.rmtree(target / "records", ignore_errors=True)
     for key in keys:
         export_record(store, key, target)
