@@ -33,11 +33,11 @@ def collect(store: Path, target: Path, sweeps: Sequence[Mapping[str, Any]]) -> s
     named = {repr(read_record(store, key, with_predictions=True).cell) for key in keys}
     lost = [record for record in iter_records(target) if repr(record.cell) not in named]
     if lost:
-        cell = lost[0].cell
+        one, cell = lost[0].key[:12], lost[0].cell
+        run = f"{cell.method} {cell.pair} recipe {cell.recipe} budget {cell.budget} seed {cell.seed}"
         sys.exit(
-            f"{len(lost)} records of {target} are runs of none of these sweeps (first: {lost[0].key[:12]}, "
-            f"{cell.method} {cell.pair} recipe {cell.recipe} budget {cell.budget} seed {cell.seed}); {target} stays as it is. "
-            f"Add them to a suite of benchmarks/, or remove their folders from {target}/records first."
+            f"{len(lost)} records of {target} are runs of none of these sweeps (first: {one}, {run}); {target} stays "
+            f"as it is. Add them to a suite of benchmarks/, or remove their folders from {target}/records first."
         )
     shutil.rmtree(target / "records", ignore_errors=True)
     for key in keys:
