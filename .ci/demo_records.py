@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ssliqa_bench.registry.load import load_registry, notices_of
 from ssliqa_bench.store.records import export_record, iter_records, read_record
 
 
@@ -39,9 +40,10 @@ def collect(store: Path, target: Path, sweeps: Sequence[Mapping[str, Any]]) -> s
             f"{len(lost)} records of {target} are runs of none of these sweeps (first: {one}, {run}); {target} stays "
             f"as it is. Add them to a suite of benchmarks/, or remove their folders from {target}/records first."
         )
+    notices = notices_of(load_registry())
     shutil.rmtree(target / "records", ignore_errors=True)
     for key in keys:
-        export_record(store, key, target)
+        export_record(store, key, target, notices)
     return f"{len(keys)} records are in {target}/records."
 
 

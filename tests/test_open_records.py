@@ -34,7 +34,7 @@ def test_a_record_of_no_sweep_is_not_removed(tmp_path: Path) -> None:
     kept, other = sorted(path.name for path in (store / "records").iterdir())[:2]
     target = tmp_path / "board"
     for key in (kept, other):
-        export_record(store, key, target)
+        export_record(store, key, target, {})
     sweep = tmp_path / "sweep.json"
     sweep.write_text(json.dumps({"runs": [{"key": kept, "status": "done"}]}))
     command = [sys.executable, str(ROOT / ".ci/demo_records.py"), str(store), str(target), str(sweep)]

@@ -91,7 +91,8 @@ def leaderboard(
     wanted = parse_formats(formats)
     stores = [store, *(further or [])]
     # A record that two stores hold counts once.
-    records = list({record.key: record for own in stores for record in _read_records(own)}.values())
+    held = [_read_records(own) for own in stores]
+    records = list({record.key: record for own in held for record in own}.values())
     failures = [own for place in stores for own in read_failures(place)]
     if stale:
         _report_stale(records, json)
@@ -126,14 +127,28 @@ def leaderboard(
         return
     flag = f" {asked[0]}" if asked else ""
     problems = check_boards(out, texts)
+    lacking = _missing_notices(stores, held)
     if json:
-        print_json({"records": len(records), "checked": len(texts), "problems": list(problems)})
+        print_json({"records": len(records), "checked": len(texts), "problems": [*problems, *lacking]})
     if problems:
-        raise CheckError(
+        lacking.append(
             f"{len(problems)} of the boards under {out} do not follow from the records in {store}: "
             f'{"; ".join(problems)}. "ssliqa-bench leaderboard{flag} --store {store} --out {out}" writes them anew.'
         )
+    if lacking:
+        raise CheckError("\n".join(lacking))
     print(f"The {len(texts)} boards under {out} follow from the {len(records)} records in {store}.", file=sys.stderr)
+
+
+def _missing_notices(stores: list[Path], held: list[list[Record]]) -> list[str]:
+    """What lacks beside the names and scores of each store, one message each."""
+    from ssliqa_bench.registry.load import load_registry, notices_of
+    from ssliqa_bench.store.notices import missing_notices
+    from ssliqa_bench.store.store import Store
+
+    notices = notices_of(load_registry())
+    given = zip(stores, held, strict=True)
+    return [problem for own, records in given for problem in missing_notices(Store(own), records, notices)]
 
 
 def _site(records: list[Record], failures: list[Failure], stores: list[Path]) -> dict[str, str]:

@@ -243,9 +243,13 @@ def export(
     store: options.StoreToRead = DEFAULT_STORE,
     json: options.Json = False,
 ) -> int:
-    """Copy records to another folder so that they can be passed on: without names and scores that may not be."""
+    """Copy records to another folder so that they can be passed on: without names and scores that may not be.
+
+    Beside names and scores that may be passed on, the notice of their dataset is written.
+    """
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.errors import InputError
+    from ssliqa_bench.registry.load import load_registry, notices_of
     from ssliqa_bench.store.records import export_record, find_record, record_keys
     from ssliqa_bench.store.store import Store
 
@@ -254,7 +258,8 @@ def export(
     keys = [find_record(store, run) for run in runs] if runs else record_keys(store)
     if not keys:
         raise InputError(f"No records under {store}. Name their folder with --store.")
-    withheld = sorted({name for key in keys for name in export_record(store, key, out)})
+    notices = notices_of(load_registry())
+    withheld = sorted({name for key in keys for name in export_record(store, key, out, notices)})
     if json:
         print_json({"records": len(keys), "folder": str(out), "withheld": withheld})
         return 0

@@ -57,8 +57,9 @@ def data_folder() -> Path:
     return Path(str(importlib.resources.files("ssliqa_bench"))) / "_data"
 
 
-def notice_of(entry: DatasetEntry) -> str | None:
-    """The whole notice that has to stand beside copies of a dataset's scores; None where its entry names none.
+def notice_of(entry: DatasetEntry) -> Path | None:
+    """The file with the whole notice that has to stand beside copies of a dataset's scores; None where its entry names
+    none.
 
     Raises:
         RegistryError: the entry names a file that is not there.
@@ -68,7 +69,13 @@ def notice_of(entry: DatasetEntry) -> str | None:
     file = data_folder() / "notices" / entry.notice
     if not file.is_file():
         raise RegistryError(f'datasets.{entry.name}.notice: "{entry.notice}" is no file in {file.parent}.')
-    return file.read_text(encoding="utf-8")
+    return file
+
+
+def notices_of(registry: Registry) -> dict[str, Path]:
+    """The files of all notices by the dataset beside whose names and scores they have to stand."""
+    found = {name: notice_of(entry) for name, entry in registry.datasets.items()}
+    return {name: file for name, file in found.items() if file is not None}
 
 
 def load_registry(extra: Sequence[Path | str] = ()) -> Registry:

@@ -21,6 +21,7 @@ from ssliqa_bench.errors import InputError, near_names
 from ssliqa_bench.evaluation.correlations import srcc
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION
 from ssliqa_bench.pixels.cache import open_pixels
+from ssliqa_bench.registry.load import notices_of
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.classes import ClassRule, true_classes
@@ -32,6 +33,7 @@ from ssliqa_bench.runner.sets import Source, test_set
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import Pair, RunSpec
 from ssliqa_bench.store import provenance
+from ssliqa_bench.store.notices import put_notices
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import (
     CodeFacts,
@@ -44,7 +46,7 @@ from ssliqa_bench.store.record import (
     Seconds,
     SubmissionFacts,
 )
-from ssliqa_bench.store.records import iter_records, write_record
+from ssliqa_bench.store.records import as_store, iter_records, write_record
 from ssliqa_bench.tabular import read_rows
 
 LOG = logging.getLogger("ssliqa_bench")
@@ -112,6 +114,7 @@ def submit(
     made = [_record(submission, entry, rules, seed, table, settings) for seed in seeds]
     if not dry_run:
         for record, rows in made:
+            put_notices(as_store(settings.store), [entry.name], notices_of(registry))
             write_record(settings.store, record, {entry.name: rows})
     return [record for record, _ in made]
 

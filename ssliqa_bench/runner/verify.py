@@ -8,6 +8,7 @@ from typing import Any
 
 from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.evaluation.metrics import EVALUATION_VERSION
+from ssliqa_bench.registry.load import notices_of
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.runner.evaluation import evaluate_rows, how_evaluated
 from ssliqa_bench.runner.keys import cell_part, make_key
@@ -15,6 +16,7 @@ from ssliqa_bench.runner.renewal import find_images
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.artifacts import ArtifactStore
 from ssliqa_bench.store.comparable import outdated
+from ssliqa_bench.store.notices import missing_notices
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import Part, Record
 from ssliqa_bench.store.records import Address, as_store, read_predictions, read_record, record_keys
@@ -42,7 +44,7 @@ class Verification:
 
 
 def verify_store(address: Address, registry: Registry, settings: Settings) -> Verification:
-    """Check all checksums of a store and compute all its metrics again."""
+    """Check all checksums of a store, compute all its metrics again, and look for the notices beside its scores."""
     store = as_store(address)
     if not store.list():
         raise InputError(f"{store}: there is no such store, or it is empty. Name its folder with --store.")
@@ -61,6 +63,7 @@ def verify_store(address: Address, registry: Registry, settings: Settings) -> Ve
             f"run made again renews it"
             for dataset in datasets
         ]
+    found.problems += missing_notices(store, sound, notices_of(registry))
     found.problems += ArtifactStore(store).damaged()
     return found
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.store.notices import copy_notices
 from ssliqa_bench.store.record import DatasetResult, Record
 from ssliqa_bench.store.records import (
     Address,
@@ -34,7 +35,7 @@ def import_records(source: Address, target: Address, keys: Collection[str] | Non
 
     A record that both hold is the same where the metrics on every common dataset were computed from the same scores
     and predictions and agree. Times, machine and date may differ: what the target holds stays. Results on datasets
-    that only the source has are added, and names and scores that only the target lacks.
+    that only the source has are added, and names and scores that only the target lacks, with the notices beside them.
 
     Args:
         keys: those to copy; None copies all.
@@ -60,6 +61,7 @@ def import_records(source: Address, target: Address, keys: Collection[str] | Non
             f"{'; '.join(problems[:_SHOWN])}{more}. Nothing was imported. Move one of each pair away; \"ssliqa-bench "
             f'store verify" shows whether a record agrees with its predictions.'
         )
+    copy_notices(there, here)
     added = completed = 0
     for key, record in theirs.items():
         if key not in ours:

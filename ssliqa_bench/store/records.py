@@ -13,10 +13,12 @@ from __future__ import annotations
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ssliqa_bench.errors import CorruptFileError, InputError, SchemaError, near_names
 from ssliqa_bench.paths import folder_to_read
+from ssliqa_bench.store.notices import put_notices
 from ssliqa_bench.store.predictions import Predictions, from_parquet, to_parquet
 from ssliqa_bench.store.record import DatasetResult, Record, RunFacts, parse
 from ssliqa_bench.store.store import Entry, Store
@@ -173,12 +175,16 @@ def set_record_aside(address: Address, key: str) -> str:
     return as_store(address).set_aside(record_path(key), mark=FACTS).rpartition("/")[2]
 
 
-def export_record(address: Address, key: str, target: Address) -> tuple[str, ...]:
+def export_record(address: Address, key: str, target: Address, notices: Mapping[str, Path]) -> tuple[str, ...]:
     """Copy a record into another store, leaving out what may not be passed on.
 
     Of datasets whose scores are not redistributable, names, scores and everything else about the images stay behind.
     Their predictions go along, in the order of the images' content, and their metrics with the checksum of what they
-    were computed from: who has the dataset can compute them again.
+    were computed from: who has the dataset can compute them again. Beside names and scores that are passed on stands
+    the notice of their dataset.
+
+    Args:
+        notices: dataset to the file of its notice.
 
     Returns:
         The datasets whose names and scores were left out.
@@ -194,6 +200,7 @@ def export_record(address: Address, key: str, target: Address) -> tuple[str, ...
         for name, own in results.items():
             changed = {"leak": _nameless(own.leak), "withheld": name in withheld}
             results[name] = own.model_copy(update=changed)
+    put_notices(as_store(target), results.keys() - set(withheld), notices)
     write_record(target, Record(facts, results), rows)
     return tuple(withheld)
 

@@ -18,7 +18,7 @@ from scipy.stats import spearmanr
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.leaderboard.site.build import build_site
 from ssliqa_bench.leaderboard.site.packing import pack, pack_places, short
-from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.registry.load import load_registry, notices_of
 from tests.leaderboard.site_records import predictions, site_of, some_records
 from tests.leaderboard.typed import typed
 
@@ -27,7 +27,7 @@ def data(texts: dict[str, str], folder: str) -> dict[str, Any]:
     """The documents of a folder of scripts, by their names."""
     found = {}
     for path, text in texts.items():
-        if path.startswith(f"site/data/{folder}"):
+        if path.startswith(f"site/data/{folder}") and path.endswith(".js"):
             name = re.search(rf'SSLIQA\.{folder}\["([^"]*)"\]=', text)
             found[name[1] if name else folder] = json.loads(text[text.index("=", text.index(f".{folder}") if not name
                                                             else name.end() - 1) + 1 : -2])  # fmt: skip
@@ -49,6 +49,17 @@ def test_shuffled_records_give_the_same_site(made: ModuleType) -> None:
     random.Random(3).shuffle(records)
     assert site_of(records) == expected
     assert sum(len(text.encode()) for text in expected.values()) < 1_000_000
+
+
+def test_a_notice_stands_beside_the_names_and_scores_of_its_dataset(made: ModuleType) -> None:
+    path = "site/data/images/NOTICE-livec.txt"
+    texts = site_of(some_records(made))
+    assert texts[path] == notices_of(load_registry())["livec"].read_text()
+    assert any(name.startswith("livec-") for name in data(texts, "images"))
+    records = some_records(made)
+    for own in records:
+        own["withheld"] = [name for name in own["metrics"] if name == "livec"]
+    assert path not in site_of(records)
 
 
 def test_figures_are_those_of_the_records(made: ModuleType) -> None:

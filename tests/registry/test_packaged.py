@@ -74,11 +74,12 @@ def test_every_recipe_resolves_to_a_known_backbone(name: str, recipe: str) -> No
 @pytest.mark.parametrize("name", list(REGISTRY.datasets))
 def test_a_notice_is_whole_and_its_terms_are_quoted_from_it(name: str) -> None:
     entry = REGISTRY.datasets[name]
-    notice = notice_of(entry)
-    assert (notice is None) == (entry.notice is None)
-    if notice is None:
+    file = notice_of(entry)
+    assert (file is None) == (entry.notice is None)
+    if file is None:
         assert not entry.labels_redistributable or entry.kind == "demo"
         return
+    notice = file.read_text(encoding="utf-8")
     assert "NOTICE STARTS" in notice and "NOTICE ENDS" in notice
     quoted = re.findall(r'"([^"]+)"', entry.about.terms)
     assert quoted and all(text in " ".join(notice.split()) for text in quoted)

@@ -61,7 +61,7 @@ def test_what_was_withheld_is_completed_and_never_taken_away(tmp_path: Path) -> 
     own = record.results["a"]
     hidden = changed(record, dataset=own.dataset.model_copy(update={"labels_redistributable": False}))
     write_record(tmp_path / "whole", hidden, made.both())
-    assert export_record(tmp_path / "whole", record.key, tmp_path / "public") == ("a",)
+    assert export_record(tmp_path / "whole", record.key, tmp_path / "public", {}) == ("a",)
     assert import_records(tmp_path / "public", tmp_path / "whole") == Merged(equal=1)
     assert read_predictions(tmp_path / "whole", record.key, "a") == made.both()["a"]
     assert import_records(tmp_path / "whole", tmp_path / "public") == Merged(completed=1)

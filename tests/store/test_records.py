@@ -270,14 +270,14 @@ def test_what_may_not_be_passed_on_stays_behind(store: Store) -> None:
     leak = {"reason": "known", "found": ["a/1.png", "b/1.png"]}
     write_record(store, Record(record(leak=leak).facts, {"a": kept, "b": bare}), both())
     target = Store("memory://passed-on")
-    assert export_record(store, KEY, target) == ("b",)
+    assert export_record(store, KEY, target, {}) == ("b",)
     passed = read_record(target, KEY, with_predictions=True)
     assert passed.withheld == ("b",) and passed.metrics == read_record(store, KEY).metrics
     assert read_predictions(target, KEY, "a") == rows()
     there = read_predictions(target, KEY, "b")
     assert set(there.image) == {""} and there.group is None and there.prediction == rows().prediction
     assert not any("png" in target.read(path).decode("latin-1") for path in target.list() if "/a/" not in path)
-    assert export_record(target, KEY, Store("memory://passed-on-again")) == ("b",)
+    assert export_record(target, KEY, Store("memory://passed-on-again"), {}) == ("b",)
 
 
 def test_the_golden_record_of_schema_2_is_readable() -> None:

@@ -27,8 +27,10 @@ from ssliqa_bench.leaderboard.site.board_documents import (
 )
 from ssliqa_bench.leaderboard.site.documents import ImageNames, ReadPredictions, index, row_document, row_id, script
 from ssliqa_bench.leaderboard.view import SectionView
+from ssliqa_bench.registry.load import notices_of
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.store.failures import Failure
+from ssliqa_bench.store.notices import notice_name
 from ssliqa_bench.store.record import Record
 
 FOLDER = "site"
@@ -41,7 +43,8 @@ def build_site(
 ) -> dict[str, str]:
     """The text of every file of the site by its path below the output folder, `site/index.html` first of all.
 
-    The order of the records does not matter. Predictions are read of datasets whose scores may be passed on.
+    The order of the records does not matter. Predictions are read of datasets whose scores may be passed on; beside
+    their names and scores stands the notice of a dataset that has one.
     """
     given, lacking = list(records), list(failures)
     boards = [(board, [SectionView(section) for section in board.sections]) for board in collect(given, lacking)]
@@ -63,6 +66,10 @@ def build_site(
                 texts[f"{FOLDER}/data/rows/{name}.js"] = script("rows", document, name)
     for name, document in images.documents().items():
         texts[f"{FOLDER}/data/images/{file_name(name)}.js"] = script("images", document, name)
+    notices = notices_of(registry)
+    for dataset in notices.keys() & images.datasets:
+        text = notices[dataset].read_text(encoding="utf-8")
+        texts[f"{FOLDER}/data/images/{notice_name(dataset)}"] = text
     return dict(sorted(texts.items()))
 
 

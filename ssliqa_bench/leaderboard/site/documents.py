@@ -173,9 +173,11 @@ class ImageNames:
         self._found: dict[str, dict[str, int]] = {}
         self._scores: dict[str, list[float]] = {}
         self._groups: dict[str, list[str]] = {}
+        self.datasets: set[str] = set()
 
-    def split(self, name: str, rows: Predictions) -> int:
-        """The place of a table's images among the lists of numbers of a dataset."""
+    def split(self, dataset: str, name: str, rows: Predictions) -> int:
+        """The place of a table's images among the lists of numbers of a dataset, whose file has a name."""
+        self.datasets.add(dataset)
         known, scores = self._found.setdefault(name, {}), self._scores.setdefault(name, [])
         groups = self._groups.setdefault(name, [])
         for k, image in enumerate(rows.image):
@@ -259,7 +261,8 @@ def _result(record: Record, name: str, result: DatasetResult, read: ReadPredicti
     file = f"{name}-{result.dataset.fingerprint[:8]}"
     mapping = fitted_mapping(rows, record.facts.protocol.mapping)
     document.update(
-        images=file, at=images.split(file, rows), x=pack(rows.prediction), curve=pack(curve(rows, mapping), _DRAWN),
+        images=file, at=images.split(name, file, rows), x=pack(rows.prediction),
+        curve=pack(curve(rows, mapping), _DRAWN),
         errors=[[short(value, _DRAWN) for value in own.values()] for own in errors_by_range(rows, mapping)],
     )
     if groups := srcc_by_group(rows):
