@@ -1,7 +1,9 @@
 """What a suite would do: what is stored, what is missing for the rest, and about how long and large it would be.
 
 Nothing is downloaded, decoded or stored. Times are those of earlier records of the same run at other seeds; without one
-they are measured here and now: a few training steps of every backbone with random weights, one image of a metric.
+they are measured here and now: a few training steps of every backbone with random weights, one image of a metric. Of a
+learner that does not say what its training takes, records with the same settings at other budgets and on other datasets
+tell.
 Counts of images come from the tables, or, where a dataset is not on this machine, from the registry.
 """
 
@@ -228,12 +230,17 @@ class Forecaster:
         crop = int(method.params.get("crop") or 0)
         costs = [self._backbone_cost(learner.params[name], crop) for name in backbones]
         known = [cost for cost in costs if cost is not None]
+        # After each stage a run predicts the test images, and the unlabeled ones for the figures of pseudo-labels.
+        asked = sum(test.values()) + (unlabeled if learner.needs.unlabeled else 0)
         if work is None or not known or len(known) < len(costs):
+            if told is None:
+                told = self._history.similar_seconds(
+                    method.name, method.recipe, method.overrides, trained=labeled + unlabeled, predicted=asked,
+                    fixed="epoch_steps" in method.params,
+                )  # fmt: skip
             return told, 0
         # Where several networks learn, the smallest is the model in every method that we know of.
         model = min(known, key=lambda cost: cost.parameters)
-        # After each stage a run predicts the test images, and the unlabeled ones for the figures of pseudo-labels.
-        asked = sum(test.values()) + (unlabeled if learner.needs.unlabeled else 0)
         read = work.read + asked * int(method.params.get("test_crops", 1)) * len(stages)
         learned = work.learned * sum(cost.learned for cost in known)
         seconds = told if told is not None else learned + read * model.read

@@ -4,13 +4,38 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ssliqa_bench.errors import CorruptFileError, StorageError
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec, cell_of
 from ssliqa_bench.store.index import indexed_records
+from ssliqa_bench.store.record import Record
+
+_SETTINGS = ("method", "recipe", "overrides")  # of a cell: what is trained, on whatever images
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """Seconds of a run, and how many images it trained on and predicted."""
+
+    train: float
+    predict: float
+    trained: int
+    predicted: int
+
+    @classmethod
+    def of(cls, record: Record) -> _Earlier:
+        labeled, unlabeled, test = (
+            sum(dataset.roles.get(role, 0) for dataset in record.datasets.values())
+            for role in ("labeled", "unlabeled", "test")
+        )
+        seconds = record.facts.seconds
+        return cls(seconds.train, seconds.predict, max(1, labeled + unlabeled), max(1, test + unlabeled))
 
 
 class History:
@@ -22,6 +47,7 @@ class History:
 
     def __init__(self, store: Path, device: str, threads: int, ranks: int = 1) -> None:
         found: dict[str, list[float]] = defaultdict(list)
+        self._similar: dict[str, list[_Earlier]] = defaultdict(list)
         try:
             for record in indexed_records(store):
                 facts = record.facts
@@ -29,6 +55,7 @@ class History:
                 if facts.submission is None and machine == (device, threads, ranks):
                     cell = facts.cell.model_dump(mode="json")
                     found[_mark(cell)].append(facts.seconds.train + facts.seconds.predict)
+                    self._similar[_settings(cell)].append(_Earlier.of(record))
         except (CorruptFileError, FileNotFoundError, StorageError):
             pass  # an estimate lacks what cannot be read; whoever needs the record says so
         self._seconds = {mark: statistics.median(own) for mark, own in found.items()}
@@ -46,6 +73,30 @@ class History:
         """
         return self._seconds.get(_mark(cell_of(spec)))
 
+    def similar_seconds(
+        self, method: str, recipe: str, overrides: Mapping[str, Any], *, trained: int, predicted: int, fixed: bool
+    ) -> float | None:
+        """The median over earlier runs of a method with the same settings, at other budgets or on other datasets.
+
+        Prediction goes with the number of images, and so does training unless its steps are fixed.
+
+        Args:
+            trained: labeled and unlabeled images.
+            predicted: test images, and unlabeled ones.
+            fixed: whether the number of training steps does not depend on the number of images.
+        """
+        earlier = self._similar.get(_settings({"method": method, "recipe": recipe, "overrides": dict(overrides)}))
+        if not earlier:
+            return None
+        return statistics.median(
+            own.train * (1 if fixed else trained / own.trained) + own.predict * predicted / own.predicted
+            for own in earlier
+        )
+
 
 def _mark(cell: dict[str, object]) -> str:
     return canonical_json({name: value for name, value in cell.items() if name != "seed"})
+
+
+def _settings(cell: Mapping[str, object]) -> str:
+    return canonical_json({name: cell[name] for name in _SETTINGS})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -94,3 +94,31 @@ def test_a_forecast_takes_the_time_of_earlier_records(finished: Bench) -> None:
     plan, settings = finished.plan(record.cell.method, seed=7)
     forecast = Forecaster(load_registry([finished.data / "registry.yaml"]), settings).look(plan.spec)
     assert forecast.status == "to run" and forecast.seconds == known.seconds(plan.spec)
+
+
+def test_a_learner_that_states_no_work_is_estimated_from_records_at_other_budgets(bench: Bench) -> None:
+    """FixMatch's steps are fixed: training takes as long with other images, prediction goes with their number."""
+    registry = load_registry([bench.data / "registry.yaml"])
+    plan, settings = bench.plan("fixmatch", budget=16)
+    assert Forecaster(registry, settings).look(plan.spec).seconds is None, "nothing is known yet"
+    bench.run("fixmatch", "--budget", "16", "--seed", "1", "--recipe", "check")
+    (record,) = iter_records(bench.store)
+    seconds, known = record.facts.seconds, History(bench.store, "cpu", 1)
+    roles = [dataset.roles for dataset in record.datasets.values()]
+    trained, predicted = (
+        sum(own.get(role, 0) for own in roles for role in ("unlabeled", other)) for other in ("labeled", "test")
+    )
+
+    def similar(trained: int, predicted: int, *, fixed: bool) -> float | None:
+        return known.similar_seconds("fixmatch", "check", {}, trained=trained, predicted=predicted, fixed=fixed)
+
+    assert similar(2 * trained, 3 * predicted, fixed=True) == pytest.approx(seconds.train + 3 * seconds.predict)
+    assert similar(2 * trained, 3 * predicted, fixed=False) == pytest.approx(2 * seconds.train + 3 * seconds.predict)
+
+    def at(recipe: str = "check", **asked: Any) -> float:
+        plan, _ = bench.plan("fixmatch", recipe=recipe, **asked)
+        return Forecaster(registry, settings).look(plan.spec).seconds or 0.0
+
+    assert seconds.train < at(budget=12) == at(budget=8), "steps do not depend on labels"
+    assert seconds.train < at(budget=12, unlabeled_budget=1) < at(budget=12)
+    assert at("demo", budget=12) == 0.0, "another recipe trains otherwise"
