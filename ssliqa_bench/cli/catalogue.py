@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ssliqa_bench.cli import options
+from ssliqa_bench.errors import InputError
 
 if TYPE_CHECKING:
     from ssliqa_bench.registry.lookup import Registry
@@ -60,6 +61,7 @@ _COLUMNS: dict[CatalogueKind, dict[str, Callable[[_Facts], Any]]] = {
 def list_entries(
     kind: Annotated[CatalogueKind, typer.Argument(help="What to list.")],
     every: Annotated[bool, typer.Option("--all", help="Methods: show the variants of each below it.")] = False,
+    recipe: Annotated[str | None, typer.Option("--recipe", help="Methods: only those that have this recipe.")] = None,
     as_json: options.Json = False,
     registry: options.Registries = None,
 ) -> None:
@@ -67,12 +69,19 @@ def list_entries(
     from ssliqa_bench.registry.load import load_registry
 
     loaded = load_registry(registry or [])
-    facts = [_facts(kind, name, loaded, parameters=as_json) for name in _names(kind, loaded)]
+    names = _names(kind, loaded)
+    if recipe is not None:
+        if kind is not CatalogueKind.METHODS:
+            raise InputError(f"--recipe: got it for {kind.value}; only methods have recipes.")
+        names = loaded.with_recipe(recipe)
+        if not names:
+            raise InputError(f'--recipe: no method has "{recipe}". "ssliqa-bench show METHOD" shows the recipes of one.')
+    facts = [_facts(kind, name, loaded, parameters=as_json) for name in names]
     if as_json:
         _print_json({kind.value: facts})
         return
     if kind is CatalogueKind.METHODS:
-        _print_methods(facts, loaded, every)
+        _print_methods(facts, frozenset() if recipe else loaded.variants, every)
     else:
         columns = _COLUMNS[kind]
         rows = [[_display_name(fact), *(cell(fact) for cell in columns.values())] for fact in facts]
@@ -233,16 +242,16 @@ def _display_name(facts: _Facts) -> str:
     return f"{facts['name']}:NAME" if facts.get("prefix") else str(facts["name"])
 
 
-def _print_methods(facts: Sequence[_Facts], registry: Registry, every: bool) -> None:
-    """Methods by family, in the order of the files; variants are counted, or listed below their method."""
+def _print_methods(facts: Sequence[_Facts], folded: Collection[str], every: bool) -> None:
+    """Methods by family, in the order of the files; those folded are counted, or listed below their method."""
     variants: dict[str, list[_Facts]] = {fact["name"]: [] for fact in facts}
     for fact in facts:
-        if fact["name"] in registry.variants:
-            root = next(link for link in reversed(fact["chain"][:-1]) if link not in registry.variants)
+        if fact["name"] in folded:
+            root = next(link for link in reversed(fact["chain"][:-1]) if link not in folded)
             variants[root].append(fact)
     families: dict[str, list[_Facts]] = {}
     for fact in facts:
-        if fact["name"] not in registry.variants:
+        if fact["name"] not in folded:
             families.setdefault(fact["about"]["family"] or "other", []).append(fact)
     for position, (family, members) in enumerate(families.items()):
         typer.echo(("\n" if position else "") + family)
@@ -252,8 +261,8 @@ def _print_methods(facts: Sequence[_Facts], registry: Registry, every: bool) -> 
             typer.echo(_method_line("  " + _display_name(fact), fact["about"]["title"] + note))
             for own in below if every else ():
                 typer.echo(_method_line("    " + own["name"], own["about"]["title"]))
-    if registry.variants and not every:
-        typer.echo(f"\n{len(registry.variants)} variants: ssliqa-bench list methods --all")
+    if folded and not every:
+        typer.echo(f"\n{len(folded)} variants: ssliqa-bench list methods --all")
 
 
 def _method_line(name: str, title: str) -> str:

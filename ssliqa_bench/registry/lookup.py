@@ -17,6 +17,7 @@ from ssliqa_bench.errors import InputError, near_names, unknown_name
 from ssliqa_bench.registry.parameters import Parameter, canonical, of_type
 from ssliqa_bench.registry.problems import shown
 from ssliqa_bench.registry.schema import (
+    FROZEN_RECIPE,
     PLAIN_RECIPE,
     About,
     BackboneEntry,
@@ -257,7 +258,7 @@ class Registry:
         recipes = sorted({r for link in chain for r in methods[link].recipes} | {PLAIN_RECIPE})
         taken = recipe or next((name for name in default_recipes if name in recipes), PLAIN_RECIPE)
         if taken not in recipes:
-            raise unknown_name(f"recipe of {entry.name}", taken, recipes, f"ssliqa-bench show {entry.name}")
+            raise self._lacks_recipe(entry.name, taken, recipes)
         params: dict[str, Any] = {}
         origins: dict[str, str] = {}
         for step in parameter_steps(methods, entry.name, taken):
@@ -285,6 +286,24 @@ class Registry:
             declared={key: declared[key] for key in params},
             weights_params=_weights_params(declared, params),
         )
+
+    def _lacks_recipe(self, method: str, recipe: str, own: Sequence[str]) -> InputError:
+        """What to say of a recipe that a method does not have; why, where it is one of frozen features."""
+        others = self.with_recipe(recipe)
+        if not others:
+            return unknown_name(f"recipe of {method}", recipe, own, f"ssliqa-bench show {method}")
+        reason = ""
+        if recipe.partition("/")[0] == FROZEN_RECIPE and FROZEN_RECIPE not in own:
+            does = "has no head to train" if list(own) == [PLAIN_RECIPE] else "trains the network below the head too"
+            reason = f": it trains a head on stored features of a network that stays as it is, and {method} {does}"
+        return InputError(
+            f'{method} has no recipe "{recipe}"{reason}. "ssliqa-bench list methods --recipe {recipe}" shows the '
+            f'{len(others)} methods that have it, "ssliqa-bench show {method}" the recipes of this one.'
+        )
+
+    def with_recipe(self, recipe: str) -> list[str]:
+        """Names of the methods that have a recipe, in the order of the files."""
+        return [name for name, entry in self.methods.items() if entry.prefix is None and recipe in self.recipes(name)]
 
     def recipes(self, name: str) -> list[str]:
         """Names of the recipes that a method or an ancestor of it has, root's first."""

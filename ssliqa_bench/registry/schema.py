@@ -37,6 +37,8 @@ NAME_RULE = "a name of small letters, digits, dot, dash and underscore"
 PARAMETER_RULE = "small letters, digits and underscore"
 # A recipe of this name always exists: the parameters of an entry and its ancestors, and nothing over them.
 PLAIN_RECIPE = "default"
+# Recipes of this name, and those below it, train a head on stored features of a network that stays as it is.
+FROZEN_RECIPE = "frozen"
 
 
 def is_name(text: str) -> bool:

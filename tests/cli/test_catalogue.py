@@ -171,3 +171,41 @@ def test_a_method_by_its_prefix(capsys: pytest.CaptureFixture[str]) -> None:
     assert "pyiqa:NAME" in output(capsys, "list", "methods")
     assert main(["show", "pyiqa:"]) == 2
     assert "pyiqa stands for all methods pyiqa:NAME" in capsys.readouterr().err
+
+
+def test_methods_with_a_recipe_are_listed_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    registry = load_registry()
+    expected = [name for name in registry.methods if name != "pyiqa" and "frozen" in registry.recipes(name)]
+    found = document(capsys, "list", "methods", "--recipe", "frozen")["methods"]
+    assert [entry["name"] for entry in found] == expected and "noisy-student" not in expected
+    text = output(capsys, "list", "methods", "--recipe", "frozen")
+    assert sorted(re.findall(r"^  ([a-z]\S*)", text, re.MULTILINE)) == sorted(expected) and "variants" not in text
+    assert main(["list", "methods", "--recipe", "none-of-these"]) == 2
+    assert main(["list", "datasets", "--recipe", "frozen"]) == 2
+    assert "only methods have recipes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "reason"),
+    [
+        ("noisy-student", "trains the network below the head too"),
+        ("ssliqa", "trains the network below the head too"),
+        ("brisque", "has no head to train"),
+    ],
+)
+def test_why_a_method_has_no_recipe_for_frozen_features(
+    method: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "--method", method, "--pair", "demo-syn:demo-wild", "--recipe", "frozen", "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert f'{method} has no recipe "frozen": it trains a head on stored features of a network that stays' in said
+    assert f"and {method} {reason}." in said
+    (command,) = re.findall(r'"ssliqa-bench (list methods --recipe frozen)" shows the \d+ methods', said)
+    assert "\n  supervised " in output(capsys, *command.split())
+
+
+def test_a_recipe_of_other_methods_is_told_without_that_reason(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["run", "--method", "ucvme", "--pair", "demo-syn:demo-wild", "--recipe", "frozen/last-stages"]
+    assert main([*words, "--dry-run"]) == 2
+    said = capsys.readouterr().err
+    assert 'ucvme has no recipe "frozen/last-stages". "ssliqa-bench list methods --recipe frozen/last-stages"' in said
