@@ -75,7 +75,7 @@ def list_entries(
             raise InputError(f"--recipe: got it for {kind.value}; only methods have recipes.")
         names = loaded.with_recipe(recipe)
         if not names:
-            raise InputError(f'--recipe: no method has "{recipe}". "ssliqa-bench show METHOD" shows the recipes of one.')
+            raise InputError(f'--recipe: no method has "{recipe}". "ssliqa-bench show METHOD" shows its recipes.')
     facts = [_facts(kind, name, loaded, parameters=as_json) for name in names]
     if as_json:
         _print_json({kind.value: facts})
