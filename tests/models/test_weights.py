@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.util
 import socket
 import subprocess
 import sys
@@ -220,7 +221,7 @@ def test_without_parameters_that_choose_them_a_network_starts_from_random_values
 
 
 def test_tres_starts_from_the_weights_of_its_resnet(resolve: Resolve, offline: list[tuple[str, int]]) -> None:
-    with pytest.raises(InputError, match=r"torchvision:resnet50 are not on this machine.*resnet50-\w+\.pth"):
+    with pytest.raises(InputError, match=r"torchvision:resnet50\.IMAGENET1K_V1 are not on this machine.*resnet50-0676ba61\.pth"):
         resolve("tres", pretrained=True)
     assert [address for address, _ in offline] == ["download.pytorch.org"]
 
@@ -237,8 +238,27 @@ def test_a_tag_names_the_weights_of_a_torchvision_network(resolve: Resolve, offl
 
 def test_all_pretrained_weights_of_the_registry_are_pinned_by_tag() -> None:
     registry = load_registry()
+    named: dict[str, str] = {}
     for name in (name for name, entry in registry.methods.items() if entry.prefix is None):
         for recipe in registry.recipes(name):
             for parameter, value in registry.resolve_method(name, recipe).params.items():
-                if parameter.endswith("backbone") and str(value).startswith(("timm:", "torchvision:")):
-                    assert "." in str(value), f"{name}, recipe {recipe}: {parameter} {value}"
+                if parameter.endswith("backbone"):
+                    named[f"{name}, recipe {recipe}: {parameter}"] = str(value)
+    for name, backbone in registry.backbones.items():
+        named[f"{name}: weights_of"] = backbone.weights_of or ""
+        named[f"{name}: stands_for"] = backbone.stands_for or ""
+    unpinned = {
+        where: value
+        for where, value in named.items()
+        if value.startswith(("timm:", "torchvision:")) and "." not in value
+    }
+    assert unpinned == {}
+
+
+def test_tres_starts_from_the_weights_that_pyiqa_names() -> None:
+    assert load_registry().resolve_backbone("tres").weights_of == "torchvision:resnet50.IMAGENET1K_V1"
+    source = importlib.util.find_spec("pyiqa")
+    if source is None or not source.submodule_search_locations:
+        pytest.skip("pyiqa is not installed")
+    code = (Path(source.submodule_search_locations[0]) / "archs" / "tres_arch.py").read_text(encoding="utf-8")
+    assert "models.resnet50(weights='IMAGENET1K_V1')" in code
