@@ -6,9 +6,7 @@ import html
 from collections.abc import Hashable, Sequence
 from typing import Any
 
-from ssliqa_bench.evaluation import metrics
-
-_SHOWN = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
+from ssliqa_bench.evaluation import metrics, names
 
 
 class Evaluation(dict[str, Any]):
@@ -17,7 +15,7 @@ class Evaluation(dict[str, Any]):
     def _repr_html_(self) -> str:
         intervals = self.get("intervals") or {}
         rows = []
-        for name in (*_SHOWN, *self["extra"]):
+        for name in (*names.ALWAYS, *self["extra"]):
             value = self.get(name, self["extra"].get(name))
             ends = intervals.get(name)
             interval = "" if ends is None else f"{ends['lo']:.4f} to {ends['hi']:.4f}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation.names import ALWAYS
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner import execute
 from ssliqa_bench.runner.plan import Plan, make_plan
@@ -21,7 +22,7 @@ from ssliqa_bench.store.records import iter_records
 if TYPE_CHECKING:
     import pandas as pd
 
-_METRICS = ("n", "srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped", "mapping")
+_METRICS = ("n", *ALWAYS, "mapping")
 _CELL = ("method", "recipe", "pair", "protocol", "seed", "budget", "unlabeled_budget")
 
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ssliqa_bench.bounds import LARGEST_SEED
 from ssliqa_bench.cli import options
 from ssliqa_bench.errors import InputError
+from ssliqa_bench.evaluation import names
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS, MOST_RESAMPLES, RESAMPLES
 from ssliqa_bench.text import printable
 
@@ -38,8 +38,8 @@ _ABOUT_STATUS = {
     "none": "nothing was fitted",
 }
 _ABOUT_METRIC = (
-    "A further metric: mae_mapped, rmse_raw or main_score; where both columns hold classes (0 the worst, 1, 2, …) also "
-    "accuracy, kappa_quadratic, mae_argmax, mae_macro, mae_3, mae_4 or mae_34. May be given several times."
+    f"A further metric: {', '.join(names.FURTHER)}; where both columns hold classes (0 the worst, 1, 2, …) also "
+    f"{', '.join(names.OF_CLASS_PAIRS)}. May be given several times."
 )
 
 
@@ -60,7 +60,9 @@ def evaluate(
         int,
         typer.Option(min=0, max=MOST_RESAMPLES, help="Draws for the 95 % intervals; 0 = no intervals."),
     ] = RESAMPLES,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the draws.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, callback=options.seed_in_bounds, help="Seed of the draws.")
+    ] = 0,
     separator: options.Separator = "",
     group: Annotated[
         str,
@@ -207,7 +209,7 @@ def _print_table(name: str, metrics: dict[str, Any], groups: int) -> None:
     table.add_column("metric")
     table.add_column("value", justify="right")
     table.add_column("95 % interval")
-    for metric in ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped"):
+    for metric in names.ALWAYS:
         low, high = extra.pop(f"{metric}_lo", None), extra.pop(f"{metric}_hi", None)
         table.add_row(metric, _number(metrics[metric]), "" if low is None else f"{_number(low)} … {_number(high)}")
     for metric, value in extra.items():

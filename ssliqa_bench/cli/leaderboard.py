@@ -11,6 +11,7 @@ import typer
 
 from ssliqa_bench.cli import options
 from ssliqa_bench.errors import CheckError, InputError
+from ssliqa_bench.leaderboard.renderers import FORMATS, SITE
 
 if TYPE_CHECKING:
     from ssliqa_bench.store.failures import Failure
@@ -32,7 +33,7 @@ def leaderboard(
         ),
     ] = Path("leaderboards"),
     formats: Annotated[
-        str, typer.Option("--format", help="Formats, separated by commas: md, csv, tex, json, html.")
+        str, typer.Option("--format", help=f"Formats, separated by commas: {', '.join(FORMATS)}.")
     ] = "md,csv",
     further: Annotated[
         list[Path] | None,
@@ -73,7 +74,6 @@ def leaderboard(
     """Write the leaderboards that follow from the records of a store: same records, same bytes."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.leaderboard.boards import (
-        SITE,
         build_pages,
         check_boards,
         parse_formats,

@@ -10,9 +10,29 @@ from typing import Annotated, Any
 
 import typer
 
-from ssliqa_bench.bounds import MOST_PIXELS, MOST_PROCESSES
+from ssliqa_bench.bounds import LARGEST_SEED, MOST_PIXELS, MOST_PROCESSES
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.paths import file_to_read, file_to_write, folder_to_read, folder_to_write
+
+
+def _at_most(bound: int, value: int, option: str) -> int:
+    """A number that is not too large. Bounds that nobody comes near stand in a message and not in `--help`.
+
+    Raises:
+        InputError: it is above the bound.
+    """
+    if value > bound:
+        raise InputError(f"{option}: got {value}; expected at most {bound}.")
+    return value
+
+
+def seed_in_bounds(value: int | None) -> int | None:
+    """A seed as it is given.
+
+    Raises:
+        InputError: it does not fit a signed integer of 64 bits.
+    """
+    return None if value is None else _at_most(LARGEST_SEED, value, "--seed")
 
 
 def _limit_pixels(value: int | None) -> int | None:
@@ -20,7 +40,7 @@ def _limit_pixels(value: int | None) -> int | None:
     from ssliqa_bench.pixels.formats import MAX_PIXELS, max_pixels
 
     if value is not None:
-        os.environ[MAX_PIXELS] = str(value)
+        os.environ[MAX_PIXELS] = str(_at_most(MOST_PIXELS, value, "--max-pixels"))
     max_pixels()  # what the environment says is checked before anything is computed
     return value
 
@@ -182,7 +202,6 @@ MaxPixels = Annotated[
     typer.Option(
         "--max-pixels",
         min=1,
-        max=MOST_PIXELS,
         callback=_limit_pixels,
         metavar="N",
         help="Largest image that is decoded [$SSLIQA_MAX_PIXELS or 250000000].",

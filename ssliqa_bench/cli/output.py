@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
+from ssliqa_bench.evaluation.names import ALWAYS
 from ssliqa_bench.specs import RunSpec, cell_of
 from ssliqa_bench.text import printable
 
@@ -17,16 +18,8 @@ if TYPE_CHECKING:
     from ssliqa_bench.runner.forecast import Forecast
     from ssliqa_bench.store.record import Metrics, Record
 
-_METRICS = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
-_TITLES = {
-    "srcc": "SRCC",
-    "krcc": "KRCC",
-    "plcc_raw": "PLCC raw",
-    "plcc_mapped": "PLCC mapped",
-    "rmse_mapped": "RMSE mapped",
-}
-# Columns of figures in the table of runs, and the longest line of overrides below one.
-_RIGHT = (1, *range(4, 10), 11)
+# Columns of figures in the table of runs (seed, n, metrics, seconds), and the longest line of overrides below one.
+_RIGHT = (1, *range(4, 5 + len(ALWAYS)), 6 + len(ALWAYS))
 _LONGEST_LINE = 118
 
 
@@ -96,7 +89,7 @@ def print_runs(entries: Sequence[Mapping[str, Any]], width: int | None = None) -
 
 def _table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Lines of equal columns, as wide as they need to be; overrides stand below the run and widen no column."""
-    rows = [["run", "seed", "dataset", "side", "n", *_TITLES.values(), "mapping", "seconds", "status", "key"]]
+    rows = [["run", "seed", "dataset", "side", "n", *map(_title, ALWAYS), "mapping", "seconds", "status", "key"]]
     below: dict[int, list[str]] = {}
     for entry in entries:
         first, last = [_name(entry), str(entry["seed"])], _ends(entry)
@@ -119,7 +112,7 @@ def _block(entry: Mapping[str, Any], width: int) -> list[str]:
     lines = [*_wrapped(head, width), *_overrides(entry, width)]
     for dataset, metrics in entry["metrics"].items():
         side, number, *figures, mapping = _figures(metrics)
-        pairs = [f"{title} {figure}" for title, figure in zip(_TITLES.values(), figures, strict=True)]
+        pairs = [f"{_title(name)} {figure}" for name, figure in zip(ALWAYS, figures, strict=True)]
         lines += _wrapped([f"{dataset} ({side})", f"n {number}", *pairs, f"mapping {mapping}"], width, "  ")
     return lines
 
@@ -127,8 +120,14 @@ def _block(entry: Mapping[str, Any], width: int) -> list[str]:
 def _figures(metrics: Mapping[str, Any] | None) -> list[str]:
     """Cells of a dataset: side, n, the metrics, the status of the mapping."""
     if metrics is None:
-        return [""] * (len(_METRICS) + 3)
-    return [metrics["side"], str(metrics["n"]), *(_number(metrics[m], 4) for m in _METRICS), metrics["mapping"]]
+        return [""] * (len(ALWAYS) + 3)
+    return [metrics["side"], str(metrics["n"]), *(_number(metrics[m], 4) for m in ALWAYS), metrics["mapping"]]
+
+
+def _title(metric: str) -> str:
+    """The heading of a metric: `plcc_raw` is "PLCC raw"."""
+    figure, *rest = metric.split("_")
+    return " ".join([figure.upper(), *rest])
 
 
 def _ends(entry: Mapping[str, Any]) -> list[str]:

@@ -53,7 +53,14 @@ def rate(
     ] = None,
     port: Annotated[
         int,
-        typer.Option("--port", min=0, max=65535, help="Port [a free one].", rich_help_panel=options.MACHINE),
+        typer.Option(
+            "--port",
+            min=0,
+            max=65535,
+            show_default=False,
+            help="Port [a free one].",
+            rich_help_panel=options.MACHINE,
+        ),
     ] = 0,
     no_browser: Annotated[
         bool,

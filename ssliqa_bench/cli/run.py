@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ssliqa_bench.bounds import LARGEST_SEED, MOST_PROCESSES, MOST_SEEDS
+from ssliqa_bench.bounds import MOST_PROCESSES, MOST_SEEDS
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import DEFAULT_STORE, read_budget, settings_of
 from ssliqa_bench.errors import InputError, SsliqaError, StorageError
@@ -93,7 +93,7 @@ def run(
         typer.Option(
             "--seed",
             min=0,
-            max=LARGEST_SEED,
+            callback=options.seed_in_bounds,
             metavar="N",
             help="Seed of split and training [0].",
             rich_help_panel=options.TRAINING,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ssliqa_bench.bounds import LARGEST_SEED, MOST_SEEDS
+from ssliqa_bench.bounds import MOST_SEEDS
 from ssliqa_bench.cli import options
 from ssliqa_bench.text import printable
 
@@ -30,7 +30,9 @@ _Validation = Annotated[Path | None, _name_list("validation", "validation")]
 def export(
     protocol: Annotated[str, typer.Argument(help="Name of a protocol, for example standard.")],
     pair: Annotated[str, typer.Argument(help="A:B or A, for example demo-syn:demo-wild.")],
-    seed: Annotated[int, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the run.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, callback=options.seed_in_bounds, help="Seed of the run.")
+    ] = 0,
     out: Annotated[
         Path | None,
         typer.Option(

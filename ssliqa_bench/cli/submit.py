@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from ssliqa_bench.bounds import LARGEST_SEED, MOST_SEEDS
+from ssliqa_bench.bounds import MOST_SEEDS
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.options import DEFAULT_STORE, settings_of
 
@@ -31,7 +31,8 @@ def submit(
     dataset: Annotated[str, typer.Option("--dataset", help="The dataset of the predictions, for example livec.")],
     protocol: Annotated[str, typer.Option("--protocol", help="Protocol whose test images are evaluated.")] = "standard",
     seed: Annotated[
-        int | None, typer.Option("--seed", min=0, max=LARGEST_SEED, help="Seed of the split [0].")
+        int | None,
+        typer.Option("--seed", min=0, callback=options.seed_in_bounds, help="Seed of the split [0]."),
     ] = None,
     seeds: Annotated[
         int | None,
@@ -47,7 +48,10 @@ def submit(
         typer.Option("--lower-is-better/--higher-is-better", help="Direction of the predictions [higher is better]."),
     ] = None,
     trained_on: Annotated[
-        str, typer.Option("--trained-on", metavar="D,…", help="Datasets it was trained on, or none [unknown].")
+        str,
+        typer.Option(
+            "--trained-on", metavar="D,…", show_default=False, help="Datasets it was trained on, or none [unknown]."
+        ),
     ] = "unknown",
     separator: options.Separator = "",
     data_root: options.DataRoot = None,

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ssliqa_bench.bounds import LARGEST_SEED
 from ssliqa_bench.cli import options
 from ssliqa_bench.cli.data import read_ends
 from ssliqa_bench.errors import InputError
@@ -81,7 +80,14 @@ Ratings = Annotated[
 ]
 Seed = Annotated[
     int,
-    typer.Option("--seed", min=0, max=LARGEST_SEED, metavar="N", rich_help_panel=options.TRAINING),
+    typer.Option(
+        "--seed",
+        min=0,
+        callback=options.seed_in_bounds,
+        metavar="N",
+        help="Seed of cross-validation folds and training.",
+        rich_help_panel=options.TRAINING,
+    ),
 ]
 
 

@@ -14,18 +14,8 @@ ALWAYS = ("srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped")
 CORRELATIONS = ("srcc", "krcc", "plcc_raw", "plcc_mapped")  # in [-1, 1]
 FURTHER = ("mae_mapped", "rmse_raw", "main_score")
 OF_NOISE = ("noise_limit", "rmse_star")  # where the ratings behind the scores are known
-OF_CLASSES = (
-    "accuracy",
-    "kappa_quadratic",
-    "mae_argmax",
-    "mae_macro",
-    "mae_3",
-    "mae_4",
-    "mae_34",
-    "mae_expect",
-    "mae_cont",
-    "mae_mos",
-)
+OF_CLASS_PAIRS = ("accuracy", "kappa_quadratic", "mae_argmax", "mae_macro", "mae_3", "mae_4", "mae_34")
+OF_CLASSES = (*OF_CLASS_PAIRS, "mae_expect", "mae_cont", "mae_mos")  # the last three also need places on the scale
 
 
 def extra_metrics(asked: Sequence[str], *, protocol: str, classes: bool) -> tuple[str, ...]:

@@ -11,23 +11,21 @@ from ssliqa_bench.leaderboard.board_page import board_pages
 from ssliqa_bench.leaderboard.collect import collect
 from ssliqa_bench.leaderboard.not_run_page import not_run_page
 from ssliqa_bench.leaderboard.page import Page
-from ssliqa_bench.leaderboard.renderers import RENDERERS
+from ssliqa_bench.leaderboard.renderers import FORMATS, RENDERERS, SITE
 from ssliqa_bench.leaderboard.renderers.markdown import MARKER
 from ssliqa_bench.store.failures import Failure, without_records
 from ssliqa_bench.store.record import Record
 
 # What `leaderboard` writes unless asked for more.
 DEFAULT_FORMATS = ("md", "csv")
-# The site is no rendering of single pages: it has data that readers filter and compare (`site/build.py`).
-SITE = "html"
 
 
 def parse_formats(text: str) -> tuple[str, ...]:
     """Read `md,csv`; InputError for a format that boards are not written in."""
     formats = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
-    known = ", ".join((*RENDERERS, SITE))
+    known = ", ".join(FORMATS)
     for name in formats:
-        if name != SITE and name not in RENDERERS:
+        if name not in FORMATS:
             raise InputError(f'--format: got "{name}"; expected one or more of {known}.')
     if not formats:
         raise InputError(f"--format: got nothing; expected one or more of {known}.")

@@ -13,6 +13,8 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation import names
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.evaluation.metrics import METRICS, evaluate, input_checksum
+from ssliqa_bench.registry.schema import ProtocolEntry
+from ssliqa_bench.store.record import Metrics
 
 _KEYS = ["n", "srcc", "krcc", "plcc_raw", "plcc_mapped", "rmse_mapped", "mapping", "extra"]
 
@@ -78,6 +80,13 @@ def test_the_table_holds_every_key_once() -> None:
     assert [metric.name for metric in METRICS if metric.always] == _KEYS[1:6] == list(names.ALWAYS)
     further = {metric.name for metric in METRICS if not metric.always}
     assert further == {*names.FURTHER, *names.OF_CLASSES}, "evaluation/metrics.py and evaluation/names.py differ"
+
+
+def test_records_and_protocols_state_every_metric_of_a_result() -> None:
+    """Their fields are typed, and neither may import this table."""
+    missing = set(names.ALWAYS) - set(Metrics.model_fields)
+    assert not missing, f"class Metrics of store/record.py lacks {sorted(missing)}"
+    assert ProtocolEntry.model_fields["metrics"].default == names.ALWAYS, "registry/schema.py: ProtocolEntry.metrics"
 
 
 def test_a_negative_relation_stays_visible() -> None:

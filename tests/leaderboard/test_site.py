@@ -16,6 +16,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from ssliqa_bench.evaluation.mapping import fit_mapping
+from ssliqa_bench.evaluation.names import ALWAYS
 from ssliqa_bench.leaderboard.site.build import build_site
 from ssliqa_bench.leaderboard.site.packing import pack, pack_places, short
 from ssliqa_bench.registry.load import load_registry, notices_of
@@ -94,6 +95,23 @@ def test_points_and_curve_are_those_of_the_predictions(made: ModuleType) -> None
     assert y == pytest.approx(fit_mapping(table.prediction, table.score).apply(x), rel=1e-3, abs=2e-3)
     groups = [images["groups"][k] for k in at]
     assert len(set(zip(groups, table.group or (), strict=True))) == len(set(groups)) == len(set(table.group or ()))
+
+
+def test_a_run_shows_every_metric_of_every_result(made: ModuleType) -> None:
+    """The order in which `pages.js` names them is that of the numbers."""
+    records = some_records(made)
+    texts = site_of(records)
+    named = re.search(r"const NAMES = \{(.*?)\};", texts["site/pages.js"])
+    assert named is not None
+    metrics = re.findall(r"(\w+): ", named[1])
+    assert set(metrics) == set(ALWAYS)
+    rows = data(texts, "index")["index"]["rows"]
+    (row,) = [own for own in rows if own["method"] == "ssiqa" and own["kind"] == "demo"]
+    document = data(texts, "rows")[row["id"]]
+    found = [{**document["shared"], **run}["results"]["demo-wild"]["metrics"] for run in document["runs"]]
+    (first,) = [own for own in records if own["cell"]["method"] == "ssiqa" and own["cell"]["seed"] == 0
+                and own["cell"]["protocol"] == row["protocol"] and "demo-wild" in own["metrics"]]  # fmt: skip
+    assert found[0] == pytest.approx([first["metrics"]["demo-wild"][name] for name in metrics], rel=1e-4)
 
 
 @pytest.mark.parametrize("how", ["withheld", "not redistributable"])

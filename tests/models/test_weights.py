@@ -221,7 +221,8 @@ def test_without_parameters_that_choose_them_a_network_starts_from_random_values
 
 
 def test_tres_starts_from_the_weights_of_its_resnet(resolve: Resolve, offline: list[tuple[str, int]]) -> None:
-    with pytest.raises(InputError, match=r"torchvision:resnet50\.IMAGENET1K_V1 are not on this machine.*resnet50-0676ba61\.pth"):
+    said = r"torchvision:resnet50\.IMAGENET1K_V1 are not on this machine.*resnet50-0676ba61\.pth"
+    with pytest.raises(InputError, match=said):
         resolve("tres", pretrained=True)
     assert [address for address, _ in offline] == ["download.pytorch.org"]
 

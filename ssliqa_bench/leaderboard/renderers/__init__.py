@@ -14,3 +14,6 @@ RENDERERS: Mapping[str, Callable[[Page], str | None]] = {
     "tex": latex.render,
     "json": json_text.render,
 }
+# The site is no rendering of single pages: it has data that readers filter and compare (`site/build.py`).
+SITE = "html"
+FORMATS = (*RENDERERS, SITE)
