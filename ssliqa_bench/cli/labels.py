@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,6 +23,12 @@ from ssliqa_bench.cli.train import (
 )
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.text import printable
+
+if TYPE_CHECKING:
+    from ssliqa_bench.datasets.user_datasets import OwnPhotographs
+    from ssliqa_bench.photos.fitting import Candidate, Photographs
+    from ssliqa_bench.photos.preparing import Checked
+    from ssliqa_bench.runner.settings import Settings
 
 _METHOD = "kernel-ridge"
 _Method = Annotated[
@@ -185,7 +191,7 @@ def register(app: typer.Typer) -> None:
     app.command("next-labels")(next_labels)
 
 
-def _learner(method: str, threads: int, jobs: int | None) -> tuple[Any, Any]:
+def _learner(method: str, threads: int, jobs: int | None) -> tuple[Settings, Candidate]:
     """Settings and the learner, before any image is read."""
     from ssliqa_bench.photos.fitting import Candidate
     from ssliqa_bench.registry.load import load_registry
@@ -198,7 +204,7 @@ def _learner(method: str, threads: int, jobs: int | None) -> tuple[Any, Any]:
     return settings, candidate
 
 
-def _prepared(own: Any, candidate: Any, settings: Any) -> tuple[Any, Any]:
+def _prepared(own: OwnPhotographs, candidate: Candidate, settings: Settings) -> tuple[Photographs, Checked]:
     """The photographs with their features, and their tables."""
     from ssliqa_bench.photos.preparing import checked, photographs
     from ssliqa_bench.runner.devices import prepare_process

@@ -172,10 +172,10 @@ def _number(value: float) -> float | None:
 
 def _print_rows(rows: list[Scored], names: tuple[str, ...]) -> None:
     """CSV for a pipe or a file, aligned columns for a terminal."""
-    from ssliqa_bench.photos.score_file import columns_of, row_of
+    from ssliqa_bench.photos.score_file import row_of, score_columns
     from ssliqa_bench.tabular.writer import csv_text
 
-    header = columns_of(names)
+    header = score_columns(names)
     lines = [row_of(row) for row in rows if not all(math.isnan(score.value) for score in row.scores)]
     if not sys.stdout.isatty():
         sys.stdout.write(csv_text(([printable(line[0]), *line[1:]] for line in lines), header))

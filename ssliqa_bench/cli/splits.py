@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ssliqa_bench.bounds import MOST_SEEDS
 from ssliqa_bench.cli import options
 from ssliqa_bench.text import printable
+
+if TYPE_CHECKING:
+    from ssliqa_bench.datasets.table import Table
+    from ssliqa_bench.registry.schema import ProtocolEntry
+    from ssliqa_bench.specs import Pair
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A protocol, a pair, and the tables of its datasets and of those that the protocol names, by dataset."""
+
+    protocol: ProtocolEntry
+    pair: Pair
+    tables: Mapping[str, Table]
+
 
 
 def _name_list(part: str, word: str) -> Any:
@@ -52,8 +69,9 @@ def export(
     from ssliqa_bench.datasets.splits import assign_roles, role_counts, roles_csv, split_hash
     from ssliqa_bench.files import write_text
 
-    rules, sides, tables = _read(protocol, pair, data_root, registry)
-    roles = assign_roles(sides, tables, rules, seed)
+    asked = _read(protocol, pair, data_root, registry)
+    sides, tables = asked.pair, asked.tables
+    roles = assign_roles(sides, tables, asked.protocol, seed)
     check_roles(tables, roles)
     text = roles_csv(tables, roles)
     if out is not None:
@@ -68,7 +86,7 @@ def export(
             }
             for name, table in tables.items()
         }
-        print_json({"protocol": rules.name, "pair": str(sides), "seed": seed, "datasets": facts})
+        print_json({"protocol": asked.protocol.name, "pair": str(sides), "seed": seed, "datasets": facts})
     for name, table in tables.items():
         counts = ", ".join(f"{role} {count}" for role, count in role_counts(roles[name]).items())
         typer.echo(f"{name}: {counts}; split {split_hash(table, roles[name])}", err=True)
@@ -88,13 +106,14 @@ def hash_(
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.datasets.splits import assign_roles, split_hash
 
-    rules, sides, tables = _read(protocol, pair, data_root, registry)
+    asked = _read(protocol, pair, data_root, registry)
     columns = ("protocol", "pair", "dataset", "seed", "split_hash")
     rows = []
     for seed in range(seeds):
-        roles = assign_roles(sides, tables, rules, seed)
+        roles = assign_roles(asked.pair, asked.tables, asked.protocol, seed)
         rows += [
-            (rules.name, str(sides), name, seed, split_hash(table, roles[name])) for name, table in tables.items()
+            (asked.protocol.name, str(asked.pair), name, seed, split_hash(table, roles[name]))
+            for name, table in asked.tables.items()
         ]
     if json:
         print_json({"splits": [dict(zip(columns, row, strict=True)) for row in rows]})
@@ -168,8 +187,7 @@ def import_(
     typer.echo(f"Wrote {names} and {target}. Use it: --registry {target} --protocol {protocol}", err=True)
 
 
-def _read(protocol: str, pair: str, data_root: Path | None, registry: list[Path] | None) -> tuple[Any, Any, Any]:
-    """A protocol, a pair, and the tables of its datasets and of those that the protocol names."""
+def _read(protocol: str, pair: str, data_root: Path | None, registry: list[Path] | None) -> _Asked:
     from ssliqa_bench.datasets.base import load_table
     from ssliqa_bench.registry.load import load_registry
 
@@ -180,7 +198,7 @@ def _read(protocol: str, pair: str, data_root: Path | None, registry: list[Path]
         name: load_table(entry, settings.data_root, settings.cache_root, load=known.load)
         for name, entry in known.datasets_of(sides, rules).items()
     }
-    return rules, sides, tables
+    return _Asked(rules, sides, tables)
 
 
 def register(app: typer.Typer) -> None:

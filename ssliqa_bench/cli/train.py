@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,6 +13,9 @@ from ssliqa_bench.cli import options
 from ssliqa_bench.cli.data import read_ends
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.text import printable
+
+if TYPE_CHECKING:
+    from ssliqa_bench.datasets.user_datasets import OwnPhotographs
 
 _EXAMPLES = """Examples:
 
@@ -214,7 +217,7 @@ def train(
 def own_photographs(
     labels: Path, images: Path, unlabeled: Path | None, scale: str | None, direction: str, columns: str | None,
     separator: str, ratings: str,
-) -> Any:  # fmt: skip
+) -> OwnPhotographs:  # fmt: skip
     """What these options say about one's own photographs."""
     from ssliqa_bench.datasets.opinion import MODELS
     from ssliqa_bench.datasets.user_datasets import OwnPhotographs

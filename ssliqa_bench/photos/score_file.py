@@ -21,7 +21,7 @@ from ssliqa_bench.text import as_text
 _KIND = "score-file"
 
 
-def columns_of(names: Sequence[str]) -> tuple[str, ...]:
+def score_columns(names: Sequence[str]) -> tuple[str, ...]:
     """The header: `image,score,spread` of one model, a pair of columns with its name for each of several."""
     if len(names) == 1:
         return ("image", "score", "spread")
@@ -46,7 +46,7 @@ class ScoreFile:
     def __init__(self, path: Path, models: Mapping[str, str], *, restart: bool = False) -> None:
         self.path, self.bad_path = path, path.with_name(f"{path.name}.bad.csv")
         self._state, self._models = path.with_name(f"{path.name}.models.json"), dict(models)
-        self._header = columns_of(list(models))
+        self._header = score_columns(list(models))
         self.done: dict[str, Scored] = {}
         self.bad = 0
         if path.exists() and not restart:

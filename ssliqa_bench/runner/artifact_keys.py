@@ -86,7 +86,7 @@ def untrained_key(plan: Plan, learner: Learner) -> str:
     )
 
 
-def prediction_key(plan: Plan, learner: Learner, model: str, dataset: str, rows: Sequence[int]) -> str:
+def dataset_prediction_key(plan: Plan, learner: Learner, model: str, dataset: str, rows: Sequence[int]) -> str:
     """The key of a model's predictions for some rows of a dataset.
 
     Args:

@@ -52,7 +52,7 @@ def reset_peak_memory(device: str) -> None:
 
         torch.cuda.reset_peak_memory_stats()
     else:
-        provenance.reset_peak_memory()
+        provenance.reset_process_peak()
 
 
 def peak_memory_bytes(device: str) -> int:
@@ -61,7 +61,7 @@ def peak_memory_bytes(device: str) -> int:
         import torch
 
         return int(torch.cuda.max_memory_allocated())
-    return provenance.peak_memory_bytes()
+    return provenance.process_peak_bytes()
 
 
 def prepare_process(device: str, threads: int) -> None:

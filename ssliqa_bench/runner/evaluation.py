@@ -120,7 +120,7 @@ def how_evaluated(record: Record, dataset: str) -> dict[str, Any]:
     }
 
 
-def columns_of(table: Table, prediction: FloatArray, true_class: Classes | None = None) -> Predictions:
+def prediction_columns(table: Table, prediction: FloatArray, true_class: Classes | None = None) -> Predictions:
     """The columns of a record for the images of a table, in its order.
 
     Reference images are named by their file alone: the folder differs from machine to machine.
@@ -143,7 +143,7 @@ def columns_of(table: Table, prediction: FloatArray, true_class: Classes | None 
 
 def with_images(rows: Predictions, table: Table, true_class: Classes | None) -> Predictions:
     """Predictions without images, completed with what a dataset at hand states about these."""
-    whole = columns_of(table, np.array(rows.prediction), true_class)
+    whole = prediction_columns(table, np.array(rows.prediction), true_class)
     return replace(whole, predicted_class=rows.predicted_class, stages=rows.stages)
 
 

@@ -11,9 +11,9 @@ from ssliqa_bench.errors import RunError
 from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.methods.base import ClassPredictor, Learner, Predictor
 from ssliqa_bench.models.predict import NotFiniteError, predict_set
-from ssliqa_bench.runner.artifact_keys import prediction_key
+from ssliqa_bench.runner.artifact_keys import dataset_prediction_key
 from ssliqa_bench.runner.classes import ClassRule, true_classes
-from ssliqa_bench.runner.evaluation import DatasetEvaluation, columns_of, evaluate_rows
+from ssliqa_bench.runner.evaluation import DatasetEvaluation, evaluate_rows, prediction_columns
 from ssliqa_bench.runner.facts import scale_of
 from ssliqa_bench.runner.learners import model_of
 from ssliqa_bench.runner.plan import Plan
@@ -95,7 +95,7 @@ class Scorer:
         fields, test = self._plan.protocol.classes, self._tests[dataset]
         true = None if fields is None else true_classes(test.table, fields)
         return replace(
-            columns_of(test.table, final.said[dataset].quality, true),
+            prediction_columns(test.table, final.said[dataset].quality, true),
             predicted_class=_classes(final.said[dataset]),
             stages={
                 stage: StagePredictions(tuple(own.said[dataset].quality.tolist()), _classes(own.said[dataset]))
@@ -149,7 +149,7 @@ class Scorer:
         return results, rows
 
     def _key(self, model_key: str, dataset: str, test: TestSet) -> str:
-        return prediction_key(self._plan, self._learner, model_key, dataset, test.rows)
+        return dataset_prediction_key(self._plan, self._learner, model_key, dataset, test.rows)
 
     def _predictions(self, key: str, model_key: str, dataset: str, model: Predictor, test: TestSet) -> Judgement:
         with self._store.lock(key):

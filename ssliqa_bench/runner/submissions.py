@@ -25,7 +25,7 @@ from ssliqa_bench.registry.load import notices_of
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.classes import ClassRule, true_classes
-from ssliqa_bench.runner.evaluation import columns_of, evaluate_rows
+from ssliqa_bench.runner.evaluation import evaluate_rows, prediction_columns
 from ssliqa_bench.runner.facts import protocol_facts, uses_unofficial
 from ssliqa_bench.runner.keys import make_key, submission_parts, submitted_prediction_key
 from ssliqa_bench.runner.resolve import extra_of
@@ -142,7 +142,7 @@ def _record(submission: Submission, entry: DatasetEntry, rules: ProtocolEntry, s
     values = np.array([sign * submission.values[name] for name in images.name])
     _check_sign(submission, entry.name, seed, srcc(values, images.score))
     classes = None if rules.classes is None else true_classes(images, rules.classes)
-    rows = columns_of(images, values, classes)
+    rows = prediction_columns(images, values, classes)
     facts = DatasetFacts(
         kind=entry.kind, side="labeled", fingerprint=data.fingerprint, split_hash=split_hash(table, roles),
         labels_redistributable=entry.labels_redistributable, roles=role_counts(roles), skipped=0,

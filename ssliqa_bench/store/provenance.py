@@ -106,14 +106,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def reset_peak_memory() -> None:
+def reset_process_peak() -> None:
     """Begin anew with the largest resident memory of this process (Linux; elsewhere it stays that of its life)."""
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
-def peak_memory_bytes() -> int:
-    """Largest resident memory of this process since `reset_peak_memory`."""
+def process_peak_bytes() -> int:
+    """Largest resident memory of this process since `reset_process_peak`."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):

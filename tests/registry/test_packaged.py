@@ -13,6 +13,7 @@ from ssliqa_bench.registry.load import data_folder, load_registry, notice_of
 from ssliqa_bench.registry.lookup import locate_module
 from ssliqa_bench.registry.schema import KINDS
 from ssliqa_bench.registry.suite import load_suite, packaged_suites
+from ssliqa_bench.runner.learners import learner_of
 
 REGISTRY = load_registry()
 # What stands for all methods PREFIX:NAME is none itself.
@@ -163,38 +164,41 @@ def test_recipe_check_is_demo_with_one_epoch_of_fewer_crops() -> None:
     assert check["epochs"] == check["phase_epochs"] == 1
 
 
-def test_comparators() -> None:
-    like = {name: entry.like for name, entry in REGISTRY.methods.items() if entry.like}
-    assert like == {
-        "supervised-long": "ssiqa",
-        "supervised-long-krr": "ssiqa-krr",
-        "oracle": "ssiqa",
-        "ssliqa-supervised": "ssliqa",
-        "ssliqa-oracle": "ssliqa",
-        "ssliqa-small-supervised": "ssliqa-small",
-        "ssliqa-small-oracle": "ssliqa-small",
-        "supervised-levels": "fixmatch",
-        "oracle-levels": "fixmatch",
-        "bns-supervised": "noisy-student",
-        "bns-supervised-vgg19": "noisy-student-vgg19",
-        "bns-supervised-resnet50": "noisy-student-resnet50",
-        "bns-supervised-ta": "noisy-student-ta",
-        "bns-oracle": "noisy-student",
-        "pi-model-supervised": "pi-model",
-        "pi-model-oracle": "pi-model",
-        "mean-teacher-supervised": "mean-teacher",
-        "mean-teacher-oracle": "mean-teacher",
-        "pseudo-label-supervised": "pseudo-label",
-        "rankup-supervised": "rankup",
-        "rankup-oracle": "rankup",
-        "ucvme-supervised": "ucvme",
-        "ucvme-oracle": "ucvme",
-        "pseudo-label-unweighted": "pseudo-label-supervised",
-        "rankup-unweighted": "rankup-supervised",
-    }
-    roles = {name: REGISTRY.resolve_method(name).unlabeled_role for name in METHODS}
-    told = [name for name, role in roles.items() if role == "labeled"]
-    assert set(told) == {
-        "oracle", "ssliqa-oracle", "ssliqa-small-oracle", "oracle-levels", "bns-oracle", "pi-model-oracle",
-        "mean-teacher-oracle", "rankup-oracle", "ucvme-oracle",
-    }  # fmt: skip
+COMPARATORS = [name for name in METHODS if REGISTRY.method(name).like]
+TRAINED = "epochs"  # how the parameters end that say how long a stage trains
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_what_learns_from_unlabeled_images_has_a_comparator(name: str) -> None:
+    """Else boards show no gain for it: an entry that learns from labels alone, whose `like` names it or an ancestor."""
+    method = REGISTRY.resolve_method(name, default_recipes=("check",))
+    if method.about.family in ("comparator", "control") or REGISTRY.methods[name].prefix is not None:
+        return
+    learner = learner_of(method, REGISTRY.backbones_of(method))
+    trains = any(parameter.endswith(TRAINED) for stage in learner.stages() for parameter in stage.params)
+    if not learner.needs.unlabeled or not trains:  # a fit in closed form has no steps to match
+        return
+    matching = [other for other in COMPARATORS if REGISTRY.method(other).about.family == "comparator"
+                and REGISTRY.method(other).like in method.chain
+                and REGISTRY.resolve_method(other).unlabeled_role == "unlabeled"]  # fmt: skip
+    assert matching, f"{name}: add an entry of the family comparator with like: {name}"
+
+
+@pytest.mark.parametrize("name", COMPARATORS)
+def test_a_comparator_has_the_numbers_of_what_it_is_compared_with(name: str) -> None:
+    """In every recipe that is not tuned; a control changes what it is there for."""
+    own, like = REGISTRY.method(name), REGISTRY.method(name).like
+    assert own.about.family in ("comparator", "control") and like in METHODS
+    if own.about.family == "control":
+        return
+    for recipe in ("default", "paper", "demo", "check"):
+        if recipe == "default" or {recipe} <= {*REGISTRY.recipes(name)} & {*REGISTRY.recipes(like)}:
+            theirs = resolved(like, recipe)
+            assert {key: theirs.get(key) for key in resolved(name, recipe)} == resolved(name, recipe), recipe
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_an_oracle_is_named_so_and_belongs_to_a_method(name: str) -> None:
+    told = REGISTRY.resolve_method(name).unlabeled_role == "labeled"
+    assert told == ("oracle" in name.split("-"))
+    assert not told or name in COMPARATORS

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def keys_of(bench: Bench, method: str = "ssiqa", **asked: Any) -> dict[str, str]:
     """The stage keys of a method on the tiny pair, and the keys of the last model's predictions, as `test NAME`."""
-    from ssliqa_bench.runner.artifact_keys import prediction_key, readable_roles, stage_keys
+    from ssliqa_bench.runner.artifact_keys import dataset_prediction_key, readable_roles, stage_keys
     from ssliqa_bench.runner.learners import make_learner
 
     plan, settings = bench.plan(method, **asked)
@@ -30,7 +30,7 @@ def keys_of(bench: Bench, method: str = "ssiqa", **asked: Any) -> dict[str, str]
         return {}
     found = stage_keys(plan, learner, roles)
     rows = {name: [row for row, role in enumerate(own) if role == "test"] for name, own in roles.items()}
-    tests = {f"test {name}": prediction_key(plan, learner, "model", name, own) for name, own in rows.items()}
+    tests = {f"test {name}": dataset_prediction_key(plan, learner, "model", name, own) for name, own in rows.items()}
     return {**found, **tests}
 
 
@@ -66,7 +66,7 @@ def test_no_image_is_decoded(own_bench: Bench, tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_finished_run_has_the_keys_that_were_foretold(finished: Bench) -> None:
-    from ssliqa_bench.runner.artifact_keys import prediction_key, stage_keys
+    from ssliqa_bench.runner.artifact_keys import dataset_prediction_key, stage_keys
     from ssliqa_bench.runner.learners import make_learner
 
     plan, _ = finished.plan("ssiqa")
@@ -74,7 +74,7 @@ def test_a_finished_run_has_the_keys_that_were_foretold(finished: Bench) -> None
     assert [stage["key"] for stage in facts["stages"]] == list(stage_keys(plan, learner).values())
     for name, key in facts["keys"]["predictions"].items():
         rows = [row for row, role in enumerate(plan.roles[name]) if role == "test"]
-        assert prediction_key(plan, learner, facts["keys"]["model"], name, rows) == key
+        assert dataset_prediction_key(plan, learner, facts["keys"]["model"], name, rows) == key
 
 
 def test_names_and_order_of_files_change_no_stage(own_bench: Bench) -> None:

@@ -16,7 +16,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.constants import MINIMUM_GROUPS
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.runner.classes import ClassRule
-from ssliqa_bench.runner.evaluation import columns_of, evaluate_rows
+from ssliqa_bench.runner.evaluation import evaluate_rows, prediction_columns
 from ssliqa_bench.store.predictions import Predictions, StagePredictions
 from ssliqa_bench.store.records import read_record
 
@@ -146,7 +146,7 @@ def test_columns_of_a_table_hold_no_folder_of_this_machine() -> None:
         score01=np.array([0.0, 1.0]), group=("g", "2.png"), reference=("/data/refs/r.png", ""),
         rating_std=np.array([0.5, np.nan]), n_ratings=np.array([24.0, np.nan]), level=("1", ""),
     )  # fmt: skip
-    rows = columns_of(table, np.array([0.25, 0.75]), (1, None))
+    rows = prediction_columns(table, np.array([0.25, 0.75]), (1, None))
     assert rows == Predictions(
         ("x/1.png", "2.png"), (1.0, 2.0), (0.25, 0.75), (1, None), None, ("g", "2.png"), ("r.png", ""), None,
         ("1", ""), None, (0.5, None), (24.0, None),

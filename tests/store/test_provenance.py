@@ -73,7 +73,7 @@ def test_git_state_is_that_of_our_own_checkout(tmp_path: Path, monkeypatch: pyte
 
 def test_time_and_memory_have_their_units() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", provenance.now())
-    assert 10_000_000 < provenance.peak_memory_bytes() < 1e12
+    assert 10_000_000 < provenance.process_peak_bytes() < 1e12
     assert provenance.python_version() == sys.version.split()[0]
 
 
@@ -83,9 +83,9 @@ def test_peak_memory_can_begin_anew() -> None:
     script = (
         "from ssliqa_bench.store import provenance\n"
         "block = bytearray(200_000_000)\n"
-        "high = provenance.peak_memory_bytes()\n"
+        "high = provenance.process_peak_bytes()\n"
         "del block\n"
-        "provenance.reset_peak_memory()\n"
-        "assert provenance.peak_memory_bytes() < high - 100_000_000\n"
+        "provenance.reset_process_peak()\n"
+        "assert provenance.process_peak_bytes() < high - 100_000_000\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
