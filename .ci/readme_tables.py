@@ -37,12 +37,10 @@ def dataset_table() -> str:
 
 
 def board() -> str:
-    """The first rows of the first table of the board on human scores, those of its first number of labels."""
+    """The first rows of the first table of the board on human scores."""
     text = BOARD.read_text(encoding="utf-8")
     start = text.index("\n| ") + 1
-    head, rows = text[start:].splitlines()[:2], text[start:].splitlines()[2 : 2 + _ROWS]
-    first = [k for k, row in enumerate(rows) if row.split("|")[1].strip() == "1"]  # every number of labels has a best
-    return "\n".join([*head, *rows[: first[1] if len(first) > 1 else None]])
+    return "\n".join(text[start:].splitlines()[: 2 + _ROWS])
 
 
 # Name of a part -> the file that it is quoted in, and what makes it.

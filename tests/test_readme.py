@@ -24,7 +24,7 @@ def _between(first: str, last: str, page: str = "README.md") -> str:
 def test_board_is_that_of_the_committed_records() -> None:
     board = (ROOT / "leaderboards/open/standard/livec--livec.md").read_text()
     quoted = _between("board", "end of board")
-    assert quoted.count("|") > 20
+    assert len(quoted.splitlines()) == 2 + 10
     assert quoted in board
 
 
@@ -54,9 +54,9 @@ def test_dataset_table_has_every_dataset_of_the_registry() -> None:
     assert "data download tid2013" in rows["tid2013"] and "form" in rows["live"]
 
 
-@pytest.mark.parametrize("file", ["contrast.py", "contrast.yaml"])
-def test_example_is_the_one_that_is_tested(file: str) -> None:
-    assert (ROOT / "docs/examples" / file).read_text().strip() in _between("example", "end of example")
+def test_example_is_the_one_that_is_tested() -> None:
+    entry = (ROOT / "docs/examples/contrast.yaml").read_text().strip()
+    assert entry in _between("example", "end of example") and "](docs/examples/contrast.py)" in README
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_files_that_are_linked_exist(page: str) -> None:
 def test_lines_are_short(page: str) -> None:
     lines = (ROOT / page).read_text().splitlines()
     assert [line for line in lines if len(line) > 120 and not line.startswith("|")] == []
-    assert page != "README.md" or len(lines) <= 140
+    assert page != "README.md" or len(lines) <= 125
 
 
 def test_example_runs(tmp_path: Path) -> None:
