@@ -13,7 +13,7 @@ from ssliqa_bench.leaderboard.collect import Board
 from ssliqa_bench.leaderboard.columns import CellPlace, Measure, columns_of, ranking_measure
 from ssliqa_bench.leaderboard.details import section_blocks
 from ssliqa_bench.leaderboard.flat import flat_table
-from ssliqa_bench.leaderboard.gains import can_gain, told_apart
+from ssliqa_bench.leaderboard.gains import can_gain, opening_words
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
@@ -72,7 +72,7 @@ def _overview(board: Board, by_pair: dict[str, list[SectionView]], *, cost: bool
     columns = [
         Column("pair", "Pair", text=True),
         Column("labels", "Labels"),
-        Column("rows", "Methods"),
+        Column("methods", "Methods"),
         Column("best", "Best method", text=True),
         *(Column(f"srcc_{side}", f"SRCC {side}", parts=("value", "lo", "hi")) for side in sides),
         Column("verdicts", "Gains from unlabeled images", text=True),
@@ -102,7 +102,8 @@ def _summary(view: SectionView, sides: list[str]) -> list[Cell]:
     best = ranked[0].row if ranked else None
     by_name = {own.name: own for own in columns_of([view.section])}
     by_side = {side: name for name, side in view.section.datasets}
-    cells = [Cell(phrase(labels_used(best) if best is not None else "")), Cell(Number(len(ranked), "count"))]
+    methods = len({item.row.method for item in ranked})
+    cells = [Cell(phrase(labels_used(best) if best is not None else "")), Cell(Number(methods, "count"))]
     cells.append(Cell() if best is None else Cell(row_name(view, best)))
     for side in sides:
         found = side in by_side and best is not None and best.tested(by_side[side])
@@ -120,11 +121,10 @@ def _summary(view: SectionView, sides: list[str]) -> list[Cell]:
 
 
 def _pair_page(board: Board, pair: str, views: list[SectionView], *, cost: bool) -> Page:
-    sentences = [told_apart(view, view.section.ranking_dataset) for view in views]
     own = replace(board, sections=tuple(view.section for view in views))
     opening, more = _opening(views)
     blocks: list[Block] = [*([DEMO] if board.demo else []), opening]
-    blocks += [Paragraph(sentence) for sentence in sentences if sentence]
+    blocks += [Paragraph(sentence) for view in views for sentence in opening_words(view)]
     words = phrase("Splits ", CodeText(splits_digest(own.sections)), more, " ", Link("All pairs", stem(board)), ".")
     blocks.append(Paragraph(words))
     blocks += [section_blocks(view, f"section-{k}", cost=cost) for k, view in enumerate(views, 1)]
@@ -141,9 +141,11 @@ def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
     measures = {d: ranking_measure(views[0].section, d) for d, _ in datasets}
     columns += [Column(f"srcc-{d}", f"{_TITLE[measures[d]]} {d} ({side})", parts=("value", "lo", "hi"))
                 for d, side in datasets]  # fmt: skip
-    gains = any(can_gain(row) for view in views for row in view.section.rows)
-    if gains:
-        columns.append(Column("gain", f"Gain {views[0].section.ranking_dataset}", parts=("value", "lo", "hi")))
+    ranking = views[0].section.ranking_dataset
+    gains = ["over_best"] if any(view.over_best(row, ranking) for view in views for row in view.section.rows) else []
+    gains += ["gain"] if any(can_gain(row) for view in views for row in view.section.rows) else []
+    titles = {"over_best": "Over best labels-only", "gain": f"Gain {ranking}"}
+    columns += [Column(name, titles[name], parts=("value", "lo", "hi")) for name in gains]
     rows: list[tuple[Cell, ...]] = []
     left = 0
     listed = [[item for item in view.ranked if item.row.reference != "control"] for view in views]
@@ -151,8 +153,7 @@ def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
         left += len(ranked) - shown
         by_name = {own.name: own for own in columns_of([view.section])}
         values = [_column(view, ranked, by_name[measures[dataset]], dataset) for dataset, _ in datasets]
-        if gains:
-            values.append(_column(view, ranked, by_name["gain"], view.section.ranking_dataset))
+        values += [_column(view, ranked, by_name[name], view.section.ranking_dataset) for name in gains]
         for k, item in enumerate(ranked[:shown]):
             leading = [rank_cell(item), method_cell(view, item.row, notes=False), Cell(phrase(labels_used(item.row)))]
             rows.append((*leading, *(column[k] for column in values)))
@@ -162,7 +163,7 @@ def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
             rows.append((Cell(), absent_cell(view, lacking, notes=False), Cell(), *blank))
     if limits.has_limit(views[0]):  # the test images are those of every section
         found = [limits.noise_limit(views[0], dataset) or Cell(Number(None)) for dataset, _ in datasets]
-        cells = [*(replace(cell, notes=()) for cell in found), *([Cell(Number(None))] if gains else [])]
+        cells = [*(replace(cell, notes=()) for cell in found), *(Cell(Number(None)) for _ in gains)]
         rows.append((Cell(phrase(limits.RANK)), Cell(limits.NAME), Cell(), *cells))
     more = f"; {left} further rows below." if left else "."
     return PageTable("opening", tuple(columns), tuple(rows)), more
@@ -174,8 +175,7 @@ def _column(view: SectionView, ranked: list[Ranked], measure: Measure, dataset: 
         return [Cell(Number(None)) for _ in ranked]
     cells = [measure.cell(CellPlace(view, item.row, dataset)) for item in ranked]
     if measure.name == "gain":
-        return [replace(cell, notes=()) if can_gain(item.row) else Cell(Number(None))
-                for item, cell in zip(ranked, cells, strict=True)]  # fmt: skip
+        cells = [cell if can_gain(item.row) else Cell(Number(None)) for item, cell in zip(ranked, cells, strict=True)]
     return [replace(cell, notes=()) for cell in with_best(cells, ranked, measure.best)]
 
 

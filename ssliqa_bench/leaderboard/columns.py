@@ -20,12 +20,14 @@ from ssliqa_bench.leaderboard.compare import (
     paired_gain,
     summarise,
 )
+from ssliqa_bench.leaderboard.labels_only import NOT_VALID, PROBE, labels_only_above, uses_unlabeled
 from ssliqa_bench.leaderboard.page import Cell, CodeText, Mark, Number, Part, Phrase, phrase
 from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.store.record import ClassFacts, Record
 
 TableName = Literal["main", "gain", "detail", "classes", "cost", "data"]
 OVER_RUNS: tuple[Part, ...] = ("value", "spread", "n")
+BELOW_PROBE = phrase("training on labels alone does not reach ", CodeText(PROBE), " here; no gain is shown")
 WITH_INTERVAL: tuple[Part, ...] = (*OVER_RUNS, "lo", "hi")
 
 
@@ -180,15 +182,41 @@ def _mapping_notes(row: Row, dataset: str) -> list[Phrase]:
     ]
 
 
-def _gain(kind: Reference) -> Callable[[CellPlace], Cell]:
-    def compute(place: CellPlace) -> Cell:
-        row, dataset = place.row, place.dataset
-        paired = paired_gain(row, place.view.section.rows, dataset, kind)
-        found = place.view.verdict(row, dataset) if kind == "comparator" else None
-        ends = (None, None) if found is None else (found.comparison.lo, found.comparison.hi)
-        return Cell(_number(row, paired.stat, *ends), notes=paired.notes)
+def _gain(place: CellPlace) -> Cell:
+    row, dataset, view = place.row, place.dataset, place.view
+    paired = paired_gain(row, view.section.rows, dataset, "comparator")
+    if view.below_probe and row.reference is None and paired.stat.value is not None:
+        return Cell(Number(None), notes=(BELOW_PROBE,))
+    found = view.verdict(row, dataset)
+    ends = (None, None) if found is None else (found.comparison.lo, found.comparison.hi)
+    return Cell(_number(row, paired.stat, *ends), notes=paired.notes)
 
-    return compute
+
+def _over_best(place: CellPlace) -> Cell:
+    found = place.view.over_best(place.row, place.dataset)
+    if found is None:
+        return Cell(Number(None))
+    if place.view.below_probe:
+        return Cell(Number(None), notes=(BELOW_PROBE,))
+    return Cell(_number(place.row, found.paired.stat, found.lo, found.hi), notes=found.paired.notes)
+
+
+def _best_labels_only(place: CellPlace) -> Cell:
+    best = place.view.best_labels_only
+    if best is None or not uses_unlabeled(place.row):
+        return Cell()
+    changed = "".join(f", {name}={value}" for name, value in sorted(best.row.overrides.items()))
+    return Cell(phrase(CodeText(best.row.method), f" ({best.row.recipe}{changed})"))
+
+
+def _to_oracle(place: CellPlace) -> Cell:
+    row, dataset, section = place.row, place.dataset, place.view.section
+    paired = paired_gain(row, section.rows, dataset, "oracle")
+    above = None if paired.reference is None else labels_only_above(paired.reference, section, dataset)
+    if above is not None and paired.reference is not None:
+        names = phrase(CodeText(paired.reference.method), " is below ", CodeText(above.method))
+        return Cell(Number(None), notes=(phrase(Mark(NOT_VALID), ": ", names, f" on {dataset}"),))
+    return Cell(_number(row, paired.stat), notes=paired.notes)
 
 
 def _reference(kind: Reference) -> Callable[[CellPlace], Cell]:
@@ -208,6 +236,19 @@ def _p(place: CellPlace) -> Cell:
 def _losses(place: CellPlace) -> Cell:
     found = place.view.verdict(place.row, place.dataset)
     return Cell(None if found is None else phrase(f"{found.losses} of {found.comparison.n}"))
+
+
+def _worst(place: CellPlace) -> Cell:
+    found = place.view.verdict(place.row, place.dataset)
+    if found is None:
+        return Cell(Number(None))
+    value, seed = found.worst
+    return Cell(Number(value), f"seed {seed}")
+
+
+def _worst_seed(place: CellPlace) -> Cell:
+    found = place.view.verdict(place.row, place.dataset)
+    return Cell(Number(None if found is None else found.worst[1]))
 
 
 def _verdict(place: CellPlace) -> Cell:
@@ -250,12 +291,16 @@ def _device(place: CellPlace) -> Cell:
 COLUMNS: tuple[Measure, ...] = (
     Measure("srcc", "SRCC {dataset} ({side})", "main", _metric("srcc", "SRCC"), best="high", parts=WITH_INTERVAL),
     Measure("comparator", "Comparator", "gain", _reference("comparator"), sides=(), text=True),
-    Measure("gain", "Gain", "gain", _gain("comparator"), "signed", parts=WITH_INTERVAL),
+    Measure("gain", "Gain", "gain", _gain, "signed", parts=WITH_INTERVAL),
     Measure("p", "p", "gain", _p, "probability", parts=("value",)),
     Measure("losses", "Losses", "gain", _losses, text=True),
+    Measure("worst", "Worst split", "gain", _worst, "signed", parts=("value",)),
+    Measure("worst_seed", "", "gain", _worst_seed, "count", parts=("value",)),
     Measure("verdict", "Verdict", "gain", _verdict, text=True),
     Measure("oracle", "", "gain", _reference("oracle"), sides=(), text=True),
-    Measure("to_oracle", "To oracle", "gain", _gain("oracle"), "signed"),
+    Measure("to_oracle", "To oracle", "gain", _to_oracle, "signed"),
+    Measure("best_labels_only", "", "gain", _best_labels_only, sides=(), text=True),
+    Measure("over_best", "Over best labels-only", "gain", _over_best, "signed", parts=WITH_INTERVAL),
     Measure("plcc_mapped", "PLCC", "detail", _metric("plcc_mapped", "PLCC"), best="high"),
     Measure("plcc_raw", "PLCC raw", "detail", _metric("plcc_raw", "PLCC raw"), best="high"),
     Measure("krcc", "KRCC", "detail", _metric("krcc", "KRCC"), best="high"),

@@ -31,13 +31,14 @@ class Stat:
 class Paired:
     """A difference paired by seed, the row it was taken to, and sentences on what is missing or unlike.
 
-    `differences`: one per seed; empty where one of them is undefined.
+    `differences`: one per seed of `seeds`; empty where one of them is undefined.
     """
 
     stat: Stat
     reference: Row | None = None
     notes: tuple[Phrase, ...] = ()
     differences: tuple[float, ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 NOTHING = Stat(None, None, 0)
@@ -109,12 +110,21 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     if reference is None:
         missing = phrase(f"no {kind} of this method on record for this recipe and its overrides")
         return Paired(NOTHING, None, (missing,))
+    return paired_difference(row, reference, dataset)
+
+
+def paired_difference(row: Row, reference: Row, dataset: str, *, equal_steps: bool = True) -> Paired:
+    """What two rows are ranked by on a dataset, subtracted seed by seed; seeds that cannot be compared are noted.
+
+    Args:
+        equal_steps: whether both runs of a seed must have made the same number of steps.
+    """
     common: list[int] = []
     refused: list[tuple[Phrase, int]] = []
     for seed in row.tested(dataset):
         if seed not in reference.tested(dataset):
             refused.append((phrase("no record of ", CodeText(reference.method)), seed))
-        elif unpaired := unlike_runs(row.runs[seed], reference, seed, dataset):
+        elif unpaired := unlike_runs(row.runs[seed], reference, seed, dataset, equal_steps=equal_steps):
             refused.append((unpaired, seed))
         else:
             common.append(seed)
@@ -129,13 +139,15 @@ def paired_gain(row: Row, rows: Iterable[Row], dataset: str, kind: Reference) ->
     stat = summarise(differences, row.aggregate)
     said = [phrase(f"over {len(common)} of {len(row.seeds)} runs: ", joined(notes, "; "))] if notes else []
     if stat.value is None:
-        said.append(phrase("SRCC is undefined in a run or in its comparator's"))
+        said.append(phrase("SRCC is undefined in a run or in that of ", CodeText(reference.method)))
     unlike = sorted({part for seed in common for part in _unlike_parts(row.runs[seed], reference.runs[seed])})
     if unlike:
         differ = f" differ in {', '.join(unlike)}"
         said.append(phrase(Mark("mixed"), ": run and ", CodeText(reference.method), differ))
     defined = tuple(value for value in differences if value is not None)
-    return Paired(stat, reference, tuple(said), defined if len(defined) == len(differences) else ())
+    if len(defined) < len(differences):
+        return Paired(stat, reference, tuple(said))
+    return Paired(stat, reference, tuple(said), defined, tuple(common))
 
 
 def change_over_stages(row: Row, dataset: str) -> Stat:
@@ -182,12 +194,12 @@ def name_seeds(seeds: Iterable[int]) -> str:
     return f"seed{'s' if len(numbers) > 1 else ''} {', '.join(words)}"
 
 
-def unlike_runs(run: Record, reference: Row, seed: int, dataset: str) -> Phrase | None:
+def unlike_runs(run: Record, reference: Row, seed: int, dataset: str, *, equal_steps: bool = True) -> Phrase | None:
     """Why two runs of one seed cannot be subtracted."""
     other = reference.runs[seed]
     # Steps of the models on record: those of a teacher that does nothing but give labels are no part of them.
     steps = [record.facts.model_steps for record in (run, other)]
-    if steps[0] != steps[1]:
+    if equal_steps and steps[0] != steps[1]:
         return phrase(f"{steps[0]} steps against {steps[1]} of ", CodeText(reference.method))
     mine, theirs = run.results[dataset], other.results[dataset]
     if mine.dataset.fingerprint != theirs.dataset.fingerprint:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ssliqa_bench.leaderboard.cells import name_cells, name_columns
 from ssliqa_bench.leaderboard.collect import Row
 from ssliqa_bench.leaderboard.columns import CellPlace, columns_of
+from ssliqa_bench.leaderboard.labels_only import PROBE, SLACK, labels_only, labels_only_above
 from ssliqa_bench.leaderboard.numbers import decimals, signed
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
+    CodeText,
     Column,
     Number,
     PageTable,
@@ -22,7 +24,7 @@ from ssliqa_bench.leaderboard.page import (
     phrase,
 )
 from ssliqa_bench.leaderboard.view import SectionView
-from ssliqa_bench.leaderboard.words import budget_words, row_name
+from ssliqa_bench.leaderboard.words import budget_words, row_name, setting
 
 
 def gain_tables(view: SectionView, name: str, dataset: str, title: str) -> Iterator[Section]:
@@ -32,32 +34,81 @@ def gain_tables(view: SectionView, name: str, dataset: str, title: str) -> Itera
     def cell(row: Row, measure: str) -> Cell:
         return by_name[measure].cell(CellPlace(view, row, dataset))
 
-    rows = [item.row for item in view.ranked if can_gain(item.row) and item.row.tested(dataset)]
-    alone = [row for row in rows if cell(row, "comparator").value is None and cell(row, "to_oracle").number is None]
+    tested = [item.row for item in view.ranked if item.row.tested(dataset)]
+    rows = [row for row in tested if can_gain(row) or view.over_best(row, dataset) is not None]
+    alone = [row for row in rows if cell(row, "comparator").value is None and cell(row, "to_oracle").number is None
+             and view.over_best(row, dataset) is None]  # fmt: skip
     rows = [row for row in rows if not any(row is other for other in alone)]
     judged = bool(view.verdicts(dataset))
-    measures = ["comparator", "gain", *(["p", "losses", "verdict"] if judged else []), "to_oracle"]
-    held: dict[str, tuple[Part, ...]] = {"gain": ("value", "lo", "hi") if judged else ("value", "spread"),
-                                         "to_oracle": ("value", "spread")}  # fmt: skip
+    differences = [view.over_best(row, dataset) for row in rows]
+    over_best = ["over_best"] if any(differences) else []
+    measures = [*over_best, "comparator", "gain", *(["p", "losses", "worst", "verdict"] if judged else []), "to_oracle"]
+    held: dict[str, tuple[Part, ...]] = {
+        "over_best": ("value", "lo", "hi") if any(own and own.lo is not None for own in differences)
+        else ("value", "spread"),
+        "gain": ("value", "lo", "hi") if judged else ("value", "spread"),
+        "to_oracle": ("value", "spread"),
+    }  # fmt: skip
     columns = [*name_columns(view), *(Column(own, by_name[own].header, by_name[own].text, held.get(own, ("value",)))
                                       for own in measures)]  # fmt: skip
     lines = [(*name_cells(view, row), *(cell(row, own) for own in measures)) for row in rows]
-    words = [_oracles(view, dataset)]
+    words = [best_labels_only_words(view) if over_best else phrase(), _oracles(view, dataset)]
     # What the first lines of the page state is not repeated.
     words += [told_apart(view, dataset)] if dataset != view.section.ranking_dataset else []
+    if rows and (baselines := [row for row in tested if row.reference is None and labels_only(row)]):
+        words.append(phrase("Trained on labels alone, so without a gain: ", _names(view, baselines), "."))
     if alone:
-        names = joined(row_name(view, row) for row in sorted(alone, key=lambda row: (row.method, row.setting)))
-        words.append(phrase("No comparator on record for their recipe and overrides: ", names, "."))
+        words.append(phrase("No comparator on record for their recipe and overrides: ", _names(view, alone), "."))
     blocks: list[Block] = [PageTable(name, tuple(columns), tuple(lines))] if lines else []
+    if view.below_probe and rows:
+        blocks, words = [], [below_probe_words(view), *words]
     blocks += [Paragraph(own) for own in words if own]
     if blocks:
         yield Section(f"{name}-section", phrase(title), tuple(blocks))
 
 
 def can_gain(row: Row) -> bool:
-    """Whether unlabeled images can bring a row anything: metrics train nothing, comparators and oracles are measures
-    of gain themselves."""
-    return row.reference is None and any(run.facts.steps for run in row.runs.values())
+    """Whether unlabeled images can bring a row anything: metrics train nothing, baselines learn from labels alone,
+    comparators and oracles are measures of gain themselves."""
+    return row.reference is None and any(run.facts.steps for run in row.runs.values()) and not labels_only(row)
+
+
+def opening_words(view: SectionView) -> list[Phrase]:
+    """What is said of a section's gains before its tables: which can be told from nothing, and what else they are
+    compared with; or why none is shown."""
+    dataset = view.section.ranking_dataset
+    learners = any(view.over_best(row, dataset) for row in view.section.rows)
+    beside = (below_probe_words(view) or best_labels_only_words(view)) if learners else phrase()
+    return [own for own in (told_apart(view, dataset), beside) if own]
+
+
+def best_labels_only_words(view: SectionView) -> Phrase:
+    """Which row the learners of a section are compared with beside their own comparators; empty without any."""
+    best, dataset = view.best_labels_only, view.section.ranking_dataset
+    if best is None:
+        return phrase()
+    chosen = f", the highest mean of {best.chosen_from} such rows" if best.chosen_from > 1 else ""
+    name = phrase(CodeText(best.row.method), " (", setting(best.row), ")")
+    return phrase(f"Best labels-only row on {dataset}{_labels(view)}: ", name, f", {decimals(best.value)}{chosen}.")
+
+
+def below_probe_words(view: SectionView) -> Phrase:
+    """Why no gain of a section is shown; empty where gains are shown."""
+    if not view.below_probe:
+        return phrase()
+    return phrase(
+        f"On {view.section.ranking_dataset}{_labels(view)}, labels-only training does not reach ", CodeText(PROBE),
+        f" (−{SLACK} at most), a linear model, so gains over it are no evidence about unlabeled images and are not "
+        f"shown.",
+    )  # fmt: skip
+
+
+def _labels(view: SectionView) -> str:
+    return f" with {budget_words(view.section).removeprefix(', ') or 'all scores'}"
+
+
+def _names(view: SectionView, rows: Sequence[Row]) -> Phrase:
+    return joined(row_name(view, row) for row in sorted(rows, key=lambda row: (row.method, row.setting)))
 
 
 def told_apart(view: SectionView, dataset: str) -> Phrase:
@@ -82,11 +133,10 @@ def told_apart(view: SectionView, dataset: str) -> Phrase:
         parts.append(phrase("equivalent to labels only: ", named["equivalent"]))
     if by["not distinguished"]:
         parts.append(phrase("not distinguished from labels only: ", named["not distinguished"]))
-    labels = budget_words(view.section).removeprefix(", ") or "all scores"
     learners = len({own.row.method for own in found})
     of = f"{learners} learner{'s' if learners > 1 else ''} against labels only"
     of = of if learners == len(found) else f"{len(found)} rows of {of}"
-    return phrase(f"On {dataset} with {labels}, {of}: ", joined(parts, "; "), ".")
+    return phrase(f"On {dataset}{_labels(view)}, {of}: ", joined(parts, "; "), ".")
 
 
 def _oracles(view: SectionView, dataset: str) -> Phrase:
@@ -94,6 +144,8 @@ def _oracles(view: SectionView, dataset: str) -> Phrase:
     gain = next(own for own in columns_of([view.section]) if own.name == "gain")
     sentences = []
     for row in (item.row for item in view.ranked if item.row.reference == "oracle" and item.row.tested(dataset)):
+        if labels_only_above(row, view.section, dataset) is not None:  # its mark says so
+            continue
         found = gain.cell(CellPlace(view, row, dataset))
         if isinstance(found.value, Number) and found.value.value is not None:
             spread = "" if found.value.spread is None else f" ± {decimals(found.value.spread)}"

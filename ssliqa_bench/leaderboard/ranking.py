@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.leaderboard.collect import Absent, Row, SettingRows
-from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, paired_gain, summarise
+from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, summarise
+from ssliqa_bench.leaderboard.labels_only import NOT_VALID, labels_only_above
 from ssliqa_bench.leaderboard.page import CodeText, Mark, Phrase, joined, phrase
 
 
@@ -78,7 +79,8 @@ def rank_rows(section: SettingRows) -> list[Ranked]:
 
 
 def remarks(row: Row, section: SettingRows) -> list[Remark]:
-    """What a reader must know about a row's runs: mixtures, look-aheads, skipped images, older records, no bound."""
+    """What a reader must know about a row's runs: mixtures, look-aheads, skipped images, older records, an oracle that
+    is no reference."""
     runs = [row.runs[seed] for seed in row.seeds]
     found = _oracle_below_labels(row, section)
     for lacking in section.absent:
@@ -126,16 +128,12 @@ def absent_words(lacking: Absent) -> str:
 
 
 def _oracle_below_labels(row: Row, section: SettingRows) -> list[Remark]:
-    """Where more labels make the learner worse, its network does not fit both sides, and it bounds nothing."""
-    if row.reference != "oracle":
-        return []
-    gains = {dataset: paired_gain(row, section.rows, dataset, "comparator") for dataset, _ in section.datasets}
-    below = [(dataset, gain) for dataset, gain in gains.items() if gain.stat.value is not None and gain.stat.value < 0]
+    below = [(dataset, other) for dataset, _ in section.datasets
+             if (other := labels_only_above(row, section, dataset)) is not None]  # fmt: skip
     if not below:
         return []
-    names = joined((phrase(f"on {dataset} it is below ", CodeText(gain.reference.method)) for dataset, gain in below
-                    if gain.reference is not None), " and ")  # fmt: skip
-    return [Remark.marked("no bound", "not an upper bound here: ", names, ", trained on the labels alone")]
+    names = joined((phrase(f"on {dataset} it is below ", CodeText(other.method)) for dataset, other in below), " and ")
+    return [Remark.marked(NOT_VALID, names, ", which learned from labels alone; no upper bound there")]
 
 
 def _skipped(row: Row) -> list[str]:

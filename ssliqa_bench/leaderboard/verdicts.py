@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
 from ssliqa_bench.leaderboard.collect import Row, SettingRows
-from ssliqa_bench.leaderboard.compare import drawn_share, paired_gain
+from ssliqa_bench.leaderboard.compare import Paired, drawn_share, paired_gain
+from ssliqa_bench.leaderboard.labels_only import labels_only
 
 if TYPE_CHECKING:
     from ssliqa_bench.evaluation.comparisons import Comparison
@@ -21,6 +22,7 @@ class Verdict:
         row, reference: learner and comparator.
         comparison: their difference of SRCC; p and verdict are corrected for all verdicts on the dataset.
         losses: splits on which the learner is worse.
+        worst: its difference on the split where that is lowest, and the seed of that split.
         declared: how many comparisons p and verdict are corrected for.
     """
 
@@ -28,6 +30,7 @@ class Verdict:
     reference: Row
     comparison: Comparison
     losses: int
+    worst: tuple[float, int]
     declared: int
 
 
@@ -35,31 +38,40 @@ def verdicts(section: SettingRows, dataset: str) -> list[Verdict]:
     """Learners against their comparators on a dataset, in the order of the section's rows.
 
     The family that p-values are corrected for (Holm) are the learners whose registry entries, by `like`, declare a
-    comparator that is on record, also where their runs cannot be compared. Empty where splits are not drawn at random,
-    so that runs say nothing about other test images, or are fewer than `MINIMUM_SPLITS`.
+    comparator that is on record, also where their runs cannot be compared. Rows whose gains are equal to the last digit
+    on every split are one comparison: the same result under two names is tested once. Empty where splits are not drawn
+    at random, so that runs say nothing about other test images, or are fewer than `MINIMUM_SPLITS`.
     """
-    found: list[tuple[Row, Row, list[float]]] = []
-    declared = 0
+    found: list[tuple[Row, Paired]] = []
+    incomparable = 0
     for row in section.rows:
-        if row.reference is not None or row.outdated or row.unofficial:
+        if row.reference is not None or row.outdated or row.unofficial or labels_only(row):
             continue
         gain = paired_gain(row, section.rows, dataset, "comparator")
-        if gain.reference is None:
-            continue
-        declared += 1
         if len(gain.differences) >= MINIMUM_SPLITS:
-            found.append((row, gain.reference, list(gain.differences)))
+            found.append((row, gain))
+        else:
+            incomparable += gain.reference is not None
     fraction = test_fraction(section, dataset)
     if fraction is None or not found:
         return []
     from ssliqa_bench.evaluation.comparisons import compare_splits, holm  # brings scipy
 
-    family = {str(k): compare_splits(differences, fraction) for k, (_, _, differences) in enumerate(found)}
-    corrected = holm(family, declared=declared).values()
-    return [
-        Verdict(row, reference, comparison, sum(difference < 0 for difference in differences), declared)
-        for (row, reference, differences), comparison in zip(found, corrected, strict=True)
-    ]
+    family = {_outcome(gain): compare_splits(gain.differences, fraction) for _, gain in found}
+    declared = len(family) + incomparable
+    corrected = holm(family, declared=declared)
+    judged = []
+    for row, gain in found:
+        assert gain.reference is not None  # there are differences
+        losses = sum(difference < 0 for difference in gain.differences)
+        worst = min(zip(gain.differences, gain.seeds, strict=True))
+        judged.append(Verdict(row, gain.reference, corrected[_outcome(gain)], losses, worst, declared))
+    return judged
+
+
+def _outcome(gain: Paired) -> str:
+    """The gain on every split, equal for rows with the same results."""
+    return repr((gain.seeds, gain.differences))
 
 
 def test_fraction(section: SettingRows, dataset: str) -> float | None:

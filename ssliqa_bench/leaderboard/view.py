@@ -9,6 +9,7 @@ from typing import Literal
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
 from ssliqa_bench.leaderboard.collect import Row, SettingRows
+from ssliqa_bench.leaderboard.labels_only import Best, Difference, below_probe, best_labels_only, difference_from_best
 from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows
 from ssliqa_bench.leaderboard.verdicts import Verdict, test_fraction, verdicts
 
@@ -50,10 +51,24 @@ class SectionView:
         """Whether the name of a method is enough to name a row."""
         return len({row.method for row in self.section.rows}) == len(self.section.rows)
 
+    @cached_property
+    def best_labels_only(self) -> Best | None:
+        """The row with the highest mean of those that learned from labels alone."""
+        return best_labels_only(self.section)
+
+    @cached_property
+    def below_probe(self) -> bool:
+        """Whether training on labels does not reach the ridge probe, so that no gain is shown."""
+        return below_probe(self.section)
+
+    def over_best(self, row: Row, dataset: str) -> Difference | None:
+        """A learner less the best labels-only row on a dataset; None where there is none."""
+        return difference_from_best(row, self.best_labels_only, dataset, test_fraction(self.section, dataset))
+
     def verdicts(self, dataset: str) -> list[Verdict]:
-        """Learners against their comparators on a dataset."""
+        """Learners against their comparators on a dataset; none where no gain is shown."""
         if dataset not in self._verdicts:
-            self._verdicts[dataset] = verdicts(self.section, dataset)
+            self._verdicts[dataset] = [] if self.below_probe else verdicts(self.section, dataset)
         return self._verdicts[dataset]
 
     def verdict(self, row: Row, dataset: str) -> Verdict | None:

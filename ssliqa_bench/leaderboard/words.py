@@ -143,14 +143,22 @@ def legend(views: list[SectionView], *, cost: bool) -> list[Paragraph]:
             "Gain: SRCC minus that of the row's comparator, which is trained on the labels alone for the same number "
             "of steps. To oracle: SRCC minus that of the oracle, which is trained on the withheld scores as well. "
             "Differences are paired by seed, between runs of equal recipe, overrides, budgets and steps; positive is "
-            "better. Losses: runs in which the row is below its comparator."
+            "better. Losses: runs in which the row is below its comparator; worst split: the run with the lowest gain."
+        ))  # fmt: skip
+    if any(view.over_best(row, dataset) for view in views for row in view.section.rows for dataset in view.sides):
+        found.append(phrase(
+            "Over best labels-only: SRCC minus that of the best labels-only row, paired by seed. That row is the "
+            "comparator or baseline with the highest mean where rows are ranked, whatever its recipe and steps. "
+            "Picking the highest of several means favours it, so these differences lean low; their intervals are not "
+            "corrected for the number of rows."
         ))  # fmt: skip
     if any(view.verdicts(dataset) for view in views for dataset in view.sides):
         margin = decimals(EQUIVALENCE_MARGIN)
         found.append(phrase(
             "Verdicts: corrected resampled t-test of the gain over random splits (Nadeau and Bengio 2003); p and "
             "verdict are corrected for all comparisons of a table (Holm), intervals are not. ", Mark("Equivalent"),
-            f": within {margin} of the comparator; ", Mark("not distinguished"), " does not mean equal.",
+            f": within {margin} of the comparator; ", Mark("not distinguished"), " does not mean equal. Rows whose "
+            "gains are equal on every split, one result under two names, are one comparison.",
         ))  # fmt: skip
     mappings = sorted({run.facts.protocol.mapping for row in rows for run in row.runs.values()})
     words = f"PLCC and RMSE after the mapping {' or '.join(mappings)}, RMSE in the dataset's own units."

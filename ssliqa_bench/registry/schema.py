@@ -403,6 +403,8 @@ class WeightsFacts(_Model):
 
 # The family of methods whose outcome is known beforehand; boards rank none, and `train` refuses them.
 CONTROL = "control"
+# The family of methods that learn from labels alone and stand for themselves; boards measure gains against the best.
+BASELINE = "baseline"
 
 
 class MethodEntry(_Entry):

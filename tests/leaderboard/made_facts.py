@@ -16,7 +16,7 @@ Entry = tuple[str, str, "str | None", list[str], bool, int, tuple[float, float],
 # method -> (title, family, like, chain, oracle, steps, SRCC on A and B of seed 0, SRCC on A after the first stage)
 METHODS: dict[str, Entry] = {
     "piqe": ("PIQE", "classical metric", None, ["piqe"], False, 0, (0.41, 0.36), None),
-    "supervised": ("Labels only", "supervised", None, ["supervised"], False, 675, (0.80, 0.83), None),
+    "supervised": ("Labels only", "baseline", None, ["supervised"], False, 675, (0.80, 0.83), None),
     "supervised-long": (
         "Labels only, as long as SS-IQA", "supervised", "ssiqa", ["supervised", "ssiqa", "supervised-long"], False, 921,
         (0.82, 0.84), 0.80,

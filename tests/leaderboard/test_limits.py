@@ -20,7 +20,7 @@ def test_the_limit_is_a_row_that_is_not_ranked(made: ModuleType) -> None:
     lines = [line for line in text.splitlines() if "*limit from rating noise*" in line]
     assert len(lines) == 2 and all(line.startswith("| limit ") for line in lines)
     opening, main = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
-    assert opening == ["limit", "*limit from rating noise*", "–", "–", "0.910", "–"]
+    assert opening == ["limit", "*limit from rating noise*", "–", "–", "0.910", "–", "–"]
     assert main[:5] == ["limit", "*limit from rating noise*", "–", "–", "–"]
     assert re.fullmatch(r"0\.910 ± 0\.010 \[\w\]", main[5])
     assert "from 100 of 150 test images of demo-wild" in text and "√reliability" in text

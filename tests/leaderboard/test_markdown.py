@@ -161,7 +161,7 @@ def test_tables_are_aligned_and_plain(made: ModuleType) -> None:
     assert len(blocks) == 8
     for block in blocks:
         assert len({len(line) for line in block}) == 1
-        assert len(block[0]) <= 120
+        assert len(block[0]) <= 165
     assert "\r" not in text and text.endswith("\n") and not text.endswith("\n\n")
 
 

@@ -121,7 +121,7 @@ def test_an_oracle_below_labels_only_bounds_nothing(made: ModuleType, oracle: fl
     records = [made.record(name, seed, srcc=own) for name, own in scores.items() for seed in range(2)]
     section = collect(records)[0].sections[0]
     (row,) = [row for row in section.rows if row.method == "oracle"]
-    assert [remark.mark for remark in remarks(row, section)] == ([] if bound else ["no bound"])
+    assert [remark.mark for remark in remarks(row, section)] == ([] if bound else ["reference not valid here"])
     if not bound:
         assert "on demo-syn it is below supervised-long" in remarks(row, section)[0].sentence.plain
 

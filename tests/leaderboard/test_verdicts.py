@@ -110,3 +110,33 @@ def test_runs_that_cannot_be_compared_count_in_the_family(made: ModuleType) -> N
     alone = records(made, {"ssiqa": GAINS["ssiqa"]})
     (single,) = verdicts(section_of(alone), WILD)
     assert own.comparison.p == pytest.approx(2 * single.comparison.p)
+
+
+def test_one_result_under_two_names_is_one_comparison(made: ModuleType) -> None:
+    alone = {own.row.method: own for own in verdicts(section_of(records(made)), WILD)}
+    twice = records(made)
+    for record in records(made, {"ssiqa": GAINS["ssiqa"]}):
+        record["cell"]["recipe"] = "tuned"
+        twice.append(record)
+    found = verdicts(section_of(twice), WILD)
+    assert [(own.row.method, own.row.recipe) for own in found] == [
+        ("ssiqa", "demo"), ("ssiqa", "tuned"), ("ssiqa-1in100", "demo")
+    ]  # fmt: skip
+    assert [own.declared for own in found] == [2, 2, 2]
+    assert [own.comparison for own in found] == [alone[own.row.method].comparison for own in found]
+    twice[-1]["metrics"][WILD]["srcc"] += 1e-9
+    assert {own.declared for own in verdicts(section_of(twice), WILD)} == {3}
+
+
+def test_the_split_with_the_lowest_gain_is_named(made: ModuleType) -> None:
+    (first, second) = table(board(records(made)), "### Gain from unlabeled images on demo-wild (unlabeled)")
+    assert (first["Worst split"], second["Worst split"]) == ("+0.048 seed 4", "-0.040 seed 3")
+
+
+def test_rows_that_learn_from_labels_alone_are_no_learners(made: ModuleType) -> None:
+    some = records(made)
+    for record in some:
+        if record["cell"]["method"] == "ssiqa-1in100":
+            record["method"]["family"] = "baseline"
+    (own,) = verdicts(section_of(some), WILD)
+    assert (own.row.method, own.declared) == ("ssiqa", 1)

@@ -11,7 +11,7 @@ from ssliqa_bench.files import canonical_json
 from ssliqa_bench.leaderboard.cells import STATUS
 from ssliqa_bench.leaderboard.collect import Absent, Board, Row
 from ssliqa_bench.leaderboard.columns import COLUMNS, CellPlace, columns_of, ranking_measure
-from ssliqa_bench.leaderboard.gains import can_gain, told_apart
+from ssliqa_bench.leaderboard.gains import can_gain, opening_words
 from ssliqa_bench.leaderboard.numbers import MISSING
 from ssliqa_bench.leaderboard.page import Number
 from ssliqa_bench.leaderboard.ranking import Ranked, absent_words, remarks
@@ -27,7 +27,7 @@ ReadPredictions = Callable[[Record, str], Predictions]
 Document = dict[str, Any]
 
 # Numbers over the runs of a row that the site shows, and columns of their parts.
-_SHOWN = ("srcc", "gain", "plcc_mapped", "plcc_raw", "krcc", "rmse_mapped", "p", "to_oracle")
+_SHOWN = ("srcc", "over_best", "gain", "plcc_mapped", "plcc_raw", "krcc", "rmse_mapped", "p", "to_oracle")
 _BY_NAME = {measure.name: measure for measure in COLUMNS}
 # Logged quantities without a curve: rates and times of the machine, and counts per class.
 _UNSHOWN = ("images_per_second", "seconds", "epoch", "predicted_", "selected_", "aligned_")
@@ -61,8 +61,8 @@ def index(boards: Iterable[tuple[Board, list[SectionView]]], registry: Registry)
                 for run in item.row.runs.values():
                     datasets.update({name: own.kind for name, own in run.datasets.items()})
             rows += [_absent(board, view, own) for own in view.section.without_rows]
-            if text := told_apart(view, view.section.ranking_dataset).plain:
-                sentences.append({"protocol": board.protocol, "pair": str(view.section.pair), "text": text,
+            for text in opening_words(view):
+                sentences.append({"protocol": board.protocol, "pair": str(view.section.pair), "text": text.plain,
                                   "kind": _kind(board), "budget": _budget(view)})  # fmt: skip
     return {
         "rows": rows,

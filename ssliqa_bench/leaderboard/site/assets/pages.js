@@ -47,7 +47,8 @@
     // One scale for the bars of a column, from the lowest to the highest end; gains around zero.
     const ends = (read) => rows.map(read).filter(Boolean).flatMap(([value, , lo, hi]) => [value, lo, hi]).filter((v) => v !== null && v !== undefined);
     const scale = (side) => { const all = ends((row) => decisive(row, side)); return [Math.min(...all) - 0.005, Math.max(...all) + 0.005]; };
-    const reach = Math.max(...ends((row) => judged(row).gain).map(Math.abs), 0.001);
+    const reach = Math.max(...["over_best", "gain"].flatMap((name) => ends((row) => judged(row)[name])).map(Math.abs), 0.001);
+    const gained = (name, title) => ({ name, title, num: true, value: (row) => (judged(row)[name] || [null])[0], cell: (row) => number(judged(row)[name], signed, [-reach, reach]) });
     return [
       { name: "rank", title: "Rank", num: true, value: (row) => (row.rank === null ? null : -row.rank), cell: (row) => row.rank ?? row.status },
       { name: "method", title: "Method", head: true, style: "method", value: (row) => row.method,
@@ -57,7 +58,8 @@
       { name: "labels", title: "Labels", num: true, style: "hide-small", value: (row) => parseInt(row.labels, 10), cell: (row) => row.labels },
       ...sides.map((side) => ({ name: `srcc-${side}`, title: `SRCC ${side}`, num: true,
         value: (row) => (decisive(row, side) || [null])[0], cell: (row) => [number(decisive(row, side), fixed, scale(side)), beside(row, side)] })),
-      { name: "gain", title: "Gain", num: true, value: (row) => (judged(row).gain || [null])[0], cell: (row) => number(judged(row).gain, signed, [-reach, reach]) },
+      gained("over_best", "Over best labels-only"),
+      gained("gain", "Gain"),
       { name: "verdict", title: "Verdict", value: (row) => judged(row).verdict, cell: verdictOf },
       { name: "runs", title: "Runs", num: true, value: (row) => row.runs.length,
         cell: (row) => row.runs.length === 0 ? "0" : h("a", { href: href(["run", row.runs[0].key]), "aria-label": `${row.runs.length} runs of ${row.method}` }, row.runs.length) },
@@ -110,7 +112,7 @@
     const sentences = data.sentences.filter((own) => shown.some((row) => row.kind === own.kind && row.pair === own.pair && row.protocol === own.protocol && row.budget === own.budget));
     return { title: "Results", nodes: [
       h("h1", {}, "How good is a quality model when most images have no score?"),
-      h("p", { class: "lead" }, "Mean SRCC on test images, and the gain over each learner's own labels-only comparator, with 95 % intervals. Rows in grey are comparators, oracles and controls, which are not ranked."),
+      h("p", { class: "lead" }, "Mean SRCC on test images, the gain over the best row that learned from labels alone, and the gain over each learner's own labels-only comparator, with 95 % intervals. Rows in grey are comparators, oracles and controls, which are not ranked."),
       shown.some((row) => row.kind === "demo") && demoNotice(),
       h("form", { class: "filters", role: "search", onsubmit: (e) => e.preventDefault() }, chooser, selects, search,
         h("button", { type: "button", onclick: () => { location.hash = "#/"; } }, "Reset")),
