@@ -144,10 +144,10 @@ check-board: $(INSTALLED) ## check that the committed boards follow from the com
 	@$(BIN)/ssliqa-bench leaderboard --store leaderboards/last-stages --out leaderboards/last-stages --check
 	@$(BIN)/ssliqa-bench leaderboard --published --store leaderboards/published --out leaderboards --check
 
-readme: $(INSTALLED) ## renew the tables of README.md and docs/datasets.md from the board on human scores and the registry
+readme: $(INSTALLED) ## renew the tables of README.md, docs/datasets.md and docs/open.md from board, registry and records
 	@$(BIN)/python .ci/readme_tables.py
 
-check-readme: $(INSTALLED) ## check that the tables of README.md and docs/datasets.md are current
+check-readme: $(INSTALLED) ## check that the tables of README.md, docs/datasets.md and docs/open.md are current
 	@$(BIN)/python .ci/readme_tables.py --check
 
 lock: | $(BIN)/pip ## renew constraints.txt, for every extra, from what the registry offers today, in an environment of its own

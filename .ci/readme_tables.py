@@ -1,4 +1,5 @@
-"""Renew what the documentation quotes: the table of datasets, and the first rows of the board on human scores.
+"""Renew what the documentation quotes: the table of datasets, the first rows of the board on human scores, and the
+tables of the first results, which benchmarks/claims/open.py makes from the committed records.
 
     python .ci/readme_tables.py            write them
     python .ci/readme_tables.py --check    exit code 1 where a file is not current
@@ -9,14 +10,20 @@ Each part has its place between two markers; nothing else of a file is changed.
 from __future__ import annotations
 
 import argparse
+import functools
+import importlib.util
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 from ssliqa_bench.files import write_text
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.schema import DatasetEntry
+from ssliqa_bench.store.record import Record
+from ssliqa_bench.store.records import iter_records
 
 ROOT = Path(__file__).resolve().parent.parent
 BOARD = ROOT / "leaderboards" / "open" / "standard" / "livec--livec.md"
@@ -43,10 +50,54 @@ def board() -> str:
     return "\n".join(text[start:].splitlines()[: 2 + _ROWS])
 
 
+@functools.cache
+def claims() -> ModuleType:
+    """The module benchmarks/claims/open.py."""
+    spec = importlib.util.spec_from_file_location("claims_open", ROOT / "benchmarks" / "claims" / "open.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its dataclasses look for themselves
+    spec.loader.exec_module(module)
+    return module
+
+
+@functools.cache
+def records(board: str) -> list[Record]:
+    """The committed records of a board, read once."""
+    return list(iter_records(ROOT / "leaderboards" / board))
+
+
+@functools.cache
+def first_results() -> dict[tuple[str, str, str], Any]:
+    """What the committed records on human scores show, by pair, labels and the rest of a setting."""
+    found: dict[tuple[str, str, str], Any] = claims().all_findings([*records("open"), *records("last-stages")])
+    return found
+
+
+def _gains(pair: str, labels: str, rest: str) -> str:
+    return str(claims().gain_table(first_results()[pair, labels, f"protocol standard, {rest}"]))
+
+
+def _last_stages() -> str:
+    own = first_results()["livec:livec", "93", "protocol standard, recipe frozen/last-stages"]
+    return str(claims().split_table(own))
+
+
+def _across() -> str:
+    own = first_results()["livec:biq2021", "93", "protocol standard, recipe frozen, 2000 unlabeled"]
+    return str(claims().reference_table(own, "SRCC on BIQ2021"))
+
+
+RESULTS = ROOT / "docs" / "open.md"
+_TUNED_ON = {"livec": "recipe frozen/tuned-on-biq2021", "biq2021": "recipe frozen/tuned-on-livec"}
 # Name of a part -> the file that it is quoted in, and what makes it.
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "datasets": (ROOT / "docs" / "datasets.md", dataset_table),
     "board": (ROOT / "README.md", board),
+    "gains livec tuned": (RESULTS, lambda: _gains("livec:livec", "93", _TUNED_ON["livec"])),
+    "gains livec": (RESULTS, lambda: _gains("livec:livec", "93", "recipe frozen")),
+    "gains last-stages": (RESULTS, _last_stages),
+    "gains biq2021 tuned": (RESULTS, lambda: _gains("biq2021:biq2021", "100", _TUNED_ON["biq2021"])),
+    "gains across": (RESULTS, _across),
 }
 
 

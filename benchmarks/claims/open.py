@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy as np
 from ssliqa_bench.evaluation.comparisons import Comparison, compare_splits, holm
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.store.comparable import newest_of_cells
+from ssliqa_bench.store.record import Record
 from ssliqa_bench.store.records import iter_records
 
 TEST_FRACTION = 0.2
@@ -35,10 +37,10 @@ ADAPTED = ("adabn", "coral")  # ridge regression with statistics of the unlabele
 Settings = dict[tuple[str, str, str], dict[str, dict[int, float]]]
 
 
-def read(stores: Sequence[Path]) -> Settings:
+def figures(records: Iterable[Record]) -> Settings:
     """Figures of the newest record of every cell that has unlabeled images."""
     found: Settings = defaultdict(lambda: defaultdict(dict))
-    for record in newest_of_cells(record for store in stores for record in iter_records(store)):
+    for record in newest_of_cells(records):
         cell = record.facts.cell
         if ":" not in cell.pair:
             continue
@@ -65,60 +67,176 @@ def comparators(methods: set[str]) -> dict[str, str]:
     }
 
 
-def interval(own: Comparison) -> str:
-    """The interval of a mean difference; few splits have none."""
-    return "no interval" if own.lo is None else f"{own.lo:+.4f} to {own.hi:+.4f}"
+@dataclass(frozen=True)
+class Gain:
+    """A learner against a row of the same setting.
+
+    Attributes:
+        over: the row that it is compared with.
+        by_split: the differences, in the order of the splits.
+        own: their mean, interval and verdict, corrected for the comparisons of the setting.
+    """
+
+    learner: str
+    over: str
+    by_split: tuple[float, ...]
+    own: Comparison
+
+    @property
+    def losses(self) -> int:
+        """On how many splits the learner is worse."""
+        return sum(value < 0 for value in self.by_split)
 
 
-def report(found: dict[str, dict[int, float]], probe: dict[int, float] | None) -> None:
-    """Print both tables of gains of one setting; a row with fewer splits than others is named and left out.
+@dataclass(frozen=True)
+class Findings:
+    """What one setting shows.
+
+    Attributes:
+        few: rows with fewer splits than others, which are left out.
+        means: row -> its mean over the splits.
+        best: the best labels-only row.
+        bar: the mean of `ridge-probe` on frozen features that labels alone must reach; None: no bar.
+        withheld: why no gain is shown, or "".
+        over_comparator, over_best: gains, with corrected verdicts.
+        references: oracles over the best labels-only row, and what adapts statistics over the same regression without.
+    """
+
+    splits: int
+    few: tuple[str, ...]
+    means: Mapping[str, float]
+    best: str
+    bar: float | None = None
+    withheld: str = ""
+    over_comparator: tuple[Gain, ...] = ()
+    over_best: tuple[Gain, ...] = ()
+    references: tuple[Gain, ...] = ()
+
+
+def findings(found: Mapping[str, Mapping[int, float]], probe: Mapping[int, float] | None) -> Findings:
+    """Gains of one setting.
 
     Args:
         probe: the figure of `ridge-probe` by split, which labels alone must reach before a gain is shown; None: no bar.
     """
     most = max(map(len, found.values()))
-    if few := sorted(name for name, by_seed in found.items() if len(by_seed) < most):
-        print(f"left out, fewer than {most} splits: {', '.join(few)}; ", end="")
+    few = tuple(sorted(name for name, by_seed in found.items() if len(by_seed) < most))
     found = {name: by_seed for name, by_seed in found.items() if name not in few}
     own_comparator = comparators(set(found))
     splits = sorted(set.intersection(*(set(by_seed) for by_seed in found.values())))
     means = {name: float(np.mean([by_seed[s] for s in splits])) for name, by_seed in found.items()}
     best = max((own for own in (*BASELINES, *own_comparator.values()) if own in means), key=lambda name: means[name])
-    print(f"{len(splits)} splits; best labels-only row: {best}, {means[best]:.4f}")
+    shown = Findings(len(splits), few, means, best)
     if probe is not None and not set(splits) <= set(probe):
-        print("no ridge-probe on frozen features of the same splits, so no gain is shown")
-        return
+        return replace(shown, withheld="no ridge-probe on frozen features of the same splits, so no gain is shown")
     if probe is not None:
-        bar = float(np.mean([probe[s] for s in splits]))
-        print(f"ridge-probe on frozen features of the same splits: {bar:.4f}")
-        if means[best] < bar - SLACK:
-            print("labels alone do not reach it, so no gain is shown")
-            return
-    for title, against in (("own comparator", own_comparator), (best, dict.fromkeys(own_comparator, best))):
-        family = {
-            name: compare_splits([found[name][s] - found[other][s] for s in splits], TEST_FRACTION)
-            for name, other in against.items()
-        }
+        shown = replace(shown, bar=float(np.mean([probe[s] for s in splits])))
+        if means[best] < shown.bar - SLACK:  # type: ignore[operator]  # set above
+            return replace(shown, withheld="labels alone do not reach it, so no gain is shown")
+
+    def differences(name: str, other: str) -> tuple[float, ...]:
+        return tuple(found[name][s] - found[other][s] for s in splits)
+
+    def gains(against: Mapping[str, str]) -> tuple[Gain, ...]:
+        by_split = {name: differences(name, other) for name, other in against.items()}
+        family = holm({name: compare_splits(own, TEST_FRACTION) for name, own in by_split.items()})
+        return tuple(Gain(name, against[name], by_split[name], own) for name, own in family.items())
+
+    others = (*((name, best) for name in ORACLES), *((name, "ridge-probe") for name in ADAPTED))
+    pairs = {(name, other): differences(name, other) for name, other in others if name in found and other in found}
+    return replace(
+        shown,
+        over_comparator=gains(own_comparator),
+        over_best=gains(dict.fromkeys(own_comparator, best)),
+        references=tuple(Gain(*pair, own, compare_splits(own, TEST_FRACTION)) for pair, own in pairs.items()),
+    )
+
+
+def interval(own: Comparison, digits: int = 4) -> str:
+    """The interval of a mean difference; few splits have none."""
+    return "no interval" if own.lo is None else f"{own.lo:+.{digits}f} to {own.hi:+.{digits}f}"
+
+
+def report(own: Findings) -> None:
+    """Print both tables of gains of one setting."""
+    if own.few:
+        print(f"left out, fewer than {own.splits} splits: {', '.join(own.few)}; ", end="")
+    print(f"{own.splits} splits; best labels-only row: {own.best}, {own.means[own.best]:.4f}")
+    if own.bar is not None:
+        print(f"ridge-probe on frozen features of the same splits: {own.bar:.4f}")
+    if own.withheld:
+        print(own.withheld)
+        return
+    for title, gains in (("own comparator", own.over_comparator), (own.best, own.over_best)):
         print(f"\ngain over {title}: mean, 95 % interval, splits with a loss, corrected p, verdict")
-        for name, own in holm(family).items():
-            losses = sum(found[name][s] < found[against[name]][s] for s in splits)
-            p = "–" if own.p is None else f"{own.p:.3f}"
-            print(f"{name:14s} {own.mean:+.4f}  {interval(own)}  {losses:2d}  {p}  {own.verdict}")
+        for gain in gains:
+            p = "–" if gain.own.p is None else f"{gain.own.p:.3f}"
+            mean, verdict = gain.own.mean, gain.own.verdict
+            print(f"{gain.learner:14s} {mean:+.4f}  {interval(gain.own)}  {gain.losses:2d}  {p}  {verdict}")
     print()
-    for name, other in (*((name, best) for name in ORACLES), *((name, "ridge-probe") for name in ADAPTED)):
-        if name in found and other in found:
-            gap = compare_splits([found[name][s] - found[other][s] for s in splits], TEST_FRACTION)
-            print(f"{name} - {other}: {gap.mean:+.4f}, {interval(gap)}")
+    for gain in own.references:
+        print(f"{gain.learner} - {gain.over}: {gain.own.mean:+.4f}, {interval(gain.own)}")
+
+
+def gain_table(own: Findings) -> str:
+    """Gains over comparators, as a page shows them."""
+    rows = [
+        (f"`{gain.learner}`", f"{gain.own.mean:+.4f}", interval(gain.own), str(gain.losses), gain.own.verdict)
+        for gain in own.over_comparator
+    ]
+    return _table(("learner", "mean", "95 % interval", "splits with a loss", "verdict"), "lrlrl", rows)
+
+
+def split_table(own: Findings) -> str:
+    """Gains over comparators on each of a few splits, the best learner first."""
+    gains = sorted(own.over_comparator, key=lambda gain: -own.means[gain.learner])
+    rows = [
+        (f"`{gain.learner}`", ", ".join(f"{value:+.3f}" for value in gain.by_split), f"{gain.own.mean:+.3f}",
+         interval(gain.own, 3), f"{own.means[gain.learner]:.3f}")
+        for gain in gains
+    ]  # fmt: skip
+    heads = ("learner", "over its comparator, split by split", "mean gain", "95 % interval", "mean SRCC")
+    return _table(heads, "lrrlr", rows)
+
+
+def reference_table(own: Findings, figure: str) -> str:
+    """Learners, references and the best labels-only row by their means, each with what it is compared with.
+
+    Args:
+        figure: what the means are of.
+    """
+    rows = {
+        gain.learner: (f"`{gain.learner}`", f"{own.means[gain.learner]:.3f}", f"{gain.own.mean:+.3f}",
+                       f"`{gain.over}`", interval(gain.own, 3))
+        for gain in (*own.over_comparator, *own.references)
+    }  # fmt: skip
+    rows[own.best] = (f"`{own.best}`, best on labels alone", f"{own.means[own.best]:.3f}", "", "", "")
+    ordered = [rows[name] for name in sorted(rows, key=lambda name: -own.means[name])]
+    return _table(("method", figure, "difference", "from", "95 % interval"), "lrrll", ordered)
+
+
+def _table(heads: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> str:
+    rules = [{"l": "---", "r": "---:"}[side] for side in align]
+    lines = [" ".join("|" if not cell else f"| {cell}" for cell in row) + " |" for row in (heads, rules, *rows)]
+    return "\n".join(lines).replace(" -", " −").replace("| −--", "| ---")
+
+
+def all_findings(records: Iterable[Record]) -> dict[tuple[str, str, str], Findings]:
+    """What every setting shows in which learners stand beside comparators, by pair, labels and the rest."""
+    settings, shown = figures(records), {}
+    for (pair, labels, rest), found in sorted(settings.items()):
+        if comparators(set(found)):
+            frozen = settings.get((pair, labels, rest.replace(f"recipe {TRAINED}", f"recipe {FROZEN}")), {})
+            probe = frozen.get("ridge-probe", {}) if f"recipe {TRAINED}" in rest else None
+            shown[pair, labels, rest] = findings(found, probe)
+    return shown
 
 
 def main(stores: Sequence[Path]) -> None:
     """Print every setting in which learners stand beside comparators."""
-    settings = read(stores)
-    for (pair, labels, rest), found in sorted(settings.items()):
-        if comparators(set(found)):
-            print(f"\n== {pair}, {labels} labels, {rest}: ", end="")
-            frozen = settings.get((pair, labels, rest.replace(f"recipe {TRAINED}", f"recipe {FROZEN}")), {})
-            report(found, frozen.get("ridge-probe", {}) if f"recipe {TRAINED}" in rest else None)
+    for (pair, labels, rest), own in all_findings(record for store in stores for record in iter_records(store)).items():
+        print(f"\n== {pair}, {labels} labels, {rest}: ", end="")
+        report(own)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,112 @@
+"""Figures that prose and tables quote from the first results are those of the committed records."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from ssliqa_bench.leaderboard.few_labels import few_labels
+
+ROOT = Path(__file__).resolve().parent.parent
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+# Pair, labels and the rest of a setting.
+Key = tuple[str, str, str]
+LIVEC: Key = ("livec:livec", "93", "protocol standard, recipe frozen")
+LIVEC_TUNED: Key = ("livec:livec", "93", "protocol standard, recipe frozen/tuned-on-biq2021")
+LAST_STAGES: Key = ("livec:livec", "93", "protocol standard, recipe frozen/last-stages")
+BIQ_TUNED: Key = ("biq2021:biq2021", "100", "protocol standard, recipe frozen/tuned-on-livec")
+
+
+def text_of(page: str) -> str:
+    """A page on one line, signs as a program writes them."""
+    text = (ROOT / page).read_text()
+    return " ".join(re.sub(r"^> ?", "", text, flags=re.MULTILINE).replace("−", "-").split())
+
+
+@pytest.fixture(scope="module")
+def tables() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("readme_tables_of_results", ROOT / ".ci/readme_tables.py")
+    assert spec is not None and spec.loader is not None
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def results(tables: ModuleType) -> dict[Key, Any]:
+    """What every setting shows, by pair, labels and the rest."""
+    found: dict[Key, Any] = tables.first_results()
+    return found
+
+
+def test_the_tables_of_the_first_results_follow_from_the_records(tables: ModuleType, results: dict[Key, Any]) -> None:
+    text = (ROOT / "docs/open.md").read_text()
+    parts = [name for name, (file, _) in tables.PARTS.items() if file.name == "open.md"]
+    assert len(parts) == text.count("\n| ---") > 4, "every table of the page is one that is renewed"
+    old = text.replace("` | ", "` | +")
+    for name in parts:
+        assert tables.renewed(name, text) == text, f'{name}: "make readme" renews it'
+        assert tables.renewed(name, old) != old
+
+
+def test_the_first_screen_of_the_readme_says_what_the_records_show(results: dict[Key, Any]) -> None:
+    evidence = text_of("README.md").partition("State of evidence.")[2].partition("<!-- board")[0]
+    (oracle,) = [gain for gain in results[LIVEC].references if gain.learner == "oracle"]
+    assert re.findall(r"[+-]\d\.\d+", evidence) == [f"{oracle.own.mean:+.3f}"], "all labels of LIVE In the Wild"
+    gains = [gain for own in results.values() for gain in own.over_comparator]
+    shown = {gain.learner for gain in gains if gain.own.verdict == "gain"}
+    assert ("No learner shows a gain" in evidence) == (not shown), f"shown to gain: {shown}"
+    undecided = sum(gain.own.verdict == "not distinguished" for gain in gains)
+    assert ("Most are not distinguished from labels alone" in evidence) == (undecided > len(gains) / 2)
+
+
+def test_the_best_means_against_the_best_labels_only_row(results: dict[Key, Any]) -> None:
+    found = re.findall(
+        r"Against the best labels-only row \(`([\w-]+)`, (0\.\d{3})[^)]*\) the best mean is ([+-]\d\.\d{4}) "
+        r"\(`([\w-]+)`, ([^)]+)\)", text_of("docs/open.md"),
+    )  # fmt: skip
+    expected = []
+    for key in (LIVEC_TUNED, LIVEC, BIQ_TUNED):
+        own = results[key]
+        gain = max(own.over_best, key=lambda gain: gain.own.mean)
+        interval = f"{gain.own.lo:+.4f} to {gain.own.hi:+.4f}"
+        expected.append((own.best, f"{own.means[own.best]:.3f}", f"{gain.own.mean:+.4f}", gain.learner, interval))
+    assert found == expected
+
+
+def test_further_sentences_about_gains(results: dict[Key, Any]) -> None:
+    text, livec, stages = text_of("docs/open.md"), results[LIVEC], results[LAST_STAGES]
+    (oracle,) = [gain for gain in livec.references if gain.learner == "oracle"]
+    assert f"bring {oracle.own.mean:+.3f} ({oracle.own.lo:+.3f} to {oracle.own.hi:+.3f})" in text
+    corrected = re.findall(r"corrected for (\w+) comparisons(?:\.| \(Holm\)|; the board)", text)
+    assert corrected == [WORDS[len(results[key].over_comparator)] for key in (LIVEC_TUNED, LIVEC, BIQ_TUNED)]
+    (rankup,) = [gain for gain in livec.over_comparator if gain.learner == "rankup"]
+    assert f"(p = {rankup.own.p:.3f})" in text
+    assert f"**{WORDS[stages.splits].capitalize()} of ten splits are done**" in text
+    assert f"{stages.means[stages.best]:.3f} (`{stages.best}`) against {stages.bar:.3f}" in text
+    assert f"`oracle` has a mean of {stages.means['oracle']:.3f}" in text
+
+
+def test_gains_in_labels_and_the_curves_that_they_are_read_off(tables: ModuleType) -> None:
+    section = text_of("docs/open.md").partition("## More labels instead")[2].partition("## Controls")[0]
+    settings = {(own.pair, own.recipe): own for own in few_labels(tables.records("open"))}
+    curves = {"livec": settings["livec:livec", "frozen"], "biq2021": settings["biq2021:biq2021", BIQ_TUNED[2][26:]]}
+    quoted = re.findall(r"(0\.\d{3}) with (?:all )?(\d+)", section)
+    labels_only = [curve for own in curves.values() if (curve := own.reference) is not None]
+    measured = [(f"{point.stat.value:.3f}", str(point.labels)) for curve in labels_only for point in curve.points]
+    assert quoted == measured
+    worth = []
+    for own, labels in zip(curves.values(), (93, 100), strict=True):
+        (curve,) = [curve for curve in own.curves if curve.method == "pseudo-label"]
+        (point,) = [point for point in curve.points if point.labels == labels]
+        extra = own.extra(point)
+        assert extra is not None
+        worth.append(f"{extra.count:.0f}")
+    assert f"is worth {worth[0]} labels more on LIVE In the Wild and {worth[1]} on BIQ2021" in section
