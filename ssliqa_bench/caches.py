@@ -73,8 +73,7 @@ def keep(path: Path | str, payload: dict[str, Any], *, kind: str, named: str = V
             remove_temporary(path)
             write_sealed(path, payload, kind=kind)
     if not writable:
-        LOG.warning("%s may not be written: what was computed is not kept there. Set %s to a folder that can be "
-                    "written.", path.parent, named)  # fmt: skip
+        LOG.warning("%s is not writable: results are not cached. Set %s to a writable folder.", path.parent, named)
     return writable
 
 
@@ -113,7 +112,7 @@ def features_root(root: Path | str) -> Iterator[Path]:
     """A cache folder in which features of images can be kept: `root`, or one that is removed at the end.
 
     Where `root` may not be written, the other one holds links to what is complete in it. What is computed in it is
-    lost, which the log tells. Files that are open stay readable.
+    lost, which the log states. Files that are open stay readable.
     """
     place = Path(root) / _FEATURES
     if _may_be_written(place):
@@ -127,8 +126,7 @@ def features_root(root: Path | str) -> Iterator[Path]:
             (links / entry.name).symlink_to(entry.absolute(), target_is_directory=True)
         yield Path(folder)
         if any(not entry.is_symlink() and (entry / _MARK).is_file() for entry in links.iterdir()):
-            LOG.warning("%s may not be written: what was computed is not kept there. Set %s to a folder that can be "
-                        "written.", place, VARIABLE)  # fmt: skip
+            LOG.warning("%s is not writable: results are not cached. Set %s to a writable folder.", place, VARIABLE)
 
 
 def _may_be_written(folder: Path) -> bool:

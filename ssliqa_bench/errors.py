@@ -17,7 +17,7 @@ class SsliqaError(Exception):
 
 
 class InputError(SsliqaError):
-    """Wrong usage or bad input: a name, a file, a value that the caller can mend."""
+    """Wrong usage or bad input: a name, a file or a value that the caller can correct."""
 
     exit_code = 2
 

@@ -1,4 +1,4 @@
-"""Files from the network: whether a host answers, and a download that goes on where it broke off."""
+"""Files from the network: whether a host answers, and downloads that resume where they broke off."""
 
 from __future__ import annotations
 
@@ -67,11 +67,10 @@ def is_safe(address: str) -> bool:
 
 
 def fetch(address: str, target: Path, *, sha256: str | None = None, progress: Progress | None = None) -> None:
-    """Download a file to `target`, which is whole or absent; a part that an earlier call left is gone on with.
+    """Download a file to `target`, which is complete or absent; a partial download of an earlier call is resumed.
 
-    What is here already stands in `target.part`, with `target.part.json` beside it: the address and the mark
-    (ETag or date) by which the server tells that the file is still the same. Where it is not, the server sends it from
-    its beginning.
+    What has arrived is in `target.part`, with `target.part.json` beside it: the address and the mark (ETag or date) by
+    which the server recognises that the file is still the same. If it is not, the server sends it from its beginning.
 
     Raises:
         OSError: the host does not answer, or the connection broke; what has come stays for the next call.
@@ -92,8 +91,8 @@ def fetch(address: str, target: Path, *, sha256: str | None = None, progress: Pr
     if sha256 is not None and (found := sha256_file(part)) != sha256:
         _remove(part)
         raise DataError(
-            f"{address}: what came has the SHA-256 {found}; expected {sha256}. It is removed; start again, and if that "
-            f"does not help, the file was changed at its source."
+            f"{address}: the downloaded file had the SHA-256 {found}; expected {sha256}. It was deleted. Run the same "
+            f"command again; if that fails too, the file was changed at its source."
         )
     os.replace(part, target)
     _remove(part)
@@ -166,8 +165,8 @@ def _write(handle: BinaryIO, block: bytes, part: Path) -> None:
         handle.write(block)
     except OSError as error:
         raise StorageError(
-            f"{part}: could not be written: {error.strerror}. What is there is gone on with; make room, then run the "
-            f"same command again."
+            f"{part}: could not be written: {error.strerror}. The partial download is kept. Free disk space and run "
+            f"the same command again; it resumes."
         ) from error
 
 

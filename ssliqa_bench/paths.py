@@ -67,7 +67,7 @@ def file_to_write(path: Path | str, expected: str = "a file", option: str = "") 
     """A path at which a file can be written: nothing is there or a regular file, and folders lead to it.
 
     Raises:
-        InputError: a folder, a pipe, a device or a broken link is there, or a file stands where a folder is needed.
+        InputError: a folder, a pipe, a device or a broken link is there, or there is a file where a folder is needed.
     """
     path = Path(path)
     found = _kind(path, expected, option)
@@ -82,7 +82,7 @@ def folder_to_write(path: Path | str, expected: str = "a folder, made where ther
     """A path at which a folder is or can be created.
 
     Raises:
-        InputError: something else is there, or a file stands where one of its parent folders is needed.
+        InputError: something else is there, or there is a file where one of its parent folders is needed.
     """
     path = Path(path)
     found = _kind(path, expected, option)

@@ -30,7 +30,7 @@ class Pair:
         return (self.labeled,) if self.unlabeled in (None, self.labeled) else (self.labeled, str(self.unlabeled))
 
     def side(self, dataset: str) -> Side:
-        """Which side a dataset stands on; a dataset of neither side is external."""
+        """Which side a dataset is on; a dataset of neither side is external."""
         if dataset == self.labeled:
             return "labeled"
         return "unlabeled" if dataset == self.unlabeled else "external"

@@ -193,7 +193,7 @@
     ], METRICS);
   }
 
-  const errorTable = (errors) => table("Errors of the mapped predictions over fifths of the scores, in the dataset's units; bias above zero: predicted too good", [
+  const errorTable = (errors) => table("Errors of the mapped predictions by fifth of the scores, in the dataset's units; positive bias: quality overestimated", [
     { name: "r", title: "Scores", head: true, cell: ([from, to]) => `${from} to ${to}` },
     { name: "n", title: "Images", num: true, cell: (own) => count(own[2]) },
     { name: "b", title: "Bias", num: true, cell: (own) => signed(own[3], 2) },

@@ -70,7 +70,7 @@ def run(
     registry: Sequence[str | os.PathLike[str]] = (),
     **settings: Any,
 ) -> Any:
-    """Train and evaluate a method on a pair of datasets, or answer it from the store.
+    """Train and evaluate a method on a pair of datasets, or return the stored result.
 
     Args:
         method: name of a method. A plan of `make_plan`, with its `Settings` as the second argument, is run as it is and

@@ -34,9 +34,9 @@ from ssliqa_bench.text import printable
 # built without those of the other modules, and the list of all without any. Groups come last, as typer lists them.
 COMMANDS = {
     "run": {
-        "run": "Train and evaluate one method on a pair, or answer it from the store.",
+        "run": "Train and evaluate one method on a pair, or return the stored result.",
         "test": "Evaluate a stored model on further datasets, without training.",
-        "sweep": "Run a suite; what is finished already is answered from the store. Exit code 1 where a run failed.",
+        "sweep": "Run a suite; finished runs are read from the store. Exits with 1 if a run fails.",
     },
     "leaderboard": {
         "leaderboard": "Write the leaderboards that follow from the records of a store: same records, same bytes.",
@@ -123,7 +123,7 @@ def command_line(words: Sequence[str] | None = None) -> typer.Typer:
 
 
 def _listed() -> None:
-    """What stands for a command in the list of all."""
+    """What represents a command in the list of all commands."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -105,8 +105,8 @@ def show_entry(
         bool,
         typer.Option(
             "--params",
-            help="What each parameter of a method is, its value in every recipe and what sets it, and how large its "
-                 "networks are.",
+            help="Describe each parameter of a method: its meaning, its value in every recipe and where that is set; "
+                 "also the size of the networks.",
         ),
     ] = False,
     as_json: options.Json = False,

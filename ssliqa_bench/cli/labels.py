@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _METHOD = "kernel-ridge"
 _Method = Annotated[
     str,
-    typer.Option("--method", metavar="NAME", help="A learner from labels.", rich_help_panel=options.TRAINING),
+    typer.Option("--method", metavar="NAME", help="A labels-only learner.", rich_help_panel=options.TRAINING),
 ]
 
 

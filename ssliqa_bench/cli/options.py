@@ -211,7 +211,9 @@ MaxPixels = Annotated[
 AllowLeak = Annotated[
     str | None,
     typer.Option(
-        "--allow-leak", help="Continue although images have two roles, for this reason.", rich_help_panel=DATA
+        "--allow-leak",
+        help="Continue although images have two roles; boards show this reason.",
+        rich_help_panel=DATA,
     ),
 ]
 NoCache = Annotated[

@@ -88,7 +88,7 @@ def print_runs(entries: Sequence[Mapping[str, Any]], width: int | None = None) -
 
 
 def _table(entries: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines of equal columns, as wide as they need to be; overrides stand below the run and widen no column."""
+    """Lines of equal columns, as wide as they need to be; overrides are below the run and widen no column."""
     rows = [["run", "seed", "dataset", "side", "n", *map(_title, ALWAYS), "mapping", "seconds", "status", "key"]]
     below: dict[int, list[str]] = {}
     for entry in entries:

@@ -119,7 +119,7 @@ def run(
     dry_run: options.DryRun = False,
     json: options.Json = False,
 ) -> int:
-    """Train and evaluate one method on a pair, or answer it from the store."""
+    """Train and evaluate one method on a pair, or return the stored result."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.known import Known
@@ -177,7 +177,7 @@ def _run_all(specs: list[Any], names: Any, settings: Any, json: bool) -> int:
 
     entries, failed = [], False
     outcomes: list[tuple[Any, str | None]] = []
-    # Whoever shares a run with others cannot know where these stand after an error.
+    # Processes that share a run cannot know how far the others are after an error.
     only = len(specs) == 1 or settings.ranks > 1
     for spec in specs:
         try:
@@ -238,7 +238,7 @@ def test(
             "--write",
             parser=options.output_file("--write"),
             metavar="FILE",
-            help="Write the predictions for one dataset as lines name,score in the units of A; it may have no scores.",
+            help="Write the predictions for one dataset as lines name,score in the units of A; it may be unscored.",
         ),
     ] = None,
     data_root: options.DataRoot = None,
@@ -320,7 +320,7 @@ def _dataset(name: str, names: Any) -> Any:
 
 
 def _without_scores(entry: Any, names: Any, settings: Any) -> bool:
-    """Whether a dataset has no scores at all: it says so, or allows images without and has no others."""
+    """Whether a dataset has no scores at all: its entry states that, or allows images without and has no others."""
     if entry.kind == "unlabeled" or entry.options.get("unlabeled") is not True:
         return bool(entry.kind == "unlabeled")
     import numpy as np
@@ -356,7 +356,7 @@ def sweep(
         typer.Option("--jobs", max=MOST_PROCESSES, help="Runs at a time, each in a process of its own."),
     ] = 1,
     engine: Annotated[
-        str, typer.Option("--engine", help="Where runs happen: local, or ray.", rich_help_panel=options.MACHINE)
+        str, typer.Option("--engine", help="Where to run: local, or ray.", rich_help_panel=options.MACHINE)
     ] = "local",
     address: Annotated[
         str | None,
@@ -401,7 +401,7 @@ def sweep(
     max_pixels: options.MaxPixels = None,
     allow_leak: options.AllowLeak = None,
 ) -> int:
-    """Run a suite; what is finished already is answered from the store. Exit code 1 where a run failed."""
+    """Run a suite; finished runs are read from the store. Exits with 1 if a run fails."""
     from ssliqa_bench.cli.output import failed_entry, print_json, print_runs, run_entry
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.registry.suite import load_suite

@@ -102,7 +102,7 @@ def hash_(
     registry: options.Registries = None,
     json: options.Json = False,
 ) -> None:
-    """Print the hash of who has which role, per dataset and seed: equal hashes, equal splits."""
+    """Print the hash of the role assignment, per dataset and seed: equal hashes mean equal splits."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.datasets.splits import assign_roles, split_hash
 
@@ -150,7 +150,7 @@ def import_(
     registry: options.Registries = None,
     json: options.Json = False,
 ) -> None:
-    """Make a protocol of a split that somebody published as lists of names."""
+    """Create a protocol from a published split, given as lists of names."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.datasets.base import load_table
     from ssliqa_bench.datasets.split_files import protocol_entry, read_lists, written_lists

@@ -28,7 +28,7 @@ def register(app: typer.Typer) -> None:
 
 @store_app.command("ls")
 def ls(store: options.StoreToRead = DEFAULT_STORE, json: options.Json = False) -> int:
-    """List the records of a store, newest last, and how much it holds of each kind."""
+    """List the records of a store, newest last, and the size of each kind of entry."""
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry, size_text
     from ssliqa_bench.store.records import iter_records
     from ssliqa_bench.store.store import Store
@@ -188,7 +188,7 @@ def gc(
 ) -> int:
     """Remove what no record needs: artifacts, checkpoints and predictions of no record, and leftovers.
 
-    Records stay, and so does whatever is younger than a day. Exit code 2 while a run is in progress.
+    Records and anything younger than a day are kept. Exits with 2 while a run is in progress.
     """
     import time
 

@@ -62,7 +62,8 @@ def submit(
 ) -> int:
     """Check predictions made elsewhere against the test images of a protocol, and store them as a record.
 
-    Boards mark such rows as unverified. Images outside the test part are counted and left out.
+    Boards do not rank such rows and remark that they are unverified. Images outside the test part are counted and left
+    out.
     """
     from ssliqa_bench.cli.output import print_json, print_runs, run_entry
     from ssliqa_bench.errors import InputError

@@ -70,7 +70,7 @@ def unpack(archive: Path, folder: Path, kind: str, progress: Progress | None = N
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise StorageError(f"{archive}: the disk is full. Make room, then run the same command again.") from error
-        if error.errno is None:  # bz2 tells damage by an OSError of its own; the system's have a number
+        if error.errno is None:  # bz2 reports damage by an OSError of its own; the system's have a number
             raise DataError(f"{archive}: not readable as a {kind} archive, damaged or cut short ({error}).") from error
         if not isinstance(error, (FileExistsError, IsADirectoryError, NotADirectoryError)):
             raise

@@ -71,7 +71,7 @@ Progress = Callable[[str, int, int], None]
 def dataset_status(
     entry: DatasetEntry, data_root: Path, cache_root: Path, *, load: Callable[[str], Any]
 ) -> DatasetStatus:
-    """What there is of a dataset; whatever is wrong with it is told in the note, nothing is raised."""
+    """What exists of a dataset. Problems are reported in the note; nothing is raised."""
     told = partial(DatasetStatus, entry.name, entry.kind, expected=entry.images)
     try:
         folder = find_folder(entry, data_root, cache_root)
@@ -206,7 +206,7 @@ def _scores(entry: DatasetEntry, raw: RawTable, problems: Mapping[str, RowProble
         seen += f", {unscored:,} images without"
     broken = sorted({row for rule in ("scores", "range") if rule in problems for row in problems[rule].rows})
     if broken:
-        seen += f"; {len(broken):,} are no number or outside"
+        seen += f"; {len(broken):,} are not numbers or out of range"
     return DatasetCheck("scores", not broken, seen, tuple(f"{p}: {raw.score[r]:g}" for p, r in
                                                           zip(_places(raw, broken), broken, strict=True)))
 
@@ -299,7 +299,7 @@ def _shared(
     cache_root: Path,
     registry: Registry,
 ) -> DatasetCheck:
-    """Images of another dataset whose pixels are those of an image here; `named` tells its name by content."""
+    """Images of another dataset whose pixels are those of an image here; `named` gives its name by content."""
     name = f"against {other.name}"
     try:
         raw = read_raw(other, folders[other.name], cache_root, load=registry.load)

@@ -43,7 +43,7 @@ class Copies:
 
     @property
     def sets(self) -> Rows:
-        """All of them; a row may stand in several."""
+        """All of them; a row may be in several."""
         return self.equal_files + self.stated + self.found
 
     @property
@@ -132,9 +132,10 @@ def differs(entry: DatasetEntry, raw: RawTable, found: NearCopies) -> str:
     if stated.digest == copies_digest([[raw.name[row] for row in rows] for rows in found.sets]):
         return ""
     return (
-        f"{entry.name}: {len(found.sets):,} sets of copies with {images:,} images were found; its registry entry "
-        f"states {stated.groups:,} with {stated.images:,}, or others. The images are not those of the release that it "
-        f'describes, or this machine decodes them in another way. "ssliqa-bench data twins {entry.name}" lists them.'
+        f"{entry.name}: the {len(found.sets):,} sets of copies with {images:,} images that were found are not the "
+        f"{stated.groups:,} with {stated.images:,} that its registry entry states. The images are not those of the "
+        f"release that it describes, or this machine decodes them differently. "
+        f'"ssliqa-bench data twins {entry.name}" lists them.'
     )
 
 

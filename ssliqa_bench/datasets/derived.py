@@ -1,7 +1,7 @@
 """Datasets without scores that are made from the pristine images of another: pairs of reference and distorted image.
 
-The folder holds `images/`, `refs/` (copies of the references, so that it stands alone) and `labels.csv` in the generic
-format, written when every image is there.
+The folder holds `images/`, `refs/` (copies of the references, so that it is self-contained) and `labels.csv` in the
+generic format, written when every image is there.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def make_dataset(
         folder: where the dataset is to be.
         processes: how many share the work, each with one thread.
         progress: called with the number of images dealt with so far and of all.
-        skip_bad: go on without unreadable references, and count them in the report.
+        skip_bad: skip unreadable references and count them in the report.
 
     Raises:
         DataError: the source states no reference, one of them is unreadable (after all others are done), or the folder

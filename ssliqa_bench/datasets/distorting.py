@@ -57,7 +57,7 @@ class ReferenceTask:
 
 @dataclass(frozen=True)
 class MadeBy:
-    """What a folder of images was made by, which stands in a sealed file beside it."""
+    """What made a folder of images; kept in a sealed file beside it."""
 
     kind: str
     seed: int
@@ -72,7 +72,7 @@ def finished_images(home: Path, state_file: Path, made_by: MadeBy) -> set[str]:
     """Names of the whole images in a folder. What killed processes left half-written is swept away.
 
     Raises:
-        DataError: they are not ours: mixed with ours, nobody could tell which is which.
+        DataError: they are not ours; mixed with ours, they could not be distinguished.
     """
     names: set[str] = set()
     if home.is_dir():

@@ -26,7 +26,7 @@ LOG = logging.getLogger("ssliqa_bench")
 
 _HOME = ".downloads"
 
-# Gives, for what is being done, a context manager with the function that is told of bytes done and of all.
+# Gives, for what is being done, a context manager with the function that receives the bytes done and the total.
 Counter = Callable[[str], AbstractContextManager[Callable[[int, int], None]]]
 
 

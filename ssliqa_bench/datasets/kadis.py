@@ -120,7 +120,7 @@ def distort_kadis(
         processes: how many share the work, each with one thread.
         progress: called with the number of images dealt with so far, those of earlier calls included, and of all.
         seed: of the random kinds (noise, positions, directions).
-        skip_bad: go on without references that are missing or unreadable, and count them in the report.
+        skip_bad: skip references that are missing or unreadable and count them in the report.
 
     Raises:
         DataError: the list is missing or wrong; references are missing (how many, the first; nothing is written) or

@@ -96,7 +96,7 @@ def copies_notes(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]
 def check_files(
     tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]], hashes: Mapping[str, Mapping[str, str]]
 ) -> None:
-    """Make sure that no file stands in two roles under two names, within a dataset or across datasets.
+    """Make sure that no file has two roles under two names, within a dataset or across datasets.
 
     Images are also compared by their pixels when they are decoded; two datasets may decode one file to other sizes.
 

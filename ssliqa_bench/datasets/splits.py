@@ -288,7 +288,7 @@ class _Draw:
     def labeled(self, protocol: ProtocolEntry, budget: Budget | None) -> None:
         rows = [row for row in self._rows("train", "labeled") if self.scored[row]]
         held = [row for row in self._rows("validation") if self.scored[row]]
-        if not rows and not held:  # a method that learns nothing needs none, the others are told by the runner
+        if not rows and not held:  # a method that learns nothing needs none; the runner reports it for the others
             return
         share = len(held) / (len(rows) + len(held)) if held else protocol.validation
         if share and not held:
@@ -469,7 +469,7 @@ def part_of(word: str, where: str) -> Part:
     """The part that a word of a split means.
 
     Raises:
-        DataError: it means none; `where` says where it stands.
+        DataError: it means none; `where` says where it is written.
     """
     part = _WORDS.get(word.lower())
     if part is None:

@@ -140,7 +140,7 @@ class RawTable:
         return f"{len(self.lines)} rows on lines {first} to {last}" + (f", {blank} of them blank" if blank else "")
 
     def place(self, row: int) -> str:
-        """Where a row stands, for messages: `line 3 `, or `list.txt:3 ` where there are several; "" if unknown."""
+        """The place of a row, for messages: `line 3 `, or `list.txt:3 ` where there are several; "" if unknown."""
         if self.lines is None:
             return ""
         return f"line {self.lines[row]} " if self.files is None else f"{self.files[row]}:{self.lines[row]} "

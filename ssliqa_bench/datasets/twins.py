@@ -26,7 +26,7 @@ class Twins:
 
     Attributes:
         images: of the dataset.
-        sets: names of the images that show one picture, for pictures that stand in several of its groups.
+        sets: names of the images that show one picture, for pictures that are in several of its groups.
         equal_pixels, near: pairs by which all sets were found: equal pixels, and the same picture in other pixels.
         torn_pairs: pairs of copies of which the dataset's own split tests one and not the other; None without a split.
         version, digest: of the search, and of all sets of copies, as a registry entry states them.

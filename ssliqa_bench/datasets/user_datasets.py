@@ -201,7 +201,7 @@ def _options(own: OwnPhotographs, spelled: Callable[[Path], str]) -> dict[str, A
 
 
 def _rating_levels(own: OwnPhotographs) -> dict[str, int]:
-    """How many levels individual ratings have, where the scale says so."""
+    """How many levels individual ratings have, where the scale states it."""
     low, high = own.scale or (0.0, 0.0)
     if low != 1 or not high.is_integer() or own.labels is None:
         return {}

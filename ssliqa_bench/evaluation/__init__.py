@@ -1,5 +1,5 @@
 """How good predictions are: correlations, the mapping before PLCC and RMSE, intervals, the table of metrics."""
 
-# Stands in every record. Raise it when a change here alters a stored number; records of another version are
-# evaluated again from their stored predictions. It stands here so that reading it imports nothing heavy.
+# Part of every record. Raise it when a change here alters a stored number; records of another version are
+# evaluated again from their stored predictions. It is defined here so that reading it imports nothing heavy.
 EVALUATION_VERSION = 2

@@ -30,7 +30,7 @@ EQUIVALENCE_MARGIN = 0.01
 MINIMUM_SPLITS = 3
 # On fewer independent data sets methods get no ranks with a critical difference.
 MINIMUM_DATASETS = 6
-# With fewer scored photographs no learner is trained on them: a test part of four tells nothing.
+# With fewer scored photographs no learner is trained on them: a test part of four says nothing.
 MINIMUM_LABELS = 20
 # The smallest number of labels on the curve of a label budget.
 SMALLEST_BUDGET = 10

@@ -23,7 +23,7 @@ _WIDEST_RATIO = 1e16
 def grid_peaks(sample: Sample, *, count: int) -> list[SearchPoint]:
     """Free places at the best local maxima of a grid, looked at more closely, and pinned ones of both ends.
 
-    Centres stand at the data, widths are distances to the k-th neighbour, so that the grid is as fine as the
+    Centres are at the data, widths are distances to the k-th neighbour, so that the grid is as fine as the
     data wherever they are dense. Best first.
     """
     z, size = sample.z, len(sample)

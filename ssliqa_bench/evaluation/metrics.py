@@ -34,7 +34,7 @@ Columns = Literal["raw", "units", "mapped", "classes", "expected and class", "ex
 
 @dataclass(frozen=True)
 class MetricDefinition:
-    """One row of the table; its name also stands in `evaluation.names`.
+    """One row of the table; its name is also in `evaluation.names`.
 
     Attributes:
         name: key in records, JSON and boards.
@@ -44,7 +44,7 @@ class MetricDefinition:
             in the units of the scores where their scale is known; `mapped`: mapped predictions and scores; `classes`:
             predicted and true class; `expected and class`: the prediction as a place on the scale of classes, and the
             true class; `expected and score`: both as places on that scale; `native`: these in native units.
-        always: computed every time and a key of its own; the others stand in `extra` when asked for.
+        always: computed every time and a key of its own; the others are in `extra` when asked for.
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Names of all metrics, apart from what computes them, for whoever only looks names up.
 
-`always` stand in every result; the others in `extra`, where a protocol asks for them. Metrics of classes need one that
+`always` are in every result; the others in `extra`, where a protocol asks for them. Metrics of classes need one that
 says how images fall into classes.
 """
 

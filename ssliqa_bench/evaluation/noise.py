@@ -1,6 +1,6 @@
 """What the noise of ratings leaves to be predicted, and errors that are larger than it.
 
-Scores are means of a few ratings. Their spread and number tell how far a score may lie from what all people would say.
+Scores are means of a few ratings. Their spread and number show how far a score may lie from what all people would say.
 """
 
 from __future__ import annotations

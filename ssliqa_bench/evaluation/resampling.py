@@ -157,7 +157,7 @@ def arrange(columns: Sequence[FloatArray], groups: Sequence[Hashable] | None) ->
         held[own].append(row)
     place = np.empty(len(number), dtype=np.int64)
     place[sorted(range(len(number)), key=lambda k: held[k])] = np.arange(len(number))
-    # Equal rows of different groups stand in the order of the groups.
+    # Equal rows of different groups are in the order of the groups.
     group = place[given]
     return order, Groups(group[np.lexsort((group, content))], len(number))
 

@@ -5,7 +5,7 @@ maximised is the correlation of g((z - centre)/width) with the scores, in its lo
 scaled when the relation is weak. Widths are steps on a logarithmic axis and centres are moved in units of the
 width, so that neither the scale of the predictions nor an outlier among them matters.
 
-An exponential curve is the logistic one whose centre stands `PIN` widths beyond the last prediction and moves
+An exponential curve is the logistic one whose centre lies `PIN` widths beyond the last prediction and moves
 with the width: such a place is pinned to that end, and only its width is searched.
 """
 

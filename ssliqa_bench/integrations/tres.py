@@ -74,7 +74,7 @@ class TReS(JudgingBackbone):
 
 @contextmanager
 def _without_download() -> Iterator[None]:
-    """pyiqa's constructor asks torchvision for trained weights, whatever it is told."""
+    """pyiqa's constructor asks torchvision for trained weights, whatever its arguments."""
     known = tres_arch.models
     tres_arch.models = SimpleNamespace(resnet50=lambda weights=None: models.resnet50(weights=None))
     try:

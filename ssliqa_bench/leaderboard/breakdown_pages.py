@@ -36,7 +36,7 @@ _WIDEST = 8
 def breakdown_pages(records: Iterable[Record], read: ReadPredictions) -> list[Page]:
     """A page for each pair of each protocol, named `breakdowns/` and as the pair's own page.
 
-    Predictions of datasets whose names and scores may not be passed on are not read; the page says so.
+    Predictions of datasets whose names and scores may not be passed on are not read; the page states that.
     """
     pages = []
     for board in collect(records):
@@ -75,8 +75,8 @@ def _dataset(view: SectionView, name: str, dataset: str, read: ReadPredictions) 
                      for row, own in ranges]  # fmt: skip
             blocks.append(PageTable(f"{name}-{key}", tuple(columns), tuple(lines), title))
         blocks.append(Paragraph(phrase(
-            "Of mapped predictions over fifths of the test images in the order of their scores, in the dataset's own "
-            "units, mean over the runs; mean error above zero: predicted too good."
+            "Errors of the mapped predictions by fifth of the test images, ordered by score, in the dataset's own "
+            "units, mean over the runs. A positive mean error means that quality is overestimated."
         )))  # fmt: skip
     return blocks + _groups(view, name, shown)
 

@@ -35,7 +35,7 @@ def rank_cell(item: Ranked) -> Cell:
 
 def method_cell(view: SectionView, row: Row, *, notes: bool = True) -> Cell:
     """The method with its marks, and with the sentences that explain them; without these, as where no column beside
-    it holds the recipe, with the recipe where that is needed to tell rows apart."""
+    it holds the recipe, with the recipe where that is needed to distinguish rows."""
     found = remarks(row, view.section)
     marks = " ".join(remark.mark for remark in found if remark.mark)
     if not notes:

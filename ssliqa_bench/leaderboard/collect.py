@@ -63,7 +63,7 @@ class Row:
 
     @property
     def submitted(self) -> bool:
-        """Whether any of its predictions were handed in rather than computed here."""
+        """Whether any of its predictions were submitted rather than computed here."""
         return any(run.submitted for run in self.runs.values())
 
     @property
@@ -233,7 +233,7 @@ def absent(failures: Iterable[Failure]) -> dict[Place, tuple[Absent, ...]]:
 
 
 def _views(record: Record) -> Iterable[tuple[bool, Record]]:
-    """The parts of a record by kind of board: no number of a demo dataset ever stands beside a real one."""
+    """The parts of a record by kind of board: no number of a demo dataset is ever shown beside a real one."""
     kinds = {name: entry.kind == "demo" for name, entry in record.datasets.items()}
     pair = Pair.parse(record.cell.pair)
     if any(kinds.get(name, False) for name in pair.datasets):

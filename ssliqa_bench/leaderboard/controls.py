@@ -48,10 +48,10 @@ def control_tables(view: SectionView, name: str, dataset: str, title: str) -> It
 
 
 _MEANING = phrase(
-    "Controls with permuted scores hold where their mean is within two standard errors of 0; with equal seeds they "
-    "have equal permutations, so that they miss together. Controls that name another row hold where they are "
-    "equivalent to it (95 % interval of the corrected resampled t-test, margin 0.01) and fail where the interval is "
-    "beyond 0."
+    "A control with permuted scores holds if its mean is within two standard errors of 0. Controls with the same "
+    "seeds share their permutations, so their failures are not independent. A control that names another row holds if "
+    "it is equivalent to it (95 % interval of the corrected resampled t-test, margin 0.01) and fails if the interval "
+    "excludes 0."
 )
 
 

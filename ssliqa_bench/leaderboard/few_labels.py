@@ -75,7 +75,7 @@ class FewLabels:
     """Curves and lines on one dataset: of one pair, split, recipe and set of overrides.
 
     Attributes:
-        name: what tells it from others: pair, dataset, protocol, recipe.
+        name: what distinguishes it from others: pair, dataset, protocol, recipe.
         reference: the labels-only curve, None without one.
         demo: whether the dataset is generated.
         measure: what its points are, "SRCC", or "SRCC within parts" of a dataset that is ranked so.

@@ -44,7 +44,7 @@ def few_label_pages(records: Iterable[Record]) -> list[Page]:
 
 def _about() -> Paragraph:
     return Paragraph(phrase(
-        "SRCC on test images, within the parts of a dataset that is ranked so, mean or median over the splits, with "
+        "SRCC on test images (within parts, for datasets ranked that way), mean or median over the splits, with "
         "the 95 % interval of the corrected t distribution. In labels: how many further labels ", CodeText(LABELS_ONLY),
         " needs for the same SRCC, read off its curve "
         "between measured numbers of labels; nothing is claimed beyond them. Metrics learn nothing here: ",
@@ -59,7 +59,7 @@ def drawn(one: FewLabels) -> bool:
 
 def _section(one: FewLabels, number: int) -> Section:
     counts = sorted({point.labels for curve in one.curves for point in curve.points})
-    # Without a labels-only curve no gain has a size in labels; the paragraph below the table says so.
+    # Without a labels-only curve no gain has a size in labels; the paragraph below the table states that.
     sized = counts if one.reference is not None and len(one.reference.points) > 1 else []
     columns = (
         Column("method", "Method", text=True),

@@ -1,7 +1,7 @@
 """Figures of records: scatter, training log, SRCC against labels, critical differences.
 
-Colours are those of Okabe and Ito, which people with any colour vision tell apart; markers and line styles differ too.
-Imports matplotlib, the extra `[plots]`.
+Colours are those of Okabe and Ito, which people with any colour vision can distinguish; markers and line styles differ
+too. Imports matplotlib, the extra `[plots]`.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def curve(found: FewLabels) -> Figure:
 
 
 def critical_difference(table: Mapping[str, Mapping[str, float]], confidence: float = CONFIDENCE) -> Figure:
-    """Mean ranks of methods over datasets; a bar joins those that are not told apart.
+    """Mean ranks of methods over datasets; a bar joins those that are not distinguished.
 
     Args:
         table: SRCC by method, then by dataset; all methods on the same datasets.

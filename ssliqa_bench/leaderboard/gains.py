@@ -112,7 +112,7 @@ def _names(view: SectionView, rows: Sequence[Row]) -> Phrase:
 
 
 def told_apart(view: SectionView, dataset: str) -> Phrase:
-    """One or two sentences on which gains can be told from nothing; empty where there are no verdicts."""
+    """One or two sentences on which gains are distinguished from zero; empty where there are no verdicts."""
     found = view.verdicts(dataset)
     if not found:
         return phrase()

@@ -44,8 +44,8 @@ def pseudo_label_tables(view: SectionView, name: str, ranked: Sequence[Ranked]) 
     ]
     columns = [*name_columns(view), Column("stage", "Stage"), *(Column(own.name, own.header) for own in figures)]
     said = (
-        "What the model of each stage says of the unlabeled images, against their scores, which no learner is told; on "
-        "the learner's scale from 0 to 1, mean over the runs."
+        "Predictions of each stage's model for the unlabeled images, compared with their scores, which are withheld "
+        "from the learners; on the learner's scale from 0 to 1, mean over the runs."
     )
     if quarters:
         said += " Quarters of these images: from those whose crops agree most to those whose crops agree least."

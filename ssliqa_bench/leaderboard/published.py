@@ -46,7 +46,7 @@ class Printed:
         row_group: block of the table.
         variant: setting of the row.
         labeled, unlabeled, test: datasets, "" where none or not stated.
-        aggregate: mean or median where the paper says so.
+        aggregate: mean or median where the paper states it.
     """
 
     paper: str
@@ -71,7 +71,7 @@ class Printed:
 
 @dataclass(frozen=True)
 class Ours:
-    """Which records stand beside a printed figure: any of the pairs, the first on record first."""
+    """Which records are compared with a printed figure: any of the pairs, the first on record first."""
 
     method: str
     pairs: tuple[str, ...]
@@ -131,7 +131,7 @@ class Publication:
         return self.metrics.get(row.metric, METRICS.get(row.metric))
 
     def rule(self, row: Printed) -> Mapping[str, Any] | None:
-        """The first rule that fits a row; None where no run of ours stands beside it."""
+        """The first rule that fits a row; None where no run of ours is compared with it."""
         return next((rule for rule in self.rules if _fits(row, rule["where"]) and _has_method(row, rule)), None)
 
     def ours(self, row: Printed) -> Ours | None:
@@ -299,7 +299,7 @@ def _method(row: Printed, given: Mapping[str, Any]) -> str:
 
 
 def _has_method(row: Printed, rule: Mapping[str, Any]) -> bool:
-    """Whether a rule that tells methods apart knows the row's."""
+    """Whether a rule that distinguishes methods knows the row's."""
     given = rule.get("ours")
     return given is None or isinstance(given["method"], str) or getattr(row, given["by"]) in given["method"]
 

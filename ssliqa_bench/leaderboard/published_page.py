@@ -193,7 +193,7 @@ def _difference(one: ComparedFigure) -> Cell:
 
 
 def _state(source: Publication, table: str, line: Sequence[ComparedFigure]) -> Cell:
-    """The states of a row; what differs beyond what stands above the table is a note."""
+    """The states of a row; what differs beyond what is stated above the table is a note."""
     states = list(dict.fromkeys(one.match.state for one in line))
     told = {*source.differs, *source.tables[table].get("differs", ())}
     more = dict.fromkeys(text for one in line for text in one.match.differs if text not in told)

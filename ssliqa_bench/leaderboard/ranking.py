@@ -14,11 +14,11 @@ from ssliqa_bench.leaderboard.page import CodeText, Mark, Phrase, joined, phrase
 
 @dataclass(frozen=True)
 class Ranked:
-    """A row in its place. `rank` is None for rows that stand outside the ranking; `status` says why.
+    """A row in its place. `rank` is None for rows outside the ranking; `status` says why.
 
     Status: ranked, comparator, oracle, control, seen (weights saw the ranking dataset), outdated (images, scores or
     split of the pair or of the ranking dataset differ from those of the newest record), unofficial (scores that no
-    source of the dataset passes on), unverified (handed in), untested, undefined.
+    source of the dataset passes on), unverified (submitted), untested, undefined.
     """
 
     row: Row

@@ -143,7 +143,7 @@ def _is_ranked(record: Record) -> bool:
 
 
 def _names(settings: Iterable[Setting]) -> dict[Setting, str]:
-    """The method's name, and what else tells two of its settings apart."""
+    """The method's name, and what else distinguishes two of its settings."""
     by_method: dict[str, list[Setting]] = defaultdict(list)
     for setting in settings:
         by_method[setting[0]].append(setting)

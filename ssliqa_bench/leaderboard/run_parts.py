@@ -38,7 +38,7 @@ def errors_by_range(rows: Predictions, mapping: Mapping | None) -> list[dict[str
     Images of equal scores stay in one range, so that the ranges do not depend on the order of the images.
 
     Returns:
-        For each range: lowest and highest score, how many images, mean error (above zero: predicted too good), RMSE.
+        For each range: lowest and highest score, how many images, mean error (positive: quality overestimated), RMSE.
         Empty without a mapping, and with fewer images than `MINIMUM_PART` for each range.
     """
     if mapping is None or len(rows.image) < _RANGES * MINIMUM_PART:

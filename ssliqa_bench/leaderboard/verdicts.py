@@ -1,4 +1,4 @@
-"""Which gains from unlabeled images can be told from nothing, over the random splits of a section."""
+"""Which gains from unlabeled images are distinguished from zero, over the random splits of a section."""
 
 from __future__ import annotations
 

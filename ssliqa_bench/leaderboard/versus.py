@@ -158,7 +158,7 @@ def _method(contender: Contender) -> str:
 
 
 def _setting(contender: Contender) -> str:
-    """What two methods must share to be told apart by the method alone."""
+    """What two methods must share so that the method alone distinguishes them."""
     cell = next(iter(contender.runs.values())).cell.model_dump()
     return canonical_json({key: value for key, value in cell.items() if key not in ("method", "seed", "overrides")})
 
@@ -324,7 +324,7 @@ def _mean_of(values: Sequence[float | None]) -> float | None:
 
 
 def _names(records: Sequence[Record]) -> list[str]:
-    """A name for each contender: the method, with what else tells it from the others."""
+    """A name for each contender: the method, with what else distinguishes it from the others."""
     parts = [
         {
             "pair": record.cell.pair,

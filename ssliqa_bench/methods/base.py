@@ -56,7 +56,7 @@ class Predictor(Protocol):
 class ClassPredictor(Predictor, Protocol):
     """A model that also says which of `n_classes` classes of quality an image belongs to.
 
-    Its quality stands on the learner's scale: 0 and 1 are the nominal ends of the scores it learned from.
+    Its quality is on the learner's scale: 0 and 1 are the nominal ends of the scores it learned from.
     """
 
     n_classes: int
@@ -108,7 +108,7 @@ class Model:
 
     Attributes:
         build: a function at the top level of a module; its code is part of the keys of predictions.
-        params: the parameters that the model reads, part of these keys; it is handed no other.
+        params: the parameters that the model reads, part of these keys; it receives no others.
 
     Raises:
         InputError: `build` is a lambda, a partial, a method or a nested function.

@@ -1,7 +1,7 @@
 """Negative controls: learners whose labels say nothing about their images.
 
 The scores of the labeled images are permuted before training, so that what is learned cannot predict quality. A mean
-SRCC that differs from 0 over many splits is a reason to look for test scores, or something that stands for them, that
+SRCC that differs from 0 over many splits is a reason to look for test scores, or a substitute for them, that
 reach the training.
 """
 

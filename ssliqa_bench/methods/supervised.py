@@ -38,7 +38,7 @@ def strong_view(context: StageContext) -> View:
 
 
 def initial_view(context: StageContext) -> View:
-    """The view of the initial phase: random crops, flipped only where the parameter `initial_flip` says so."""
+    """The view of the initial phase: random crops, flipped only if the parameter `initial_flip` is set."""
     return replace(strong_view(context), flip=bool(context.params["initial_flip"]))
 
 
@@ -53,7 +53,7 @@ def initial_schedule(context: StageContext) -> Schedule:
 def run_initial(context: StageContext) -> Artifact:
     """Initial phase: train from the initial weights on the labeled images; each epoch sees each image once.
 
-    Where the count of the labeled side is declared and differs from the set (the oracle is handed both sides
+    Where the count of the labeled side is declared and differs from the set (the oracle receives both sides
     as labeled), an epoch keeps that many images, drawn from the set.
     """
     labeled = context.labeled

@@ -47,7 +47,7 @@ class Extracted(Decoded):
 
 
 def each_image(images: Any) -> Iterator[tuple[str, Any]]:
-    """One image after the other of what a caller handed over, with a name for messages.
+    """The images that a caller passed, one after the other, with a name for messages.
 
     Raises:
         InputError: something that is no image.

@@ -182,7 +182,7 @@ def load_model(
     """A finished model, from a record or from a folder of its own.
 
     Args:
-        where: the folder of a record, whose weights stand beside it in its store; a folder of `write_model_folder`;
+        where: the folder of a record, whose weights are beside it in its store; a folder of `write_model_folder`;
             or, with `store`, the first digits of a record's key.
         store: the store that holds the record.
         device: cpu, cuda, or auto.
@@ -269,7 +269,7 @@ def find_model(where: str | os.PathLike[str], store: str | os.PathLike[str] | No
 
 
 def _recorded(store: str | os.PathLike[str], key: str) -> Finished:
-    """The model of a record; its weights stand beside it in the store."""
+    """The model of a record; its weights are beside it in the store."""
     facts = read_record(store, key).facts
     if facts.model is None:
         raise InputError(

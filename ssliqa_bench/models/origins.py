@@ -21,7 +21,7 @@ def described(sha256: str, facts: WeightsFacts | None, network: ResolvedBackbone
     """What a description says of a file of weights.
 
     Args:
-        facts: where it is published, as far as the registry says so.
+        facts: where it is published, as far as the registry states it.
         network: whose weights they are; None for the parameters of a metric.
     """
     named = None if network is None else network_of(network)

@@ -2,7 +2,7 @@
 
 A curve rises as a - b · m^(-c) in the number m of labels that are trained on. It is linear in a and b, so that c alone
 is searched; what is expected at another m is then a weighted sum of the figures at the budgets, and its error follows
-from the splits by the corrected resampled t-test, as that of every other figure here. The few budgets seldom tell which
+from the splits by the corrected resampled t-test, as that of every other figure here. The few budgets seldom show which
 c is right, so that several are averaged, each by how well it fits.
 """
 

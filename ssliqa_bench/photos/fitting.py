@@ -1,6 +1,6 @@
 """Training a learner on chosen rows of one's own photographs, without a store: what cross-validation repeats.
 
-The firewall of runs holds here too: a learner is handed image sets in the order of their content, scores of the rows
+The firewall of runs holds here too: a learner receives image sets in the order of their content, scores of the rows
 that it trains on, and nothing of the rows that are held out.
 """
 

@@ -163,7 +163,7 @@ class Ratings:
 
 
 def _spread(values: np.ndarray) -> float:
-    """Standard deviation between raters; 0 of one rating, which tells nothing of it."""
+    """Standard deviation between raters; 0 of one rating, which says nothing about it."""
     return float(values.std(ddof=1)) if len(values) > 1 else 0.0
 
 

@@ -70,7 +70,7 @@ class ScoreFile:
             self._file.close()
 
     def add(self, scored: Scored) -> None:
-        """Append an image; one with problems is listed beside, and stands here only if some model has a value."""
+        """Append an image; one with problems is listed separately, and is here only if some model has a value."""
         assert self._file is not None
         if scored.problems:
             self.add_bad(scored)

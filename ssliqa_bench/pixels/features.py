@@ -31,7 +31,7 @@ LOG = logging.getLogger("ssliqa_bench")
 
 # Raised by one when the views below, or what is kept of them, change.
 VIEWS_VERSION = 1
-# How many views of each kind stand in a row, in this order.
+# How many views of each kind are in a row, in this order.
 VIEWS: Mapping[str, int] = {"weak": 4, "strong": 4, "test": 5, "whole": 1}
 _FIRST = {"weak": 0, "strong": 4, "test": 8, "whole": 13}
 CROP = 160  # side of all crops, pixels

@@ -1,1 +1,1 @@
-"""Names, what stands behind them, and suites of runs. Never imports torch, timm or pyiqa."""
+"""Names, what they refer to, and suites of runs. Never imports torch, timm or pyiqa."""

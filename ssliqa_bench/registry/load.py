@@ -58,8 +58,7 @@ def data_folder() -> Path:
 
 
 def notice_of(entry: DatasetEntry) -> Path | None:
-    """The file with the whole notice that has to stand beside copies of a dataset's scores; None where its entry names
-    none.
+    """The file with the whole notice that must accompany copies of a dataset's scores; None where its entry names none.
 
     Raises:
         RegistryError: the entry names a file that is not there.
@@ -73,7 +72,7 @@ def notice_of(entry: DatasetEntry) -> Path | None:
 
 
 def notices_of(registry: Registry) -> dict[str, Path]:
-    """The files of all notices by the dataset beside whose names and scores they have to stand."""
+    """The files of all notices, by the dataset whose names and scores they must accompany."""
     found = {name: notice_of(entry) for name, entry in registry.datasets.items()}
     return {name: file for name, file in found.items() if file is not None}
 
@@ -203,7 +202,7 @@ class _Merged:
                     self._add_variants(document, name, below, (*at, "variants"))
 
     def _take_places(self, document: Document, name: str, written: KeyPath) -> None:
-        """Where the fields of a variant stand: `set` is called params in an entry, and title is part of about."""
+        """Where the fields of a variant belong: `set` is called params in an entry, and title is part of about."""
         known = {"set": ("params",), "title": ("about", "title"), "description": ("about", "description")}
         for path, line in self._lines_below(document, written[:2]):
             if path[: len(written)] == written:
@@ -327,7 +326,7 @@ class _Merged:
                 if all(methods[link].class_path is None for link in chain):
                     self._report(("methods", last, "class"), "nothing", '"module:Name"')
             elif parent in chain:
-                # Each link of a cycle sees it; it is told once, at the link that comes first in the file.
+                # Each link of a cycle sees it; it is reported once, at the link that comes first in the file.
                 cycle = chain[chain.index(parent):]
                 first = min(cycle, key=list(methods).index)
                 turned = cycle[cycle.index(first):] + cycle[:cycle.index(first)]
@@ -409,7 +408,7 @@ class _Merged:
         for name, dataset_entry in registry.datasets.items():
             shared = {"split_as": dataset_entry.split_as, "groups_as": dataset_entry.groups_as}
             if shared["groups_as"] == shared["split_as"]:
-                del shared["groups_as"]  # it follows from the other, and is told with it
+                del shared["groups_as"]  # it follows from the other, and is reported with it
             for field, other in shared.items():
                 if other is not None and (other == name or not self._exists("datasets", other)):
                     others = [known for known in registry.datasets if known != name]
@@ -448,7 +447,7 @@ class _Merged:
             while (entry := registry.datasets.get(chain[-1])) is not None and entry.groups_as is not None:
                 if entry.groups_as in chain:
                     cycle = chain[chain.index(entry.groups_as):]
-                    if len(cycle) > 1 and not told & set(cycle):  # one that names itself is told already
+                    if len(cycle) > 1 and not told & set(cycle):  # one that names itself is already reported
                         told.update(cycle)
                         found = f"a circle ({' > '.join([*cycle, cycle[0]])})"
                         self._report(("datasets", cycle[0], "groups_as"), found,

@@ -70,7 +70,7 @@ class ResolvedMethod:
         like: the method whose steps this comparator keeps.
         unlabeled_role: the role that the runner gives to B's unlabeled rows.
         weights: the published file of parameters that it comes with.
-        references: whether it is handed reference images, or "where known".
+        references: whether it receives reference images, or "where known".
         origins: for each parameter, what set it.
         declared: the declarations of its parameters.
         weights_params: for each parameter that names a backbone, those that choose its weights; a backbone without
@@ -123,7 +123,7 @@ class Registry:
     """All entries by kind and canonical name.
 
     Attributes:
-        sources: where each stands, as "file:line", users' files last.
+        sources: where each is defined, as "file:line", users' files last.
         variants: methods that are written below another, of which they differ in parameters alone.
     """
 
@@ -465,7 +465,7 @@ def load_object(class_path: str, folders: Sequence[Path] = ()) -> Any:
     sys.path[:0] = beside
     try:
         found = importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # whatever a user's module raises is bad input, told with its own words
+    except (Exception, SystemExit) as error:  # whatever a user's module raises is bad input, reported in its own words
         raise InputError(f'"{class_path}": importing {file} failed: {type(error).__name__}: {error}.') from error
     finally:
         for folder in beside:

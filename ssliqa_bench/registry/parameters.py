@@ -61,7 +61,7 @@ class Parameter(BaseModel):
         return self
 
     def accepts(self, value: Any) -> bool:
-        """Whether a value, as YAML gives it, may stand for this parameter."""
+        """Whether a value, as YAML gives it, is allowed for this parameter."""
         if value is None:
             return self.optional
         return _CHECKS[self.type](self, value)

@@ -44,7 +44,7 @@ def raise_problems(problems: Iterable[Problem], what: str) -> None:
     """Raise one RegistryError that names all problems, one line each; return quietly when there is none.
 
     `what` is what the files hold, as the head line says it: "the registry", "the suite". Within a file the
-    problems stand in the order of their lines.
+    problems are in the order of their lines.
     """
     problems = list(problems)
     files = list(dict.fromkeys(problem.place[0] for problem in problems))
@@ -190,7 +190,7 @@ def _field_at(model: type[BaseModel], path: KeyPath) -> FieldInfo | None:
 
 
 def _keys_at(model: type[BaseModel], path: KeyPath) -> list[str]:
-    """The keys that may stand in the mapping at `path`, as they are written in YAML."""
+    """The keys allowed in the mapping at `path`, as they are written in YAML."""
     field = _field_at(model, path)
     inner = (_inner_model(field.annotation) if field else None) or model
     # The name of an entry is its key in the file, so it is no key inside an entry.

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _NAME = re.compile(r"^[a-z0-9][a-z0-9._-]*$")
 _PARAM = re.compile(r"^[a-z][a-z0-9_]*$")
-# What may stand after the colon of a prefix: names that another library gave, such as clipiqa+_vitL14_512.
+# What may follow the colon of a prefix: names that another library gave, such as clipiqa+_vitL14_512.
 _FOREIGN = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._+-]*$")
 # https, or a server on this machine.
 _ADDRESS = re.compile(r"^(https://[^\s/]+|http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?)/\S+$")
@@ -52,7 +52,7 @@ def is_parameter_name(text: str) -> bool:
 
 
 def is_foreign_name(text: str) -> bool:
-    """Whether `text` can stand after the colon in `PREFIX:NAME` of a method."""
+    """Whether `text` can follow the colon in `PREFIX:NAME` of a method."""
     return bool(_FOREIGN.match(text))
 
 
@@ -269,7 +269,7 @@ class DatasetEntry(_Entry):
         split_by: what a split by group keeps together.
         twins: images, by name, that show one picture in files with other bytes; they are one group, as files with
             equal bytes are without being stated.
-        copies: of a dataset whose names may not stand here: its copies are found by their content when it is first
+        copies: of a dataset whose names may not be listed here: its copies are found by their content when it is first
             read, compared with these facts, and are one group each.
         split_as: the dataset whose random splits it shares, having the same images under the same names.
         groups_as: the dataset after whose groups its own are named: equal names mean the same picture, so that
@@ -278,9 +278,9 @@ class DatasetEntry(_Entry):
         recipe: parameters that methods use here by default, "demo" for the demo kind, else "paper"; of several
             names, a method takes the first that it has.
         labels_redistributable: its scores may be passed on.
-        notice: of the files below `_data/notices`, the one with the whole notice that has to stand beside copies of
+        notice: of the files below `_data/notices`, the one with the whole notice that must accompany copies of
             its scores.
-        shared_scenes: which scenes other datasets have too, as far as a source says so; empty where none does.
+        shared_scenes: which scenes other datasets have too, as far as a source states it; empty where none does.
         size_on_disk: in bytes, where a source states it; "data status" measures what is there.
         typical_size: width and height (pixels) of most images, for estimates.
         download: how to get the files.
@@ -364,7 +364,7 @@ class DatasetEntry(_Entry):
     @model_validator(mode="after")
     def _check_made(self) -> DatasetEntry:
         if self.made_from is not None and (self.kind != "unlabeled" or self.generator is not None):
-            raise wrong("it beside a generator or with scores", "kind: unlabeled, and no generator", "made_from")
+            raise wrong("it together with a generator or scores", "kind: unlabeled, and no generator", "made_from")
         return self
 
 
@@ -532,9 +532,9 @@ class ProtocolEntry(_Entry):
         budget, unlabeled_budget: a count (whole number) or a fraction (number with a dot); null means all.
         stratified: budgets look at withheld scores; the board marks it.
         extra_unlabeled: further unlabeled images, beside those of B; what is left of their dataset is tested.
-        transductive: test images of B, and the extra ones, also stand in the unlabeled role; the board marks it.
+        transductive: test images of B, and the extra ones, also have the unlabeled role; the board marks it.
         repeats: seeds 0 … repeats-1 make a cell.
-        metrics: what results are about. Those beyond the default ones stand in `extra`, where they are asked for.
+        metrics: what results are about. Those beyond the default ones are in `extra`, where they are asked for.
         classes: how images fall into classes of quality, for protocols that ask for metrics of classes; a stratified
             split then keeps its share in each of them.
         tests: whole datasets, never trained on, that every run is evaluated on.

@@ -148,7 +148,7 @@ class _Expansion:
         return tuple(sorted(resolved.overrides.items()))
 
     def _names(self, path: KeyPath, texts: Sequence[str], resolve: Callable[[str], Any]) -> dict[int, Any]:
-        """What the names of a list stand for, by position, without those that stand for nothing."""
+        """What the names of a list stand for, by position, without those that mean nothing."""
         found = {i: self._resolve((*path, i), resolve, text) for i, text in enumerate(texts)}
         return {i: value for i, value in found.items() if value is not None}
 

@@ -1,7 +1,7 @@
 """YAML as registry and suite files use it: few types, no surprises, every value with its line.
 
 Plain scalars are `true`, `false`, `null`, JSON numbers (`1e-4` is one) or text; `yes`, `~`, `1:3`,
-`koniq:livec`, `0x10` and dates are text. Quoted scalars are text. Keys are text and stand once; anchors,
+`koniq:livec`, `0x10` and dates are text. Quoted scalars are text. Keys are text and occur once; anchors,
 aliases and tags are refused.
 """
 

@@ -72,7 +72,7 @@ def run_all(
 ) -> list[RunResult]:
     """Run every spec on an engine; a failed run does not stop the others.
 
-    `report` is told each result as it comes, how many are done and how many there are.
+    `report` receives each result as it comes, how many are done and how many there are.
 
     Args:
         jobs: runs at a time of the engine `local`, each in a process of its own.
@@ -160,7 +160,7 @@ def _work_off(sweep: _Sweep, plans: Mapping[int, Plan], pool: Pool, settings: Se
 
 @dataclass
 class _Work:
-    """The tasks of a graph: which are worked on, since when, and what tells how far they are."""
+    """The tasks of a graph: which are worked on, since when, and what shows how far they are."""
 
     graph: Graph
     pool: Pool
@@ -175,7 +175,7 @@ class _Work:
         self.pool.submit(number, task)
 
     def end(self, number: int, *, done: bool) -> None:
-        """A task has ended; only one that is done tells about the pace."""
+        """A task has ended; only one that is done says anything about the pace."""
         seconds = time.monotonic() - self.running.pop(number)
         if done and self.pace is not None:
             self.pace.add(number, seconds)
@@ -214,7 +214,7 @@ class _Work:
 
 
 def _finished(work: _Work, display: SweepDisplay) -> Iterator[tuple[int, Result]]:
-    """Number and result of every node, as they are done; runs that fail are told to the sweep."""
+    """Number and result of every node, as they are done; runs that fail are reported to the sweep."""
     graph, pool, sweep = work.graph, work.pool, work.sweep
     waiting, done = set(graph.nodes), set[int]()
     attempts: dict[int, int] = {}

@@ -24,7 +24,7 @@ from ssliqa_bench.store.predictions import Classes, Predictions
 from ssliqa_bench.store.record import ClassFacts, DatasetResult, Metrics, Record
 from ssliqa_bench.types import FloatArray
 
-_PARTS = ("distortion", "level", "part")  # columns that images are told apart by
+_PARTS = ("distortion", "level", "part")  # columns that results are broken down by
 _log = logging.getLogger("ssliqa_bench")
 
 

@@ -41,7 +41,7 @@ def run(plan: Plan, settings: Settings, made: Collection[str] = ()) -> Outcome:
 
     Raises:
         RunError: training or prediction failed.
-        LeakError: an image stands in two roles.
+        LeakError: an image has two roles.
         StorageError: the disk is full.
     """
     stored = stored_record(plan, settings) if settings.use_store else None
@@ -70,7 +70,7 @@ def run(plan: Plan, settings: Settings, made: Collection[str] = ()) -> Outcome:
 def stored_record(plan: Plan, settings: Settings, *, look_only: bool = False) -> Record | None:
     """The finished record of a plan; a damaged one is set aside, logged, and counts as missing.
 
-    A record that went on without unreadable images answers only who goes on without them. What an older version
+    A record that skipped unreadable images answers only requests that skip them too. What an older version
     evaluated is evaluated again from the predictions on record. With `look_only` everything stays as it is.
     """
     try:
@@ -88,9 +88,9 @@ def stored_record(plan: Plan, settings: Settings, *, look_only: bool = False) ->
         return None
     if record.leak is not None and settings.allow_leak is None:
         raise LeakError(
-            f"Record {plan.key[:12]} answers this run, and holds a leak that was allowed because: "
-            f'{record.leak.reason}. {" ".join(record.leak.found)} To take it all the same: --allow-leak '
-            f'"REASON"; to make the run without what leaks, name another --store.'
+            f"Record {plan.key[:12]} is the stored result of this run, but has a leak that was allowed because: "
+            f'{record.leak.reason}. {" ".join(record.leak.found)} To accept it: --allow-leak "REASON". '
+            f"To repeat the run with leaks refused, name another --store."
         )
     skipped = any(dataset.skipped for dataset in record.datasets.values())
     return None if skipped and not settings.skip_bad else record
@@ -123,7 +123,7 @@ def unanswered(plan: Plan, record: Record) -> tuple[str, ...]:
 
 
 def refuse_submitted(record: Record) -> None:
-    """Refuse to look behind a record whose predictions were handed in.
+    """Refuse to look behind a record whose predictions were submitted.
 
     Raises:
         InputError: there is no model and no code on record.
@@ -144,8 +144,8 @@ def refuse_other_key(plan: Plan, record: Record) -> None:
     changed = ", ".join(str(d) for d in changes(plan, record)[:6])
     short = record.key[:12]
     raise InputError(
-        f"Record {short} was made otherwise than the same run would be today; it differs in: {changed}. Make the run "
-        f'again, then test that record. "ssliqa-bench store why {short}" shows all.'
+        f"Record {short} differs from what the same run would produce today, in: {changed}. Repeat the run, then "
+        f'test its record. "ssliqa-bench store why {short}" shows all differences.'
     )
 
 

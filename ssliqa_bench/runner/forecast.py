@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 _BATCH, _VECTORS = 8, 64  # crops, or vectors of frozen features, of a measured step
 _STEPS, _SHORT = 5, 0.1  # so many where one takes less than this, seconds: other work rarely slows all of them
-_SIZE = (512, 384)  # of an image where neither the registry nor a file tells
+_SIZE = (512, 384)  # of an image where neither the registry nor a file states it
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Forecaster:
         """What one run would do.
 
         Raises:
-            InputError: an unknown name or parameter, which no download would mend.
+            InputError: an unknown name or parameter, which no download would fix.
         """
         method, protocol, entries, backbones = self._named(spec)
         missing = [*self._missing_weights(method, backbones), *self._missing_data(entries)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ssliqa_bench.runner.tasks import StageStates, Task
 from ssliqa_bench.specs import RunSpec
 
-_SECONDS_PER_CROP = 1e-3  # of a run that no earlier record tells about
+_SECONDS_PER_CROP = 1e-3  # of a run without earlier records
 
 
 @dataclass
@@ -70,7 +70,7 @@ def build_graph(
     Args:
         runs: by number, what was asked for and its key.
         looked: by number, the stages of a run; a run that is not in it gets a record node alone.
-        seconds: by number, how long it takes as earlier records tell; None: unknown.
+        seconds: by number, how long it takes according to earlier records; None: unknown.
     """
     graph = Graph()
     users: dict[str, list[int]] = {}

@@ -1,4 +1,4 @@
-"""How long runs took, as earlier records tell; imports neither torch nor images."""
+"""How long runs took, according to earlier records; imports neither torch nor images."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class History:
                     found[_mark(cell)].append(facts.seconds.train + facts.seconds.predict)
                     self._similar[_settings(cell)].append(_Earlier.of(record))
         except (CorruptFileError, FileNotFoundError, StorageError):
-            pass  # an estimate lacks what cannot be read; whoever needs the record says so
+            pass  # an estimate lacks what cannot be read; whoever needs the record reports it
         self._seconds = {mark: statistics.median(own) for mark, own in found.items()}
 
     @classmethod

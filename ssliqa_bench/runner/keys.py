@@ -26,13 +26,13 @@ DECODER_CODE = ("ssliqa_bench.pixels.decode",)
 SETS_CODE = (*DECODER_CODE, "ssliqa_bench.runner.sets")
 # Optional decoders and the endings of the only files that need them.
 FORMAT_DECODERS = {"pillow_heif": HEIF_ENDINGS}
-# How features of a frozen network are made, for a learner that is handed these in place of pixels.
+# How features of a frozen network are made, for a learner that receives these in place of pixels.
 FEATURES_CODE = ("ssliqa_bench.models.feature_views",)
 # How numerical libraries are set up before anything is computed.
 _NUMERICS_CODE = ("ssliqa_bench.runner.numerics",)
-# How a stage is handed its sets, parameters and seed.
+# How a stage receives its sets, parameters and seed.
 STAGE_CODE = ("ssliqa_bench.runner.stage_context", *_NUMERICS_CODE)
-# What the builder of a model is handed, how the model is asked, and what it sees of an image.
+# What the builder of a model receives, how the model is asked, and what it sees of an image.
 PREDICTION_CODE = (
     "ssliqa_bench.runner.model_context",
     "ssliqa_bench.models.predict",
@@ -93,7 +93,7 @@ def behind(entry: str, named: Mapping[str, str], *modules: str, features: bool) 
     Args:
         entry: what runs, as `module:Name`.
         named: `module:Name` by parameter.
-        features: whether it is handed features of a frozen network in place of pixels.
+        features: whether it receives features of a frozen network in place of pixels.
     """
     images = (*SETS_CODE, *FEATURES_CODE) if features else SETS_CODE
     return Behind({"entry": entry, **named}, (*images, *modules))
@@ -118,11 +118,11 @@ def stage_key(
     Args:
         name: of the stage; random streams are named by it.
         settings: what the learner fixed when it made the stage.
-        sets: `set_digest` of each set that the stage is handed.
-        counts: the numbers of images that it is told.
-        inputs: keys of the stages whose artifacts it is handed, by name.
-        params: the parameters that it is handed, as `key_params` gives them.
-        weights: SHA-256 of each file of pretrained weights that it is handed, by parameter.
+        sets: `set_digest` of each set that the stage receives.
+        counts: the numbers of images that it receives.
+        inputs: keys of the stages whose artifacts it receives, by name.
+        params: the parameters that it receives, as `key_params` gives them.
+        weights: SHA-256 of each file of pretrained weights that it receives, by parameter.
         code: `Behind.part` of the function that runs and of what its parameters name.
         versions: of the libraries that this code imports.
     """
@@ -182,7 +182,7 @@ def prediction_key(
     Args:
         model: the model key.
         fingerprint, rows: of the dataset, and `set_digest` of the images that are asked about.
-        params: the parameters that the model is handed, as `key_params` gives them.
+        params: the parameters that the model receives, as `key_params` gives them.
         code: `Behind.part` of what makes the model of an artifact, and of what asks it.
     """
     return make_key(
@@ -285,7 +285,7 @@ def dataset_part(
         fingerprint: of file bytes, names and scores.
         scores: `scores_part` of the dataset.
         working_size: short side, pixels, that images are resized to; None as they are.
-        references: identity of the pristine images, for a method that is handed them.
+        references: identity of the pristine images, for a method that receives them.
     """
     members: dict[str, list[str]] = {}
     for name, role in zip(names, roles, strict=True):
@@ -312,7 +312,7 @@ def image_part(
     Args:
         file, reference: SHA-256 of the image file and, for a stage that compares the two, of its pristine image.
         short_side: pixels that it is resized to; None as it is.
-        told: its score on the learner's scale and statistics of its ratings, as far as the learner is told them.
+        told: its score on the learner's scale and statistics of its ratings, as far as the learner receives them.
     """
     return [file, short_side, [_finite(value) for value in told], reference]
 
@@ -393,7 +393,7 @@ def key_differences(
     files = differences(old_code.get("files", {}), new_code.get("files", {}), "code.")
     definitions = differences(old_code.get("definitions", {}), new_code.get("definitions", {}), "definition.")
     if not any(own.old and own.new for own in files):
-        # No file itself has changed, so that one imports something else; one that is new or gone says so already.
+        # No file itself has changed, so that one imports something else. For one that is new or gone this is clear.
         taken = differences(old_code.get("imports", {}), new_code.get("imports", {}), "imports.")
         files += [own for own in taken if own.old and own.new]
     named = [*files, *definitions] if hashes else []

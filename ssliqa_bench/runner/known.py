@@ -96,7 +96,7 @@ class Known:
 
 
 def _told(table: Table) -> Sequence[Sequence[float]]:
-    """What learners may be told of images that the fingerprint does not hold: scores on the [0, 1] scale, ratings."""
+    """What learners may receive of images that the fingerprint does not hold: scores on the [0, 1] scale, ratings."""
     ratings = [column for column in (table.rating_std, table.distribution) if column is not None]
     found: list[list[float]] = np.column_stack([table.score01, *ratings]).tolist()
     return found

@@ -10,7 +10,7 @@ from ssliqa_bench.errors import InputError
 
 _VARIABLES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_PORT")
 SHARING = ("run",)  # commands whose work several processes share
-PARTING = 5.0  # seconds in which process 0 learns why another one failed, and says so, before either is ended
+PARTING = 5.0  # seconds in which process 0 learns why another one failed, and reports it, before either is ended
 
 
 @dataclass(frozen=True)

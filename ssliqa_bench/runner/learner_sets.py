@@ -24,7 +24,7 @@ def make_sets(plan: Plan, learner: Learner, sources: Mapping[str, Source]) -> Le
 
 
 def check_scores(plan: Plan) -> None:
-    """Refuse an oracle, which is handed the unlabeled side with its scores, where that side has none.
+    """Refuse an oracle, which receives the unlabeled side with its scores, where that side has none.
 
     Raises:
         InputError: says how many are missing.

@@ -1,4 +1,4 @@
-"""What the builder of a model is handed, put together. Its code is part of every prediction key."""
+"""What the builder of a model receives, put together. Its code is part of every prediction key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def built(
     Args:
         params: all those of the method.
         weights: by parameter, "method" for those of the entry itself, what finds the file of pretrained weights. A
-            model that was trained has its values in its artifact; another is handed what it declares.
+            model that was trained has its values in its artifact; any other receives what it declares.
     """
     declared = ("method", *model.params) if artifact is None else ()
     files = {name: find() for name, find in weights.items() if name in declared}

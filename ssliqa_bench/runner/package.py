@@ -76,7 +76,7 @@ class Package(Space):
         return self._content()
 
     def _content(self) -> str | None:
-        """Digest of all files as they are now; None where that cannot be told."""
+        """Digest of all files as they are now; None where that cannot be determined."""
         package, files = self.root / PACKAGE, {}
         try:
             for folder, inner, names in os.walk(package):

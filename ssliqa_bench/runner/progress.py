@@ -106,7 +106,7 @@ class ConsoleReporter:
         """One line."""
         self._console.print(f"{self._label}{text}", highlight=False, soft_wrap=True)
 
-    note = say  # what keeps the sentence for the record stands between this and the stage
+    note = say  # what keeps the sentence for the record is between this and the stage
 
     def stop(self) -> None:
         """Take a live bar away."""
@@ -117,7 +117,7 @@ class ConsoleReporter:
 
 @contextlib.contextmanager
 def counted(what: str, unit: str = "images", *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A function to be told how many of how many are done; nothing is shown before it is called.
+    """A function that takes how many of how many are done; nothing is shown before it is called.
 
     On a terminal a live bar, taken away at the end; elsewhere one line at the beginning and one every thirty seconds.
     With `unit` "bytes" numbers are shown as sizes.
@@ -151,7 +151,7 @@ def counted(what: str, unit: str = "images", *, quiet: bool = False) -> Iterator
 
 @contextlib.contextmanager
 def counted_each(doing: str, *, quiet: bool = False) -> Iterator[Callable[[str, int, int], None]]:
-    """As `counted`, for one thing after the other: told the name of what is counted, too."""
+    """As `counted`, for one thing after the other: it also takes the name of what is counted."""
     with contextlib.ExitStack() as last:
         name: str | None = None
         tell: Callable[[int, int], None] | None = None

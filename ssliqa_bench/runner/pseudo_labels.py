@@ -1,6 +1,6 @@
 """How good pseudo-labels are: what the model of each stage says of the unlabeled images, whose scores the runner has.
 
-A learner never sees these scores. The figures are made when its stages are finished, and stand in the record alone.
+A learner never sees these scores. The figures are made when its stages are finished, and only the record has them.
 """
 
 from __future__ import annotations

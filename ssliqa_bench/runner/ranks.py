@@ -395,7 +395,7 @@ class _Generators:
         torch.manual_seed(derive_seed("rank", self._rank, mark, self._repeats))
 
     def meet(self) -> None:
-        """Go on as if nothing had been drawn."""
+        """Continue as if nothing had been drawn."""
         assert self._state is not None
         torch.set_rng_state(self._state)
         if self._cuda is not None:

@@ -1,6 +1,6 @@
 """The engine `ray`: tasks on the nodes of a Ray cluster.
 
-The driver chooses the node of every task, so that it can tell what runs where; a node is looked at before it gets its
+The driver chooses the node of every task, so that it knows what runs where; a node is inspected before it gets its
 first task, and refused where it would compute something else or cannot reach data or store. Ray itself retries nothing:
 a task whose node was lost is submitted again by the planner and resumes from the last checkpoint in the store.
 """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Resolved:
     """A run with every name resolved, no image looked at: canonical names, entries, and files of weights.
 
-    `features` is the frozen network whose features the learner is handed in place of pixels, None for pixels.
+    `features` is the frozen network whose features the learner receives in place of pixels, None for pixels.
     """
 
     spec: RunSpec

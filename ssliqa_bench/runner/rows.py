@@ -18,7 +18,7 @@ Place = tuple[str, int]  # dataset, row
 
 @dataclass(frozen=True)
 class SetRows:
-    """The images of the sets that a learner may be handed, in no order that matters.
+    """The images of the sets that a learner may receive, in no order that matters.
 
     Attributes:
         counts: images that the two sides of the pair give, transductive ones too, before an oracle relabels any
@@ -37,8 +37,8 @@ def set_rows(
     """The images of each set, from the role of every row by dataset.
 
     Args:
-        labels_for_unlabeled: the oracle: unlabeled rows are handed over as labeled.
-        transductive: test rows that also join the unlabeled images, where the protocol says so; one that is no test
+        labels_for_unlabeled: the oracle: unlabeled rows are passed on as labeled.
+        transductive: test rows that also join the unlabeled images, where the protocol allows it; one that is no test
             row, since its file cannot be read, stays out.
     """
     found: dict[str, list[Place]] = {"labeled": [], "unlabeled": [], "validation": []}
@@ -57,7 +57,7 @@ def set_rows(
 
 @dataclass(frozen=True)
 class Told:
-    """What a learner is told of images beside their pixels, one value per image; None: not told.
+    """What a learner receives of images beside their pixels, one value per image; None: withheld.
 
     Attributes:
         score01: scores on the learner's scale.
@@ -69,7 +69,7 @@ class Told:
     rating_std: FloatArray | None = None
 
     def of(self, k: int) -> list[float | list[float]]:
-        """Everything that is told of one image, as numbers."""
+        """Everything that a learner receives of one image, as numbers."""
         columns = (self.score01, self.distribution, self.rating_std)
         return [column[k].tolist() for column in columns if column is not None]
 
@@ -77,7 +77,7 @@ class Told:
 def told_of(
     tables: Mapping[str, Table], places: Sequence[Place], *, distribution: bool = False, rating_std: bool = False
 ) -> Told:
-    """What a learner is told of some images; statistics only where it asked for them."""
+    """What a learner receives of some images; statistics only where it asked for them."""
     scores = np.array([tables[dataset].score01[row] for dataset, row in places], dtype=np.float64)
     return Told(
         scores,

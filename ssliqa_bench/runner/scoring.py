@@ -81,8 +81,8 @@ class Scorer:
             said[name] = found if fits else Judgement(found.quality)
         notes: tuple[str, ...] = ()
         if isinstance(model, ClassPredictor) and fields is not None and not fits:
-            notes = (f"it predicts {model.n_classes} classes where the protocol sees {fields.levels}: none of them "
-                     f"counts",)
+            notes = (f"it predicts {model.n_classes} classes, the protocol defines {fields.levels}: class metrics "
+                     f"are not computed",)
         return PredictionSet(model_key, model.n_parameters, said, keys, notes)
 
     def metrics(self, model_key: str, artifact: Artifact | None) -> dict[str, Metrics]:

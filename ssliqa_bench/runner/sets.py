@@ -96,10 +96,10 @@ class LearnerSets:
     """All sets of a run.
 
     Attributes:
-        labeled, unlabeled, validation: what stages may be handed.
+        labeled, unlabeled, validation: what stages may receive.
         counts: as `SetRows` has them.
-        roles: the role of every row by dataset, that of an unreadable image `unused`; never handed to a learner.
-        tests: the test images of every dataset, with names and scores; never handed to a learner.
+        roles: the role of every row by dataset, that of an unreadable image `unused`; never passed to a learner.
+        tests: the test images of every dataset, with names and scores; never passed to a learner.
     """
 
     labeled: LabeledSet | None
@@ -122,8 +122,8 @@ def build_sets(
     Args:
         sources: datasets of the run, those of the pair first.
         needs: what the learner asks for; the rest is withheld.
-        labels_for_unlabeled: the oracle: unlabeled rows are handed over as labeled.
-        transductive: test rows (dataset, row) that also join the unlabeled images, where the protocol says so.
+        labels_for_unlabeled: the oracle: unlabeled rows are passed on as labeled.
+        transductive: test rows (dataset, row) that also join the unlabeled images, where the protocol allows it.
     """
     tables = {name: source.table for name, source in sources.items()}
     roles = {name: source.roles for name, source in sources.items()}
@@ -161,7 +161,7 @@ def test_set(source: Source, *, references: bool = False) -> TestSet:
 
 
 def check_content(sources: Mapping[str, Source]) -> None:
-    """Refuse a run in which one image, by content, stands in two roles.
+    """Refuse a run in which one image, by content, has two roles.
 
     Raises:
         LeakError: names the first such images.
@@ -189,8 +189,8 @@ def check_content(sources: Mapping[str, Source]) -> None:
 def _ordered(sources: Mapping[str, Source], places: Sequence[Place], told: Told | None = None) -> list[Place]:
     """Images in the order of their content.
 
-    Copies of one picture stand in the order of what else is told of them or compared with them, so that names and the
-    reader's order decide nothing that a learner could see.
+    Copies of one picture are ordered by what else the learner receives of them or compares them with, so that names and
+    the reader's order decide nothing that a learner could see.
     """
     pristine = _references(sources, places)
 

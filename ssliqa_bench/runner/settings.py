@@ -32,7 +32,7 @@ class Settings:
         processes: how many may share the images of a slow metric; no result depends on it.
         ranks: how many processes share the work of the networks of a run, see `runner.ranks`.
         keep: which artifacts outlive the run: phases, final or none.
-        skip_bad: go on without unreadable images, counting them.
+        skip_bad: skip unreadable images and count them.
         allow_leak: why images that have two roles are accepted; None stops such a run.
         download: whether weights that are not on this machine are fetched.
         use_store: False computes everything anew.
@@ -93,10 +93,10 @@ class Cluster:
 
 
 def tolerated(check: Callable[[], None], settings: Settings) -> tuple[str, ...]:
-    """What a check for leaks found, where the settings put up with it.
+    """What a check for leaks found, where the settings allow it.
 
     Raises:
-        LeakError: it found something, and no reason to go on was given.
+        LeakError: it found something, and no reason to continue was given.
     """
     try:
         check()

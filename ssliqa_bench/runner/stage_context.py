@@ -1,4 +1,4 @@
-"""What a stage is handed, put together. Its code is part of every stage key."""
+"""What a stage receives, put together. Its code is part of every stage key."""
 
 from __future__ import annotations
 

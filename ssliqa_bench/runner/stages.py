@@ -27,7 +27,7 @@ _log = logging.getLogger("ssliqa_bench")
 
 @dataclass
 class StageResult:
-    """A finished stage: where its artifact stands and what it cost when it was computed."""
+    """A finished stage: where its artifact is and what it cost when it was computed."""
 
     stage: Stage
     key: str

@@ -205,8 +205,8 @@ def _check_name(name: str, registry: Registry) -> None:
     if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
         raise InputError(f"--name: got {name!r}; expected 1 to {_LONGEST_NAME} printable characters.")
     if registry.has_method(name):
-        raise InputError(f'--name: "{name}" is a method of the registry, whose records are made by its code; name the '
-                         f"submission otherwise.")  # fmt: skip
+        raise InputError(f'--name: "{name}" is a method of the registry, whose records are made by its code; choose '
+                         f"another name.")  # fmt: skip
 
 
 def _check_images(submission: Submission, table: Table) -> None:

@@ -38,7 +38,7 @@ class Running:
         run: as text.
         where: machine or process; empty for this one.
         stage: what of the run is computed; empty where it is not known.
-        epochs: of the stage that are finished; None where no checkpoint tells.
+        epochs: of the stage that are finished; None without a checkpoint.
         seconds: since it was submitted.
     """
 
@@ -58,7 +58,7 @@ class Running:
 @dataclass(frozen=True)
 class Standing:
     """How far a sweep is: runs in all, finished, failed, and waiting; tasks in progress; about how many seconds are
-    left, None where nothing tells."""
+    left, None where unknown."""
 
     runs: int
     finished: int
@@ -135,7 +135,7 @@ def as_table(standing: Standing, rows: int) -> RenderableType:
 
 
 class StageWatch:
-    """Which stage of a run is being computed, and after how many epochs, as the store tells.
+    """Which stage of a run is being computed, and after how many epochs, according to the store.
 
     Args:
         stages: of every run by number, names and keys in their order.
@@ -171,7 +171,7 @@ class Pace:
 
     Args:
         weights: of the tasks by number, in about seconds.
-        certain: whether all of them are those of earlier records; else nothing is told before a task is finished.
+        certain: whether all of them are those of earlier records; else nothing is shown before a task is finished.
     """
 
     def __init__(self, weights: Mapping[int, float], *, certain: bool) -> None:
@@ -191,7 +191,7 @@ class Pace:
             self._weights.pop(number, None)
 
     def left(self, running: Mapping[int, float], places: int) -> float | None:
-        """Seconds that are left, None where nothing tells.
+        """Seconds that are left, None where unknown.
 
         Args:
             running: seconds so far of the tasks in progress, by number.

@@ -30,7 +30,7 @@ class Task:
         run: the number of the run in the sweep, which names it.
         do: look which stages it has; compute its stages up to `stage`; or make its record.
         stage: the last stage that is computed.
-        made: keys of stages that were computed for this run by tasks of their own; its record says so.
+        made: keys of stages that were computed for this run by tasks of their own; its record states it.
         key: of the run, as planned by the driver; a worker that finds another one refuses. None: not compared.
     """
 
@@ -48,7 +48,7 @@ class Task:
 @dataclass(frozen=True)
 class StageStates:
     """The stages of a run in their order: name, key, and whether the store has it. `crops` is what training reads and
-    learns, where the learner says so."""
+    learns, where the learner states it."""
 
     stages: tuple[tuple[str, str, bool], ...]
     crops: float = 0.0

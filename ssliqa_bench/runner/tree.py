@@ -3,7 +3,7 @@
 The hash of a module covers its tokens (see `tokens`), in which the path of every own module in an import statement is
 replaced by that module's hash: a module that is moved or renamed, with the import lines that name it, changes no hash;
 one that is changed, or imported in another's place, does. Modules that import each other in a circle are one unit.
-Import lines that stand together count as a set, since tools sort them by path.
+Adjacent import lines count as a set, since tools sort them by path.
 
 The `__init__` of a package counts where something is taken from it, not where it is only passed on the way to a
 module; in this package none of them does more than define names.
@@ -193,8 +193,8 @@ class Space:
     def _unit(self, unit: Collection[str]) -> dict[str, str]:
         """Hashes of the modules of a circle, or of a module alone.
 
-        Each is told from the others by what it looks like, what those look like that it imports, and so on for as many
-        steps as it takes to tell any two such circles apart.
+        Each is distinguished from the others by its form, the form of those that it imports, and so on for as many
+        steps as it takes to distinguish any two such circles.
         """
         labels = dict.fromkeys(unit, "")
         circle = len(unit) > 1 or any(name in self._targets(name) for name in unit)
@@ -209,7 +209,7 @@ class Space:
         return digest(self._statements(self.source(module).lines, module, known.__getitem__))[:_DIGITS]
 
     def _statements(self, lines: Iterable[Statement], module: str, tree: Callable[[str], str]) -> list[list[object]]:
-        """Statements as they are hashed; `tree` gives what stands in the place of an own module's path."""
+        """Statements as they are hashed; `tree` gives what replaces an own module's path."""
         found: list[list[object]] = []
         for line in lines:
             entries = [self._entry(module, taken, tree) for taken in line.imports]
@@ -268,7 +268,7 @@ def dotted(file: Path, base: Path) -> str:
 
 
 def _in_any_order(entries: list[list[str]]) -> list[list[str]]:
-    """Imports that stand together, sorted unless one of them takes the name of another."""
+    """Adjacent imports, sorted unless one of them takes the name of another."""
     bound = [entry[1] for entry in entries if entry[1]]
     packages = {entry[2].partition(".")[0] for entry in entries if not entry[1]}  # `import a.b` binds `a`
     return entries if len(bound) > len(set(bound)) or packages & set(bound) else sorted(entries)

@@ -1,1 +1,1 @@
-"""Records, artifacts and the keys they stand under."""
+"""Records, artifacts and the keys they are stored under."""

@@ -1,4 +1,4 @@
-"""Which records may stand in one table: those made with the images, scores and splits of the newest record.
+"""Which records may share a table: those made with the images, scores and splits of the newest record.
 
 Labels are corrected and images replaced while a store lives on. What was measured before cannot be ranked beside what
 is measured now. Boards, `leaderboard --stale` and `store verify` all ask here.

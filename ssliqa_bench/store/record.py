@@ -1,7 +1,7 @@
 """What a record holds: one definition for who writes and who reads.
 
 A record is the facts of a run, written once when it ends, and one result per dataset that it was tested on. A result
-stands by itself, so that a further test adds one and touches no other.
+is independent, so that a further test adds one and touches no other.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ssliqa_bench.types import Side
 
 Budget = int | float | None
 MappingStatus = Literal["ok", "linear", "step", "exponential", "flat", "none"]
-# JSON has no tuples; what stands in them is checked as strictly as everything else.
+# JSON has no tuples; their contents are checked as strictly as everything else.
 Names = Annotated[tuple[str, ...], Field(strict=False)]
 Counts = Annotated[tuple[int, ...], Field(strict=False)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -196,7 +196,7 @@ class PseudoLabels(Part):
 
 
 class SubmissionFacts(Part):
-    """Predictions that a third party handed in: nobody here ran the code behind them.
+    """Predictions that a third party submitted: nobody here ran the code behind them.
 
     Attributes:
         lower_is_better: the file's direction; predictions on record are turned so that higher is better.
@@ -213,14 +213,14 @@ class RunFacts(Part):
     Attributes:
         key: the run key; the digest of `key_parts`, unless `converted_from` names that digest.
         created: ISO 8601.
-        datasets: those without a test part; the others stand in their results.
+        datasets: those without a test part; the others are in their results.
         tested: the datasets that the run itself was tested on; without their results a record is damaged.
         stages: those that leave a model, in order; empty where nothing is learned.
         model_steps: steps of these stages; `steps` counts all, also those of a teacher that only gives labels.
         model: how the model is built from the artifact under `model_key`; None in converted records.
-        pseudo_labels: by stage, where unlabeled images have scores that the learner was not told.
+        pseudo_labels: by stage, where unlabeled images have scores that were withheld from the learner.
         converted_from: the key of a record of schema 1 that this one was made from.
-        submission: set where the predictions were handed in rather than computed here.
+        submission: set where the predictions were submitted rather than computed here.
     """
 
     key: Sha256
@@ -420,7 +420,7 @@ class Record:
 
     @property
     def submitted(self) -> bool:
-        """Whether its predictions were handed in rather than computed here."""
+        """Whether its predictions were submitted rather than computed here."""
         return self.facts.submission is not None
 
     @property

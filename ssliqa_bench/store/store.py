@@ -176,7 +176,7 @@ class Store:
                 pass  # the last one to leave removes the lock
 
     def _lease_of_use(self) -> contextlib.AbstractContextManager[object]:
-        """What tells others that this process is at work, where a shared lock cannot."""
+        """What shows others that this process is at work, where a shared lock cannot."""
         return lease(self, f"{IN_USE}-{uuid.uuid4().hex}") if self.unlocked else contextlib.nullcontext()
 
     def leased(self) -> bool:

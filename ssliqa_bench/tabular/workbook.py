@@ -14,7 +14,7 @@ from ssliqa_bench.tabular.rows import Rows
 
 LOG = logging.getLogger("ssliqa_bench")
 
-# Headings stand below a title and blank rows in some workbooks.
+# In some workbooks, headings are below a title and blank rows.
 _HEADER_ROWS = 12
 
 
@@ -25,7 +25,7 @@ def read_workbook(path: Path, columns: Sequence[str], sheet: str = "") -> Rows:
     `lines` are the rows as a spreadsheet program numbers them.
 
     Args:
-        columns: their headings, as they are to stand in the result.
+        columns: their headings, as they are to be in the result.
         sheet: the sheet to look at first.
 
     Raises:

@@ -86,7 +86,7 @@ class _Done:
     """A finished run; it holds no table, so that a learner that looks through memory finds those of its own run.
 
     Attributes:
-        variant, times, store: of the pair, of the recipe's epochs, and where it stands.
+        variant, times, store: of the pair, of the recipe's epochs, and where it is.
         stages: names of the learner's stages.
         labels: whether the learner needs any.
         predictions, named: by file content, and by (dataset, name).
@@ -116,7 +116,7 @@ class _Bench:
         self._folder = folder
         self._settings = replace(settings, cache_root=folder / "cache", quiet=True, use_store=True, keep="phases")
         self._stores = 0
-        # The oracle is told the labels of both sides: only those of test images are withheld from it.
+        # The oracle receives the labels of both sides: only those of test images are withheld from it.
         told = set(SOURCES) if resolved.unlabeled_role == "labeled" else {str(PAIR.labeled)}
         write_variants(
             {
@@ -326,7 +326,7 @@ def _import_anew(class_path: str) -> None:
 
 
 class _Interruption(BaseException):
-    """Stands for a kill right after a checkpoint was written."""
+    """In place of a kill right after a checkpoint was written."""
 
 
 @dataclass

@@ -50,11 +50,11 @@ def metrics_with_pseudo_labels(plan: Plan, settings: Settings, labels: str) -> d
     rows = [
         (s.pixels.hashes[row], float(s.table.score01[row])) for s in sources.values() for row in s.rows("unlabeled")
     ]
-    scores = [score for _, score in sorted(rows)]  # in the order of content, as the unlabeled set stands
+    scores = [score for _, score in sorted(rows)]  # in the order of content, like the unlabeled set
     if labels == "shuffled":
         rng = np.random.Generator(np.random.Philox(key=derive_seed("shuffled pseudo-labels", plan.spec.seed)))
         scores = list(rng.permutation(scores))
-    told = f"{labels} {digest([float(score) for score in scores])[:16]}"  # what a stage is told is part of its key
+    told = f"{labels} {digest([float(score) for score in scores])[:16]}"  # the settings of a stage are part of its key
     _TOLD[told] = np.array(scores)
     stages = _told_stages(own, told)
     learner.stages = lambda: stages  # type: ignore[method-assign]
@@ -69,7 +69,7 @@ _TOLD: dict[str, FloatArray] = {}
 
 
 def _told_stages(stages: Sequence[Stage], labels: str) -> list[Stage]:
-    """The stages with those that make pseudo-labels told others, without teachers that nobody asks any more."""
+    """The stages, with other pseudo-labels for those that make them, and without teachers that are no longer used."""
     from ssliqa_bench.methods.noisy_student.pseudo_labels import run_pseudo_labels
     from ssliqa_bench.methods.ssiqa.ssiqa import run_phase
 

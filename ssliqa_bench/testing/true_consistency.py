@@ -49,7 +49,7 @@ _TOLD: dict[str, FloatArray] = {}
 
 
 def _true_distributions(plan: Plan, sources: Any) -> FloatArray:
-    """Of the unlabeled images, in the order of content, as the unlabeled set stands."""
+    """Of the unlabeled images, in the order of content, like the unlabeled set."""
     from ssliqa_bench.methods.ssliqa.distributions import target_distributions
     from ssliqa_bench.training.images import ImageSet, LabeledSet
 

@@ -63,7 +63,7 @@ def drawn_batches(
 
 
 def unlabeled_images(context: StageContext, labeled: LabeledSet) -> ImageSet:
-    """The unlabeled images, and labeled ones without their scores where the parameter `include_labelled` says so.
+    """The unlabeled images, and labeled ones without their scores where the parameter `include_labelled` asks for them.
 
     With "auto" that is where both sides come from one dataset; the stage declares the count "sides".
 

@@ -1,4 +1,4 @@
-"""What stages and models declare: the parameters that they are handed, and the function that does the work."""
+"""What stages and models declare: the parameters that they receive, and the function that does the work."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 An image set is an ordered list of decoded images. The position is the only identity it shows; the content
 hash stays inside and feeds the random numbers of an image's views, so that the same image gets the same
-crops in whatever set, order, batch or process it stands.
+crops in whatever set, order, batch or process it is.
 """
 
 from __future__ import annotations

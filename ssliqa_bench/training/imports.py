@@ -1,6 +1,6 @@
 """What a parameter names as `module:Name`: the one place of keyed code that imports by a name.
 
-What is named so is part of the key of whoever is handed the parameter: all code behind it, and which definition it is.
+What is named so is part of the key of whoever receives the parameter: all code behind it, and which definition it is.
 """
 
 from __future__ import annotations

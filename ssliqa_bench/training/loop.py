@@ -92,7 +92,7 @@ def drawn_rows(pool: int, items: int, epoch: int, *purpose: Any) -> IntArray:
 
 
 def earlier_visits(rows: IntArray) -> IntArray:
-    """How often each row stands earlier in an epoch: 0 for all where no row comes twice."""
+    """How often each row occurs earlier in an epoch: 0 for all where no row comes twice."""
     order = np.argsort(rows, kind="stable")
     ranked = rows[order]
     visits = np.empty_like(rows)

@@ -1,6 +1,6 @@
 """Stages: the named steps of a learner, each leaving one artifact.
 
-A stage is a plain function of what it declares. It is handed the sets, inputs, parameters and counts that it
+A stage is a plain function of what it declares. It receives the sets, inputs, parameters and counts that it
 names and nothing else, so that its artifact can be found again under a key of exactly those, by whatever
 learner declares the same stage.
 """
@@ -67,7 +67,7 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class StageContext:
-    """What a stage is handed.
+    """What a stage receives.
 
     Attributes:
         name: the stage's own name.

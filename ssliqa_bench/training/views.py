@@ -67,7 +67,7 @@ def draw(
         visits: how often each image was drawn before for this purpose; it gets other crops each time.
 
     Returns:
-        uint8 tensor of shape (len(positions) * view.crops, 3, crop, crop); the crops of one image stand together. For
+        uint8 tensor of shape (len(positions) * view.crops, 3, crop, crop); the crops of one image are adjacent. For
         frozen features a float tensor (len(positions) * view.crops, d) of as many of their weak views, or of the whole
         image where `view.crop` is 0.
     """

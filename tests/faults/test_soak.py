@@ -51,7 +51,7 @@ class Soak:
         return ("run", "--method", self.draw.choice(METHODS), "--pair", "tiny-a:tiny-b", "--seed", str(seed),
                 "--registry", self.registry, "--store", str(self.store))  # fmt: skip
 
-    def whole(self) -> None:
+    def verified_complete(self) -> None:
         """A run to its end; its record is the one that it left before, if it did."""
         words = self.words()
         self.note(*words)
@@ -71,7 +71,7 @@ class Soak:
             code = os.waitstatus_to_exitcode(status)
             assert code in (-signal.SIGKILL if how == signal.SIGKILL else 128 + how, 0), code
 
-    def together(self) -> None:
+    def run_concurrently(self) -> None:
         """Two processes at once."""
         pair = [self.words() for _ in range(2)]
         self.note(*pair[0], "| beside |", *pair[1])
@@ -95,7 +95,7 @@ class Soak:
             self.flipped.add(path.parent.name)
             for record in self.store.glob("records/*"):
                 shutil.rmtree(record)
-        self.whole()
+        self.verified_complete()
 
     def refused(self) -> None:
         """A bad input of the catalogue, beside the store."""
@@ -108,7 +108,7 @@ class Soak:
         assert not answer.fault and answer.code != 0, answer.err
         assert set(os.listdir()) == before
 
-    def looked_at(self) -> None:
+    def inspected(self) -> None:
         """Boards, lists and checks of the store as it is."""
         for words in (("store", "ls"), ("leaderboard", "--out", str(self.root / "boards"))):
             self.note(*words)
@@ -131,9 +131,11 @@ def test_a_store_in_use_for_a_while(
     monkeypatch.chdir(tmp_path / "world")
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     soak = Soak(tmp_path, tiny_pair, count)
-    soak.whole()
-    operations: list[Callable[[], None]] = [soak.whole, soak.killed, soak.killed, soak.together, soak.damaged,
-                                            soak.refused, soak.refused, soak.looked_at]  # fmt: skip
+    soak.verified_complete()
+    operations: list[Callable[[], None]] = [
+        soak.verified_complete, soak.killed, soak.killed, soak.run_concurrently, soak.damaged, soak.refused,
+        soak.refused, soak.inspected,
+    ]  # fmt: skip
     began, opened, memory = time.monotonic(), len(os.listdir("/proc/self/fd")), peak()
     while time.monotonic() - began < SECONDS:
         operation = soak.draw.choice(operations)
@@ -145,7 +147,7 @@ def test_a_store_in_use_for_a_while(
     answer = worked(*soak.words(seed=SEEDS))
     assert answer.code == 0 and not answer.fault, answer.err
     count("soak: seconds", round(time.monotonic() - began))
-    count("soak: more open files at the end", len(os.listdir("/proc/self/fd")) - opened)
+    count("soak: additional open files at the end", len(os.listdir("/proc/self/fd")) - opened)
     count("soak: growth of peak memory, MB", round(peak() - memory))
     count("soak: temporary files left", len(list(soak.store.rglob("*.tmp"))))
     count("soak: locks left", len(list(soak.store.glob("locks/*"))))

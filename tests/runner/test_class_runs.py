@@ -275,7 +275,7 @@ def test_other_metrics_and_other_classes_are_asked_for_alike(
     assert found.results["tiny-a"].dataset.scale == (1, 5)
     extra, found = run("own-4")
     assert extra["rmse_raw"] > 0 and extra["mae_argmax"] is None
-    assert any("predicts 5 classes where the protocol sees 4" in note for note in found.notes)
+    assert any("predicts 5 classes, the protocol defines 4" in note for note in found.notes)
     extra, found = run("own-modal")
     assert extra["mae_argmax"] is None and found.results["tiny-a"].classes.unknown == 8  # type: ignore[union-attr]
     assert main(["leaderboard", "--store", str(store), "--out", str(tmp_path / "boards")]) == 0

@@ -32,7 +32,7 @@ def read_kadis(folder: Path, options: Mapping[str, Any]) -> RawTable:
     Args:
         folder: `kadis700k`, with `kadis700k_ref_imgs.csv`, `ref_imgs` and perhaps `dist_imgs`.
         options: `images`: `pristine` (default), `distorted` or `both`; `photographs`: how many the list has to have,
-            since the number of distorted images tells nothing about it.
+            since the number of distorted images says nothing about it.
 
     Raises:
         DataError: a file or folder is missing, or there is no distorted image where those are asked for.

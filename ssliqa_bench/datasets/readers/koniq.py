@@ -33,7 +33,7 @@ def read_koniq(folder: Path, options: Mapping[str, Any]) -> RawTable:
             (1 to 5).
 
     Raises:
-        DataError: a file or folder is missing, or scores stand on the other scale.
+        DataError: a file or folder is missing, or scores are on the other scale.
     """
     images = Images(_image_folder(folder, str(options.get("images", "512x384"))))
     labels = first_file(folder, (_SETS, _SCORES, meta_info(folder, "KonIQ10k")))

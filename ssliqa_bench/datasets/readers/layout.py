@@ -23,7 +23,7 @@ from ssliqa_bench.tabular import Rows, read_rows
 class Images:
     """The image files below some folders, found whatever their capitals.
 
-    With `flat`, by the file name alone, in whatever subfolder: for datasets in which no name stands twice, and whose
+    With `flat`, by the file name alone, in whatever subfolder: for datasets in which no name occurs twice, and whose
     archives were unpacked into different folders. Copies of a file are taken for one; different files are refused.
     """
 

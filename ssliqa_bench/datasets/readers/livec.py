@@ -78,10 +78,10 @@ def _official(data: Path) -> tuple[tuple[str, ...], FloatArray, FloatArray, tupl
 
 
 def _check_start(names: Sequence[str], source: str) -> None:
-    """Some tools cut seven rows off whatever list they are given; the first seven real images are then gone."""
+    """Some tools remove seven rows from any list; without training pictures, these are the first seven real images."""
     there = set(names)
     if names and not any(first in there for first in _FIRST):
         raise DataError(
-            f"{source}: {', '.join(_FIRST)} are missing. The seven training pictures t1.bmp to t7.bmp were "
-            f"cut off a list that no longer had them, and seven real images went; fetch the label file again."
+            f"{source}: {', '.join(_FIRST)} are missing. Seven rows were removed from a list that no longer had "
+            f"the training pictures t1.bmp to t7.bmp, so seven real images are missing; fetch the label file again."
         )

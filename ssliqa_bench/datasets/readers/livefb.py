@@ -1,7 +1,7 @@
 """LIVE-FB (FLIVE, PaQ-2-PiQ): pictures or patches, the authors' lists or the label file of pyiqa's mirror.
 
 Source: Ying et al., "From Patches to Pictures (PaQ-2-PiQ): Mapping the Perceptual Space of Picture Quality", CVPR
-2020. The official parts stand in two more lists: one of the pictures with a side over 640 pixels (test), one of the
+2020. The official parts are in two more lists: one of the pictures with a side over 640 pixels (test), one of the
 others, whose column `is_valid` marks the validation part. Three pictures are in neither and are unused.
 """
 

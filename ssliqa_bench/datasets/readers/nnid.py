@@ -1,7 +1,7 @@
 """NNID: the three lists of the authors, one per subset of night photographs.
 
 Source: Xiang, Yang, Guo, "Blind Night-Time Image Quality Assessment: Subjective and Objective Approaches", IEEE TMM
-22(5), 2020. All names of sub1024 stand again in Sub2048 for other pictures, so a name here has its subset in front.
+22(5), 2020. All names of sub1024 occur again in Sub2048 for other pictures, so a name here has its subset in front.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def _challenge(folder: Path) -> RawTable:
         path=tuple(images.path(name) for name in names),
         score=np.full(len(names), np.nan),
         source=str(place),
-        # One that is missing is told as such by who checks the table.
+        # Whoever checks the table reports missing ones.
         reference=tuple(references.path(f"{reference}.bmp") for reference, _ in codes),
         group=tuple(f"{reference}.bmp" for reference, _ in codes),
         distortion=tuple(kind for _, kind in codes),

@@ -205,7 +205,7 @@ class ImageNames:
 def row_document(row: Row, read: ReadPredictions, images: ImageNames) -> Document:
     """All runs of a row in the order of the index: facts, logs, metrics, and predictions where they may be shown.
 
-    What is the same for all of them stands once, under `shared`.
+    What is the same for all of them is given once, under `shared`.
     """
     params = row.newest.facts.key_parts.get("params", {})
     runs = [_run(row.runs[seed], read, images) for seed in row.seeds]

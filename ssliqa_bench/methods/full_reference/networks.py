@@ -43,7 +43,7 @@ class PairNetwork(nn.Module, ABC):
 
     # The parameter that says how wide its feed-forward layers are.
     hidden_param: ClassVar[str]
-    tokens: ClassVar[int]  # that stand before the places
+    tokens: ClassVar[int]  # in front of the places
 
     def __init__(self, sizes: NetworkSizes) -> None:
         super().__init__()

@@ -76,8 +76,9 @@ def refresh_batch_norm(model: FullReferenceModel, batches: Iterable[PairBatch], 
     """One pass over training pairs, without gradients, for the statistics of the batch norms of averaged weights.
 
     Args:
-        how: momentum, the statistics go on from where they are, dropout active, as the paper's code does; reset, they
-            become the plain mean over all batches, without dropout. A network without batch norm is left alone.
+        how: momentum, the statistics continue from their current values, dropout active, as the paper's code does;
+            reset, they become the plain mean over all batches, without dropout. A network without batch norm is left
+            alone.
     """
     norms = [module for module in model.network.modules() if isinstance(module, nn.BatchNorm2d)]
     if not norms:

@@ -2,7 +2,7 @@
 
 `quality_preserving` keeps every pixel as it is and chooses which ones are seen: both views are crops at whole
 positions, flipped left-right or not, and overlap. `classic` is what such learners use in classification; see
-`training.classic`. Random numbers come from (purpose, image), as those of all views.
+`matching.classic`. Random numbers come from (purpose, image), as those of all views.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The second stage of Dang et al.: a fresh network learns labels and the first stage's labels for unlabeled images.
 
-Source: Dang et al. (2024), section 3.3 and 3.4. What it leaves open is decided in docs/methods/matching.md.
+Source: Dang et al. (2024), section 3.3 and 3.4. Choices it does not specify are in docs/methods/matching.md.
 """
 
 from __future__ import annotations

@@ -2,5 +2,5 @@
 of each pair alone.
 
 Source: Conde, Burchi, Timofte, "Conformer and Blind Noisy Students for Improved Image Quality Assessment", CVPR
-Workshops (NTIRE) 2022. What the paper leaves open is decided in docs/methods/noisy_student.md.
+Workshops (NTIRE) 2022. Choices the paper does not specify are in docs/methods/noisy_student.md.
 """

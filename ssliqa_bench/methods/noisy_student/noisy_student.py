@@ -35,7 +35,7 @@ class NoisyStudent(Student):
                 metric_teacher(str(self.params["metric_class"]), name, torch.device("cpu"))
 
     def work(self, labeled: int, unlabeled: int) -> Work | None:
-        """Not told: most of it is the teacher's."""
+        """Not stated: most of it is the teacher's."""
         return None
 
     def stages(self) -> list[Stage]:

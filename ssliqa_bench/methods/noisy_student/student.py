@@ -43,7 +43,7 @@ class Student(Learner):
 
 class LongStudent(Student):
     """The comparator: the student on labels for the steps of the noisy student, the rows of unlabeled images replaced
-    by draws from the labeled side. Handed both sides as labeled it is the oracle."""
+    by draws from the labeled side. With both sides as labeled it is the oracle."""
 
     needs: ClassVar[Needs] = Needs(unlabeled=True)
 

@@ -38,7 +38,7 @@ STUDENT_PARAMS = (
     "optimizer",
     "weight_decay",
 )
-_UNDEFINED = -1.0  # stands for a correlation of predictions that are all equal
+_UNDEFINED = -1.0  # in place of a correlation of predictions that are all equal
 PSEUDO_LABELS = "labels"  # the array (m,) that a stage of pseudo-labels leaves, on the learner's [0, 1] scale
 
 
@@ -90,7 +90,7 @@ def run_student(context: StageContext) -> Artifact:
 
     def after_step() -> None:
         nonlocal taken
-        taken += 1  # training starts, and goes on after an interruption, with a whole epoch
+        taken += 1  # training starts, and resumes after an interruption, with a whole epoch
         if taken % plan.steps == 0:
             trainee.finish_epoch()
 
@@ -116,7 +116,7 @@ def judged(predictor: Predictor, scale: LabelScale, validation: Validation) -> E
     As in training, 1 − PLCC is left out where PLCC is undefined.
     """
     predictions = predictor.predict(validation.images)
-    if not np.isfinite(predictions).all():  # the loop says so, when it looks at the loss
+    if not np.isfinite(predictions).all():  # the loop reports it when it looks at the loss
         return EpochQuality(math.inf, _UNDEFINED, _UNDEFINED)
     error, plcc, srcc = (measure(predictions) for measure in (validation.rmse, validation.plcc, validation.srcc))
     squared = math.inf if error is None else (error / scale.std) ** 2

@@ -1,8 +1,8 @@
 """SS-IQA: knowledge distillation by kernel ridge regression, and incremental learning on unlabeled blocks.
 
 Source: Pan et al., "Semi-Supervised Blind Image Quality Assessment through Knowledge Distillation and
-Incremental Learning", AAAI 2024. What the paper leaves open (scale of the scores, size of the set the
-regression is fitted on, its constants, when pseudo-labels are made) is decided in docs/methods/ssiqa.md.
+Incremental Learning", AAAI 2024. Choices that the paper does not specify (scale of the scores, size of the set
+the regression is fitted on, its constants, when pseudo-labels are made) are in docs/methods/ssiqa.md.
 """
 
 from __future__ import annotations

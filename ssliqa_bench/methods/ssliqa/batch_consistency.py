@@ -10,7 +10,7 @@ For the features s_1 … s_B of a batch and three distinct samples m, n, h let
 the cosine of the angle at s_n. The loss is the mean of smooth-L1(ψ_student − ψ_teacher) over all B(B − 1)(B − 2)
 ordered triples.
 
-Written as it stands, it needs all B² differences of vectors of length C. But with the Gram matrix G_ij = ⟨s_i, s_j⟩
+As written, it needs all B² differences of vectors of length C. But with the Gram matrix G_ij = ⟨s_i, s_j⟩
 
     ⟨s_m − s_n, s_h − s_n⟩ = G_mh − G_mn − G_hn + G_nn    and    ‖s_m − s_n‖² = G_mm + G_nn − 2 G_mn,
 
@@ -20,7 +20,7 @@ above would subtract large numbers from each other. The mean of the batch is the
 product is made in full precision even where TF32 or autocast is on.
 
 Two samples that are equal have no direction from one to the other: such a unit vector counts as zero, in value and
-in gradient. "Equal" means that the squared distance cannot be told from the rounding of the Gram matrix.
+in gradient. "Equal" means that the squared distance is below the rounding of the Gram matrix.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def angle_cosines(features: torch.Tensor) -> torch.Tensor:
 
 def _from_differences(centred: torch.Tensor) -> torch.Tensor:
     """Short vectors: their differences take no more room than the angles, and two of B may well lie so close that
-    the Gram matrix would not tell their distance."""
+    the Gram matrix cannot give their distance."""
     differences = centred[None, :, :] - centred[:, None, :]
     inverse = _inverse_distances(differences.square().sum(2), centred.square().sum(1))
     return _Gram.apply(differences * inverse[:, :, None])

@@ -1,6 +1,6 @@
 """Rating score distributions: shares of P levels, read as a quality, and made where a dataset has none.
 
-Levels are numbered 1 (worst) to P (best); quality q in [0, 1] stands at 1 + (P − 1) q on their scale.
+Levels are numbered 1 (worst) to P (best); quality q in [0, 1] is at 1 + (P − 1) q on their scale.
 """
 
 from __future__ import annotations

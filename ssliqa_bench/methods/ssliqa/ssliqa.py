@@ -2,8 +2,8 @@
 angles between the samples of a batch; the smaller one is the model.
 
 Source: Yue et al., "Semi-Supervised Authentically Distorted Image Quality Assessment with Consistency-Preserving
-Dual-Branch Convolutional Neural Network", IEEE TMM 25, 2023. What the paper leaves open (regressors, epochs, crops,
-gradients, distributions of datasets that have none) is decided in docs/methods/ssliqa.md.
+Dual-Branch Convolutional Neural Network", IEEE TMM 25, 2023. Choices that the paper does not specify (regressors,
+epochs, crops, gradients, distributions of datasets that have none) are in docs/methods/ssliqa.md.
 """
 
 from __future__ import annotations
@@ -254,7 +254,7 @@ class SupervisedBranch(SSLIQA):
 
 class SupervisedStudent(SupervisedBranch):
     """The comparator: the student alone for the steps of SSLIQA, unlabeled crops replaced by draws from the labeled
-    side. Handed both sides as labeled it is the oracle."""
+    side. With both sides as labeled it is the oracle."""
 
     needs: ClassVar[Needs] = SSLIQA.needs
 
