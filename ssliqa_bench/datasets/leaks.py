@@ -66,8 +66,9 @@ def kept_apart_notes(pair: Pair, tables: Mapping[str, Table], roles: Mapping[str
         role == "unused" and group in apart
         for group, role in zip(unlabeled.group, roles[unlabeled.dataset], strict=True)
     )
-    return [f"{count} images of {unlabeled.dataset} are unused: their groups are in the test or validation part of "
-            f"{labeled.dataset}"] if count else []  # fmt: skip
+    unused = f"1 image of {unlabeled.dataset} is unused: its group is" if count == 1 else (
+        f"{count} images of {unlabeled.dataset} are unused: their groups are")  # fmt: skip
+    return [f"{unused} in the test or validation part of {labeled.dataset}"] if count else []
 
 
 def copies_notes(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]]) -> list[str]:
@@ -81,7 +82,9 @@ def copies_notes(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]
         tested = _members(table, "group", roles[name])["test"] & copied
         apart = sum(role == "unused" and group in tested for group, role in zip(table.group, roles[name], strict=True))
         if apart:
-            notes.append(f"{apart} images of {name} are unused: a copy of each is in its test part")
+            unused = f"1 image of {name} is unused: a copy of it is" if apart == 1 else (
+                f"{apart} images of {name} are unused: a copy of each is")  # fmt: skip
+            notes.append(f"{unused} in its test part")
         # Elsewhere images are unused because nothing asked for them.
         if "unlabeled" in roles[name] and "labeled" in roles[name]:
             labeled = frozenset(own for own, role in zip(table.name, roles[name], strict=True) if role == "labeled")

@@ -9,8 +9,9 @@ from dataclasses import replace
 
 from ssliqa_bench.leaderboard import limits
 from ssliqa_bench.leaderboard.cells import absent_cell, method_cell, rank_cell, with_best
-from ssliqa_bench.leaderboard.collect import Board
+from ssliqa_bench.leaderboard.collect import Board, SettingRows
 from ssliqa_bench.leaderboard.columns import CellPlace, Measure, columns_of, ranking_measure
+from ssliqa_bench.leaderboard.data_page import data_section, human_datasets, notice_texts
 from ssliqa_bench.leaderboard.details import section_blocks
 from ssliqa_bench.leaderboard.flat import flat_table
 from ssliqa_bench.leaderboard.gains import can_gain, opening_words
@@ -89,7 +90,13 @@ def _overview(board: Board, by_pair: dict[str, list[SectionView]], *, cost: bool
     ))  # fmt: skip
     blocks: list[Block] = [*([DEMO] if board.demo else []), PageTable("overview", tuple(columns), tuple(rows)), below]
     blocks += legend(views, cost=False)[1:2] if _has_intervals(views) else []
-    return Page(stem(board), _title(board), tuple(blocks), flat_table(board, views, cost=cost))
+    named = _datasets(board.sections)
+    blocks += data_section(named)
+    return Page(stem(board), _title(board), tuple(blocks), flat_table(board, views, cost=cost), notice_texts(named))
+
+
+def _datasets(sections: Iterable[SettingRows]) -> list[str]:
+    return human_datasets(run for section in sections for row in section.rows for run in row.runs.values())
 
 
 def _has_intervals(views: Iterable[SectionView]) -> bool:
@@ -128,9 +135,10 @@ def _pair_page(board: Board, pair: str, views: list[SectionView], *, cost: bool)
     words = phrase("Splits ", CodeText(splits_digest(own.sections)), more, " ", Link("All pairs", stem(board)), ".")
     blocks.append(Paragraph(words))
     blocks += [section_blocks(view, f"section-{k}", cost=cost) for k, view in enumerate(views, 1)]
+    blocks += data_section(named := _datasets(own.sections))
     blocks.append(Section("methods", phrase("Methods"), (Items(methods(own)),)))
     blocks.append(Section("words", phrase("How to read the tables"), tuple(legend(views, cost=cost))))
-    return Page(pair_stem(board, pair), _title(board, pair), tuple(blocks))
+    return Page(pair_stem(board, pair), _title(board, pair), tuple(blocks), beside=notice_texts(named))
 
 
 def _opening(views: list[SectionView]) -> tuple[PageTable, str]:

@@ -51,7 +51,7 @@ def build_boards(
 
 
 def render_pages(pages: Iterable[Page], formats: Sequence[str]) -> dict[str, str]:
-    """The text of pages by path, in some formats; the site is left to `build_site`."""
+    """The text of pages in some formats, and of files that they link, by path; the site is left to `build_site`."""
     texts: dict[str, str] = {}
     for page in pages:
         for name in formats:
@@ -60,6 +60,7 @@ def render_pages(pages: Iterable[Page], formats: Sequence[str]) -> dict[str, str
             text = RENDERERS[name](page)
             if text is not None:
                 texts[f"{page.name}.{name}"] = text
+                texts.update(page.beside)
     return dict(sorted(texts.items()))
 
 

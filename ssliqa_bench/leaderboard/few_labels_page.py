@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ssliqa_bench.leaderboard.data_page import data_section, human_datasets, notice_texts
 from ssliqa_bench.leaderboard.few_labels import LABELS_ONLY, Extra, FewLabels, Point, few_labels
 from ssliqa_bench.leaderboard.page import (
     Block,
@@ -39,7 +40,10 @@ def few_label_pages(records: Iterable[Record]) -> list[Page]:
     if unofficial := sum(any(own.uses_unofficial(name) for name in own.results) for own in newest_of_cells(given)):
         records_left = f"{unofficial} record{'s' if unofficial > 1 else ''}"
         blocks.append(Paragraph(phrase(f"Left out: {records_left} with ", Mark("unofficial labels"), ".")))
-    return [Page(NAME, phrase("SRCC against the number of labels"), tuple(blocks), _data(found))]
+    named = human_datasets(given)
+    blocks += data_section(named)
+    title = phrase("SRCC against the number of labels")
+    return [Page(NAME, title, tuple(blocks), _data(found), notice_texts(named))]
 
 
 def _about() -> Paragraph:

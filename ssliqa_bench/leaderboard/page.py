@@ -6,8 +6,8 @@ link is `CodeText`, `Mark` or `Link`. A further format is one file in `renderers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 
@@ -27,10 +27,11 @@ class Mark:
 
 @dataclass(frozen=True)
 class Link:
-    """A link; `target` is the `name` of another page, or an address with a scheme."""
+    """A link; `target` is the `name` of another page, an address with a scheme, or with `file` one of `Page.beside`."""
 
     text: str
     target: str
+    file: bool = False
 
 
 Inline = str | CodeText | Mark | Link
@@ -196,12 +197,14 @@ class Page:
         title: heading of the page.
         blocks: what the page shows, in order.
         data: the same facts as one flat table in full precision, for formats that hold one table.
+        beside: texts of files that it links, by path below the output folder.
     """
 
     name: str
     title: Phrase
     blocks: tuple[Block, ...]
     data: PageTable | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 def walk(blocks: Iterable[Block]) -> Iterator[Block]:

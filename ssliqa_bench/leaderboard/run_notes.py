@@ -14,12 +14,35 @@ from ssliqa_bench.leaderboard.words import setting
 _NUMBER = re.compile(r"(?<![\w.,-])[-+]?\d+(?:\.\d+)?(?![\w-]|[.,]\d)")
 
 
+# Notes on one image, and as they are on several: first all are brought to the second form, to be put together. Records
+# of earlier versions have that form of one image too.
+_FORMS = (
+    (r"1 image of {name} is unused: a copy of it is", r"1 images of {name} are unused: a copy of each is"),
+    (r"1 image of {name} is unused: its group is", r"1 images of {name} are unused: their groups are"),
+    (r"1 of {count} test images of {name} looks like", r"1 of {count} test images of {name} look like"),
+)
+_PARTS = {"name": r"(?P<name>\S+)", "count": r"(?P<count>\d+(?: to \d+)?)"}
+_BACK = {"name": r"\g<name>", "count": r"\g<count>"}
+
+
+def _several(text: str) -> str:
+    for one, several in _FORMS:
+        text = re.sub(f"^{one.format(**_PARTS)}", several.format(**_BACK), text)
+    return text
+
+
+def _one(text: str) -> str:
+    for one, several in _FORMS:
+        text = re.sub(f"^{several.format(**_PARTS)}", one.format(**_BACK), text)
+    return text
+
+
 def run_notes(row: Row) -> list[str]:
     """The notes of a row, each once with its seeds; those that differ in their numbers alone are one with ranges."""
     said: dict[tuple[str, ...], dict[int, list[list[str]]]] = {}
     for seed in row.seeds:
         for note in row.runs[seed].notes:
-            text = " ".join(note.split())
+            text = _several(" ".join(note.split()))
             words = tuple(_NUMBER.split(text))
             said.setdefault(words, {}).setdefault(seed, []).append(_NUMBER.findall(text))
     found = []
@@ -27,7 +50,7 @@ def run_notes(row: Row) -> list[str]:
         columns = zip(*(numbers for own in by_seed.values() for numbers in own), strict=True)
         numbers = [*map(_range, columns), ""]
         text = "".join(part for pair in zip(words, numbers, strict=True) for part in pair)
-        found.append(f"{text} ({name_seeds(by_seed)})")
+        found.append(f"{_one(text)} ({name_seeds(by_seed)})")
     return found
 
 

@@ -43,8 +43,9 @@ def look_alike_notes(sources: Mapping[str, Source], cache_root: Path) -> list[st
             )
             if not found:
                 continue
+            look = "looks" if len(found) == 1 else "look"
             notes.append(
-                f"{len(found)} of {len(test)} test images of {tested} look like an image of {learned} that was "
+                f"{len(found)} of {len(test)} test images of {tested} {look} like an image of {learned} that was "
                 f"learned from (perceptual hash, at most {LIKENESS} of 64 bits apart)"
             )
             first = ", ".join(

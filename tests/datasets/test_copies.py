@@ -111,7 +111,7 @@ def test_a_published_split_that_tears_copies_keeps_its_test_part() -> None:
     assert roles["a"] == ("unused", "labeled", "unused", "labeled", "validation", "validation", "test", "test")
     check_roles({"a": torn}, roles)
     assert copies_notes({"a": torn}, roles) == ["a: 2 sets; copies are one group",
-                                                "1 images of a are unused: a copy of each is in its test part"]
+                                                "1 image of a is unused: a copy of it is in its test part"]
     whole = dataclasses.replace(torn, facts={})
     assert split_table(whole, rules.split, 0) == torn.split and copies_notes({"a": whole}, roles) == []
 

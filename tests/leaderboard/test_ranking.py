@@ -103,6 +103,21 @@ def test_notes_that_differ_in_numbers_are_one_and_what_all_rows_share_stands_onc
     assert notes_of(collect([made.record()])[0].sections[0].rows) is None
 
 
+def test_notes_on_one_image_are_in_the_singular_and_are_put_together_with_those_on_several(made: ModuleType) -> None:
+    runs = [made.record(seed=seed) for seed in range(3)]
+    runs[0]["notes"] = ["1 images of livec are unused: a copy of each is labeled"]
+    runs[0]["notes"] += ["1 of 233 test images of a look like b"]  # as earlier versions wrote them
+    runs[1]["notes"] = ["1 image of livec is unused: a copy of it is labeled", "1 of 234 test images of a looks like b"]
+    row = collect(runs[:2])[0].sections[0].rows[0]
+    alike = "1 of 233 to 234 test images of a looks like b (seeds 0, 1)"
+    assert run_notes(row) == ["1 image of livec is unused: a copy of it is labeled (seeds 0, 1)", alike]
+    runs[2]["notes"] = ["3 images of livec are unused: a copy of each is labeled"]
+    runs[2]["notes"] += ["2 of 233 test images of a look like b"]
+    row = collect(runs)[0].sections[0].rows[0]
+    assert run_notes(row) == ["1 to 3 images of livec are unused: a copy of each is labeled (seeds 0 to 2)",
+                              "1 to 2 of 233 to 234 test images of a look like b (seeds 0 to 2)"]  # fmt: skip
+
+
 def test_an_evaluation_of_another_version_is_named(made: ModuleType) -> None:
     runs = [made.record(seed=seed, evaluation_version=0) for seed in range(2)]
     (remark,) = first_remarks(runs)

@@ -87,5 +87,5 @@ def _part(part: Inline) -> Any:
     if isinstance(part, Mark):
         return {"mark": part.text}
     if isinstance(part, Link):
-        return {"link": part.text, "target": part.target}
+        return {"link": part.text, "target": part.target, **({"file": True} if part.file else {})}
     return part

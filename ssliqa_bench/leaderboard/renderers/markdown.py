@@ -121,7 +121,8 @@ class _Writer:
     def address(self, link: Link) -> str:
         if link.target.startswith(("https://", "http://")):
             return link.target.replace(" ", "%20").replace(")", "%29")
-        return posixpath.relpath(f"{link.target}.md", posixpath.dirname(self.name) or ".")
+        target = link.target if link.file else f"{link.target}.md"
+        return posixpath.relpath(target, posixpath.dirname(self.name) or ".")
 
 
 def number_text(column: Column, number: Number) -> str:

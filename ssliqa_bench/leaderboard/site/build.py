@@ -57,6 +57,7 @@ def build_site(
     for page in pages:
         document = board_document(page, charts.get(page.name, {}))
         texts[f"{FOLDER}/data/boards/{board_id(page)}.js"] = script("boards", document, board_id(page))
+        texts |= {f"{FOLDER}/data/boards/{path}": text for path, text in page.beside.items()}
     images = ImageNames()
     for _, views in boards:
         for view in views:
