@@ -13,6 +13,7 @@ const Boards = (() => {
       if (part.code !== undefined) return h("code", {}, part.code);
       if (part.mark !== undefined) return h("em", {}, part.mark);
       if (/^https?:/.test(part.target)) return h("a", { href: part.target, rel: "noreferrer" }, part.link);
+      if (part.file) return h("a", { href: `data/boards/${part.target}` }, part.link);
       return h("a", { href: href(["board", part.target]) }, part.link);
     });
   }

@@ -40,6 +40,7 @@ def test_boards_by_protocol_and_kind_and_the_records_stay_as_they_were(made: Mod
     before = canonical_json(records)
     texts = build_boards(records)
     assert list(texts) == [
+        "NOTICE-livec.txt",
         "demo/other.csv", "demo/other.md", "demo/other/demo-syn--demo-wild.md",
         "demo/standard.csv", "demo/standard.md", "demo/standard/demo-syn--demo-wild.md",
         "standard.csv", "standard.md", "standard/koniq--livec.md",
