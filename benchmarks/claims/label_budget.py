@@ -28,7 +28,7 @@ from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.evaluation.correlations import srcc
 from ssliqa_bench.methods.regression.kernel_ridge import PENALTIES, WIDTHS
 from ssliqa_bench.photos.budget import Curve, measured_curve
-from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
+from ssliqa_bench.photos.fold_fits import Candidate, Photographs, fit, predicted, predictor
 from ssliqa_bench.photos.folds import folds
 from ssliqa_bench.pixels.features import open_features
 from ssliqa_bench.registry.load import load_registry

@@ -22,8 +22,8 @@ from pathlib import Path
 
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.execute import run
-from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.plan import Plan, make_plan
+from ssliqa_bench.runner.plan_cache import Known
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.store.record import Record
 from ssliqa_bench.store.records import find_record, iter_records, read_predictions, read_record

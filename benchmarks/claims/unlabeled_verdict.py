@@ -3,7 +3,7 @@
     python benchmarks/claims/unlabeled_verdict.py [--runs 200] [--learner pseudo-label] [--only weight-0] [--out FILE]
 
 Every run draws 100 photographs of LIVE In the Wild with their scores and 100 others without (cached features of the
-frozen network; $SSLIQA_DATA holds the database), and asks `photos.choosing.choose` as `train --unlabeled` does by
+frozen network; $SSLIQA_DATA holds the database), and asks `photos.selection.choose` as `train --unlabeled` does by
 default: five-fold cross-validation, once, the learner against the same one without unlabeled images. Three designs:
 
     weight-0    the unlabeled images have no weight in training
@@ -35,8 +35,8 @@ from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import ReadDataset
 from ssliqa_bench.evaluation.correlations import srcc
 from ssliqa_bench.methods.base import Learner, Model, ModelContext, Needs
-from ssliqa_bench.photos.choosing import Family, choose
-from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
+from ssliqa_bench.photos.fold_fits import Candidate, Photographs, fit, predicted, predictor
+from ssliqa_bench.photos.selection import Family, choose
 from ssliqa_bench.pixels.features import open_features
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.devices import prepare_process

@@ -377,7 +377,7 @@ def _made(entry: Any, report: Any) -> dict[str, Any]:
 
 def _make(entry: Any, known: Any, settings: Any, processes: int, json: bool) -> int:
     from ssliqa_bench.datasets.base import load_table
-    from ssliqa_bench.datasets.derived import make_dataset
+    from ssliqa_bench.datasets.reference_pairs import make_dataset
     from ssliqa_bench.runner.progress import counted
 
     source = known.dataset(entry.made_from.dataset)

@@ -26,8 +26,8 @@ from ssliqa_bench.text import printable
 
 if TYPE_CHECKING:
     from ssliqa_bench.datasets.user_datasets import OwnPhotographs
-    from ssliqa_bench.photos.fitting import Candidate, Photographs
-    from ssliqa_bench.photos.preparing import Checked
+    from ssliqa_bench.photos.fold_fits import Candidate, Photographs
+    from ssliqa_bench.photos.preparation import Checked
     from ssliqa_bench.runner.settings import Settings
 
 _METHOD = "kernel-ridge"
@@ -193,7 +193,7 @@ def register(app: typer.Typer) -> None:
 
 def _learner(method: str, threads: int, jobs: int | None) -> tuple[Settings, Candidate]:
     """Settings and the learner, before any image is read."""
-    from ssliqa_bench.photos.fitting import Candidate
+    from ssliqa_bench.photos.fold_fits import Candidate
     from ssliqa_bench.registry.load import load_registry
 
     settings = options.settings_of(threads=threads, processes=options.processes(jobs, threads))
@@ -206,7 +206,7 @@ def _learner(method: str, threads: int, jobs: int | None) -> tuple[Settings, Can
 
 def _prepared(own: OwnPhotographs, candidate: Candidate, settings: Settings) -> tuple[Photographs, Checked]:
     """The photographs with their features, and their tables."""
-    from ssliqa_bench.photos.preparing import checked, photographs
+    from ssliqa_bench.photos.preparation import checked, photographs
     from ssliqa_bench.runner.devices import prepare_process
     from ssliqa_bench.runner.progress import counted_each
 

@@ -186,7 +186,7 @@ def _read_records(store: Path) -> list[Record]:
 def _report_stale(records: list[Record], json: bool) -> None:
     """Print stale records, one per line; code outside this package is not available and is reported as unchecked."""
     from ssliqa_bench.cli.output import print_json
-    from ssliqa_bench.leaderboard.stale import stale_records
+    from ssliqa_bench.leaderboard.staleness import stale_records
     from ssliqa_bench.runner.code import package_code
     from ssliqa_bench.runner.tree import PACKAGE
 

@@ -122,9 +122,9 @@ def run(
     """Train and evaluate one method on a pair, or return the stored result."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.runner.known import Known
     from ssliqa_bench.runner.launch import launched
     from ssliqa_bench.runner.plan import make_plan
+    from ssliqa_bench.runner.plan_cache import Known
     from ssliqa_bench.specs import Pair, RunSpec
 
     if seed is not None and seeds is not None:

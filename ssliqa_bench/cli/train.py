@@ -167,7 +167,7 @@ def train(
 ) -> int:
     """Train a model on your own scores, with its expected accuracy and whether unlabeled images helped."""
     from ssliqa_bench.cli.output import print_json
-    from ssliqa_bench.photos.preparing import checked, drawn, photographs
+    from ssliqa_bench.photos.preparation import checked, drawn, photographs
     from ssliqa_bench.photos.training import check_folder, family_of, write_model
     from ssliqa_bench.photos.training import train as train_model
     from ssliqa_bench.registry.load import load_registry

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.datasets.distort import KADID_KINDS
-from ssliqa_bench.datasets.distorting import ImageToMake, MadeBy, ReferenceTask, finished_images, make_images
+from ssliqa_bench.datasets.distortion_jobs import ImageToMake, MadeBy, ReferenceTask, finished_images, make_images
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.tabular import read_rows
 

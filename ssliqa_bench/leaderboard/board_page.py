@@ -13,7 +13,7 @@ from ssliqa_bench.leaderboard.collect import Board, SettingRows
 from ssliqa_bench.leaderboard.columns import CellPlace, Measure, columns_of, ranking_measure
 from ssliqa_bench.leaderboard.data_page import data_section, human_datasets, notice_texts
 from ssliqa_bench.leaderboard.details import section_blocks
-from ssliqa_bench.leaderboard.flat import flat_table
+from ssliqa_bench.leaderboard.flat_table import flat_table
 from ssliqa_bench.leaderboard.gains import can_gain, opening_words
 from ssliqa_bench.leaderboard.page import (
     Block,

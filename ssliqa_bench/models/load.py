@@ -14,6 +14,7 @@ import torch
 from ssliqa_bench.errors import CorruptFileError, InputError, RunError, UndeclaredParameter
 from ssliqa_bench.files import cache_folder
 from ssliqa_bench.methods.base import Model, Predictor
+from ssliqa_bench.models.crop_spread import of_whole_images
 from ssliqa_bench.models.description import Description
 from ssliqa_bench.models.feature_views import extractor
 from ssliqa_bench.models.folder import CONFIG, Finished, read_model_folder
@@ -21,7 +22,6 @@ from ssliqa_bench.models.images import Decoded, Extracted, each_image, pixels_of
 from ssliqa_bench.models.origins import located
 from ssliqa_bench.models.predict import NotFiniteError, judge, predict
 from ssliqa_bench.models.spread import CropValues, crops_of, of_features, of_pixels
-from ssliqa_bench.models.whole import of_whole_images
 from ssliqa_bench.pixels.features import Extract
 from ssliqa_bench.registry.lookup import load_object
 from ssliqa_bench.store.artifacts import ArtifactStore

@@ -20,8 +20,8 @@ from ssliqa_bench.caches import keep
 from ssliqa_bench.checksums import file_hashes
 from ssliqa_bench.errors import CorruptFileError, InputError
 from ssliqa_bench.files import atomic_path, digest, read_sealed, sha256_file
-from ssliqa_bench.models.converted import kept_or_made
 from ssliqa_bench.models.packages import packaged_file
+from ssliqa_bench.models.weight_cache import kept_or_made
 from ssliqa_bench.paths import file_to_read
 from ssliqa_bench.registry.lookup import ResolvedBackbone, ResolvedMethod, load_object, locate_module
 

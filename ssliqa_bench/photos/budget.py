@@ -18,7 +18,7 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.evaluation.comparisons import compare_splits
 from ssliqa_bench.evaluation.constants import CONFIDENCE, SMALLEST_BUDGET
 from ssliqa_bench.evaluation.correlations import krcc, srcc
-from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
+from ssliqa_bench.photos.fold_fits import Candidate, Photographs, fit, predicted, predictor
 from ssliqa_bench.photos.folds import FOLDS, folds
 from ssliqa_bench.types import FloatArray, IntArray, derive_seed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ssliqa_bench.photos.fitting import Candidate
+from ssliqa_bench.photos.fold_fits import Candidate
 from ssliqa_bench.types import Scale
 
 _TITLES = {"srcc": "SRCC", "plcc": "PLCC", "mae": "MAE (units of the scores)"}

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
+from ssliqa_bench.photos.fold_fits import Candidate, Photographs, fit, predicted, predictor
 from ssliqa_bench.photos.folds import FOLDS, folds
 from ssliqa_bench.training.images import FeatureSource, PixelSource
 from ssliqa_bench.types import FloatArray, derive_seed

@@ -14,8 +14,8 @@ from ssliqa_bench.errors import InputError
 from ssliqa_bench.files import write_text
 from ssliqa_bench.models.folder import CONFIG, TENSORS, Finished, write_model_folder
 from ssliqa_bench.photos.card import card_text
-from ssliqa_bench.photos.choosing import Choice, Family, HeldOutPredictions, choose, fits, held_out, recommended
-from ssliqa_bench.photos.fitting import Candidate, Photographs, fit
+from ssliqa_bench.photos.fold_fits import Candidate, Photographs, fit
+from ssliqa_bench.photos.selection import Choice, Family, HeldOutPredictions, choose, fits, held_out, recommended
 from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.registry.schema import CONTROL
 from ssliqa_bench.runner.settings import Settings

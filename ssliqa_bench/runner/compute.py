@@ -15,11 +15,11 @@ from ssliqa_bench.registry.lookup import Registry
 from ssliqa_bench.runner.artifact_keys import untrained_key
 from ssliqa_bench.runner.devices import prepare_process, reset_peak_memory
 from ssliqa_bench.runner.facts import dataset_facts, leak_facts, run_facts
-from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.learner_sets import check_scores, check_sets, make_sets
 from ssliqa_bench.runner.learners import describe_model, model_of, ready_learner
 from ssliqa_bench.runner.near_duplicates import look_alike_notes
 from ssliqa_bench.runner.plan import Plan, make_plan
+from ssliqa_bench.runner.plan_cache import Known
 from ssliqa_bench.runner.progress import ConsoleReporter
 from ssliqa_bench.runner.pseudo_labels import PseudoLabelling
 from ssliqa_bench.runner.ranks import Group, LostProcess

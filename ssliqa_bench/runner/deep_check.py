@@ -12,7 +12,7 @@ from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.checksums import reread
 from ssliqa_bench.errors import CorruptFileError
 from ssliqa_bench.files import read_sealed, set_aside, sha256_file
-from ssliqa_bench.models.converted import changed
+from ssliqa_bench.models.weight_cache import changed
 from ssliqa_bench.pixels import cache
 
 

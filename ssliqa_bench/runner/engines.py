@@ -18,8 +18,8 @@ from ssliqa_bench.errors import InputError, SsliqaError, StorageError
 from ssliqa_bench.runner import execute
 from ssliqa_bench.runner.graph import Graph, Node, build_graph
 from ssliqa_bench.runner.history import History
-from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.plan import Plan, make_plan
+from ssliqa_bench.runner.plan_cache import Known
 from ssliqa_bench.runner.pools import ENGINES, Pool
 from ssliqa_bench.runner.settings import Cluster, Settings
 from ssliqa_bench.runner.tasks import Failed, Lost, Recorded, Result, StageStates, Task, forget, registry

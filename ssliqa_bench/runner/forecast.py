@@ -26,8 +26,8 @@ from ssliqa_bench.registry.schema import DatasetEntry, ProtocolEntry
 from ssliqa_bench.runner.devices import device_kind, prepare_process
 from ssliqa_bench.runner.execute import stored_record
 from ssliqa_bench.runner.history import History
-from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.plan import Plan, make_plan
+from ssliqa_bench.runner.plan_cache import Known
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
 

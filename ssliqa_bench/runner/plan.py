@@ -25,7 +25,7 @@ from ssliqa_bench.runner import keys
 from ssliqa_bench.runner.code import Code, keep_hashes
 from ssliqa_bench.runner.devices import device_kind
 from ssliqa_bench.runner.keys import Behind, Machine
-from ssliqa_bench.runner.known import Known
+from ssliqa_bench.runner.plan_cache import Known
 from ssliqa_bench.runner.resolve import Resolved, extra_of, learner_params, resolve
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec, cell_of

@@ -15,8 +15,8 @@ from typing import Literal
 
 from ssliqa_bench.errors import RunError, SsliqaError, StorageError
 from ssliqa_bench.registry.lookup import Registry
-from ssliqa_bench.runner.known import Known
 from ssliqa_bench.runner.plan import Plan, make_plan
+from ssliqa_bench.runner.plan_cache import Known
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import RunSpec
 from ssliqa_bench.store.record import Record

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ssliqa_bench.datasets import distorting, kadis
+from ssliqa_bench.datasets import distortion_jobs, kadis
 from ssliqa_bench.datasets.distort import KADID_KINDS
 from ssliqa_bench.datasets.kadis import KadisReport, KadisRow, distort_kadis, read_kadis_list
 from ssliqa_bench.errors import DataError, InputError, RunError
@@ -218,7 +218,7 @@ def test_other_refusals(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_dead_worker_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(distorting, "_start_worker", partial(os._exit, 3))
+    monkeypatch.setattr(distortion_jobs, "_start_worker", partial(os._exit, 3))
     with pytest.raises(RunError, match="a process that made images died"):
         distort_kadis(folder, processes=2)
 

@@ -125,8 +125,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     ),
     "a cache or an image that changed with its size and time kept is used": (
         "cli/test_store.py::test_deep_finds_what_changed_without_another_size_or_time",
-        "models/test_converted.py::test_what_has_changed_is_set_aside_and_made_again",
-        "models/test_converted.py::test_a_deep_check_names_it",
+        "models/test_weight_cache.py::test_what_has_changed_is_set_aside_and_made_again",
+        "models/test_weight_cache.py::test_a_deep_check_names_it",
     ),
     "two runs cannot be compared": (
         "cli/test_compare.py::test_methods_of_a_store_are_compared_over_their_splits",

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ssliqa_bench.leaderboard import boards, compare, stale
+from ssliqa_bench.leaderboard import boards, compare, staleness
 from ssliqa_bench.leaderboard import collect as collecting
 from ssliqa_bench.store.predictions import Predictions
 from ssliqa_bench.store.record import DatasetResult, Record, RunFacts, parse
@@ -69,9 +69,9 @@ def mixed_parts(documents: Sequence[Document]) -> list[str]:
 
 def stale_records(
     documents: Iterable[Document], today: Mapping[str, str], imports: Mapping[str, str] | None = None
-) -> list[stale.Stale]:
-    """`stale.stale_records` of documents."""
-    return stale.stale_records(map(typed, documents), today, imports)
+) -> list[staleness.Stale]:
+    """`staleness.stale_records` of documents."""
+    return staleness.stale_records(map(typed, documents), today, imports)
 
 
 def _without_side(metrics: Document) -> Document:

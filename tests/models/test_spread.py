@@ -9,8 +9,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from ssliqa_bench.models.crop_spread import of_whole_images
 from ssliqa_bench.models.spread import of_features, of_pixels
-from ssliqa_bench.models.whole import of_whole_images
 from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.backbones.frozen import FrozenFeatures
 from ssliqa_bench.training.images import ImageSet

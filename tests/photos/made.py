@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ssliqa_bench.photos.fitting import Photographs
+from ssliqa_bench.photos.fold_fits import Photographs
 from ssliqa_bench.pixels.features import VIEWS
 from ssliqa_bench.types import Scale
 

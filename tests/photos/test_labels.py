@@ -12,7 +12,7 @@ from scipy import optimize, stats
 from ssliqa_bench.cli.app import main
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.photos.budget import Curve, learning_curve, unbiased_srcc
-from ssliqa_bench.photos.fitting import Candidate
+from ssliqa_bench.photos.fold_fits import Candidate
 from ssliqa_bench.photos.next_labels import next_labels
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.settings import Settings

@@ -9,10 +9,10 @@ import pytest
 from scipy import stats
 
 from ssliqa_bench.errors import DataError, InputError
-from ssliqa_bench.photos import choosing
-from ssliqa_bench.photos.choosing import Family, choose, fits, held_out, recommended
-from ssliqa_bench.photos.fitting import Candidate, fit, predicted, predictor
+from ssliqa_bench.photos import selection
+from ssliqa_bench.photos.fold_fits import Candidate, fit, predicted, predictor
 from ssliqa_bench.photos.folds import expected_of, expected_of_part, folds, measured
+from ssliqa_bench.photos.selection import Family, choose, fits, held_out, recommended
 from ssliqa_bench.photos.training import family_of
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.settings import Settings
@@ -138,10 +138,10 @@ def test_the_verdict_follows_the_paired_test_and_a_loss_is_never_kept(
         for base in random.uniform(0.4, 0.6, size=10)
         for value in (base, base + gain + 0.01 * random.normal())  # comparator, then with unlabeled images
     )
-    monkeypatch.setattr(choosing, "fit", lambda *_: None)
-    monkeypatch.setattr(choosing, "predictor", lambda *_: None)
-    monkeypatch.setattr(choosing, "predicted", lambda *_: None)
-    monkeypatch.setattr(choosing, "measured", lambda *_: {"srcc": next(figures)})
+    monkeypatch.setattr(selection, "fit", lambda *_: None)
+    monkeypatch.setattr(selection, "predictor", lambda *_: None)
+    monkeypatch.setattr(selection, "predicted", lambda *_: None)
+    monkeypatch.setattr(selection, "measured", lambda *_: {"srcc": next(figures)})
     found = choose(pair, made_photographs(30, 5), np.arange(30), 0, repeats=2)
     assert found.said == said and found.difference is not None and found.difference.n == 10
     assert found.chosen.learns_from_unlabeled == (said == "helped")
@@ -174,7 +174,7 @@ def test_held_out_predictions_cover_every_image_and_the_count_of_fits_is_right(r
 def test_with_many_labels_one_test_part_is_split_off_that_no_choice_has_seen(
     ridge: Candidate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choosing, "MINIMUM_TEST_PART", 150)
+    monkeypatch.setattr(selection, "MINIMUM_TEST_PART", 150)
     photos = made_photographs(200, groups=160)
     family = Family((ridge, candidate("kernel-ridge")))
     done: list[int] = []

@@ -17,8 +17,8 @@ import numpy as np
 
 from ssliqa_bench.caches import cache_lock
 from ssliqa_bench.datasets.distort import KADID_KINDS
-from ssliqa_bench.datasets.distort.drawn import DRAWN_KINDS
-from ssliqa_bench.datasets.distorting import ImageToMake, MadeBy, ReferenceTask, finished_images, make_images
+from ssliqa_bench.datasets.distort.random_strength import DRAWN_KINDS
+from ssliqa_bench.datasets.distortion_jobs import ImageToMake, MadeBy, ReferenceTask, finished_images, make_images
 from ssliqa_bench.datasets.references import references_of
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, StorageError

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from ssliqa_bench.evaluation.comparisons import Comparison, compare_splits
-from ssliqa_bench.photos.fitting import Candidate, Photographs, fit, predicted, predictor
+from ssliqa_bench.photos.fold_fits import Candidate, Photographs, fit, predicted, predictor
 from ssliqa_bench.photos.folds import FOLDS, Expected, expected_of, expected_of_part, folds, measured
 from ssliqa_bench.types import FloatArray, IntArray, derive_seed
 

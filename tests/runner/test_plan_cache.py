@@ -10,9 +10,9 @@ import pytest
 from ssliqa_bench.errors import LeakError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import Registry
-from ssliqa_bench.runner import known as module
-from ssliqa_bench.runner.known import Known
+from ssliqa_bench.runner import plan_cache as module
 from ssliqa_bench.runner.plan import make_plan
+from ssliqa_bench.runner.plan_cache import Known
 from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import Pair, RunSpec
 

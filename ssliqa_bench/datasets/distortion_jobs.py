@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from ssliqa_bench.datasets.distort import distort
-from ssliqa_bench.datasets.distort.drawn import distort_by_chance
+from ssliqa_bench.datasets.distort.random_strength import distort_by_chance
 from ssliqa_bench.errors import DataError, RunError
 from ssliqa_bench.files import atomic_path, read_sealed, write_sealed
 from ssliqa_bench.pixels.decode import content_hash, decode

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from ssliqa_bench.datasets.base import load_table
-from ssliqa_bench.datasets.derived import make_dataset
 from ssliqa_bench.datasets.distort import KADID_KINDS
-from ssliqa_bench.datasets.distort.drawn import DRAWN_KINDS, distort_by_chance
+from ssliqa_bench.datasets.distort.random_strength import DRAWN_KINDS, distort_by_chance
+from ssliqa_bench.datasets.reference_pairs import make_dataset
 from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.errors import DataError, RegistryError
 from ssliqa_bench.registry.load import load_registry

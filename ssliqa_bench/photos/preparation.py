@@ -18,7 +18,7 @@ from ssliqa_bench.datasets.table import Table
 from ssliqa_bench.datasets.user_datasets import OwnPhotographs, add_dataset, read_labels
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.evaluation.constants import MINIMUM_LABELS
-from ssliqa_bench.photos.fitting import Photographs
+from ssliqa_bench.photos.fold_fits import Photographs
 from ssliqa_bench.pixels.cache import open_pixels
 from ssliqa_bench.pixels.features import Network, open_features
 from ssliqa_bench.registry.load import load_registry
