@@ -115,7 +115,7 @@ bench: $(INSTALLED) ## run the timings of benchmarks/speed/ and write RESULTS.md
 mapping-cases: $(INSTALLED) ## compare the score mapping with scipy on all 10,000 random cases
 	@$(BIN)/python benchmarks/speed/mapping.py --cases 10000
 
-demo-records: $(INSTALLED) ## run the demo suites (90 minutes on two cores); write records and board under leaderboards/demo/
+demo-records: $(INSTALLED) ## run the demo suites (about 2.8 core-hours); write records and board under leaderboards/demo/
 	@mkdir -p runs/demo-records
 	@for suite in $(DEMO_SUITES); do \
 	  $(BIN)/ssliqa-bench sweep $$suite --jobs $(JOBS) --store runs/demo-records --json \
