@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from ssliqa_bench.leaderboard.collect import collect
 from ssliqa_bench.leaderboard.few_labels import few_labels
+from ssliqa_bench.leaderboard.verdicts import verdicts
 
 ROOT = Path(__file__).resolve().parent.parent
-WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+         "eleven", "twelve", "thirteen", "fourteen")  # fmt: skip
 
 # Pair, labels and the rest of a setting.
 Key = tuple[str, str, str]
@@ -62,6 +65,7 @@ def test_the_first_screen_of_the_readme_says_what_the_records_show(results: dict
     assert re.findall(r"[+-]\d\.\d+", evidence) == [f"{oracle.own.mean:+.3f}"], "all labels of LIVE In the Wild"
     gains = [gain for own in results.values() for gain in own.over_comparator]
     shown = {gain.learner for gain in gains if gain.own.verdict == "gain"}
+    shown |= {gain.learner for own in results.values() for gain in own.over_best if gain.own.verdict == "gain"}
     assert ("No learner shows a gain" in evidence) == (not shown), f"shown to gain: {shown}"
     undecided = sum(gain.own.verdict == "not distinguished" for gain in gains)
     assert ("Most are not distinguished from labels alone" in evidence) == (undecided > len(gains) / 2)
@@ -81,12 +85,16 @@ def test_the_best_means_against_the_best_labels_only_row(results: dict[Key, Any]
     assert found == expected
 
 
-def test_further_sentences_about_gains(results: dict[Key, Any]) -> None:
+def test_further_sentences_about_gains(tables: ModuleType, results: dict[Key, Any]) -> None:
     text, livec, stages = text_of("docs/open.md"), results[LIVEC], results[LAST_STAGES]
     (oracle,) = [gain for gain in livec.references if gain.learner == "oracle"]
     assert f"bring {oracle.own.mean:+.3f} ({oracle.own.lo:+.3f} to {oracle.own.hi:+.3f})" in text
     corrected = re.findall(r"corrected for (\w+) comparisons(?:\.| \(Holm\)|; the board)", text)
     assert corrected == [WORDS[len(results[key].over_comparator)] for key in (LIVEC_TUNED, LIVEC, BIQ_TUNED)]
+    (both,) = re.findall(r"the board, which shows both settings together, corrects for (\w+)\.", text)
+    (board,) = [own for held in collect(tables.records("open")) for own in held.sections
+                if (str(own.pair), own.budget) == ("livec:livec", 93)]  # fmt: skip
+    assert {own.declared for own in verdicts(board, "livec")} == {WORDS.index(both)}
     (rankup,) = [gain for gain in livec.over_comparator if gain.learner == "rankup"]
     assert f"(p = {rankup.own.p:.3f})" in text
     assert f"**{WORDS[stages.splits].capitalize()} of ten splits are done**" in text

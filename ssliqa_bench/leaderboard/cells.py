@@ -35,8 +35,11 @@ def rank_cell(item: Ranked) -> Cell:
 
 def method_cell(view: SectionView, row: Row, *, notes: bool = True) -> Cell:
     """The method with its marks, and with the sentences that explain them; without these, as where no column beside
-    it holds the recipe, with the recipe where that is needed to distinguish rows."""
+    it holds the recipe, with the recipe where that is needed to distinguish rows, and without marks that do not concern
+    the ranking dataset."""
     found = remarks(row, view.section)
+    if not notes:
+        found = [remark for remark in found if remark.dataset in ("", view.section.ranking_dataset)]
     marks = " ".join(remark.mark for remark in found if remark.mark)
     if not notes:
         return Cell(row_name(view, row), marks)

@@ -20,7 +20,7 @@ from ssliqa_bench.leaderboard.compare import (
     paired_gain,
     summarise,
 )
-from ssliqa_bench.leaderboard.labels_only import NOT_VALID, PROBE, labels_only_above, uses_unlabeled
+from ssliqa_bench.leaderboard.labels_only import PROBE, labels_only_above, not_valid, uses_unlabeled
 from ssliqa_bench.leaderboard.page import Cell, CodeText, Mark, Number, Part, Phrase, phrase
 from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.store.record import ClassFacts, Record
@@ -185,7 +185,7 @@ def _mapping_notes(row: Row, dataset: str) -> list[Phrase]:
 def _gain(place: CellPlace) -> Cell:
     row, dataset, view = place.row, place.dataset, place.view
     paired = paired_gain(row, view.section.rows, dataset, "comparator")
-    if view.below_probe and row.reference is None and paired.stat.value is not None:
+    if view.below_probe(row) and row.reference is None and paired.stat.value is not None:
         return Cell(Number(None), notes=(BELOW_PROBE,))
     found = view.verdict(row, dataset)
     ends = (None, None) if found is None else (found.comparison.lo, found.comparison.hi)
@@ -196,14 +196,14 @@ def _over_best(place: CellPlace) -> Cell:
     found = place.view.over_best(place.row, place.dataset)
     if found is None:
         return Cell(Number(None))
-    if place.view.below_probe:
+    if place.view.below_probe(place.row):
         return Cell(Number(None), notes=(BELOW_PROBE,))
     return Cell(_number(place.row, found.paired.stat, found.lo, found.hi), notes=found.paired.notes)
 
 
 def _best_labels_only(place: CellPlace) -> Cell:
-    best = place.view.best_labels_only
-    if best is None or not uses_unlabeled(place.row):
+    best = place.view.best_labels_only(place.row) if uses_unlabeled(place.row) else None
+    if best is None:
         return Cell()
     changed = "".join(f", {name}={value}" for name, value in sorted(best.row.overrides.items()))
     return Cell(phrase(CodeText(best.row.method), f" ({best.row.recipe}{changed})"))
@@ -215,7 +215,7 @@ def _to_oracle(place: CellPlace) -> Cell:
     above = None if paired.reference is None else labels_only_above(paired.reference, section, dataset)
     if above is not None and paired.reference is not None:
         names = phrase(CodeText(paired.reference.method), " is below ", CodeText(above.method))
-        return Cell(Number(None), notes=(phrase(Mark(NOT_VALID), ": ", names, f" on {dataset}"),))
+        return Cell(Number(None), notes=(phrase(Mark(not_valid(dataset)), ": ", names, " there"),))
     return Cell(_number(row, paired.stat), notes=paired.notes)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ssliqa_bench.leaderboard.collect import Reference, Row
+from ssliqa_bench.leaderboard.collect import Reference, Row, SettingRows
 from ssliqa_bench.leaderboard.page import CodeText, Mark, Phrase, joined, phrase
 from ssliqa_bench.store.record import Record
 
@@ -76,6 +76,13 @@ def drawn_share(record: Record, dataset: str) -> float | None:
         return None
     train, test = split["train"], split.get("test")
     return float(test / (train + test)) if test else 1.0 - float(train)
+
+
+def test_fraction(section: SettingRows, dataset: str) -> float | None:
+    """Share of a dataset in the test part; None where it is not drawn by the seed, or not alike for all rows."""
+    runs = [run for row in section.rows for run in row.runs.values() if dataset in run.results]
+    split = runs[0].facts.protocol.split
+    return None if any(run.facts.protocol.split != split for run in runs) else drawn_share(runs[0], dataset)
 
 
 def find_reference(row: Row, rows: Iterable[Row], kind: Reference) -> Row | None:

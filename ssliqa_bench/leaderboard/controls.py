@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
 from ssliqa_bench.leaderboard.cells import name_cells, name_columns
 from ssliqa_bench.leaderboard.collect import Row
-from ssliqa_bench.leaderboard.compare import unlike_runs
+from ssliqa_bench.leaderboard.compare import test_fraction, unlike_runs
 from ssliqa_bench.leaderboard.numbers import decimals
 from ssliqa_bench.leaderboard.page import (
     Cell,
@@ -27,7 +27,6 @@ from ssliqa_bench.leaderboard.page import (
     joined,
     phrase,
 )
-from ssliqa_bench.leaderboard.verdicts import test_fraction
 from ssliqa_bench.leaderboard.view import SectionView
 
 HOLDS, FAILS = "holds", "fails"

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ssliqa_bench.leaderboard.data_page import data_section, human_datasets, notice_texts
 from ssliqa_bench.leaderboard.few_labels import LABELS_ONLY, Extra, FewLabels, Point, few_labels
+from ssliqa_bench.leaderboard.labels_only import PROBE, SLACK
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
@@ -17,6 +18,7 @@ from ssliqa_bench.leaderboard.page import (
     PageTable,
     Paragraph,
     Section,
+    joined,
     phrase,
 )
 from ssliqa_bench.store.comparable import newest_of_cells
@@ -91,6 +93,13 @@ def _section(one: FewLabels, number: int) -> Section:
     elif len(reference.points) < 2:
         blocks.append(Paragraph(phrase(
             CodeText(LABELS_ONLY), " is on record at one number of labels; two are needed to read off a gain in labels."
+        )))  # fmt: skip
+    below = sorted({point.labels for curve in one.curves for point in curve.points if point.below_probe})
+    if sized and below:
+        numbers = joined((f"{count:,}" for count in below), " and ")
+        blocks.append(Paragraph(phrase(
+            "With ", numbers, f" labels, labels-only training is more than {SLACK} below the linear ", CodeText(PROBE),
+            " on the same splits, so gains from unlabeled images have no size in labels."
         )))  # fmt: skip
     more = f", recipe {one.recipe}{', demo data' if one.demo else ''}"
     more += "" if one.measure == "SRCC" else f": {one.measure}"

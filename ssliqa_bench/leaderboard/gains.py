@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ssliqa_bench.leaderboard.cells import name_cells, name_columns
 from ssliqa_bench.leaderboard.collect import Row
 from ssliqa_bench.leaderboard.columns import CellPlace, columns_of
+from ssliqa_bench.leaderboard.compare import name_seeds
 from ssliqa_bench.leaderboard.labels_only import PROBE, SLACK, labels_only, labels_only_above
 from ssliqa_bench.leaderboard.numbers import decimals, signed
 from ssliqa_bench.leaderboard.page import (
@@ -36,6 +37,8 @@ def gain_tables(view: SectionView, name: str, dataset: str, title: str) -> Itera
 
     tested = [item.row for item in view.ranked if item.row.tested(dataset)]
     rows = [row for row in tested if can_gain(row) or view.over_best(row, dataset) is not None]
+    hidden = [row for row in rows if view.below_probe(row)]
+    rows = [row for row in rows if not view.below_probe(row)]
     alone = [row for row in rows if cell(row, "comparator").value is None and cell(row, "to_oracle").number is None
              and view.over_best(row, dataset) is None]  # fmt: skip
     rows = [row for row in rows if not any(row is other for other in alone)]
@@ -52,7 +55,8 @@ def gain_tables(view: SectionView, name: str, dataset: str, title: str) -> Itera
     columns = [*name_columns(view), *(Column(own, by_name[own].header, by_name[own].text, held.get(own, ("value",)))
                                       for own in measures)]  # fmt: skip
     lines = [(*name_cells(view, row), *(cell(row, own) for own in measures)) for row in rows]
-    words = [best_labels_only_words(view) if over_best else phrase(), _oracles(view, dataset)]
+    compared = [row for row, own in zip(rows, differences, strict=True) if own is not None]
+    words = [below_probe_words(view, [*hidden, *rows]), best_labels_only_words(view, compared), _oracles(view, dataset)]
     # What the first lines of the page state is not repeated.
     words += [told_apart(view, dataset)] if dataset != view.section.ranking_dataset else []
     if rows and (baselines := [row for row in tested if row.reference is None and labels_only(row)]):
@@ -60,8 +64,6 @@ def gain_tables(view: SectionView, name: str, dataset: str, title: str) -> Itera
     if alone:
         words.append(phrase("No comparator on record for their recipe and overrides: ", _names(view, alone), "."))
     blocks: list[Block] = [PageTable(name, tuple(columns), tuple(lines))] if lines else []
-    if view.below_probe and rows:
-        blocks, words = [], [below_probe_words(view), *words]
     blocks += [Paragraph(own) for own in words if own]
     if blocks:
         yield Section(f"{name}-section", phrase(title), tuple(blocks))
@@ -75,31 +77,43 @@ def can_gain(row: Row) -> bool:
 
 def opening_words(view: SectionView) -> list[Phrase]:
     """What is said of a section's gains before its tables: which can be told from nothing, and what else they are
-    compared with; or why none is shown."""
+    compared with; or why some or all are not shown."""
     dataset = view.section.ranking_dataset
-    learners = any(view.over_best(row, dataset) for row in view.section.rows)
-    beside = (below_probe_words(view) or best_labels_only_words(view)) if learners else phrase()
-    return [own for own in (told_apart(view, dataset), beside) if own]
+    learners = [row for row in view.section.rows if view.over_best(row, dataset)]
+    shown = [row for row in learners if not view.below_probe(row)]
+    words = (told_apart(view, dataset), below_probe_words(view, learners), best_labels_only_words(view, shown))
+    return [own for own in words if own]
 
 
-def best_labels_only_words(view: SectionView) -> Phrase:
-    """Which row the learners of a section are compared with beside their own comparators; empty without any."""
-    best, dataset = view.best_labels_only, view.section.ranking_dataset
-    if best is None:
+def best_labels_only_words(view: SectionView, learners: Sequence[Row]) -> Phrase:
+    """Which row some learners are compared with beside their own comparators, or which rows, where learners have
+    different seeds; empty without any."""
+    bests = [best for row in learners if (best := view.best_labels_only(row)) is not None]
+    bests = list({(id(best.row), best.seeds): best for best in bests}.values())
+    if not bests:
         return phrase()
-    chosen = f", the highest mean of {best.chosen_from} such rows" if best.chosen_from > 1 else ""
-    name = phrase(CodeText(best.row.method), " (", setting(best.row), ")")
-    return phrase(f"Best labels-only row on {dataset}{_labels(view)}: ", name, f", {decimals(best.value)}{chosen}.")
+    bests.sort(key=lambda best: (-len(best.seeds), best.seeds, best.row.method))
+    names = []
+    for best in bests:
+        over = f" over {name_seeds(best.seeds)}" if len(bests) > 1 else ""
+        chosen = f", the highest mean of {best.chosen_from} such rows" if best.chosen_from > 1 else ""
+        name = phrase(CodeText(best.row.method), " (", setting(best.row), ")")
+        names.append(phrase(name, f", {decimals(best.value)}{over}{chosen}"))
+    return phrase(f"Best labels-only row on {view.section.ranking_dataset}{_labels(view)}: ", joined(names, "; "), ".")
 
 
-def below_probe_words(view: SectionView) -> Phrase:
-    """Why no gain of a section is shown; empty where gains are shown."""
-    if not view.below_probe:
+def below_probe_words(view: SectionView, learners: Sequence[Row]) -> Phrase:
+    """Why the gains of some learners, or of all, are not shown; empty where they are."""
+    hidden = dict.fromkeys(row.recipe for row in learners if view.below_probe(row))
+    if not hidden:
         return phrase()
+    some = any(not view.below_probe(row) for row in learners)
+    recipes = phrase(" with recipe ", joined(map(CodeText, sorted(hidden)), " or ")) if some else phrase()
     return phrase(
-        f"On {view.section.ranking_dataset}{_labels(view)}, labels-only training does not reach ", CodeText(PROBE),
-        f" (−{SLACK} at most), a linear model, so gains over it are no evidence about unlabeled images and are not "
-        f"shown.",
+        f"On {view.section.ranking_dataset}{_labels(view)}, labels-only training", recipes,
+        f" is more than {SLACK} below the linear ", CodeText(PROBE), " on the same splits, so gains over labels-only "
+        "training are not shown", *([" for this recipe" if len(hidden) == 1 else " for these recipes"] if some else []),
+        ".",
     )  # fmt: skip
 
 

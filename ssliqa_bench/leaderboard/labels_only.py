@@ -1,7 +1,7 @@
 """Rows that learn from labels alone: the best of a section, differences from it, and the bar that they must reach.
 
 A learner that beats a weak comparator may still be no better than what labels alone can reach. So every row that uses
-unlabeled images is also compared with the best labels-only row of its section, whatever its recipe and steps.
+unlabeled images is also compared with the best labels-only row on its own seeds, whatever that row's recipe and steps.
 """
 
 from __future__ import annotations
@@ -11,27 +11,27 @@ from statistics import fmean
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
 from ssliqa_bench.leaderboard.collect import Row, SettingRows
-from ssliqa_bench.leaderboard.compare import Paired, find_reference, paired_difference, summarise
+from ssliqa_bench.leaderboard.compare import Paired, find_reference, paired_difference, summarise, test_fraction
 from ssliqa_bench.registry.schema import BASELINE
 
 PROBE = "ridge-probe"
 # How far trained labels-only rows may stay below the linear model before gains over them mean nothing.
 SLACK = 0.01
-# The mark of an oracle that is below a row that learned from labels alone.
-NOT_VALID = "reference not valid here"
 
 
 @dataclass(frozen=True)
 class Best:
-    """The labels-only row of a section with the highest mean, and what it was chosen from.
+    """The labels-only row with the highest mean over the seeds of a learner, and what it was chosen from.
 
     Attributes:
-        value: its mean on the ranking dataset, SRCC or SRCC within parts.
-        chosen_from: how many labels-only rows were tested there on as many splits.
+        value: its mean on the ranking dataset over `seeds`, SRCC or SRCC within parts.
+        seeds: the learner's seeds that the row has too.
+        chosen_from: how many labels-only rows have as many of the learner's seeds.
     """
 
     row: Row
     value: float
+    seeds: tuple[int, ...]
     chosen_from: int
 
 
@@ -51,6 +51,11 @@ def labels_only(row: Row) -> bool:
     return row.reference == "comparator" or (row.reference is None and row.about.family == BASELINE)
 
 
+def not_valid(dataset: str) -> str:
+    """The mark of an oracle that is below a row that learned from labels alone on a dataset."""
+    return f"reference not valid on {dataset}"
+
+
 def uses_unlabeled(row: Row) -> bool:
     """Whether a row is a method that learned with unlabeled images at hand, and sees no pristine image in the test."""
     if row.reference is not None or row.submitted or labels_only(row):
@@ -60,21 +65,25 @@ def uses_unlabeled(row: Row) -> bool:
     return not pristine and any(own.roles.get("unlabeled") for run in runs for own in run.datasets.values())
 
 
-def best_labels_only(section: SettingRows) -> Best | None:
-    """The labels-only row with the highest mean on the ranking dataset, of those with the most splits; None without
-    any. Rows with outdated, unofficial or seen data are no candidates."""
+def best_labels_only(row: Row, section: SettingRows) -> Best | None:
+    """The labels-only row with the highest mean on the ranking dataset over the seeds of a row, of those that have all
+    these seeds; where none has all, of those that have the most. None without any.
+
+    Rows with outdated, unofficial or seen data are no candidates.
+    """
     dataset = section.ranking_dataset
-    candidates = _candidates(section)
-    most = max((len(row.tested(dataset)) for row in candidates), default=0)
+    shared = [(own, tuple(seed for seed in row.tested(dataset) if seed in own.tested(dataset)))
+              for own in _candidates(section)]  # fmt: skip
+    most = max((len(seeds) for _, seeds in shared), default=0)
     known = []
-    for row in candidates:
-        value = summarise([row.ranked_by(seed, dataset) for seed in row.tested(dataset)], row.aggregate).value
-        if value is not None and len(row.tested(dataset)) == most:
-            known.append((value, row))
+    for own, seeds in shared:
+        value = summarise([own.ranked_by(seed, dataset) for seed in seeds], own.aggregate).value
+        if value is not None and len(seeds) == most:
+            known.append((value, own, seeds))
     if not known:
         return None
-    value, row = min(known, key=lambda own: (-own[0], own[1].method, own[1].setting))
-    return Best(row, value, len(known))
+    value, best, seeds = min(known, key=lambda found: (-found[0], found[1].method, found[1].setting))
+    return Best(best, value, seeds, len(known))
 
 
 def difference_from_best(row: Row, best: Best | None, dataset: str, fraction: float | None) -> Difference | None:
@@ -86,7 +95,11 @@ def difference_from_best(row: Row, best: Best | None, dataset: str, fraction: fl
     if best is None or not uses_unlabeled(row) or not row.tested(dataset):
         return None
     paired = paired_difference(row, best.row, dataset, equal_steps=False)
-    if fraction is None or len(paired.differences) < MINIMUM_SPLITS or row.aggregate != "mean":
+    return _with_interval(paired, row.aggregate, fraction)
+
+
+def _with_interval(paired: Paired, aggregate: str, fraction: float | None) -> Difference:
+    if fraction is None or len(paired.differences) < MINIMUM_SPLITS or aggregate != "mean":
         return Difference(paired)
     from ssliqa_bench.evaluation.comparisons import compare_splits  # brings scipy
 
@@ -98,34 +111,46 @@ def labels_only_above(oracle: Row, section: SettingRows, dataset: str) -> Row | 
     """The labels-only row that an oracle is below on a dataset, its own comparator or the best of the section; None
     where it is below neither, and for rows that are no oracle.
 
-    Where more labels make a learner worse, its network does not fit them, and it is no reference for others. An oracle
-    without a comparator on record is held against the best labels-only row alone.
+    Where true scores of further images do not make a learner better than labels alone, it bounds no gain of others. On
+    the ranking dataset a lower mean is enough. On another dataset, where no row was chosen for its mean and nothing is
+    ranked, the interval of the difference must lie below zero. An oracle without a comparator on record is held against
+    the best labels-only row alone.
     """
-    if oracle.reference != "oracle":
+    if oracle.reference != "oracle" or not oracle.tested(dataset):
         return None
     own = find_reference(oracle, section.rows, "comparator")
-    best = best_labels_only(section)
+    best = best_labels_only(oracle, section)
     others = {id(row): row for row in (own, None if best is None else best.row) if row is not None}
     found = []
     for row in others.values():
-        gap = paired_difference(oracle, row, dataset, equal_steps=False).stat.value
+        paired = paired_difference(oracle, row, dataset, equal_steps=False)
+        gap = paired.stat.value
+        if dataset != section.ranking_dataset:
+            hi = _with_interval(paired, oracle.aggregate, test_fraction(section, dataset)).hi
+            gap = gap if hi is not None and hi < 0 else None
         if gap is not None and gap < 0:
             found.append((gap, row))
     return min(found, key=lambda item: item[0])[1] if found else None
 
 
-def below_probe(section: SettingRows) -> bool:
-    """Whether trained labels-only rows stay more than `SLACK` below `ridge-probe` on the same splits, so that gains
-    over them say nothing about unlabeled images; False where either is not on record."""
+def recipes_below_probe(section: SettingRows) -> tuple[str, ...]:
+    """The recipes whose trained labels-only rows all stay more than `SLACK` below `ridge-probe` on the same splits, so
+    that their gains over labels alone say nothing about unlabeled images.
+
+    A row counts with at least `MINIMUM_SPLITS` splits that the probe has too. Where the probe or labels-only rows of a
+    recipe are not on record, the recipe is not named and its gains are shown: a board need not have a probe.
+    """
     dataset = section.ranking_dataset
     rows = _candidates(section)
     probes = [row for row in rows if row.method == PROBE]
-    trained = [row for row in rows if any(run.facts.steps for run in row.runs.values())]
-    gaps = []
-    for row in trained:
+    gaps: dict[str, list[float]] = {}
+    for row in rows:
+        if not any(run.facts.steps for run in row.runs.values()):
+            continue
         found = [paired_difference(row, probe, dataset, equal_steps=False).differences for probe in probes]
-        gaps += [min(fmean(own) for own in found if own)] if any(found) else []
-    return bool(gaps) and max(gaps) < -SLACK
+        if means := [fmean(own) for own in found if len(own) >= MINIMUM_SPLITS]:
+            gaps.setdefault(row.recipe, []).append(min(means))
+    return tuple(sorted(recipe for recipe, own in gaps.items() if max(own) < -SLACK))
 
 
 def _candidates(section: SettingRows) -> list[Row]:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ssliqa_bench.leaderboard.data_page import data_section, human_datasets, notice_texts
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
@@ -84,7 +85,9 @@ def _overview(given: PublishedFigures, looked: dict[str, list[tuple[str, list[Co
     reproduced = [one for one in everything if one.match.state == "reproduced"]
     if reproduced:
         blocks.append(Section("reproduced", phrase("Reproduced"), (_reproduced(reproduced, given), _about_interval())))
-    return Page(f"{FOLDER}/index", phrase("Published figures beside ours"), tuple(blocks), _data(everything))
+    blocks += data_section(named := _datasets(everything))
+    title = phrase("Published figures beside ours")
+    return Page(f"{FOLDER}/index", title, tuple(blocks), _data(everything), notice_texts(named))
 
 
 def _source_page(source: Publication, tables: Sequence[tuple[str, list[ComparedFigure]]]) -> Page:
@@ -106,7 +109,14 @@ def _source_page(source: Publication, tables: Sequence[tuple[str, list[ComparedF
         kind = "" if table.startswith("text") else "Table "
         heading = f"{kind}{table}: {source.tables[table]['title']}"
         blocks.append(Section(_name(table), phrase(heading), tuple(body)))
-    return Page(f"{FOLDER}/{source.name}", phrase(f"{source.title}: published figures beside ours"), tuple(blocks))
+    blocks += data_section(named := _datasets(everything))
+    title = phrase(f"{source.title}: published figures beside ours")
+    return Page(f"{FOLDER}/{source.name}", title, tuple(blocks), beside=notice_texts(named))
+
+
+def _datasets(found: Iterable[ComparedFigure]) -> list[str]:
+    """The datasets with human scores behind our own figures."""
+    return human_datasets(run for one in found for run in one.match.runs)
 
 
 def _table(source: Publication, table: str, found: Sequence[ComparedFigure]) -> PageTable:

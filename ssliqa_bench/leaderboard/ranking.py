@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ssliqa_bench.evaluation import EVALUATION_VERSION
 from ssliqa_bench.leaderboard.collect import Absent, Row, SettingRows
 from ssliqa_bench.leaderboard.compare import mixed_parts, name_seeds, summarise
-from ssliqa_bench.leaderboard.labels_only import NOT_VALID, labels_only_above
-from ssliqa_bench.leaderboard.page import CodeText, Mark, Phrase, joined, phrase
+from ssliqa_bench.leaderboard.labels_only import labels_only_above, not_valid
+from ssliqa_bench.leaderboard.page import CodeText, Mark, Phrase, phrase
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,14 @@ class Ranked:
 
 @dataclass(frozen=True)
 class Remark:
-    """A sentence about a row, with the one word that marks the row in the table, if there is one."""
+    """A sentence about a row, with the words that mark the row in the table, if there are any.
+
+    `dataset`: the one that it is confined to; "" where it holds for the row as a whole.
+    """
 
     sentence: Phrase
     mark: str = ""
+    dataset: str = ""
 
     @classmethod
     def marked(cls, mark: str, *words: str | CodeText | Phrase) -> Remark:
@@ -128,12 +132,12 @@ def absent_words(lacking: Absent) -> str:
 
 
 def _oracle_below_labels(row: Row, section: SettingRows) -> list[Remark]:
-    below = [(dataset, other) for dataset, _ in section.datasets
-             if (other := labels_only_above(row, section, dataset)) is not None]  # fmt: skip
-    if not below:
-        return []
-    names = joined((phrase(f"on {dataset} it is below ", CodeText(other.method)) for dataset, other in below), " and ")
-    return [Remark.marked(NOT_VALID, names, ", which learned from labels alone; no upper bound there")]
+    found = []
+    for dataset, _ in section.datasets:
+        if (above := labels_only_above(row, section, dataset)) is not None:
+            words = ("it is below ", CodeText(above.method), ", which learned from labels alone; no upper bound there")
+            found.append(replace(Remark.marked(not_valid(dataset), *words), dataset=dataset))
+    return found
 
 
 def _skipped(row: Row) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
 from ssliqa_bench.leaderboard.collect import Row, SettingRows
-from ssliqa_bench.leaderboard.compare import Paired, drawn_share, paired_gain
+from ssliqa_bench.leaderboard.compare import Paired, paired_gain, test_fraction
 from ssliqa_bench.leaderboard.labels_only import labels_only
 
 if TYPE_CHECKING:
@@ -72,10 +72,3 @@ def verdicts(section: SettingRows, dataset: str) -> list[Verdict]:
 def _outcome(gain: Paired) -> str:
     """The gain on every split, equal for rows with the same results."""
     return repr((gain.seeds, gain.differences))
-
-
-def test_fraction(section: SettingRows, dataset: str) -> float | None:
-    """Share of a dataset in the test part; None where it is not drawn by the seed, or not alike for all rows."""
-    runs = [run for row in section.rows for run in row.runs.values() if dataset in run.results]
-    split = runs[0].facts.protocol.split
-    return None if any(run.facts.protocol.split != split for run in runs) else drawn_share(runs[0], dataset)

@@ -9,9 +9,16 @@ from typing import Literal
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
 from ssliqa_bench.leaderboard.collect import Row, SettingRows
-from ssliqa_bench.leaderboard.labels_only import Best, Difference, below_probe, best_labels_only, difference_from_best
+from ssliqa_bench.leaderboard.compare import test_fraction
+from ssliqa_bench.leaderboard.labels_only import (
+    Best,
+    Difference,
+    best_labels_only,
+    difference_from_best,
+    recipes_below_probe,
+)
 from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows
-from ssliqa_bench.leaderboard.verdicts import Verdict, test_fraction, verdicts
+from ssliqa_bench.leaderboard.verdicts import Verdict, verdicts
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,7 @@ class SectionView:
     section: SettingRows
     _verdicts: dict[str, list[Verdict]] = field(default_factory=dict, repr=False)
     _spans: dict[tuple[int, str], Span | None] = field(default_factory=dict, repr=False)
+    _bests: dict[int, Best | None] = field(default_factory=dict, repr=False)
 
     @cached_property
     def ranked(self) -> list[Ranked]:
@@ -51,24 +59,30 @@ class SectionView:
         """Whether the name of a method is enough to name a row."""
         return len({row.method for row in self.section.rows}) == len(self.section.rows)
 
-    @cached_property
-    def best_labels_only(self) -> Best | None:
-        """The row with the highest mean of those that learned from labels alone."""
-        return best_labels_only(self.section)
+    def best_labels_only(self, row: Row) -> Best | None:
+        """The labels-only row that a learner is compared with: that with the highest mean over its seeds."""
+        if id(row) not in self._bests:
+            self._bests[id(row)] = best_labels_only(row, self.section)
+        return self._bests[id(row)]
 
     @cached_property
-    def below_probe(self) -> bool:
-        """Whether training on labels does not reach the ridge probe, so that no gain is shown."""
-        return below_probe(self.section)
+    def recipes_below_probe(self) -> tuple[str, ...]:
+        """The recipes whose training on labels does not reach the ridge probe."""
+        return recipes_below_probe(self.section)
+
+    def below_probe(self, row: Row) -> bool:
+        """Whether a row has a recipe whose training on labels does not reach the ridge probe: it shows no gain."""
+        return row.recipe in self.recipes_below_probe
 
     def over_best(self, row: Row, dataset: str) -> Difference | None:
         """A learner less the best labels-only row on a dataset; None where there is none."""
-        return difference_from_best(row, self.best_labels_only, dataset, test_fraction(self.section, dataset))
+        return difference_from_best(row, self.best_labels_only(row), dataset, test_fraction(self.section, dataset))
 
     def verdicts(self, dataset: str) -> list[Verdict]:
-        """Learners against their comparators on a dataset; none where no gain is shown."""
+        """Learners against their comparators on a dataset, without rows whose gains are not shown, which the correction
+        counts all the same."""
         if dataset not in self._verdicts:
-            self._verdicts[dataset] = [] if self.below_probe else verdicts(self.section, dataset)
+            self._verdicts[dataset] = [own for own in verdicts(self.section, dataset) if not self.below_probe(own.row)]
         return self._verdicts[dataset]
 
     def verdict(self, row: Row, dataset: str) -> Verdict | None:

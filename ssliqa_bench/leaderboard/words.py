@@ -148,7 +148,7 @@ def legend(views: list[SectionView], *, cost: bool) -> list[Paragraph]:
     if any(view.over_best(row, dataset) for view in views for row in view.section.rows for dataset in view.sides):
         found.append(phrase(
             "Over best labels-only: SRCC minus that of the best labels-only row, paired by seed. That row is the "
-            "comparator or baseline with the highest mean where rows are ranked, whatever its recipe and steps. "
+            "comparator or baseline with the highest mean over the row's splits, whatever its recipe and steps. "
             "Picking the highest of several means favours it, so these differences lean low; their intervals are not "
             "corrected for the number of rows."
         ))  # fmt: skip

@@ -8,6 +8,7 @@ from types import ModuleType
 
 from ssliqa_bench.leaderboard.boards import build_boards, render_pages
 from ssliqa_bench.leaderboard.few_labels_page import few_label_pages
+from ssliqa_bench.leaderboard.published_page import published_pages
 from ssliqa_bench.registry.load import load_registry, notices_of
 from tests.leaderboard.site_records import site_of
 from tests.leaderboard.typed import typed
@@ -32,6 +33,17 @@ def test_every_page_of_human_scores_acknowledges_its_datasets_and_links_the_noti
     site = site_of(records)
     assert site[f"site/data/boards/{NOTICE}"] == whole
     assert f'"file":true,"link":"The whole notice of the dataset","target":"{NOTICE}"' in "".join(site.values())
+
+
+def test_pages_of_published_figures_acknowledge_the_datasets_of_our_own(made: ModuleType) -> None:
+    asked = {"pair": "livec", "protocol": "ssiqa", "recipe": "default", "kind": "authentic"}
+    texts = render_pages(published_pages([typed(made.record("niqe", srcc={"livec": 0.45}, **asked))]), ("md",))
+    named = {name for name, text in texts.items() if "## Data" in text}
+    assert named == {"published/index.md", "published/ssiqa.md"} and NOTICE in texts
+    for name in named:
+        assert "Deepti Ghadiyaram and Alan C. Bovik. Massive Online" in " ".join(texts[name].split())
+        assert f"(../{NOTICE})" in texts[name]
+    assert not any("## Data" in text for text in render_pages(published_pages([]), ("md",)).values())
 
 
 def test_generated_and_unknown_datasets_need_no_acknowledgement(made: ModuleType) -> None:

@@ -85,6 +85,21 @@ def test_one_number_of_labels_gives_no_gain_in_labels(made: ModuleType) -> None:
     assert "`supervised` is on record at one number of labels; two are needed" in text
 
 
+def test_gains_have_no_size_in_labels_where_training_on_labels_stays_below_the_linear_model(made: ModuleType) -> None:
+    probes = [document(made, "ridge-probe", seed, 10, 0.6, recipe="frozen", steps=0) for seed in range(4)]
+    for own in probes:
+        own["method"]["family"] = "baseline"
+    found = few_labels(typed(own) for own in [*documents(made), *probes])
+    (one,) = [own for own in found if own.recipe == "demo"]
+    (ssiqa,) = [own for own in one.curves if own.method == "ssiqa"]
+    assert [one.extra(point) is None for point in ssiqa.points] == [True, False, False]
+    (labels_only,) = [own for own in one.curves if own.method == "supervised"]
+    assert one.extra(labels_only.points[0]) is not None
+    text = render_pages(few_label_pages([typed(own) for own in [*documents(made), *probes]]), ["md"])
+    words = " ".join(text["few-labels/index.md"].split())
+    assert "With 10 labels, labels-only training is more than 0.01 below the linear `ridge-probe` on the same" in words
+
+
 def test_unknown_training_data_is_marked_and_other_splits_are_left_out(made: ModuleType, records: list[Record]) -> None:
     unknown = typed(document(made, "niqe", 0, None, 0.35, trained_on="unknown", steps=0, stages=[]))
     other = {"split": {"rule": "random", "by": "group", "train": 0.5}}

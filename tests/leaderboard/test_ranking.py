@@ -130,15 +130,35 @@ def test_a_plain_row_has_no_remarks(made: ModuleType) -> None:
     assert first_remarks([made.record(seed=seed) for seed in range(3)]) == []
 
 
-@pytest.mark.parametrize(("oracle", "bound"), [(0.75, True), (0.65, False)])
-def test_an_oracle_below_labels_only_bounds_nothing(made: ModuleType, oracle: float, bound: bool) -> None:
-    scores = {"oracle": {"demo-syn": oracle, "demo-wild": 0.9}, "supervised-long": {"demo-syn": 0.7, "demo-wild": 0.8}}
-    records = [made.record(name, seed, srcc=own) for name, own in scores.items() for seed in range(2)]
+@pytest.mark.parametrize(
+    ("gaps", "marks"),
+    [
+        ({"demo-syn": [0.02, 0.01, 0.03], "demo-wild": [0.1, 0.1, 0.1]}, []),
+        ({"demo-syn": [-0.05, -0.05, -0.06], "demo-wild": [0.1, 0.1, 0.1]}, ["demo-syn"]),
+        ({"demo-syn": [-0.05, 0.02, -0.02], "demo-wild": [0.1, 0.1, 0.1]}, []),  # noise, where nothing is ranked
+        ({"demo-syn": [-0.05, -0.05], "demo-wild": [0.1, 0.1]}, []),  # two splits have no interval
+        ({"demo-syn": [0.02, 0.01, 0.03], "demo-wild": [-0.05, 0.02, -0.02]}, ["demo-wild"]),
+        ({"demo-syn": [-0.05, -0.05, -0.06], "demo-wild": [-0.1, -0.1, -0.1]}, ["demo-syn", "demo-wild"]),
+    ],
+)
+def test_an_oracle_below_labels_only_bounds_nothing_on_that_dataset(
+    made: ModuleType, gaps: dict[str, list[float]], marks: list[str]
+) -> None:
+    seeds = range(len(gaps["demo-wild"]))
+    records = [made.record("supervised-long", seed, srcc={"demo-syn": 0.7, "demo-wild": 0.8}) for seed in seeds]
+    for seed in seeds:
+        oracle = {"demo-syn": 0.7 + gaps["demo-syn"][seed], "demo-wild": 0.8 + gaps["demo-wild"][seed]}
+        records.append(made.record("oracle", seed, srcc=oracle))
     section = collect(records)[0].sections[0]
     (row,) = [row for row in section.rows if row.method == "oracle"]
-    assert [remark.mark for remark in remarks(row, section)] == ([] if bound else ["reference not valid here"])
-    if not bound:
-        assert "on demo-syn it is below supervised-long" in remarks(row, section)[0].sentence.plain
+    found = remarks(row, section)
+    assert [remark.mark for remark in found] == [f"reference not valid on {name}" for name in marks]
+    assert all("it is below supervised-long" in remark.sentence.plain for remark in found)
+    (page,) = (text for name, text in build_boards(records, formats=("md",)).items() if "--" in name)
+    opening = page.partition("\n## ")[0]
+    assert ("*reference not valid on demo-wild*" in opening) == ("demo-wild" in marks)
+    assert "*reference not valid on demo-syn*" not in opening, "the first table is in the order of the other dataset"
+    assert ("*reference not valid on demo-syn*" in page) == ("demo-syn" in marks)
 
 
 def test_span() -> None:
