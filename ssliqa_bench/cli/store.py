@@ -285,6 +285,7 @@ def import_(
     """Add the records of another store to this one. Records of one key must agree, else nothing is imported."""
     from ssliqa_bench.cli.output import print_json
     from ssliqa_bench.errors import InputError
+    from ssliqa_bench.registry.load import load_registry, notices_of
     from ssliqa_bench.store.merge import import_records
     from ssliqa_bench.store.records import find_record, record_keys
     from ssliqa_bench.store.store import Store
@@ -294,7 +295,8 @@ def import_(
         raise InputError(f"{source}: is the store itself; name another folder.")
     if not record_keys(given):
         raise InputError(f"No records under {source}. Name the folder that holds the folder records.")
-    found = import_records(given, store, [find_record(given, run) for run in runs] if runs else None)
+    keys = [find_record(given, run) for run in runs] if runs else None
+    found = import_records(given, store, notices_of(load_registry()), keys)
     if json:
         print_json({"added": found.added, "completed": found.completed, "equal": found.equal})
         return 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.store.notices import copy_notices
+from ssliqa_bench.store.notices import copy_notices, put_notices
 from ssliqa_bench.store.record import DatasetResult, Record
 from ssliqa_bench.store.records import (
     Address,
@@ -30,14 +31,18 @@ class Merged:
     equal: int = 0
 
 
-def import_records(source: Address, target: Address, keys: Collection[str] | None = None) -> Merged:
+def import_records(
+    source: Address, target: Address, notices: Mapping[str, Path], keys: Collection[str] | None = None
+) -> Merged:
     """Copy records into another store; all are checked before the first is written.
 
-    A record that both hold is the same where the metrics on every common dataset were computed from the same scores
-    and predictions and agree. Times, machine and date may differ: what the target holds stays. Results on datasets
-    that only the source has are added, and names and scores that only the target lacks, with the notices beside them.
+    A record that both hold is the same where the metrics on every common dataset were computed from the same scores and
+    predictions and agree. Times, machine and date may differ: what the target holds stays. Results on datasets that
+    only the source has are added, and names and scores that only the target lacks. The notices of all datasets whose
+    names and scores the source has go along, also from a store in which runs were made, which holds none.
 
     Args:
+        notices: dataset to the file of its notice.
         keys: those to copy; None copies all.
 
     Raises:
@@ -62,6 +67,8 @@ def import_records(source: Address, target: Address, keys: Collection[str] | Non
             f'store verify" shows whether a record agrees with its predictions.'
         )
     copy_notices(there, here)
+    shown = {name for record in theirs.values() for name, own in record.results.items() if not own.withheld}
+    put_notices(here, shown, notices)
     added = completed = 0
     for key, record in theirs.items():
         if key not in ours:

@@ -67,8 +67,8 @@ def missing_notices(store: Store, records: Iterable[Record], notices: Mapping[st
         if store.folder is None:
             remedy = f"put a copy of {notices[dataset]} there"
         problems.append(
-            f"{where}: {found}; expected the notice of {dataset}, which has to stand beside its names and scores "
-            f"({count} records here have them). Next: {remedy}"
+            f"{where}: {found}; expected the notice of {dataset}, which must accompany its names and scores "
+            f"(in {count} record{'s' * (count != 1)}). Next: {remedy}"
         )
     return problems
 

@@ -25,16 +25,16 @@ def test_two_stores_become_one(tmp_path: Path) -> None:
     write_record(tmp_path / "one", made.record(), made.both())
     write_record(tmp_path / "two", made.record(), made.both())
     write_record(tmp_path / "two", made.record(OTHER), made.both(0.5))
-    assert import_records(tmp_path / "two", tmp_path / "one") == Merged(added=1, completed=0, equal=1)
+    assert import_records(tmp_path / "two", tmp_path / "one", {}) == Merged(added=1, completed=0, equal=1)
     assert list(iter_records(tmp_path / "one")) == list(iter_records(tmp_path / "two"))
     assert read_predictions(tmp_path / "one", OTHER, "b") == made.both(0.5)["b"]
-    assert import_records(tmp_path / "two", tmp_path / "one") == Merged(equal=2)
+    assert import_records(tmp_path / "two", tmp_path / "one", {}) == Merged(equal=2)
 
 
 def test_the_same_run_of_another_day_is_the_same_record(tmp_path: Path) -> None:
     write_record(tmp_path / "one", made.record(), made.both())
     write_record(tmp_path / "two", made.record(created="2026-03-01T00:00:00Z"), made.both())
-    assert import_records(tmp_path / "two", tmp_path / "one") == Merged(equal=1)
+    assert import_records(tmp_path / "two", tmp_path / "one", {}) == Merged(equal=1)
     (kept,) = iter_records(tmp_path / "one")
     assert kept.facts.created == made.facts()["created"]
 
@@ -52,7 +52,7 @@ def test_one_key_with_different_content_is_refused_by_name(tmp_path: Path, what:
     write_record(tmp_path / "two", changed(record, **change), made.both())
     write_record(tmp_path / "two", made.record(OTHER), made.both())
     with pytest.raises(InputError, match=rf"1 records have one key .*{record.key[:12]} \(.*\) on a\. Nothing"):
-        import_records(tmp_path / "two", tmp_path / "one")
+        import_records(tmp_path / "two", tmp_path / "one", {})
     assert record_keys(tmp_path / "one") == [record.key]
 
 
@@ -62,9 +62,9 @@ def test_what_was_withheld_is_completed_and_never_taken_away(tmp_path: Path) -> 
     hidden = changed(record, dataset=own.dataset.model_copy(update={"labels_redistributable": False}))
     write_record(tmp_path / "whole", hidden, made.both())
     assert export_record(tmp_path / "whole", record.key, tmp_path / "public", {}) == ("a",)
-    assert import_records(tmp_path / "public", tmp_path / "whole") == Merged(equal=1)
+    assert import_records(tmp_path / "public", tmp_path / "whole", {}) == Merged(equal=1)
     assert read_predictions(tmp_path / "whole", record.key, "a") == made.both()["a"]
-    assert import_records(tmp_path / "whole", tmp_path / "public") == Merged(completed=1)
+    assert import_records(tmp_path / "whole", tmp_path / "public", {}) == Merged(completed=1)
     assert read_predictions(tmp_path / "public", record.key, "a") == made.both()["a"]
     (found,) = iter_records(tmp_path / "public")
     assert not found.results["a"].withheld
@@ -75,7 +75,7 @@ def test_damaged_predictions_are_not_imported(tmp_path: Path) -> None:
     (file,) = (tmp_path / "two" / "records" / made.KEY / "a").glob("*.parquet")
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(CorruptFileError, match="does not match its checksum"):
-        import_records(tmp_path / "two", tmp_path / "one")
+        import_records(tmp_path / "two", tmp_path / "one", {})
     assert record_keys(tmp_path / "one") == []
 
 

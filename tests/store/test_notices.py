@@ -36,7 +36,7 @@ def test_an_export_has_the_notices_of_its_datasets(address: str, tmp_path: Path,
     export_record(tmp_path / "runs", KEY, out, notices)
     assert out.list("NOTICE-") == ["NOTICE-a.txt"] and out.read("NOTICE-a.txt") == b"Copyright of a.\n"
     assert missing_notices(out, iter_records(out), notices) == []
-    import_records(out, tmp_path / "further")
+    import_records(out, tmp_path / "further", {})
     assert (tmp_path / "further/NOTICE-a.txt").read_bytes() == b"Copyright of a.\n"
 
     out.put("NOTICE-a.txt", b"Copyright")
@@ -45,9 +45,27 @@ def test_an_export_has_the_notices_of_its_datasets(address: str, tmp_path: Path,
     out.delete("NOTICE-a.txt")
     (problem,) = missing_notices(out, iter_records(out), notices)
     assert f"{out.where('NOTICE-a.txt')}: is missing" in problem and str(notices["a"]) in problem
+    assert "must accompany its names and scores (in 1 record). Next: " in problem
     if address == "folder":  # what the message says next is what helps
         subprocess.run(problem.partition("Next: ")[2], shell=True, check=True)
         assert missing_notices(out, iter_records(out), notices) == []
+
+
+def test_an_import_from_a_store_of_runs_has_the_notices_of_its_datasets(
+    tmp_path: Path, notices: dict[str, Path]
+) -> None:
+    """A store in which runs were made holds no notices itself."""
+    held, source, target = record(), Store(tmp_path / "runs"), Store(tmp_path / "out")
+    write_record(source, held, both())
+    source.put("predictions/one/rows.parquet", b"")
+    hidden = held.results["b"].model_copy(update={"withheld": True})
+    write_record(tmp_path / "public", type(held)(held.facts, {**held.results, "b": hidden}), both())
+    import_records(tmp_path / "public", target, {**notices, "b": notices["z"]})
+    assert target.list("NOTICE-") == ["NOTICE-a.txt"], "names and scores of b are withheld"
+    target.delete("NOTICE-a.txt")
+    import_records(source, target, notices)
+    assert target.read("NOTICE-a.txt") == b"Copyright of a.\n"
+    assert missing_notices(target, iter_records(target), notices) == []
 
 
 def test_neither_withheld_names_nor_a_store_of_runs_ask_for_a_notice(tmp_path: Path, notices: dict[str, Path]) -> None:
@@ -78,7 +96,7 @@ def test_committed_human_scores_without_their_notice_are_refused(
     capsys.readouterr()
 
     (store / NOTICE).unlink()
-    expected = f"{store / NOTICE}: is missing; expected the notice of livec, which has to stand beside"
+    expected = f"{store / NOTICE}: is missing; expected the notice of livec, which must accompany"
     assert main(check) == 1
     said = capsys.readouterr().err
     assert expected in said and f"Next: cp {notice} {store / NOTICE}" in said and "do not follow" not in said
