@@ -1,10 +1,9 @@
 """What a suite would do: what is stored, what is missing for the rest, and about how long and large it would be.
 
 Nothing is downloaded, decoded or stored. Times are those of earlier records of the same run at other seeds; without one
-they are measured here and now: a few training steps of every backbone with random weights, one image of a metric. Of a
-learner that does not say what its training takes, records with the same settings at other budgets and on other datasets
-tell.
-Counts of images come from the tables, or, where a dataset is not on this machine, from the registry.
+they are measured here and now: a few training steps of every backbone with random weights, one image of a metric.
+Records with the same settings at other budgets and on other datasets are used for a learner that does not state its
+training work. Counts of images come from the tables, or, where a dataset is not on this machine, from the registry.
 """
 
 from __future__ import annotations
@@ -235,7 +234,8 @@ class Forecaster:
         if work is None or not known or len(known) < len(costs):
             if told is None:
                 told = self._history.similar_seconds(
-                    method.name, method.recipe, method.overrides, trained=labeled + unlabeled, predicted=asked,
+                    method.name, method.recipe, method.overrides, labeled=labeled,
+                    unlabeled=unlabeled + extra if learner.needs.unlabeled else None, tested=sum(test.values()),
                     fixed="epoch_steps" in method.params,
                 )  # fmt: skip
             return told, 0

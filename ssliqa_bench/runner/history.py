@@ -21,21 +21,22 @@ _SETTINGS = ("method", "recipe", "overrides")  # of a cell: what is trained, on 
 
 @dataclass(frozen=True)
 class _Earlier:
-    """Seconds of a run, and how many images it trained on and predicted."""
+    """Seconds of a run, and how many images it had of each role; those of further unlabeled datasets count."""
 
     train: float
     predict: float
-    trained: int
-    predicted: int
+    labeled: int
+    unlabeled: int
+    tested: int
 
     @classmethod
     def of(cls, record: Record) -> _Earlier:
-        labeled, unlabeled, test = (
+        labeled, unlabeled, tested = (
             sum(dataset.roles.get(role, 0) for dataset in record.datasets.values())
             for role in ("labeled", "unlabeled", "test")
         )
         seconds = record.facts.seconds
-        return cls(seconds.train, seconds.predict, max(1, labeled + unlabeled), max(1, test + unlabeled))
+        return cls(seconds.train, seconds.predict, labeled, unlabeled, tested)
 
 
 class History:
@@ -74,24 +75,31 @@ class History:
         return self._seconds.get(_mark(cell_of(spec)))
 
     def similar_seconds(
-        self, method: str, recipe: str, overrides: Mapping[str, Any], *, trained: int, predicted: int, fixed: bool
-    ) -> float | None:
+        self, method: str, recipe: str, overrides: Mapping[str, Any], *, labeled: int, unlabeled: int | None,
+        tested: int, fixed: bool,
+    ) -> float | None:  # fmt: skip
         """The median over earlier runs of a method with the same settings, at other budgets or on other datasets.
 
-        Prediction goes with the number of images, and so does training unless its steps are fixed.
+        Training goes with the number of labeled and unlabeled images unless its steps are fixed; prediction with that
+        of test images and unlabeled ones, which are predicted for the figures of pseudo-labels.
 
         Args:
-            trained: labeled and unlabeled images.
-            predicted: test images, and unlabeled ones.
+            labeled: how many images.
+            unlabeled: how many images; None: the learner does not need any, so that those of earlier runs do not count.
+            tested: how many images.
             fixed: whether the number of training steps does not depend on the number of images.
         """
         earlier = self._similar.get(_settings({"method": method, "recipe": recipe, "overrides": dict(overrides)}))
         if not earlier:
             return None
-        return statistics.median(
-            own.train * (1 if fixed else trained / own.trained) + own.predict * predicted / own.predicted
-            for own in earlier
-        )
+        more = unlabeled or 0
+        estimates = []
+        for own in earlier:
+            held = 0 if unlabeled is None else own.unlabeled
+            trained = 1.0 if fixed else (labeled + more) / max(1, own.labeled + held)
+            predicted = (tested + more) / max(1, own.tested + held)
+            estimates.append(own.train * trained + own.predict * predicted)
+        return statistics.median(estimates)
 
 
 def _mark(cell: dict[str, object]) -> str:

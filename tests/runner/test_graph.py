@@ -105,15 +105,21 @@ def test_a_learner_that_states_no_work_is_estimated_from_records_at_other_budget
     (record,) = iter_records(bench.store)
     seconds, known = record.facts.seconds, History(bench.store, "cpu", 1)
     roles = [dataset.roles for dataset in record.datasets.values()]
-    trained, predicted = (
-        sum(own.get(role, 0) for own in roles for role in ("unlabeled", other)) for other in ("labeled", "test")
+    labeled, unlabeled, tested = (sum(own.get(role, 0) for own in roles) for role in ("labeled", "unlabeled", "test"))
+
+    def similar(labeled: int, unlabeled: int | None, tested: int, *, fixed: bool) -> float | None:
+        return known.similar_seconds(
+            "fixmatch", "check", {}, labeled=labeled, unlabeled=unlabeled, tested=tested, fixed=fixed
+        )
+
+    more = 2 * tested + 2 * unlabeled  # so that three times as many are predicted
+    predicted = seconds.train + 3 * seconds.predict
+    assert similar(labeled, unlabeled, tested + more, fixed=True) == pytest.approx(predicted)
+    assert similar(2 * labeled + unlabeled, unlabeled, tested + more, fixed=False) == pytest.approx(
+        predicted + seconds.train
     )
-
-    def similar(trained: int, predicted: int, *, fixed: bool) -> float | None:
-        return known.similar_seconds("fixmatch", "check", {}, trained=trained, predicted=predicted, fixed=fixed)
-
-    assert similar(2 * trained, 3 * predicted, fixed=True) == pytest.approx(seconds.train + 3 * seconds.predict)
-    assert similar(2 * trained, 3 * predicted, fixed=False) == pytest.approx(2 * seconds.train + 3 * seconds.predict)
+    unread = similar(2 * labeled, None, 3 * tested, fixed=False)
+    assert unread == pytest.approx(predicted + seconds.train), "unlabeled images that nobody reads do not count"
 
     def at(recipe: str = "check", **asked: Any) -> float:
         plan, _ = bench.plan("fixmatch", recipe=recipe, **asked)
@@ -122,3 +128,19 @@ def test_a_learner_that_states_no_work_is_estimated_from_records_at_other_budget
     assert seconds.train < at(budget=12) == at(budget=8), "steps do not depend on labels"
     assert seconds.train < at(budget=12, unlabeled_budget=1) < at(budget=12)
     assert at("demo", budget=12) == 0.0, "another recipe trains otherwise"
+
+
+def test_unlabeled_images_do_not_count_for_a_learner_that_reads_labels_alone(bench: Bench) -> None:
+    words = ("--budget", "6", "--seed", "1", "--recipe", "check", "--set", "batch_size=4")
+    bench.run("supervised-levels", *words, pair="tiny-a:tiny-a")
+    (record,) = iter_records(bench.store)
+    seconds, registry = record.facts.seconds, load_registry([bench.data / "registry.yaml"])
+    (roles,) = (dataset.roles for dataset in record.datasets.values())
+    assert roles["unlabeled"] > roles["test"]
+    for asked in ({"budget": 4}, {"budget": 8}, {"budget": 6, "unlabeled_budget": 1}):
+        plan, settings = bench.plan(
+            "supervised-levels", "tiny-a:tiny-a", recipe="check", overrides=(("batch_size", 4),), **asked
+        )
+        found = Forecaster(registry, settings).look(plan.spec).seconds
+        # Its steps are fixed. Of 24 images a forecast takes a fifth for the test part, the split a third: whole scenes.
+        assert found == pytest.approx(seconds.train + seconds.predict * 5 / roles["test"])

@@ -15,6 +15,8 @@ from safetensors.numpy import load_file
 from ssliqa_bench.errors import InputError
 from ssliqa_bench.leaderboard.collect import collect
 from ssliqa_bench.leaderboard.compare import paired_gain
+from ssliqa_bench.registry.load import load_registry
+from ssliqa_bench.runner.forecast import Forecaster
 from ssliqa_bench.store.records import iter_records
 from ssliqa_bench.testing import metrics_with_pseudo_labels
 from tests.resealed import reseal
@@ -58,6 +60,22 @@ def tensors(folder: Path) -> dict[str, Any]:
     """The arrays of a stored artifact, read without the package."""
     (data,) = folder.glob("tensors-*.safetensors")
     return load_file(data)
+
+
+def test_a_forecast_for_the_full_reference_learner_goes_with_its_labeled_images(paired: Bench) -> None:
+    """On one dataset labeled and unlabeled images together are as many at every budget."""
+    paired.run("iqa-conformer", *BUDGET, *SET, "--seed", "1", "--recipe", "check", pair=PAIR)
+    (record,) = iter_records(paired.store)
+    seconds = record.facts.seconds
+    (roles,) = (dataset.roles for dataset in record.datasets.values())
+    registry = load_registry([paired.data / "registry.yaml"])
+    for budget in (4, 12):
+        plan, settings = paired.plan(
+            "iqa-conformer", PAIR, budget=budget, recipe="check", overrides=tuple(sorted(SMALL.items()))
+        )
+        found = Forecaster(registry, settings).look(plan.spec).seconds
+        # Of 24 images a forecast takes a fifth for the test part, the split a third: whole scenes.
+        assert found == pytest.approx(seconds.train * budget / 8 + seconds.predict * 5 / roles["test"])
 
 
 def test_the_teacher_is_that_of_the_full_reference_learner(paired: Bench) -> None:
