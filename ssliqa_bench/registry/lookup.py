@@ -294,11 +294,14 @@ class Registry:
             return unknown_name(f"recipe of {method}", recipe, own, f"ssliqa-bench show {method}")
         reason = ""
         if recipe.partition("/")[0] == FROZEN_RECIPE and FROZEN_RECIPE not in own:
-            does = "has no head to train" if list(own) == [PLAIN_RECIPE] else "trains the network below the head too"
-            reason = f": it trains a head on stored features of a network that stays as it is, and {method} {does}"
+            reason = (
+                ". This recipe trains a head on stored features of a network that stays as it is; a learner that must "
+                "train the network itself has none"
+            )
+        count = "1 method that has" if len(others) == 1 else f"{len(others)} methods that have"
         return InputError(
             f'{method} has no recipe "{recipe}"{reason}. "ssliqa-bench list methods --recipe {recipe}" shows the '
-            f'{len(others)} methods that have it, "ssliqa-bench show {method}" the recipes of this one.'
+            f'{count} it, "ssliqa-bench show {method}" the recipes of this one.'
         )
 
     def with_recipe(self, recipe: str) -> list[str]:
