@@ -42,7 +42,7 @@ def check_roles(tables: Mapping[str, Table], roles: Mapping[str, Sequence[Role]]
                 for learned in (name for name in tables if group_family(tables[name]) == family):
                     both = sorted(members[tested][held_out] & members[learned][other])
                     if both:
-                        found = f"1 {what} stands" if len(both) == 1 else f"{len(both)} {what}s stand"
+                        found = f"1 {what} is" if len(both) == 1 else f"{len(both)} {what}s are"
                         where = (f"{tested}: {found} in both {other} and {held_out}" if tested == learned else
                                  f"{tested}: {found} in its {held_out} part and in {other} of {learned}")
                         raise LeakError(f"{where}: {_some(both)}. Nothing was run.")

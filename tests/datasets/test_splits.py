@@ -317,14 +317,14 @@ def test_leaks_are_found() -> None:
     check_roles({"a": table}, {"a": ("labeled", "labeled", "test", "unlabeled", "labeled", "validation")})
     check_roles({"a": table}, {"a": ("unused", "test", "labeled", "unused", "unused", "unused")})
     for roles, message in (
-        (("labeled", "test", "test", "unused", "unused", "unused"), "1 group stands in both labeled and test: g0"),
+        (("labeled", "test", "test", "unused", "unused", "unused"), "1 group is in both labeled and test: g0"),
         (("labeled", "unused", "labeled", "unlabeled", "validation", "test"), "in both unlabeled and validation: g2"),
         (("validation", "test", "labeled", "unused", "unused", "unused"), "in both validation and test: g0"),
     ):
         with pytest.raises(LeakError, match=f"a: .*{message}.*Nothing was run"):
             check_roles({"a": table}, {"a": roles})
     same_file = dataclasses.replace(table, path=("/x",) * 6)
-    with pytest.raises(LeakError, match="1 file stands in both labeled and test: /x"):
+    with pytest.raises(LeakError, match="1 file is in both labeled and test: /x"):
         check_roles({"a": same_file}, {"a": ("labeled", "unused", "test", "unused", "unused", "unused")})
 
 

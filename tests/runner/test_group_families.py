@@ -39,7 +39,7 @@ def test_a_test_on_the_same_scenes_is_a_leak(own_bench: Bench) -> None:
     content["datasets"]["tiny-c"]["groups_as"] = "tiny-a"
     path.write_text(yaml.safe_dump(content))
     code, err = own_bench.fails("supervised", "--test", "tiny-c")
-    assert code == 2 and "tiny-c: 4 groups stand in its test part and in labeled of tiny-a" in err
+    assert code == 2 and "tiny-c: 4 groups are in its test part and in labeled of tiny-a" in err
     assert "--allow-leak" in err
     assert json.loads(own_bench("run", "--method", "supervised", "--pair", "tiny-a:tiny-b", "--test", "tiny-c",
                                 "--allow-leak", "seen before", "--json")[1])["runs"][0]["status"] == "done"  # fmt: skip
