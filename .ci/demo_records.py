@@ -36,9 +36,10 @@ def collect(store: Path, target: Path, sweeps: Sequence[Mapping[str, Any]]) -> s
     if lost:
         one, cell = lost[0].key[:12], lost[0].cell
         run = f"{cell.method} {cell.pair} recipe {cell.recipe} budget {cell.budget} seed {cell.seed}"
+        found = f"1 record of {target} is a run" if len(lost) == 1 else f"{len(lost)} records of {target} are runs"
         sys.exit(
-            f"{len(lost)} records of {target} are runs of none of these sweeps (first: {one}, {run}); {target} stays "
-            f"as it is. Add them to a suite of benchmarks/, or remove their folders from {target}/records first."
+            f"{found} of none of these sweeps (first: {one}, {run}); {target} stays as it is. Add what is missing to a "
+            f"suite of benchmarks/, or remove such folders from {target}/records first."
         )
     notices = notices_of(load_registry())
     shutil.rmtree(target / "records", ignore_errors=True)

@@ -7,7 +7,7 @@ Needs the datasets below $SSLIQA_DATA. Takes records by the first digits of thei
 key, that a run of today would make: one whose key is that of today's plan. A method without such a record is named;
 older code made its records. Prints a table and exits with 1 where a key, a prediction or a metric differs. Another kind
 of processor may round otherwise: the fit behind mapped metrics differs in the last digit first, so that metrics within
-1e-9 are told with their largest difference and are no failure.
+1e-9 are reported with their largest difference and are no failure.
 """
 
 from __future__ import annotations

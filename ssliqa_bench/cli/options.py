@@ -16,7 +16,7 @@ from ssliqa_bench.paths import file_to_read, file_to_write, folder_to_read, fold
 
 
 def _at_most(bound: int, value: int, option: str) -> int:
-    """A number that is not too large. Bounds that nobody comes near stand in a message and not in `--help`.
+    """A number that is not too large. The bounds are far above common values, so `--help` does not list them.
 
     Raises:
         InputError: it is above the bound.

@@ -29,7 +29,6 @@ class _Asked:
     tables: Mapping[str, Table]
 
 
-
 def _name_list(part: str, word: str) -> Any:
     return typer.Option(
         f"--{part}",

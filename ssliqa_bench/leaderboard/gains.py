@@ -76,8 +76,8 @@ def can_gain(row: Row) -> bool:
 
 
 def opening_words(view: SectionView) -> list[Phrase]:
-    """What is said of a section's gains before its tables: which can be told from nothing, and what else they are
-    compared with; or why some or all are not shown."""
+    """What is said of a section's gains before its tables: which differ from zero, and what else they are compared
+    with; or why some or all are not shown."""
     dataset = view.section.ranking_dataset
     learners = [row for row in view.section.rows if view.over_best(row, dataset)]
     shown = [row for row in learners if not view.below_probe(row)]

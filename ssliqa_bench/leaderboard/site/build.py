@@ -43,8 +43,8 @@ def build_site(
 ) -> dict[str, str]:
     """The text of every file of the site by its path below the output folder, `site/index.html` first of all.
 
-    The order of the records does not matter. Predictions are read of datasets whose scores may be passed on; beside
-    their names and scores stands the notice of a dataset that has one.
+    The order of the records does not matter. Predictions are read of datasets whose scores may be passed on; names
+    and scores of a dataset with a notice have its notice beside them.
     """
     given, lacking = list(records), list(failures)
     boards = [(board, [SectionView(section) for section in board.sections]) for board in collect(given, lacking)]
