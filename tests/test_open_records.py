@@ -39,7 +39,7 @@ def test_a_record_of_no_sweep_is_not_removed(tmp_path: Path) -> None:
     sweep.write_text(json.dumps({"runs": [{"key": kept, "status": "done"}]}))
     command = [sys.executable, str(ROOT / ".ci/demo_records.py"), str(store), str(target), str(sweep)]
     done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 1 and f"1 records of {target} are runs of none of these sweeps" in done.stderr
+    assert done.returncode == 1 and f"1 record of {target} is a run of none of these sweeps" in done.stderr
     assert other[:12] in done.stderr and record_keys(target) == [kept, other]
     (target / "records" / other / "facts.json").unlink()
     assert subprocess.run(command).returncode == 0
