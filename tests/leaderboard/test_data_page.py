@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import posixpath
 import re
+from pathlib import Path
 from types import ModuleType
 
-from ssliqa_bench.leaderboard.boards import build_boards, render_pages
+from ssliqa_bench.leaderboard.boards import build_boards, check_boards, render_pages, write_boards
 from ssliqa_bench.leaderboard.few_labels_page import few_label_pages
 from ssliqa_bench.leaderboard.published_page import published_pages
 from ssliqa_bench.registry.load import load_registry, notices_of
@@ -44,6 +45,16 @@ def test_pages_of_published_figures_acknowledge_the_datasets_of_our_own(made: Mo
         assert "Deepti Ghadiyaram and Alan C. Bovik. Massive Online" in " ".join(texts[name].split())
         assert f"(../{NOTICE})" in texts[name]
     assert not any("## Data" in text for text in render_pages(published_pages([]), ("md",)).values())
+
+
+def test_a_notice_beside_boards_of_another_kind_is_no_difference(made: ModuleType, tmp_path: Path) -> None:
+    records = [typed(made.record("ssiqa", seed, pair="livec", kind="authentic")) for seed in range(2)]
+    kinds = [build_boards(records, formats=("md",)), render_pages(few_label_pages(records), ("md",))]
+    for texts in kinds:
+        write_boards(tmp_path, texts)
+    assert [check_boards(tmp_path, texts) for texts in kinds] == [[], []]
+    (tmp_path / "few-labels/old.md").write_text((tmp_path / "standard.md").read_text())
+    assert check_boards(tmp_path, kinds[1]) == ["few-labels/old.md: follows from no record"]
 
 
 def test_generated_and_unknown_datasets_need_no_acknowledgement(made: ModuleType) -> None:
