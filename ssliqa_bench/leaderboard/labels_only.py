@@ -36,7 +36,7 @@ class Best:
 
 
 @dataclass(frozen=True)
-class Difference:
+class BestRowDifference:
     """A row less the best labels-only row on one dataset; the interval's ends are None where there is none."""
 
     paired: Paired
@@ -86,7 +86,7 @@ def best_labels_only(row: Row, section: SettingRows) -> Best | None:
     return Best(best, value, seeds, len(known))
 
 
-def difference_from_best(row: Row, best: Best | None, dataset: str, fraction: float | None) -> Difference | None:
+def difference_from_best(row: Row, best: Best | None, dataset: str, fraction: float | None) -> BestRowDifference | None:
     """A row less the best labels-only row on the same splits; None where the row is no learner, or there is no best.
 
     Args:
@@ -98,13 +98,13 @@ def difference_from_best(row: Row, best: Best | None, dataset: str, fraction: fl
     return _with_interval(paired, row.aggregate, fraction)
 
 
-def _with_interval(paired: Paired, aggregate: str, fraction: float | None) -> Difference:
+def _with_interval(paired: Paired, aggregate: str, fraction: float | None) -> BestRowDifference:
     if fraction is None or len(paired.differences) < MINIMUM_SPLITS or aggregate != "mean":
-        return Difference(paired)
+        return BestRowDifference(paired)
     from ssliqa_bench.evaluation.comparisons import compare_splits  # brings scipy
 
     found = compare_splits(paired.differences, fraction)
-    return Difference(paired, found.lo, found.hi)
+    return BestRowDifference(paired, found.lo, found.hi)
 
 
 def labels_only_above(oracle: Row, section: SettingRows, dataset: str) -> Row | None:

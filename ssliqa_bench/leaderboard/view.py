@@ -12,7 +12,7 @@ from ssliqa_bench.leaderboard.collect import Row, SettingRows
 from ssliqa_bench.leaderboard.compare import test_fraction
 from ssliqa_bench.leaderboard.labels_only import (
     Best,
-    Difference,
+    BestRowDifference,
     best_labels_only,
     difference_from_best,
     recipes_below_probe,
@@ -74,7 +74,7 @@ class SectionView:
         """Whether a row has a recipe whose training on labels does not reach the ridge probe: it shows no gain."""
         return row.recipe in self.recipes_below_probe
 
-    def over_best(self, row: Row, dataset: str) -> Difference | None:
+    def over_best(self, row: Row, dataset: str) -> BestRowDifference | None:
         """A learner less the best labels-only row on a dataset; None where there is none."""
         return difference_from_best(row, self.best_labels_only(row), dataset, test_fraction(self.section, dataset))
 

@@ -549,7 +549,7 @@ def test_what_is_wrong_with_own_photographs_is_told_and_nothing_written(command:
     table = photographs / "scores.csv"
     good = table.read_text()
     assert "no such file" in refused(labels="none.csv")
-    assert "lie outside" in refused("--scale", "1,2") or "outside" in refused("--scale", "1,2")
+    assert "18 are not numbers or out of range" in refused("--scale", "1,2")
     assert "--scale LO,HI" in refused("--scale", "1,2")
     assert "expected two numbers" in refused("--scale", "5,1")
     assert "lower_is_better" in refused("--direction", "down")

@@ -58,7 +58,7 @@ def test_a_test_image_that_looks_like_a_training_image_is_told(own_bench: Bench)
     (entry,) = json.loads(out)["runs"]
     assert code == 0 and f"{second.name} like {first.name}" in err
     notes = own_bench.facts(entry["key"])["notes"]
-    assert any("test images of tiny-a look like an image of tiny-a" in note for note in notes)
+    assert any("1 of 8 test images of tiny-a looks like an image of tiny-a" in note for note in notes)
     assert not any(second.name in note for note in notes), "names stay off the record"
 
 
