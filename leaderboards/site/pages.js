@@ -44,6 +44,10 @@
   function columns(rows) {
     const sides = ["labeled", "unlabeled", "external"].filter((side) => rows.some((row) => bySide(row, side)));
     const several = new Set(rows.map(boardOf)).size > 1;
+    // A method that a board has in several settings is shown with its setting.
+    const settings = {};
+    for (const row of rows) (settings[`${boardOf(row)} ${row.method}`] ??= new Set()).add(row.setting);
+    const titled = (row) => (settings[`${boardOf(row)} ${row.method}`].size > 1 ? `${row.title}, ${row.setting}` : row.title);
     // One scale for the bars of a column, from the lowest to the highest end; gains around zero.
     const ends = (read) => rows.map(read).filter(Boolean).flatMap(([value, , lo, hi]) => [value, lo, hi]).filter((v) => v !== null && v !== undefined);
     const scale = (side) => { const all = ends((row) => decisive(row, side)); return [Math.min(...all) - 0.005, Math.max(...all) + 0.005]; };
@@ -52,7 +56,7 @@
     return [
       { name: "rank", title: "Rank", num: true, value: (row) => (row.rank === null ? null : -row.rank), cell: (row) => row.rank ?? row.status },
       { name: "method", title: "Method", head: true, style: "method", value: (row) => row.method,
-        cell: (row) => [row.method in data.methods ? methodLink(row.method) : h("code", {}, row.method), row.marks.map((mark) => h("span", { class: "tag" }, mark)), h("small", {}, row.title),
+        cell: (row) => [row.method in data.methods ? methodLink(row.method) : h("code", {}, row.method), row.marks.map((mark) => h("span", { class: "tag" }, mark)), h("small", {}, titled(row)),
           several && h("small", { class: "only-small" }, `${row.pair}, ${row.budget}`)] },
       several && { name: "pair", title: "Pair", style: "hide-small", value: (row) => row.pair, cell: (row) => [h("code", {}, row.pair), h("br"), h("small", {}, `${row.budget}, ${row.protocol}`)] },
       { name: "labels", title: "Labels", num: true, style: "hide-small", value: (row) => parseInt(row.labels, 10), cell: (row) => row.labels },
