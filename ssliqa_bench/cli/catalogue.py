@@ -72,7 +72,7 @@ def list_entries(
     names = _names(kind, loaded)
     if recipe is not None:
         if kind is not CatalogueKind.METHODS:
-            raise InputError(f"--recipe: got it for {kind.value}; only methods have recipes.")
+            raise InputError(f'--recipe: only methods have recipes; got "{recipe}" for {kind.value}.')
         names = loaded.with_recipe(recipe)
         if not names:
             raise InputError(f'--recipe: no method has "{recipe}". "ssliqa-bench show METHOD" shows its recipes.')
