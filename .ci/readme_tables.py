@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.util
+import importlib
 import re
 import sys
 from collections.abc import Callable
@@ -26,6 +26,7 @@ from ssliqa_bench.store.record import Record
 from ssliqa_bench.store.records import iter_records
 
 ROOT = Path(__file__).resolve().parent.parent
+CLAIMS = ROOT / "benchmarks" / "claims"
 BOARD = ROOT / "leaderboards" / "open" / "standard" / "livec--livec.md"
 _ROWS = 10
 
@@ -51,13 +52,11 @@ def board() -> str:
 
 
 @functools.cache
-def claims() -> ModuleType:
-    """The module benchmarks/claims/open.py."""
-    spec = importlib.util.spec_from_file_location("claims_open", ROOT / "benchmarks" / "claims" / "open.py")
-    assert spec is not None and spec.loader is not None
-    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)  # its dataclasses look for themselves
-    spec.loader.exec_module(module)
-    return module
+def claims(name: str = "open") -> ModuleType:
+    """A module of benchmarks/claims, which import each other as scripts do."""
+    if str(CLAIMS) not in sys.path:
+        sys.path.insert(0, str(CLAIMS))
+    return importlib.import_module(name)
 
 
 @functools.cache
@@ -73,18 +72,43 @@ def first_results() -> dict[tuple[str, str, str], Any]:
     return found
 
 
+@functools.cache
+def settings() -> dict[tuple[str, str, str], Any]:
+    """Figures of the committed records on human scores, by pair, labels and the rest of a setting."""
+    found: dict[tuple[str, str, str], Any] = claims().figures(records("open"))
+    return found
+
+
+def _own(pair: str, labels: str, rest: str) -> Any:
+    return first_results()[pair, labels, f"protocol standard, {rest}"]
+
+
 def _gains(pair: str, labels: str, rest: str) -> str:
-    return str(claims().gain_table(first_results()[pair, labels, f"protocol standard, {rest}"]))
+    return str(claims("open_tables").gain_table(_own(pair, labels, rest)))
 
 
 def _last_stages() -> str:
-    own = first_results()["livec:livec", "93", "protocol standard, recipe frozen/last-stages"]
-    return str(claims().split_table(own))
+    return str(claims("open_tables").split_table(_own("livec:livec", "93", "recipe frozen/last-stages")))
 
 
 def _across() -> str:
-    own = first_results()["livec:biq2021", "93", "protocol standard, recipe frozen, 2000 unlabeled"]
-    return str(claims().reference_table(own, "SRCC on BIQ2021"))
+    own = _own("livec:biq2021", "93", "recipe frozen, 2000 unlabeled")
+    return str(claims("open_tables").reference_table(own, "SRCC on BIQ2021"))
+
+
+def _overview() -> str:
+    """Settings with learners beside comparators, unless labels alone miss the bar below which no gain is shown."""
+    shown = {key: own for key, own in first_results().items() if own.over_best}
+    return str(claims("open_tables").overview_table(shown))
+
+
+def _livec_controls(figures: Callable[[Any], Any], what: str) -> str:
+    """Differences on LIVE In the Wild with 93 labels, by recipe."""
+    by_recipe = {
+        recipe: figures(settings()["livec:livec", "93", f"protocol standard, recipe {recipe}"])
+        for recipe in ("frozen", "frozen/tuned-on-biq2021")
+    }
+    return str(claims("open_tables").difference_table(by_recipe, what))
 
 
 RESULTS = ROOT / "docs" / "open.md"
@@ -93,11 +117,13 @@ _TUNED_ON = {"livec": "recipe frozen/tuned-on-biq2021", "biq2021": "recipe froze
 PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "datasets": (ROOT / "docs" / "datasets.md", dataset_table),
     "board": (ROOT / "README.md", board),
+    "gains overview": (RESULTS, _overview),
     "gains livec tuned": (RESULTS, lambda: _gains("livec:livec", "93", _TUNED_ON["livec"])),
     "gains livec": (RESULTS, lambda: _gains("livec:livec", "93", "recipe frozen")),
     "gains last-stages": (RESULTS, _last_stages),
     "gains biq2021 tuned": (RESULTS, lambda: _gains("biq2021:biq2021", "100", _TUNED_ON["biq2021"])),
     "gains across": (RESULTS, _across),
+    "controls weight 0": (RESULTS, lambda: _livec_controls(claims().controls, "control")),
 }
 
 

@@ -59,13 +59,30 @@ def test_the_tables_of_the_first_results_follow_from_the_records(tables: ModuleT
         assert tables.renewed(name, old) != old
 
 
+def test_a_learner_without_a_comparator_of_its_own_has_that_of_the_method_it_extends(tables: ModuleType) -> None:
+    rows = {"supervised", "adamatch", "simmatch", "supervised-levels", "rankup-rda", "rankup", "rankup-supervised",
+            "rankup-shuffled", "rankup-oracle", "ssiqa"}  # fmt: skip
+    assert tables.claims().comparators(rows) == {
+        "adamatch": "supervised-levels", "simmatch": "supervised-levels", "rankup-rda": "rankup-supervised",
+        "rankup": "rankup-supervised",
+    }  # fmt: skip
+
+
+def test_the_overview_counts_every_learner_of_a_setting_once(tables: ModuleType, results: dict[Key, Any]) -> None:
+    text = (ROOT / "docs/open.md").read_text().partition("gains overview:")[2].partition("<!-- end")[0]
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    counted = [sum(map(int, re.findall(r"(\d+) [a-z]", row[-1]))) for row in rows]
+    assert counted == [len(own.over_comparator) for own in results.values() if own.over_best]
+    assert len(counted) > 4
+
+
 def test_the_first_screen_of_the_readme_says_what_the_records_show(results: dict[Key, Any]) -> None:
     evidence = text_of("README.md").partition("State of evidence.")[2].partition("<!-- board")[0]
     (oracle,) = [gain for gain in results[LIVEC].references if gain.learner == "oracle"]
     assert re.findall(r"[+-]\d\.\d+", evidence) == [f"{oracle.own.mean:+.3f}"], "all labels of LIVE In the Wild"
     gains = [gain for own in results.values() for gain in own.over_comparator]
-    shown = {gain.learner for gain in gains if gain.own.verdict == "gain"}
-    shown |= {gain.learner for own in results.values() for gain in own.over_best if gain.own.verdict == "gain"}
+    shown = {gain.learner for gain in gains if gain.own.verdict == "better"}
+    shown |= {gain.learner for own in results.values() for gain in own.over_best if gain.own.verdict == "better"}
     assert ("No learner shows a gain" in evidence) == (not shown), f"shown to gain: {shown}"
     undecided = sum(gain.own.verdict == "not distinguished" for gain in gains)
     assert ("Most are not distinguished from labels alone" in evidence) == (undecided > len(gains) / 2)

@@ -28,7 +28,8 @@ from ssliqa_bench.store.records import iter_records
 
 TEST_FRACTION = 0.2
 BASELINES = ("ridge-probe", "kernel-ridge", "supervised", "supervised-ensemble")
-ORACLES = ("oracle", "rankup-oracle")  # trained on the scores of the unlabeled images too
+# Trained on the scores of the unlabeled images too.
+ORACLES = ("oracle", "oracle-levels", "pi-model-oracle", "mean-teacher-oracle", "rankup-oracle", "ucvme-oracle")
 TRAINED, FROZEN, SLACK = "frozen/last-stages", "frozen", 0.01
 ADAPTED = ("adabn", "coral")  # ridge regression with statistics of the unlabeled images
 
@@ -55,16 +56,18 @@ def figures(records: Iterable[Record]) -> Settings:
 
 
 def comparators(methods: set[str]) -> dict[str, str]:
-    """Learner -> the labels-only method with the same network, steps and inference, as the registry declares it."""
+    """Learner -> the labels-only method with the same network, steps and inference, as the registry declares it for the
+    learner or for the nearest method that it extends."""
     registry = load_registry()
-    return {
-        entry.like: name
-        for name, entry in registry.methods.items()
-        if entry.like is not None
-        and {name, entry.like} <= methods
-        and registry.resolve_method(name).unlabeled_role == "unlabeled"
-        and entry.about.family != "control"
-    }
+    known = [name for name in registry.methods if name in methods and registry.methods[name].about.family != "control"]
+    uses_unlabeled = [entry for entry in map(registry.resolve_method, known) if entry.unlabeled_role == "unlabeled"]
+    declared = {entry.like: entry.name for entry in uses_unlabeled if entry.like is not None}
+    found = {}
+    for entry in uses_unlabeled:
+        nearest = [link for link in reversed(entry.chain) if link in declared]
+        if entry.like is None and nearest:
+            found[entry.name] = declared[nearest[0]]
+    return found
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,28 @@ def findings(found: Mapping[str, Mapping[int, float]], probe: Mapping[int, float
     )
 
 
+def controls(found: Mapping[str, Mapping[int, float]]) -> tuple[Gain, ...]:
+    """Controls of one setting that must equal another row, less that row, over the splits that both have."""
+    registry, shown = load_registry(), []
+    for name in sorted(found):
+        entry = registry.methods[name]
+        if entry.about.family == "control" and entry.like in found:
+            other = found[entry.like]
+            by_split = tuple(value - other[seed] for seed, value in sorted(found[name].items()) if seed in other)
+            shown.append(Gain(name, entry.like, by_split, compare_splits(by_split, TEST_FRACTION)))
+    return tuple(shown)
+
+
+def upper_references(found: Mapping[str, Mapping[int, float]]) -> tuple[Gain, ...]:
+    """Learners that are given the scores of all training images, less `oracle`, over the splits that both have."""
+    shown, other = [], found.get(ORACLES[0], {})
+    for name in ORACLES[1:]:
+        by_split = tuple(value - other[seed] for seed, value in sorted(found.get(name, {}).items()) if seed in other)
+        if by_split:
+            shown.append(Gain(name, ORACLES[0], by_split, compare_splits(by_split, TEST_FRACTION)))
+    return tuple(shown)
+
+
 def interval(own: Comparison, digits: int = 4) -> str:
     """The interval of a mean difference; few splits have none."""
     return "no interval" if own.lo is None else f"{own.lo:+.{digits}f} to {own.hi:+.{digits}f}"
@@ -176,49 +201,6 @@ def report(own: Findings) -> None:
     print()
     for gain in own.references:
         print(f"{gain.learner} - {gain.over}: {gain.own.mean:+.4f}, {interval(gain.own)}")
-
-
-def gain_table(own: Findings) -> str:
-    """Gains over comparators, as a page shows them."""
-    rows = [
-        (f"`{gain.learner}`", f"{gain.own.mean:+.4f}", interval(gain.own), str(gain.losses), gain.own.verdict)
-        for gain in own.over_comparator
-    ]
-    return _table(("learner", "mean", "95 % interval", "splits with a loss", "verdict"), "lrlrl", rows)
-
-
-def split_table(own: Findings) -> str:
-    """Gains over comparators on each of a few splits, the best learner first."""
-    gains = sorted(own.over_comparator, key=lambda gain: -own.means[gain.learner])
-    rows = [
-        (f"`{gain.learner}`", ", ".join(f"{value:+.3f}" for value in gain.by_split), f"{gain.own.mean:+.3f}",
-         interval(gain.own, 3), f"{own.means[gain.learner]:.3f}")
-        for gain in gains
-    ]  # fmt: skip
-    heads = ("learner", "over its comparator, split by split", "mean gain", "95 % interval", "mean SRCC")
-    return _table(heads, "lrrlr", rows)
-
-
-def reference_table(own: Findings, figure: str) -> str:
-    """Learners, references and the best labels-only row by their means, each with what it is compared with.
-
-    Args:
-        figure: what the means are of.
-    """
-    rows = {
-        gain.learner: (f"`{gain.learner}`", f"{own.means[gain.learner]:.3f}", f"{gain.own.mean:+.3f}",
-                       f"`{gain.over}`", interval(gain.own, 3))
-        for gain in (*own.over_comparator, *own.references)
-    }  # fmt: skip
-    rows[own.best] = (f"`{own.best}`, best on labels alone", f"{own.means[own.best]:.3f}", "", "", "")
-    ordered = [rows[name] for name in sorted(rows, key=lambda name: -own.means[name])]
-    return _table(("method", figure, "difference", "from", "95 % interval"), "lrrll", ordered)
-
-
-def _table(heads: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> str:
-    rules = [{"l": "---", "r": "---:"}[side] for side in align]
-    lines = [" ".join("|" if not cell else f"| {cell}" for cell in row) + " |" for row in (heads, rules, *rows)]
-    return "\n".join(lines).replace(" -", " −").replace("| −--", "| ---")
 
 
 def all_findings(records: Iterable[Record]) -> dict[tuple[str, str, str], Findings]:

@@ -48,6 +48,15 @@ COMPARED = {
     "rankup": "rankup-supervised",
     "ucvme": "ucvme-supervised",
 }
+# Looked at by `duplicates` where they are named; `ssiqa` has no weight of unlabeled images that could be 0.
+MORE = {
+    "ssiqa": "supervised-long",
+    "crmatch": "supervised-levels",
+    "adamatch": "supervised-levels",
+    "freematch": "supervised-levels",
+    "simmatch": "supervised-levels",
+    "comatch": "supervised-levels",
+}
 TRUTH = ("pi-model-oracle", "mean-teacher-oracle", "rankup-oracle", "ucvme-oracle")
 
 
@@ -116,8 +125,8 @@ def shuffled(settings: Settings, splits: int, folder: Path, learners: dict[str, 
 
 
 def compared(methods: Sequence[str] | None) -> dict[str, str]:
-    """The learners that are looked at, with their comparators."""
-    return {name: other for name, other in COMPARED.items() if methods is None or name in methods}
+    """The learners that are looked at, with their comparators; those of `MORE` only where they are named."""
+    return COMPARED if methods is None else {name: {**COMPARED, **MORE}[name] for name in methods}
 
 
 def paired(settings: Settings, splits: int, one: str, other: str, **changed: Any) -> list[float]:
@@ -197,7 +206,7 @@ def main() -> int:
     parser.add_argument("checks", nargs="*", choices=[*CHECKS, []], default=list(CHECKS))
     parser.add_argument("--store", type=Path, default=Path("runs/validity"))
     parser.add_argument("--splits", type=int, default=20)
-    parser.add_argument("--methods", nargs="+", choices=list(COMPARED))
+    parser.add_argument("--methods", nargs="+", choices=[*COMPARED, *MORE])
     options = parser.parse_args()
     settings = Settings.from_environment(
         store=options.store, device="cpu", threads=1, allow_leak="labeled images stand in for unlabeled ones"

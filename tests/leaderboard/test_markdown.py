@@ -59,6 +59,12 @@ def test_pseudo_labels_of_every_stage_are_means_over_the_runs(made: ModuleType) 
     assert row["SRCC"] == f"{np.mean([own['srcc'] for own in held]):.3f}"
     assert row["Bias"] == f"{np.mean([own['bias'] for own in held]):+.3f}"
     assert row["MAE, 4th quarter"] == f"{np.mean([own['mae_by_spread'][3] for own in held]):.3f}"
+    assert "Coverage" not in row  # nothing was chosen
+    chosen = rng.uniform(size=len(held)).tolist()
+    for record, share in zip((own for own in records if "pseudo_labels" in own), chosen, strict=True):
+        record["stages"][-1]["log"] = [{"epoch": 1, "mask": 0.0}, {"epoch": 2, "mask": share}]
+    (row,) = table(board(records), "### Pseudo-labels")
+    assert row["Coverage"] == f"{np.mean(chosen):.3f}"
 
 
 def test_numbers_are_those_of_the_records(made: ModuleType) -> None:

@@ -1,0 +1,129 @@
+"""Tables of the first results on human scores, in Markdown, as `make readme` writes them into the documentation."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from open import Findings, Gain, interval
+
+from ssliqa_bench.evaluation.comparisons import Comparison
+
+Key = tuple[str, str, str]  # pair, labels and the rest of a setting
+
+
+def gain_table(own: Findings) -> str:
+    """Gains over comparators, as a page shows them."""
+    rows = [
+        (f"`{gain.learner}`", f"{gain.own.mean:+.4f}", interval(gain.own), str(gain.losses), gain.own.verdict)
+        for gain in own.over_comparator
+    ]
+    return _table(("learner", "mean", "95 % interval", "splits with a loss", "verdict"), "lrlrl", rows)
+
+
+def split_table(own: Findings) -> str:
+    """Gains over comparators on each of a few splits, the best learner first."""
+    gains = sorted(own.over_comparator, key=lambda gain: -own.means[gain.learner])
+    rows = [
+        (f"`{gain.learner}`", ", ".join(f"{value:+.3f}" for value in gain.by_split), f"{gain.own.mean:+.3f}",
+         interval(gain.own, 3), f"{own.means[gain.learner]:.3f}")
+        for gain in gains
+    ]  # fmt: skip
+    heads = ("learner", "over its comparator, split by split", "mean gain", "95 % interval", "mean SRCC")
+    return _table(heads, "lrrlr", rows)
+
+
+def overview_table(shown: Mapping[Key, Findings]) -> str:
+    """One line per setting: what is best, and the verdicts on all learners against their own comparators."""
+    rows = []
+    for (pair, labels, rest), own in shown.items():
+        best = max(own.over_best, key=lambda gain: gain.own.mean)
+        verdicts = Counter(gain.own.verdict for gain in own.over_comparator)
+        said = [f"{verdicts[name]} {name}" for name in ("better", "worse", "equivalent", "not distinguished")
+                if verdicts[name]]  # fmt: skip
+        recipe = rest.partition("recipe ")[2].partition(",")[0]
+        rows.append(
+            (f"`{pair}`", labels, f"`{recipe}`", str(own.splits), f"`{own.best}` {own.means[own.best]:.3f}",
+             f"`{best.learner}` {best.own.mean:+.3f} ({interval(best.own, 3)})", ", ".join(said))
+        )  # fmt: skip
+    heads = ("pair", "labels", "recipe", "splits", "best on labels alone", "best learner, difference from that",
+             "all learners over their comparators")  # fmt: skip
+    return _table(heads, "lrlrlll", rows)
+
+
+def reference_table(own: Findings, figure: str) -> str:
+    """Learners, references and the best labels-only row by their means, each with what it is compared with.
+
+    Args:
+        figure: what the means are of.
+    """
+    rows = {
+        gain.learner: (f"`{gain.learner}`", f"{own.means[gain.learner]:.3f}", f"{gain.own.mean:+.3f}",
+                       f"`{gain.over}`", interval(gain.own, 3))
+        for gain in (*own.over_comparator, *own.references)
+    }  # fmt: skip
+    rows[own.best] = (f"`{own.best}`, best on labels alone", f"{own.means[own.best]:.3f}", "", "", "")
+    ordered = [rows[name] for name in sorted(rows, key=lambda name: -own.means[name])]
+    return _table(("method", figure, "difference", "from", "95 % interval"), "lrrll", ordered)
+
+
+def labels_table(by_labels: Mapping[str, Findings]) -> str:
+    """Mean gains over comparators by number of labels, with intervals; verdicts where there is one.
+
+    Args:
+        by_labels: number of labels -> what that setting shows.
+    """
+    learners = dict.fromkeys(gain.learner for own in by_labels.values() for gain in own.over_comparator)
+    rows = [(f"`{name}`", *(_of_learner(own, name) for own in by_labels.values())) for name in learners]
+    rows.append(("best on labels alone", *(f"`{own.best}` {own.means[own.best]:.3f}" for own in by_labels.values())))
+    return _table(("learner", *(f"{labels} labels" for labels in by_labels)), "l" * (1 + len(by_labels)), rows)
+
+
+def _of_learner(own: Findings, learner: str) -> str:
+    return next((_words(gain.own) for gain in own.over_comparator if gain.learner == learner), "")
+
+
+def _words(own: Comparison) -> str:
+    verdict = "" if own.verdict == "not distinguished" else f", {own.verdict}"
+    return f"{own.mean:+.3f} ({interval(own, 3)}){verdict}"
+
+
+def difference_table(settings: Mapping[str, Sequence[Gain]], what: str) -> str:
+    """Differences from the row that stands beside each, recipe by recipe.
+
+    Args:
+        what: heading of the rows.
+    """
+    rows = [
+        (f"`{gain.learner}`", f"`{recipe}`", str(len(gain.by_split)), f"{gain.own.mean:+.4f}", f"`{gain.over}`",
+         interval(gain.own), gain.own.verdict)
+        for recipe, gains in settings.items() for gain in gains
+    ]  # fmt: skip
+    heads = (what, "recipe", "splits", "mean difference", "from", "95 % interval", "verdict")
+    return _table(heads, "llrrlll", rows)
+
+
+def mean_table(columns: Mapping[str, Mapping[str, Mapping[int, float]]]) -> str:
+    """Means and standard deviations over the seeds.
+
+    Args:
+        columns: heading -> method -> seed -> value.
+    """
+    methods = dict.fromkeys(name for found in columns.values() for name in found)
+    rows = [(f"`{name}`", *(_spread(found.get(name, {})) for found in columns.values())) for name in methods]
+    return _table(("method", *columns), "l" + "r" * len(columns), rows)
+
+
+def _spread(by_seed: Mapping[int, float]) -> str:
+    values = list(by_seed.values())
+    if len(set(values)) < 2:  # a closed-form fit on the same images
+        return f"{values[0]:.3f}" if values else ""
+    return f"{statistics.fmean(values):.3f} ± {statistics.stdev(values):.3f}"
+
+
+def _table(heads: Sequence[str], align: str, rows: Sequence[Sequence[str]]) -> str:
+    rules = [{"l": "---", "r": "---:"}[side] for side in align]
+    lines = [" ".join("|" if not cell else f"| {cell}" for cell in row) + " |" for row in (heads, rules, *rows)]
+    return re.sub(r"(?<=[ (])-(?=\d)", "−", "\n".join(lines))
