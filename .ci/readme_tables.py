@@ -14,7 +14,7 @@ import functools
 import importlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -96,13 +96,19 @@ def _across() -> str:
     return str(claims("open_tables").reference_table(own, "SRCC on BIQ2021"))
 
 
+def _by_labels(pair: str, labels: Sequence[str], recipe: str) -> str:
+    """Gains with several numbers of labels."""
+    found = {count: _own(pair, count, f"recipe {recipe}") for count in labels}
+    return str(claims("open_tables").labels_table(found))
+
+
 def _overview() -> str:
     """Settings with learners beside comparators, unless labels alone miss the bar below which no gain is shown."""
     shown = {key: own for key, own in first_results().items() if own.over_best}
     return str(claims("open_tables").overview_table(shown))
 
 
-def _livec_controls(figures: Callable[[Any], Any], what: str) -> str:
+def _livec_differences(figures: Callable[[Any], Any], what: str) -> str:
     """Differences on LIVE In the Wild with 93 labels, by recipe."""
     by_recipe = {
         recipe: figures(settings()["livec:livec", "93", f"protocol standard, recipe {recipe}"])
@@ -123,7 +129,8 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "gains last-stages": (RESULTS, _last_stages),
     "gains biq2021 tuned": (RESULTS, lambda: _gains("biq2021:biq2021", "100", _TUNED_ON["biq2021"])),
     "gains across": (RESULTS, _across),
-    "controls weight 0": (RESULTS, lambda: _livec_controls(claims().controls, "control")),
+    "controls weight 0": (RESULTS, lambda: _livec_differences(claims().controls, "control")),
+    "true scores livec": (RESULTS, lambda: _livec_differences(claims().upper_references, "with true scores")),
 }
 
 

@@ -17,7 +17,8 @@ from ssliqa_bench.leaderboard.verdicts import verdicts
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
-         "eleven", "twelve", "thirteen", "fourteen")  # fmt: skip
+         "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+         "twenty")  # fmt: skip
 
 # Pair, labels and the rest of a setting.
 Key = tuple[str, str, str]
@@ -107,13 +108,18 @@ def test_further_sentences_about_gains(tables: ModuleType, results: dict[Key, An
     (oracle,) = [gain for gain in livec.references if gain.learner == "oracle"]
     assert f"bring {oracle.own.mean:+.3f} ({oracle.own.lo:+.3f} to {oracle.own.hi:+.3f})" in text
     corrected = re.findall(r"corrected for (\w+) comparisons(?:\.| \(Holm\)|; the board)", text)
-    assert corrected == [WORDS[len(results[key].over_comparator)] for key in (LIVEC_TUNED, LIVEC, BIQ_TUNED)]
+    assert corrected == [WORDS[results[key].compared] for key in (LIVEC_TUNED, LIVEC, BIQ_TUNED)]
     (both,) = re.findall(r"the board, which shows both settings together, corrects for (\w+)\.", text)
     (board,) = [own for held in collect(tables.records("open")) for own in held.sections
                 if (str(own.pair), own.budget) == ("livec:livec", 93)]  # fmt: skip
     assert {own.declared for own in verdicts(board, "livec")} == {WORDS.index(both)}
-    (rankup,) = [gain for gain in livec.over_comparator if gain.learner == "rankup"]
-    assert f"(p = {rankup.own.p:.3f})" in text
+    gains = {gain.learner: gain for gain in livec.over_comparator}
+    assert f"(p = {gains['rankup-rda'].own.p:.3f} and p = {gains['rankup'].own.p:.3f})" in text
+    behind = [livec.means[livec.best] - livec.means[name] for name in ("rankup-rda", "rankup")]
+    assert "`rankup-rda` stays {:.3f} below the best labels-only row and `rankup` {:.3f}".format(*behind) in text
+    won = [sum(value > 0 for value in gains[name].by_split) for name in ("rankup-rda", "rankup", "pseudo-label")]
+    assert won == [20, 19, 16] and [gains[name].losses for name in ("adamatch", "freematch")] == [17, 17]
+    assert f"(`supervised-levels`, {livec.means['supervised-levels']:.3f})" in text
     assert f"**{WORDS[stages.splits].capitalize()} of ten splits are done**" in text
     assert f"{stages.means[stages.best]:.3f} (`{stages.best}`) against {stages.bar:.3f}" in text
     assert f"`oracle` has a mean of {stages.means['oracle']:.3f}" in text

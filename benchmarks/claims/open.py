@@ -115,6 +115,11 @@ class Findings:
     over_best: tuple[Gain, ...] = ()
     references: tuple[Gain, ...] = ()
 
+    @property
+    def compared(self) -> int:
+        """How many gains over comparators the verdicts are corrected for; learners with equal gains count once."""
+        return len({gain.by_split for gain in self.over_comparator})
+
 
 def findings(found: Mapping[str, Mapping[int, float]], probe: Mapping[int, float] | None) -> Findings:
     """Gains of one setting.
@@ -142,8 +147,10 @@ def findings(found: Mapping[str, Mapping[int, float]], probe: Mapping[int, float
 
     def gains(against: Mapping[str, str]) -> tuple[Gain, ...]:
         by_split = {name: differences(name, other) for name, other in against.items()}
-        family = holm({name: compare_splits(own, TEST_FRACTION) for name, own in by_split.items()})
-        return tuple(Gain(name, against[name], by_split[name], own) for name, own in family.items())
+        # One result under two names is one comparison.
+        first = {own: name for name, own in reversed(by_split.items())}
+        family = holm({name: compare_splits(own, TEST_FRACTION) for own, name in first.items()})
+        return tuple(Gain(name, against[name], own, family[first[own]]) for name, own in by_split.items())
 
     others = (*((name, best) for name in ORACLES), *((name, "ridge-probe") for name in ADAPTED))
     pairs = {(name, other): differences(name, other) for name, other in others if name in found and other in found}

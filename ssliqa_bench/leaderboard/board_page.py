@@ -142,7 +142,7 @@ def _pair_page(board: Board, pair: str, views: list[SectionView], *, cost: bool)
 
 
 def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
-    """The first rows of every section of a pair, that with most methods first, and what to say of those left out."""
+    """The first rows of every section of a pair, that with most rows first, and what to say of those left out."""
     views = sorted(views, key=lambda view: -len(view.ranked))
     datasets = [(d, side) for d, side in views[0].section.datasets if side != "external"]
     columns = [Column("rank", "#"), Column("method", "Method", text=True), Column("labels", "Labels")]
@@ -157,9 +157,9 @@ def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
     columns += [Column(name, titles[name], parts=("value", "lo", "hi")) for name in gains]
     rows: list[tuple[Cell, ...]] = []
     left = 0
-    listed = [[item for item in view.ranked if item.row.reference != "control"] for view in views]
+    listed = [_listed_first(view) for view in views]
     for view, ranked, shown in zip(views, listed, _shares([len(ranked) for ranked in listed]), strict=True):
-        left += len(ranked) - shown
+        left += sum(item.row.reference != "control" for item in view.ranked) - min(shown, len(ranked))
         by_name = {own.name: own for own in columns_of([view.section])}
         values = [_column(view, ranked, by_name[measures[dataset]], dataset) for dataset, _ in datasets]
         values += [_column(view, ranked, by_name[name], view.section.ranking_dataset) for name in gains]
@@ -178,6 +178,19 @@ def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
     return PageTable("opening", tuple(columns), tuple(rows)), more
 
 
+def _listed_first(view: SectionView) -> list[Ranked]:
+    """The rows of a section that the first table has room for: what competes, the best labels-only row, and of the
+    oracles the highest one."""
+    best = [found.row for item in view.ranked if (found := view.best_labels_only(item.row)) is not None]
+    rows: list[Ranked] = []
+    for item in view.ranked:
+        kind = item.row.reference
+        second = kind == "oracle" and any(other.row.reference == "oracle" for other in rows)
+        if kind != "control" and not second and (kind != "comparator" or any(item.row is row for row in best)):
+            rows.append(item)
+    return rows
+
+
 def _column(view: SectionView, ranked: list[Ranked], measure: Measure, dataset: str) -> list[Cell]:
     """A measure of rows without its notes, which the sections below have; no gain where there can be none."""
     if dataset not in view.sides:
@@ -189,8 +202,9 @@ def _column(view: SectionView, ranked: list[Ranked], measure: Measure, dataset: 
 
 
 def _shares(sizes: list[int]) -> list[int]:
-    """How many rows of each section fit the first table: the same number of each, and what short ones leave over."""
-    room, shares = _SCREEN, [0] * len(sizes)
+    """How many rows of each section fit the first table: half of them of the first, and the rest in equal shares."""
+    shares = [min(sizes[0], _SCREEN // 2), *(0 for _ in sizes[1:])]
+    room = _SCREEN - shares[0]
     while room > 0 and shares != sizes:
         for k, size in enumerate(sizes):
             if room > 0 and shares[k] < size:

@@ -240,3 +240,17 @@ def test_the_overview_counts_methods_and_not_their_recipes(made: ModuleType) -> 
         records.append(own)
     (row,) = table(build_boards(records, formats=("md",))["demo/standard.md"], "# Leaderboard")
     assert row["Methods"] == "2"
+
+
+def test_the_first_table_lists_the_highest_oracle_and_the_best_labels_only_row_alone(made: ModuleType) -> None:
+    records = runs(made, SCORES)
+    records += runs(made, {"rankup": [0.70, 0.71, 0.70, 0.72, 0.73], "rankup-supervised": [0.69, 0.68, 0.7, 0.7, 0.71]})
+    for record in runs(made, {"oracle": [0.85, 0.86, 0.85, 0.87, 0.86]}):
+        record["cell"]["method"], record["method"]["like"] = "rankup-oracle", "rankup"
+        records.append(record)
+    opening, _, below = board(records).partition("\n## ")
+    listed = re.findall(r"^\| .*?`([\w-]+)`", opening, re.MULTILINE)
+    assert listed == ["oracle", "ssiqa", "supervised", "rankup"], "in the order of means"
+    assert "3 further rows below" in opening
+    for name in ("supervised-long", "rankup-supervised", "rankup-oracle"):
+        assert f"| `{name}`" in below
