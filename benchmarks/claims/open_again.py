@@ -20,6 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.runner.execute import run
 from ssliqa_bench.runner.plan import Plan, make_plan
@@ -67,9 +69,13 @@ def differences(record: Record, store: Path, again: Record, fresh: Path) -> list
     for dataset, result in record.results.items():
         ours = read_predictions(fresh, again.key, dataset)
         ours = ours.without_images() if result.withheld else ours
-        differing += [] if ours == read_predictions(store, record.key, dataset) else [f"predictions for {dataset}"]
-        if apart(again.results[dataset].metrics.model_dump(), result.metrics.model_dump()) > CLOSE:
-            differing.append(f"metrics on {dataset}")
+        theirs = read_predictions(store, record.key, dataset)
+        if ours != theirs:
+            most = float(np.abs(np.subtract(ours.prediction, theirs.prediction)).max())
+            differing.append(f"predictions for {dataset}, by at most {most:.0e}")
+        most = apart(again.results[dataset].metrics.model_dump(), result.metrics.model_dump())
+        if most > CLOSE:
+            differing.append(f"metrics on {dataset}, by at most {most:.0e} of their values")
     return differing
 
 
