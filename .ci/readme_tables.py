@@ -88,7 +88,7 @@ def _gains(pair: str, labels: str, rest: str) -> str:
 
 
 def _last_stages() -> str:
-    return str(claims("open_tables").split_table(_own("livec:livec", "93", "recipe frozen/last-stages")))
+    return str(claims("open_tables").trained_table(_own("livec:livec", "93", "recipe frozen/last-stages")))
 
 
 def _across() -> str:

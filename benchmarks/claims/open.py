@@ -164,24 +164,28 @@ def findings(found: Mapping[str, Mapping[int, float]], probe: Mapping[int, float
 
 def controls(found: Mapping[str, Mapping[int, float]]) -> tuple[Gain, ...]:
     """Controls of one setting that must equal another row, less that row, over the splits that both have."""
-    registry, shown = load_registry(), []
+    registry = load_registry()
+    pairs: dict[str, str] = {}
     for name in sorted(found):
         entry = registry.methods[name]
-        if entry.about.family == "control" and entry.like in found:
-            other = found[entry.like]
-            by_split = tuple(value - other[seed] for seed, value in sorted(found[name].items()) if seed in other)
-            shown.append(Gain(name, entry.like, by_split, compare_splits(by_split, TEST_FRACTION)))
-    return tuple(shown)
+        if entry.about.family == "control" and entry.like is not None and entry.like in found:
+            pairs[name] = entry.like
+    return _over_common_splits(found, pairs)
 
 
 def upper_references(found: Mapping[str, Mapping[int, float]]) -> tuple[Gain, ...]:
-    """Learners that are given the scores of all training images, less `oracle`, over the splits that both have."""
-    shown, other = [], found.get(ORACLES[0], {})
-    for name in ORACLES[1:]:
-        by_split = tuple(value - other[seed] for seed, value in sorted(found.get(name, {}).items()) if seed in other)
-        if by_split:
-            shown.append(Gain(name, ORACLES[0], by_split, compare_splits(by_split, TEST_FRACTION)))
-    return tuple(shown)
+    """Comparators trained on the scores of all training images, less `oracle`, over the splits that both have."""
+    known = [name for name in ORACLES if name in found]
+    return _over_common_splits(found, {name: ORACLES[0] for name in known if name != ORACLES[0] in known})
+
+
+def _over_common_splits(found: Mapping[str, Mapping[int, float]], pairs: Mapping[str, str]) -> tuple[Gain, ...]:
+    by_split = {
+        name: tuple(value - found[other][seed] for seed, value in sorted(found[name].items()) if seed in found[other])
+        for name, other in pairs.items()
+    }
+    family = holm({name: compare_splits(own, TEST_FRACTION) for name, own in by_split.items()})
+    return tuple(Gain(name, pairs[name], by_split[name], own) for name, own in family.items())
 
 
 def interval(own: Comparison, digits: int = 4) -> str:
@@ -222,10 +226,16 @@ def all_findings(records: Iterable[Record]) -> dict[tuple[str, str, str], Findin
 
 
 def main(stores: Sequence[Path]) -> None:
-    """Print every setting in which learners stand beside comparators."""
-    for (pair, labels, rest), own in all_findings(record for store in stores for record in iter_records(store)).items():
+    """Print every setting in which learners stand beside comparators, with its controls and upper references."""
+    records = [record for store in stores for record in iter_records(store)]
+    settings = figures(records)
+    for key, own in all_findings(records).items():
+        pair, labels, rest = key
         print(f"\n== {pair}, {labels} labels, {rest}: ", end="")
         report(own)
+        for gain in (*controls(settings[key]), *upper_references(settings[key])):
+            said = f"{gain.own.mean:+.4f}, {interval(gain.own)}, {gain.own.verdict}, {len(gain.by_split)} splits"
+            print(f"{gain.learner} - {gain.over}: {said}")
 
 
 if __name__ == "__main__":

@@ -71,11 +71,14 @@ def differences(record: Record, store: Path, again: Record, fresh: Path) -> list
         ours = ours.without_images() if result.withheld else ours
         theirs = read_predictions(store, record.key, dataset)
         if ours != theirs:
-            most = float(np.abs(np.subtract(ours.prediction, theirs.prediction)).max())
-            differing.append(f"predictions for {dataset}, by at most {most:.0e}")
+            said = f"predictions for {dataset}"
+            if len(ours.prediction) == len(theirs.prediction) and ours.prediction != theirs.prediction:
+                most = float(np.abs(np.subtract(ours.prediction, theirs.prediction)).max())
+                said += f", by up to {most:.0e}"
+            differing.append(said)
         most = apart(again.results[dataset].metrics.model_dump(), result.metrics.model_dump())
         if most > CLOSE:
-            differing.append(f"metrics on {dataset}, by at most {most:.0e} of their values")
+            differing.append(f"metrics on {dataset}, by up to {most:.0e} of their values")
     return differing
 
 

@@ -23,16 +23,16 @@ def gain_table(own: Findings) -> str:
     return _table(("learner", "mean", "95 % interval", "splits with a loss", "verdict"), "lrlrl", rows)
 
 
-def split_table(own: Findings) -> str:
-    """Gains over comparators on each of a few splits, the best learner first."""
+def trained_table(own: Findings) -> str:
+    """Gains over comparators with the mean of each learner, the best learner first."""
     gains = sorted(own.over_comparator, key=lambda gain: -own.means[gain.learner])
     rows = [
-        (f"`{gain.learner}`", ", ".join(f"{value:+.3f}" for value in gain.by_split), f"{gain.own.mean:+.3f}",
-         interval(gain.own, 3), f"{own.means[gain.learner]:.3f}")
+        (f"`{gain.learner}`", f"{own.means[gain.learner]:.3f}", f"{gain.own.mean:+.4f}", interval(gain.own),
+         str(gain.losses), gain.own.verdict)
         for gain in gains
     ]  # fmt: skip
-    heads = ("learner", "over its comparator, split by split", "mean gain", "95 % interval", "mean SRCC")
-    return _table(heads, "lrrlr", rows)
+    heads = ("learner", "mean SRCC", "mean gain", "95 % interval", "splits with a loss", "verdict")
+    return _table(heads, "lrrlrl", rows)
 
 
 def overview_table(shown: Mapping[Key, Findings]) -> str:
@@ -43,9 +43,9 @@ def overview_table(shown: Mapping[Key, Findings]) -> str:
         verdicts = Counter(gain.own.verdict for gain in own.over_comparator)
         said = [f"{verdicts[name]} {name}" for name in ("better", "worse", "equivalent", "not distinguished")
                 if verdicts[name]]  # fmt: skip
-        recipe = rest.partition("recipe ")[2].partition(",")[0]
+        recipe, _, more = rest.partition("recipe ")[2].partition(",")
         rows.append(
-            (f"`{pair}`", labels, f"`{recipe}`", str(own.splits), f"`{own.best}` {own.means[own.best]:.3f}",
+            (f"`{pair}`", labels, f"`{recipe}`{',' if more else ''}{more}", str(own.splits), f"`{own.best}` {own.means[own.best]:.3f}",
              f"`{best.learner}` {best.own.mean:+.3f} ({interval(best.own, 3)})", ", ".join(said))
         )  # fmt: skip
     heads = ("pair", "labels", "recipe", "splits", "best on labels alone", "best learner, difference from that",

@@ -51,6 +51,7 @@ COMPARED = {
 # Looked at by `duplicates` where they are named; `ssiqa` has no weight of unlabeled images that could be 0.
 MORE = {
     "ssiqa": "supervised-long",
+    "rankup-rda": "rankup-supervised",
     "crmatch": "supervised-levels",
     "adamatch": "supervised-levels",
     "freematch": "supervised-levels",
@@ -208,6 +209,8 @@ def main() -> int:
     parser.add_argument("--splits", type=int, default=20)
     parser.add_argument("--methods", nargs="+", choices=[*COMPARED, *MORE])
     options = parser.parse_args()
+    if set(options.methods or ()) & set(MORE) and options.checks != ["duplicates"]:
+        parser.error(f"{', '.join(MORE)} are looked at by the check duplicates alone")
     settings = Settings.from_environment(
         store=options.store, device="cpu", threads=1, allow_leak="labeled images stand in for unlabeled ones"
     )

@@ -156,10 +156,11 @@ def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
     titles = {"over_best": f"Over best labels-only {ranking}", "gain": f"Gain {ranking}"}
     columns += [Column(name, titles[name], parts=("value", "lo", "hi")) for name in gains]
     rows: list[tuple[Cell, ...]] = []
-    left = 0
+    left, hidden = 0, False
     listed = [_listed_first(view) for view in views]
     for view, ranked, shown in zip(views, listed, _shares([len(ranked) for ranked in listed]), strict=True):
-        left += sum(item.row.reference != "control" for item in view.ranked) - min(shown, len(ranked))
+        all_rows = sum(item.row.reference != "control" for item in view.ranked)
+        left, hidden = left + all_rows - min(shown, len(ranked)), hidden or len(ranked) < all_rows
         by_name = {own.name: own for own in columns_of([view.section])}
         values = [_column(view, ranked, by_name[measures[dataset]], dataset) for dataset, _ in datasets]
         values += [_column(view, ranked, by_name[name], view.section.ranking_dataset) for name in gains]
@@ -174,7 +175,8 @@ def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
         found = [limits.noise_limit(views[0], dataset) or Cell(Number(None)) for dataset, _ in datasets]
         cells = [*(replace(cell, notes=()) for cell in found), *(Cell(Number(None)) for _ in gains)]
         rows.append((Cell(phrase(limits.RANK)), Cell(limits.NAME), Cell(), *cells))
-    more = f"; {left} further rows below." if left else "."
+    among = ", other comparators and oracles among them," if hidden else ""
+    more = f"; {left} further rows{among} below." if left else "."
     return PageTable("opening", tuple(columns), tuple(rows)), more
 
 
@@ -202,7 +204,8 @@ def _column(view: SectionView, ranked: list[Ranked], measure: Measure, dataset: 
 
 
 def _shares(sizes: list[int]) -> list[int]:
-    """How many rows of each section fit the first table: half of them of the first, and the rest in equal shares."""
+    """How many rows of each section fit the first table: half of them are for the first, and all share the others
+    equally, the first included."""
     shares = [min(sizes[0], _SCREEN // 2), *(0 for _ in sizes[1:])]
     room = _SCREEN - shares[0]
     while room > 0 and shares != sizes:

@@ -251,6 +251,6 @@ def test_the_first_table_lists_the_highest_oracle_and_the_best_labels_only_row_a
     opening, _, below = board(records).partition("\n## ")
     listed = re.findall(r"^\| .*?`([\w-]+)`", opening, re.MULTILINE)
     assert listed == ["oracle", "ssiqa", "supervised", "rankup"], "in the order of means"
-    assert "3 further rows below" in opening
+    assert "3 further rows, other comparators and oracles among them, below" in opening
     for name in ("supervised-long", "rankup-supervised", "rankup-oracle"):
         assert f"| `{name}`" in below
