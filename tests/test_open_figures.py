@@ -138,6 +138,13 @@ def test_further_sentences_about_gains(tables: ModuleType, results: dict[Key, An
     assert f"`oracle` has a mean of {stages.means['oracle']:.3f}" in text
 
 
+def test_test_images_that_look_like_training_images_are_counted_by_the_records(tables: ModuleType) -> None:
+    notes = [note for record in tables.records("open") if record.cell.pair == "biq2021:biq2021"
+             and record.facts.protocol.name == "standard" for note in record.facts.notes]  # fmt: skip
+    counts = [int(own[1]) for note in notes if (own := re.match(r"(\d+) of \d+ test images of biq2021 look", note))]
+    assert f"{min(counts)} to {max(counts)} of the test images of a split look like" in text_of("docs/open.md")
+
+
 def test_gains_in_labels_and_the_curves_that_they_are_read_off(tables: ModuleType) -> None:
     section = text_of("docs/open.md").partition("## More labels instead")[2].partition("## Controls")[0]
     settings = {(own.pair, own.recipe): own for own in few_labels(tables.records("open"))}
