@@ -117,6 +117,12 @@ def _livec_differences(figures: Callable[[Any], Any], what: str) -> str:
     return str(claims("open_tables").difference_table(by_recipe, what))
 
 
+def _permuted() -> str:
+    shuffled = claims("shuffled")
+    rows = shuffled.rows(shuffled.of_store(ROOT / "leaderboards" / "open"), shuffled.of_table())
+    return str(claims("open_tables").permuted_table(rows))
+
+
 RESULTS = ROOT / "docs" / "open.md"
 _TUNED_ON = {"livec": "recipe frozen/tuned-on-biq2021", "biq2021": "recipe frozen/tuned-on-livec"}
 # Name of a part -> the file that it is quoted in, and what makes it.
@@ -130,6 +136,7 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "gains biq2021 tuned": (RESULTS, lambda: _gains("biq2021:biq2021", "100", _TUNED_ON["biq2021"])),
     "gains across": (RESULTS, _across),
     "controls weight 0": (RESULTS, lambda: _livec_differences(claims().controls, "control")),
+    "controls permuted": (RESULTS, _permuted),
     "true scores livec": (RESULTS, lambda: _livec_differences(claims().upper_references, "with true scores")),
 }
 

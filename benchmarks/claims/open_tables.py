@@ -45,8 +45,8 @@ def overview_table(shown: Mapping[Key, Findings]) -> str:
                 if verdicts[name]]  # fmt: skip
         recipe, _, more = rest.partition("recipe ")[2].partition(",")
         rows.append(
-            (f"`{pair}`", labels, f"`{recipe}`{',' if more else ''}{more}", str(own.splits), f"`{own.best}` {own.means[own.best]:.3f}",
-             f"`{best.learner}` {best.own.mean:+.3f} ({interval(best.own, 3)})", ", ".join(said))
+            (f"`{pair}`", labels, f"`{recipe}`{',' if more else ''}{more}", str(own.splits),
+             f"`{own.best}` {own.means[own.best]:.3f}", f"`{best.learner}` {best.own.mean:+.3f} ({interval(best.own, 3)})", ", ".join(said))
         )  # fmt: skip
     heads = ("pair", "labels", "recipe", "splits", "best on labels alone", "best learner, difference from that",
              "all learners over their comparators")  # fmt: skip
@@ -103,6 +103,12 @@ def difference_table(settings: Mapping[str, Sequence[Gain]], what: str) -> str:
     ]  # fmt: skip
     heads = (what, "recipe", "splits", "mean difference", "from", "95 % interval", "verdict")
     return _table(heads, "llrrlll", rows)
+
+
+def permuted_table(rows: Sequence[tuple[str, str, str, str]]) -> str:
+    """Controls on permuted scores: number of permutations, mean SRCC, standard error and whether the rule holds."""
+    heads = ("control", "splits of the board", "further splits", "all")
+    return _table(heads, "lrrr", [(f"`{method}`", *more) for method, *more in rows])
 
 
 def mean_table(columns: Mapping[str, Mapping[str, Mapping[int, float]]]) -> str:

@@ -67,6 +67,9 @@ def _judged(view: SectionView, row: Row, dataset: str) -> list[Cell]:
         return [Cell(phrase("0")), Cell(phrase(f"{mean:+.3f} ± {error:.3f}")), Cell(phrase(outcome))]
     expected = Cell(phrase("equal to ", CodeText(row.like)))
     other = next((own for own in view.section.rows if own.method == row.like and own.setting == row.setting), None)
+    if other is not None and (apart := _settings_apart(row, other)):
+        said = joined([CodeText(name) for name in apart])
+        return [expected, Cell(Number(None)), Cell(phrase("not comparable, other settings: ", said))]
     pairs = [] if other is None else [
         (row.ranked_by(seed, dataset), other.ranked_by(seed, dataset))
         for seed in row.tested(dataset)
@@ -82,6 +85,13 @@ def _judged(view: SectionView, row: Row, dataset: str) -> list[Cell]:
     assert gap.lo is not None and gap.hi is not None  # there are enough splits
     outcome = HOLDS if gap.verdict == "equivalent" else "no difference shown" if gap.lo <= 0 <= gap.hi else FAILS
     return [expected, Cell(phrase(f"{gap.mean:+.3f} [{gap.lo:+.3f}, {gap.hi:+.3f}]")), Cell(phrase(outcome))]
+
+
+def _settings_apart(row: Row, other: Row) -> list[str]:
+    """Parameters besides the weight of unlabeled images in which two rows differ, as where each was tuned by itself."""
+    ours, theirs = (next(iter(own.runs.values())).key_part("params") for own in (row, other))
+    names = {name for name in ours.keys() & theirs.keys() if ours[name] != theirs[name]}
+    return sorted(names - {"unlabeled_weight"})
 
 
 def _few(count: int) -> str:

@@ -59,6 +59,16 @@ def test_weight_zero_must_equal_the_comparator(made: ModuleType, gap: float, out
     assert row["Found"].endswith(f"[{lo:+.3f}, {hi:+.3f}]")
 
 
+def test_a_control_with_other_settings_than_its_comparator_is_not_judged(made: ModuleType) -> None:
+    records = rows(made, rankup_unweighted=LABELS, rankup_supervised=LABELS)
+    for record in records:
+        control = record["cell"]["method"] == "rankup-unweighted"
+        params = {"lr": 0.009 if control else 0.001, "unlabeled_weight": 0.0 if control else 1.0, "epochs": 20}
+        record["key_parts"] = {**record["key_parts"], "params": params}
+    (row,) = table(board(records), HEADING)
+    assert row["Outcome"] == "not comparable, other settings: lr" and row["Found"] == "–"
+
+
 def test_few_splits_give_no_verdict(made: ModuleType) -> None:
     text = board(rows(made, supervised_shuffled=CHANCE[:2], rankup_unweighted=LABELS[:2], rankup_supervised=LABELS[:2]))
     assert {row["Outcome"] for row in table(text, HEADING)} == {"needs 3 splits, has 2"}
