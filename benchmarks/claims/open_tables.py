@@ -46,7 +46,8 @@ def overview_table(shown: Mapping[Key, Findings]) -> str:
         recipe, _, more = rest.partition("recipe ")[2].partition(",")
         rows.append(
             (f"`{pair}`", labels, f"`{recipe}`{',' if more else ''}{more}", str(own.splits),
-             f"`{own.best}` {own.means[own.best]:.3f}", f"`{best.learner}` {best.own.mean:+.3f} ({interval(best.own, 3)})", ", ".join(said))
+             f"`{own.best}` {own.means[own.best]:.3f}",
+             f"`{best.learner}` {best.own.mean:+.3f} ({interval(best.own, 3)})", ", ".join(said))
         )  # fmt: skip
     heads = ("pair", "labels", "recipe", "splits", "best on labels alone", "best learner, difference from that",
              "all learners over their comparators")  # fmt: skip
