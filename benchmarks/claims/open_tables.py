@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 
 from open import Findings, Gain, interval
 
-from ssliqa_bench.evaluation.comparisons import Comparison
-
 Key = tuple[str, str, str]  # pair, labels and the rest of a setting
 
 
@@ -68,27 +66,6 @@ def reference_table(own: Findings, figure: str) -> str:
     rows[own.best] = (f"`{own.best}`, best on labels alone", f"{own.means[own.best]:.3f}", "", "", "")
     ordered = [rows[name] for name in sorted(rows, key=lambda name: -own.means[name])]
     return _table(("method", figure, "difference", "from", "95 % interval"), "lrrll", ordered)
-
-
-def labels_table(by_labels: Mapping[str, Findings]) -> str:
-    """Mean gains over comparators by number of labels, with intervals; verdicts where there is one.
-
-    Args:
-        by_labels: number of labels -> what that setting shows.
-    """
-    learners = dict.fromkeys(gain.learner for own in by_labels.values() for gain in own.over_comparator)
-    rows = [(f"`{name}`", *(_of_learner(own, name) for own in by_labels.values())) for name in learners]
-    rows.append(("best on labels alone", *(f"`{own.best}` {own.means[own.best]:.3f}" for own in by_labels.values())))
-    return _table(("learner", *(f"{labels} labels" for labels in by_labels)), "l" * (1 + len(by_labels)), rows)
-
-
-def _of_learner(own: Findings, learner: str) -> str:
-    return next((_words(gain.own) for gain in own.over_comparator if gain.learner == learner), "")
-
-
-def _words(own: Comparison) -> str:
-    verdict = "" if own.verdict == "not distinguished" else f", {own.verdict}"
-    return f"{own.mean:+.3f} ({interval(own, 3)}){verdict}"
 
 
 def difference_table(settings: Mapping[str, Sequence[Gain]], what: str) -> str:
