@@ -14,7 +14,7 @@ from ssliqa_bench.types import FloatArray
 
 # Fifths of the test images in the order of their scores.
 _RANGES = 5
-_CURVE_POINTS = 48
+_CURVE_POINTS = 32
 
 
 def fitted_mapping(rows: Predictions, kind: str) -> Mapping | None:

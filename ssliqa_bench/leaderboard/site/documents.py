@@ -29,8 +29,8 @@ Document = dict[str, Any]
 # Numbers over the runs of a row that the site shows, and columns of their parts.
 _SHOWN = ("srcc", "over_best", "gain", "plcc_mapped", "plcc_raw", "krcc", "rmse_mapped", "p", "to_oracle")
 _BY_NAME = {measure.name: measure for measure in COLUMNS}
-# Logged quantities without a curve: rates and times of the machine, and counts per class.
-_UNSHOWN = ("images_per_second", "seconds", "epoch", "predicted_", "selected_", "aligned_")
+# Logged quantities without a curve: rates and times of the machine, and shares per class or near their borders.
+_UNSHOWN = ("images_per_second", "seconds", "epoch", "predicted_", "selected_", "aligned_", "near_border")
 # Metrics of a run, in the order in which `pages.js` names them.
 _METRICS = ("srcc", "krcc", "plcc_mapped", "plcc_raw", "rmse_mapped")
 # Significant digits of what is drawn alone.
@@ -250,7 +250,8 @@ def _result(record: Record, name: str, result: DatasetResult, read: ReadPredicti
         "n": metrics.n, "mapping": metrics.mapping, "split": result.dataset.split_hash[:12],
         "metrics": [None if value is None else short(value, 5) for value in values],
         "intervals": [own and [short(own.lo, 5), short(own.hi, 5)] for own in intervals],
-        "by": {kind: {label: own.srcc for label, own in sorted(parts.values.items())}
+        "by": {kind: {label: None if own.srcc is None else short(own.srcc, _DRAWN)
+                      for label, own in sorted(parts.values.items())}
                for kind, parts in sorted((metrics.by or {}).items())},
     }  # fmt: skip
     if result.withheld or not result.dataset.labels_redistributable:
@@ -266,7 +267,9 @@ def _result(record: Record, name: str, result: DatasetResult, read: ReadPredicti
         errors=[[short(value, _DRAWN) for value in own.values()] for own in errors_by_range(rows, mapping)],
     )
     if groups := srcc_by_group(rows):
-        document["by"]["group"] = groups
+        document["by"]["group"] = {
+            label: None if own is None else short(own, _DRAWN) for label, own in groups.items()
+        }
     return document
 
 
