@@ -10,27 +10,24 @@ from collections.abc import Mapping, Sequence
 from open import Findings, Gain, interval
 
 Key = tuple[str, str, str]  # pair, labels and the rest of a setting
+_GAIN_HEADS = ("learner", "mean", "95 % interval", "splits with a loss", "verdict")
 
 
 def gain_table(own: Findings) -> str:
     """Gains over comparators, as a page shows them."""
-    rows = [
-        (f"`{gain.learner}`", f"{gain.own.mean:+.4f}", interval(gain.own), str(gain.losses), gain.own.verdict)
-        for gain in own.over_comparator
-    ]
-    return _table(("learner", "mean", "95 % interval", "splits with a loss", "verdict"), "lrlrl", rows)
+    return _table(_GAIN_HEADS, "lrlrl", [_gain_cells(gain) for gain in own.over_comparator])
 
 
 def trained_table(own: Findings) -> str:
     """Gains over comparators with the mean of each learner, the best learner first."""
     gains = sorted(own.over_comparator, key=lambda gain: -own.means[gain.learner])
-    rows = [
-        (f"`{gain.learner}`", f"{own.means[gain.learner]:.3f}", f"{gain.own.mean:+.4f}", interval(gain.own),
-         str(gain.losses), gain.own.verdict)
-        for gain in gains
-    ]  # fmt: skip
-    heads = ("learner", "mean SRCC", "mean gain", "95 % interval", "splits with a loss", "verdict")
-    return _table(heads, "lrrlrl", rows)
+    rows = [(*_gain_cells(gain), f"{own.means[gain.learner]:.3f}") for gain in gains]
+    return _table((*_GAIN_HEADS, "mean SRCC"), "lrlrlr", rows)
+
+
+def _gain_cells(gain: Gain) -> tuple[str, ...]:
+    mean = f"{gain.own.mean:+.4f}"
+    return f"`{gain.learner}`", mean, interval(gain.own), str(gain.losses), gain.own.verdict
 
 
 def overview_table(shown: Mapping[Key, Findings]) -> str:
