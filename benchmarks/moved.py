@@ -2,7 +2,7 @@
 
     python benchmarks/moved.py BEFORE AFTER [--markdown]
 
-For every method, pair and number of labels it prints the mean SRCC over the seeds that both stores hold, and how many
+For every method, pair, protocol and number of labels it prints the mean SRCC over the seeds that both stores hold, and how many
 of these runs have equal predictions, to the last digit. Runs of one store alone are counted, not compared.
 """
 
@@ -20,7 +20,7 @@ import numpy as np
 from ssliqa_bench.store.record import Record
 from ssliqa_bench.store.records import iter_records, read_predictions
 
-Group = tuple[str, str, str, str]  # method, pair, recipe with overrides, labels
+Group = tuple[str, str, str, str, str]  # method, pair, protocol, recipe with overrides, labels
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,9 @@ def runs_of(store: Path) -> dict[Group, dict[int, Run]]:
         cell = record.cell
         changes = ", ".join([cell.recipe, *(f"{name}={value}" for name, value in sorted(cell.overrides.items()))])
         labels = "all" if cell.budget is None else f"{cell.budget:g}"
-        found[cell.method, cell.pair, changes, labels][cell.seed] = Run(store, record)
+        if cell.unlabeled_budget is not None:
+            labels += f", {cell.unlabeled_budget:g} unlabeled"
+        found[cell.method, cell.pair, cell.protocol, changes, labels][cell.seed] = Run(store, record)
     return found
 
 
@@ -97,7 +99,7 @@ def main() -> None:
     options = parser.parse_args()
     before, after = runs_of(options.before), runs_of(options.after)
     common = [group for group in sorted(before.keys() & after.keys()) if before[group].keys() & after[group].keys()]
-    head = ["method", "pair", "recipe", "labels", "seeds", "equal", "SRCC before", "SRCC after"]
+    head = ["method", "pair", "protocol", "recipe", "labels", "seeds", "equal", "SRCC before", "SRCC after"]
     show([head, *([*group, *compared(before[group], after[group])] for group in common)], options.markdown)
     for name, one, other in (("before", before, after), ("after", after, before)):
         alone = sum(len(seeds.keys() - other.get(group, {}).keys()) for group, seeds in one.items())
