@@ -2,8 +2,8 @@
 
     python benchmarks/moved.py BEFORE AFTER [--markdown]
 
-For every method, pair, protocol and number of labels it prints the mean SRCC over the seeds that both stores hold, and how many
-of these runs have equal predictions, to the last digit. Runs of one store alone are counted, not compared.
+For every method, pair, protocol and number of labels it prints the mean SRCC over the seeds that both stores hold, and
+how many of these runs have equal predictions, to the last digit. Runs of one store alone are counted, not compared.
 """
 
 from __future__ import annotations
