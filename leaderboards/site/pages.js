@@ -1,7 +1,7 @@
 /* The pages: results, method, dataset, run, comparison, about. The address holds page and filters. */
 "use strict";
 (() => {
-  const { data, rowOfKey, h, fixed, signed, count, size, missing, href, route, details, runOf, points, table, facts, card, demoNotice } = Site;
+  const { data, rowOfKey, keyIn, h, fixed, signed, count, size, missing, href, route, details, runOf, points, table, facts, card, demoNotice } = Site;
   const main = document.getElementById("main");
   const FILTERS = [
     ["kind", "Scores", (row) => row.kind, { human: "Human scores", demo: "Demo data" }],
@@ -204,6 +204,16 @@
     { name: "e", title: "RMSE", num: true, cell: (own) => fixed(own[4], 2) },
   ], errors);
 
+  /* Why a run has no scatter, and who draws it. */
+  const REFUSED = "Scores and names of this dataset may not be redistributed: not recomputable here.";
+  const uncharted = (row) => `This site has charts of the first ${row.charted} runs of a row.`;
+  const command = (...words) => h("pre", { tabindex: 0, "aria-label": "Command" }, `ssliqa-bench ${words.join(" ")} --store STORE`);
+  function unplotted(own, row, result) {
+    if (result.withheld) return h("p", {}, REFUSED);
+    if (own.charted) return h("p", {}, "Nothing can be drawn from these predictions.");
+    return [h("p", {}, `${uncharted(row)} This draws the one of this run:`), command("plot", "scatter", own.key.slice(0, 12), "--out", "scatter.png")];
+  }
+
   async function run(key) {
     const row = rowOfKey.get(key);
     if (!row) return missingPage("No such run on record.");
@@ -212,7 +222,7 @@
     for (const [name, result] of Object.entries(own.results)) {
       const plot = result.images
         ? [Charts.scatter(await points(result)), h("p", { class: "soft" }, `Fitted mapping: ${result.mapping}. Hover a point, or use the arrow keys, for the image.`)]
-        : h("p", {}, "Scores and names of this dataset may not be redistributed: not recomputable here.");
+        : unplotted(own, row, result);
       parts.push(h("h2", {}, `On ${name} (${row.results[name] ? row.results[name].side : ""} side)`),
         h("div", { class: "grid" }, card("Scores against predictions", plot), h("div", { class: "stack" }, card("Metrics", metricTable(result),
           h("p", { class: "soft" }, `${count(result.n)} test images, split `, h("code", {}, result.split)),
@@ -230,8 +240,9 @@
       h("h1", {}, `${row.title}, seed ${own.seed}`),
       h("p", { class: "lead" }, methodLink(row.method), ` on ${row.pair}, ${row.budget}, protocol ${row.protocol}`),
       row.kind === "demo" && demoNotice(),
-      h("p", {}, h("a", { href: href(["compare"], { a: key }) }, "Compare this run with another")),
+      own.charted && h("p", {}, h("a", { href: href(["compare"], { a: key }) }, "Compare this run with another")),
       parts,
+      !own.charted && [h("h2", {}, "Training log"), command("plot", "log", key.slice(0, 12), "--out", "log.png")],
       curves.length > 0 && [h("h2", {}, "Training log"), h("div", { class: "grid" }, curves)],
       h("h2", {}, "Facts"),
       facts([["Run key", h("span", { class: "key" }, key)], ["Made", own.created], ["Recipe", row.setting], ["Steps", count(own.steps)],
@@ -245,8 +256,8 @@
   }
 
   async function compare(query) {
-    const names = [...rowOfKey].map(([key, row]) => ({ key, row, seed: row.runs.find((own) => own.key === key).seed }));
-    const chosen = { a: query.get("a") || "", b: query.get("b") || "" };
+    const names = data.rows.flatMap((row) => row.runs.map(({ key, seed }, k) => ({ key, row, seed, charted: k < row.charted })));
+    const chosen = { a: keyIn(query.get("a")), b: keyIn(query.get("b")) };
     const first = rowOfKey.get(chosen.a);
     const seedOf = (key) => names.find((own) => own.key === key).seed;
     const label = (own) => `${own.row.method} · ${own.row.pair}, ${own.row.budget} · ${own.row.setting} · seed ${own.seed}`;
@@ -255,7 +266,7 @@
       const all = new URLSearchParams(query);
       all.set(name, event.target.value);
       location.hash = href(["compare"], all);
-    } }, h("option", { value: "" }, "Choose a run"), names.filter((own) => fits(name, own) || own.key === chosen[name])
+    } }, h("option", { value: "" }, "Choose a run"), names.filter((own) => own.charted && fits(name, own) || own.key === chosen[name])
       .map((own) => h("option", { value: own.key, selected: own.key === chosen[name] }, label(own)))));
     const nodes = [h("h1", {}, "Compare two runs"),
       h("p", { class: "lead" }, "Difference of SRCC on the test images that both runs share: 1,000 draws of images, or of the groups they belong to, both runs in the same draws."),
@@ -278,7 +289,12 @@
         { name: "b", title: rows[1].method, num: true, cell: (metric) => fixed(two.metrics[METRICS.indexOf(metric)]) },
       ], METRICS);
       let plots = null, verdict;
-      if (!one.images || !two.images) verdict = "Scores and names of this dataset may not be redistributed: not recomputable here.";
+      if (one.withheld || two.withheld) verdict = REFUSED;
+      else if (!one.images || !two.images) {
+        const at = runs.findIndex((own) => !own.charted);
+        verdict = at < 0 ? "Nothing can be compared: predictions are missing or not finite." : uncharted(rows[at]);
+        if (at >= 0) plots = [h("p", {}, "This compares the two:"), command("compare", a.slice(0, 12), b.slice(0, 12))];
+      }
       else if (one.images !== two.images || one.split !== two.split) verdict = "The runs were tested on different images: not comparable.";
       else {
         const [first, second] = [await points(one), await points(two)], { images } = first;
@@ -320,7 +336,7 @@
     let page;
     try {
       page = await ({ "": () => results(query), boards: Boards.list, board: async () => (await Boards.page(path[1])) || missingPage("There is no such board."), methods, datasets, about, method: () => method(path[1]), dataset: () => dataset(path[1]),
-        run: () => run(path[1]), compare: () => compare(query) }[path[0]] || (() => missingPage("There is no such page.")))();
+        run: () => run(keyIn(path[1])), compare: () => compare(query) }[path[0]] || (() => missingPage("There is no such page.")))();
     } catch (error) {
       page = { title: "Error", nodes: [h("h1", {}, "This page cannot be shown"), h("p", {}, error.message)] };
     }

@@ -3,7 +3,13 @@
 const Site = (() => {
   const data = window.SSLIQA.index;
   const rowOfKey = new Map();
-  for (const row of data.rows) for (const run of row.runs) rowOfKey.set(run.key, row);
+  /* Runs are named by the first digits of their keys; addresses may hold more. */
+  const KEY_DIGITS = 20;
+  const keyIn = (text) => (text || "").slice(0, KEY_DIGITS);
+  for (const row of data.rows) {
+    row.runs = row.runs.map(([key, seed]) => ({ key, seed }));
+    for (const run of row.runs) rowOfKey.set(run.key, row);
+  }
 
   function add(node, children) {
     for (const child of children.flat(Infinity)) {
@@ -69,7 +75,10 @@ const Site = (() => {
   /* All that is known of a row: its parameters and its runs, in the order of the index. */
   async function details(row) {
     const own = await load("rows", row.id);
-    return { params: own.params, runs: row.runs.map((run, k) => ({ ...run, ...own.shared, ...own.runs[k] })) };
+    return { params: own.params, runs: row.runs.map((run, k) => {
+      const all = { ...run, ...own.shared, ...own.runs[k], charted: k < row.charted };
+      return { ...all, notes: all.notes.map(([place, ...numbers]) => own.words[place].map((words, j) => words + (numbers[j] ?? "")).join("")) };
+    }) };
   }
   const runOf = async (key) => (await details(rowOfKey.get(key))).runs.find((own) => own.key === key);
   /* Predictions of a run on a dataset, with the numbers of their images, the images and the fitted curve. */
@@ -129,5 +138,5 @@ const Site = (() => {
   const demoNotice = () => h("p", { class: "notice" }, h("strong", {}, "Demo data. "),
     "The images and scores are generated. They show that the software works and are no evidence about human opinion.");
 
-  return { data, rowOfKey, h, svg, fixed, signed, count, size, missing, href, route, load, unpack, details, runOf, points, hint, table, sorted, facts, card, demoNotice };
+  return { data, rowOfKey, keyIn, h, svg, fixed, signed, count, size, missing, href, route, load, unpack, details, runOf, points, hint, table, sorted, facts, card, demoNotice };
 })();

@@ -177,6 +177,22 @@ def test_what_is_not_passed_on_is_not_recomputable(page: Any, site: Path, record
     assert "koniq-1-" not in page.content()
 
 
+def test_a_run_without_charts_names_the_commands_that_draw_them(
+    page: Any, site: Path, records: list[dict[str, Any]]
+) -> None:
+    last, other = (key_of(records, name, 3) for name in ("ssiqa", "supervised-long"))
+    go(page, site, f"#/run/{last}")
+    text = page.locator("main").inner_text()
+    assert "charts of the first 3 runs" in text and "SRCC" in text
+    assert "3 of 80 test images look alike" in text
+    for command in (f"plot scatter {last[:12]} --out scatter.png", f"plot log {last[:12]} --out log.png"):
+        assert f"ssliqa-bench {command} --store STORE" in text
+    go(page, site, f"#/compare?a={last}&b={other}")
+    assert f"ssliqa-bench compare {last[:12]} {other[:12]} --store STORE" in page.locator("main").inner_text()
+    go(page, site, "#/compare")
+    assert not any("seed 3" in own for own in page.locator("select[name=a] option").all_inner_texts())
+
+
 def test_boards_have_tables_footnotes_and_published_figures(page: Any, site: Path) -> None:
     go(page, site, "#/boards")
     page.get_by_role("link", name="Leaderboard: protocol standard, pair demo-syn:demo-wild, demo data").click()
@@ -220,9 +236,9 @@ def test_axe_finds_no_serious_fault(page: Any, site: Path, records: list[dict[st
     assert AXE.is_file(), f'{AXE} is missing: "make test-browser" brings it'
     ours, theirs = (key_of(records, name, 1) for name in ("ssiqa", "supervised-long"))
     addresses = ["#/", "#/?kind=demo&sort=-gain", "#/methods", "#/method/ssiqa", "#/datasets", "#/dataset/demo-wild",
-                 f"#/run/{ours}", f"#/compare?a={ours}&b={theirs}", "#/about", "#/boards",
-                 "#/board/demo%2Fstandard%2Fdemo-syn--demo-wild", "#/board/few-labels%2Findex",
-                 "#/board/published%2Findex"]  # fmt: skip
+                 f"#/run/{ours}", f"#/run/{key_of(records, 'ssiqa', 3)}", f"#/compare?a={ours}&b={theirs}",
+                 "#/about", "#/boards", "#/board/demo%2Fstandard%2Fdemo-syn--demo-wild",
+                 "#/board/few-labels%2Findex", "#/board/published%2Findex"]  # fmt: skip
     page.emulate_media(color_scheme="dark" if dark else "light")
     for address in addresses:
         go(page, site, address)

@@ -18,8 +18,11 @@ from scipy.stats import spearmanr
 from ssliqa_bench.evaluation.mapping import fit_mapping
 from ssliqa_bench.evaluation.names import ALWAYS
 from ssliqa_bench.leaderboard.site.build import build_site
+from ssliqa_bench.leaderboard.site.documents import CHARTED
 from ssliqa_bench.leaderboard.site.packing import pack, pack_places, short
 from ssliqa_bench.registry.load import load_registry, notices_of
+from ssliqa_bench.store.predictions import Predictions
+from ssliqa_bench.store.record import Record
 from tests.leaderboard.site_records import predictions, site_of, some_records
 from tests.leaderboard.typed import typed
 
@@ -71,7 +74,7 @@ def test_figures_are_those_of_the_records(made: ModuleType) -> None:
               if own["cell"]["method"] == "ssiqa" and "demo-wild" in own["metrics"]]  # fmt: skip
     assert row["results"]["demo-wild"]["srcc"][0] == pytest.approx(np.mean(values), rel=1e-5)
     assert row["results"]["demo-wild"]["srcc"][1] == pytest.approx(np.std(values, ddof=1), rel=1e-5)
-    assert [run["seed"] for run in row["runs"]] == [0, 1, 2, 3] and row["kind"] == "demo" and row["rank"] == 1
+    assert [seed for _, seed in row["runs"]] == [0, 1, 2, 3] and row["kind"] == "demo" and row["rank"] == 1
     assert "gain" not in next(own for own in index["rows"] if own["method"] == "oracle")["results"]["demo-wild"]
     assert index["methods"]["ssiqa"]["citation"].startswith("@inproceedings{pan2024ssiqa")
 
@@ -176,7 +179,37 @@ def test_columns_that_do_not_pack_are_plain_lists() -> None:
 def test_runs_of_one_split_name_their_images_once(made: ModuleType) -> None:
     images = data(site_of(some_records(made)), "images")
     found = {name.split("-f-")[0]: len(own["splits"]) for name, own in images.items()}
-    assert found == {"demo-syn": 4, "demo-wild": 4, "livec": 2}, "one for each seed"
+    assert found == {"demo-syn": CHARTED, "demo-wild": CHARTED, "livec": 2}, "one for each seed with charts"
+
+
+def test_the_first_runs_of_a_row_have_charts_and_all_have_metrics(made: ModuleType) -> None:
+    read = []
+
+    def reading(record: Record, dataset: str) -> Predictions:
+        read.append(record.cell.seed)
+        return predictions(record, dataset)
+
+    records = some_records(made)
+    texts = build_site(map(typed, records), reading, load_registry())
+    rows = data(texts, "index")["index"]["rows"]
+    (row,) = [own for own in rows if own["method"] == "ssiqa" and own["kind"] == "demo"]
+    assert len(row["runs"]) == 4 and row["charted"] == CHARTED == 3 and max(read) == CHARTED - 1
+    document = data(texts, "rows")[row["id"]]
+    runs = [{**document["shared"], **run} for run in document["runs"]]
+    assert [bool(run["stages"]) and "x" in run["results"]["demo-wild"] for run in runs] == [True, True, True, False]
+    assert all(run["results"]["demo-wild"]["metrics"][0] for run in runs)
+
+
+def test_notes_keep_their_words_and_numbers(made: ModuleType) -> None:
+    notes = [["same in both", f"{count} of 2402 images: ss{count} 1.5e3, 0.079 on [0, 1]"] for count in (7, 106)]
+    records = [made.record("ssiqa", seed, srcc={"demo-syn": 0.5}, notes=own) for seed, own in enumerate(notes)]
+    (document,) = data(site_of(records), "rows").values()
+    assert len(document["words"]) == 2, "notes that differ in numbers alone share their words"
+    runs = [{**document["shared"], **run} for run in document["runs"]]
+    told = [["".join(words + number for words, number in zip(document["words"][place], [*numbers, ""], strict=True))
+             for place, *numbers in run["notes"]] for run in runs]  # fmt: skip
+    assert told == notes
+
 
 
 def test_the_committed_site_has_the_assets_of_the_package() -> None:

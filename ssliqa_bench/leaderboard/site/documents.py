@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -31,10 +32,15 @@ _SHOWN = ("srcc", "over_best", "gain", "plcc_mapped", "plcc_raw", "krcc", "rmse_
 _BY_NAME = {measure.name: measure for measure in COLUMNS}
 # Logged quantities without a curve: rates and times of the machine, and shares per class or near their borders.
 _UNSHOWN = ("images_per_second", "seconds", "epoch", "predicted_", "selected_", "aligned_", "near_border")
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
 # Metrics of a run, in the order in which `pages.js` names them.
 _METRICS = ("srcc", "krcc", "plcc_mapped", "plcc_raw", "rmse_mapped")
 # Significant digits of what is drawn alone.
 _DRAWN = 4
+# Digits of a record's key that name a run; `site.js` cuts longer ones.
+KEY_DIGITS = 20
+# Runs of a row with charts, the first ones: the size of the site follows the rows, however many runs each has.
+CHARTED = 3
 
 
 def row_id(row: Row, view: SectionView) -> str:
@@ -92,7 +98,8 @@ def _row(board: Board, view: SectionView, item: Ranked) -> Document:
         "marks": [remark.mark for remark in found if remark.mark],
         "notes": [remark.sentence.plain for remark in found],
         "results": {name: _figures(view, row, name, side) for name, side in section.datasets if row.tested(name)},
-        "runs": [{"key": row.runs[seed].key, "seed": seed} for seed in row.seeds],
+        "runs": [[row.runs[seed].key[:KEY_DIGITS], seed] for seed in row.seeds],
+        "charted": min(CHARTED, len(row.seeds)),
         "cost": {own.name: _value(own.cell(place).value) for own in COLUMNS if own.cost and not own.text},
         "device": _BY_NAME["device"].cell(place).value.plain,  # type: ignore[union-attr]
     }  # fmt: skip
@@ -105,7 +112,8 @@ def _absent(board: Board, view: SectionView, lacking: Absent) -> Document:
         "id": "", "kind": _kind(board), "protocol": board.protocol, "pair": str(section.pair),
         "budget": _budget(view), "labels": "", "method": lacking.method, "family": "", "title": "",
         "setting": setting(lacking).plain, "rank": None, "status": MISSING, "reference": "", "marks": [lacking.state],
-        "notes": [f"{lacking.state}: {absent_words(lacking)}"], "results": {}, "runs": [], "cost": {}, "device": "",
+        "notes": [f"{lacking.state}: {absent_words(lacking)}"], "results": {}, "runs": [], "charted": 0, "cost": {},
+        "device": "",
     }  # fmt: skip
 
 
@@ -203,18 +211,29 @@ class ImageNames:
 
 
 def row_document(row: Row, read: ReadPredictions, images: ImageNames) -> Document:
-    """All runs of a row in the order of the index: facts, logs, metrics, and predictions where they may be shown.
+    """All runs of a row in the order of the index: facts and metrics; of the first `CHARTED`, logs and predictions too.
 
-    What is the same for all of them is given once, under `shared`.
+    Predictions are left out where they may not be shown. What is the same for all runs is given once, under `shared`,
+    and the words of notes that differ in their numbers alone under `words`.
     """
     params = row.newest.facts.key_parts.get("params", {})
-    runs = [_run(row.runs[seed], read, images) for seed in row.seeds]
+    runs = [_run(row.runs[seed], read if k < CHARTED else None, images) for k, seed in enumerate(row.seeds)]
+    words: dict[tuple[str, ...], int] = {}
+    for run in runs:
+        run["notes"] = [_numbered(note, words) for note in run["notes"]]
     shared = {name: value for name, value in runs[0].items() if all(own[name] == value for own in runs)}
     own = [{name: value for name, value in run.items() if name not in shared} for run in runs]
-    return {"params": params, "shared": shared, "runs": own}
+    return {"params": params, "words": [list(parts) for parts in words], "shared": shared, "runs": own}
 
 
-def _run(record: Record, read: ReadPredictions, images: ImageNames) -> Document:
+def _numbered(note: str, words: dict[tuple[str, ...], int]) -> list[Any]:
+    """A note as the place of its words, which are added where they are new, and the numbers between them."""
+    parts = _NUMBER.split(note)
+    return [words.setdefault(tuple(parts[::2]), len(words)), *parts[1::2]]
+
+
+def _run(record: Record, read: ReadPredictions | None, images: ImageNames) -> Document:
+    """Without `read`, what charts are drawn from is left out."""
     facts = record.facts
     return {
         "created": facts.created[:10], "device": facts.device,
@@ -224,7 +243,7 @@ def _run(record: Record, read: ReadPredictions, images: ImageNames) -> Document:
         "versions": dict(sorted(facts.versions.items())), "commit": facts.git.commit[:12] if facts.git else "",
         "notes": list(record.notes), "leak": record.leak.reason if record.leak else "",
         "roles": {name: dict(sorted(own.roles.items())) for name, own in sorted(record.datasets.items())},
-        "stages": [_stage(stage) for stage in facts.stages],
+        "stages": [_stage(stage) for stage in facts.stages] if read else [],
         "results": {name: _result(record, name, own, read, images) for name, own in sorted(record.results.items())},
     }  # fmt: skip
 
@@ -242,19 +261,24 @@ def _finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _result(record: Record, name: str, result: DatasetResult, read: ReadPredictions, images: ImageNames) -> Document:
+def _result(
+    record: Record, name: str, result: DatasetResult, read: ReadPredictions | None, images: ImageNames
+) -> Document:
     metrics, ends = result.metrics, result.metrics.intervals or {}
     values = [getattr(metrics, own) for own in _METRICS]
     intervals = [ends.get(own) for own in _METRICS]
     document: Document = {
         "n": metrics.n, "mapping": metrics.mapping, "split": result.dataset.split_hash[:12],
         "metrics": [None if value is None else short(value, 5) for value in values],
-        "intervals": [own and [short(own.lo, 5), short(own.hi, 5)] for own in intervals],
+        "intervals": [own and [short(own.lo, 5), short(own.hi, 5)] for own in intervals] if any(intervals) else [],
         "by": {kind: {label: None if own.srcc is None else short(own.srcc, _DRAWN)
                       for label, own in sorted(parts.values.items())}
                for kind, parts in sorted((metrics.by or {}).items())},
     }  # fmt: skip
     if result.withheld or not result.dataset.labels_redistributable:
+        document["withheld"] = True
+        return document
+    if read is None:
         return document
     rows = read(record, name)
     if not rows.image or not all(map(_finite, rows.score)) or len(set(rows.image)) < len(rows.image):
