@@ -26,6 +26,7 @@ LIVEC: Key = ("livec:livec", "93", "protocol standard, recipe frozen")
 LIVEC_TUNED: Key = ("livec:livec", "93", "protocol standard, recipe frozen/tuned-on-biq2021")
 LAST_STAGES: Key = ("livec:livec", "93", "protocol standard, recipe frozen/last-stages")
 BIQ: Key = ("biq2021:biq2021", "100", "protocol standard, recipe frozen")
+ACROSS: Key = ("livec:biq2021", "93", "protocol standard, recipe frozen, 2000 unlabeled")
 BIQ_TUNED: Key = ("biq2021:biq2021", "100", "protocol standard, recipe frozen/tuned-on-livec")
 
 
@@ -118,6 +119,12 @@ def test_further_sentences_about_gains(tables: ModuleType, results: dict[Key, An
     assert f"trained with this recipe reaches {results[BIQ].means['supervised']:.3f}" in text
     assert f"`rankup-supervised`, {results[BIQ].means['rankup-supervised']:.3f}" in text
     assert corrected == [WORDS[count] for count in counts]
+    biq = {gain.learner: gain for gain in (*results[BIQ_TUNED].over_comparator, *results[BIQ_TUNED].references)}
+    won = results[BIQ_TUNED].splits - biq["ssiqa"].losses
+    assert f"gains on {WORDS[won]} of twenty splits over its comparator, which is weak (`supervised-long`, " \
+           f"{results[BIQ_TUNED].means['supervised-long']:.3f})" in text  # fmt: skip
+    all_scores = biq["oracle"].own
+    assert f"(`oracle`) bring {all_scores.mean:+.3f} ({all_scores.lo:+.3f} to {all_scores.hi:+.3f})" in text
     near = [gain for gain in references if gain.own.verdict != "worse"]
     assert {gain.learner for gain in near} == {"pi-model-oracle", "mean-teacher-oracle", "rankup-oracle"}
     assert max(abs(gain.own.mean) for gain in near) < 0.011
@@ -159,11 +166,29 @@ def test_gains_in_labels_and_the_curves_that_they_are_read_off(tables: ModuleTyp
     labels_only = [curve for own in curves.values() if (curve := own.reference) is not None]
     measured = [(f"{point.stat.value:.3f}", str(point.labels)) for curve in labels_only for point in curve.points]
     assert quoted == measured
-    worth = []
-    for own, labels in zip(curves.values(), (93, 100), strict=True):
-        (curve,) = [curve for curve in own.curves if curve.method == "pseudo-label"]
-        (point,) = [point for point in curve.points if point.labels == labels]
-        extra = own.extra(point)
-        assert extra is not None
-        worth.append(f"{extra.count:.0f}")
-    assert f"is worth {worth[0]} labels more on LIVE In the Wild and {worth[1]} on BIQ2021" in section
+    (worth,) = re.findall(
+        r"is worth (\d+) labels more on LIVE In the Wild \(`([\w-]+)`\) and (\d+) on BIQ2021 \(`([\w-]+)`\)", section
+    )  # fmt: skip
+    for own, labels, said, learner in zip(curves.values(), (93, 100), worth[::2], worth[1::2], strict=True):
+        extras = {curve.method: extra.count for curve in own.curves for point in curve.points
+                  if point.labels == labels and (extra := own.extra(point)) and extra.count is not None}  # fmt: skip
+        assert (f"{extras[learner]:.0f}", max(extras, key=lambda name: extras[name])) == (said, learner)
+
+
+def test_sentences_about_pairs_of_two_databases(results: dict[Key, Any]) -> None:
+    text, own = text_of("docs/open.md").partition("## Across databases")[2], results[ACROSS]
+    oracles = [gain for gain in own.references if gain.learner in ("oracle", "rankup-oracle")]
+    assert len(oracles) == 2 and min(gain.own.lo for gain in oracles) > 0.08 and "is above 0.08" in text
+    above = {gain.learner: gain for gain in own.over_comparator if gain.own.lo > 0}
+    assert set(above) == {"ssiqa", "pseudo-label"}
+    assert {gain.own.verdict for gain in above.values()} == {"not distinguished"}
+    (p,) = {f"{gain.own.p:.3f}" for gain in above.values()}
+    assert f"corrected for {WORDS[own.compared]} comparisons neither is significant (p = {p} for both)" in text
+    equal = {gain.learner for gain in own.over_comparator if gain.own.verdict == "equivalent"}
+    assert equal == {"mean-teacher", "ucvme"}
+    best = max(own.over_best, key=lambda gain: gain.own.mean)
+    assert f"is {best.own.mean:+.3f} (`{best.learner}`, {best.own.lo:+.3f} to {best.own.hi:+.3f})" in text
+    (worse,) = [gain for gain in own.over_best if gain.own.verdict == "worse"]
+    assert f"`{worse.learner}` is worse than it ({worse.own.mean:.3f})" in text
+    adapted = {gain.learner: gain.own for gain in own.references if gain.over == "ridge-probe"}
+    assert adapted["adabn"].verdict == "equivalent" and adapted["coral"].hi < 0

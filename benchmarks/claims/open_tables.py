@@ -49,6 +49,32 @@ def overview_table(shown: Mapping[Key, Findings]) -> str:
     return _table(heads, "lrlrlll", rows)
 
 
+def by_labels_table(columns: Mapping[str, Findings]) -> str:
+    """Gains over comparators by number of labels, between the best labels-only row and the oracle; verdicts in bold.
+
+    Args:
+        columns: number of labels -> what that setting shows.
+    """
+    rows = [("best on labels alone", *(f"`{own.best}` {own.means[own.best]:.3f}" for own in columns.values()))]
+    learners = dict.fromkeys(gain.learner for own in columns.values() for gain in own.over_comparator)
+    for name in learners:
+        found = [next((gain for gain in own.over_comparator if gain.learner == name), None) for own in columns.values()]
+        rows.append((f"`{name}`", *map(_judged, found)))
+    oracles = [next((gain for gain in own.references if gain.learner == "oracle"), None) for own in columns.values()]
+    rows.append(("`oracle` over the best on labels alone", *map(_difference, oracles)))
+    heads = ("gain over own comparator", *(f"{labels} labels" for labels in columns))
+    return _table(heads, "l" * len(heads), rows)
+
+
+def _judged(gain: Gain | None) -> str:
+    verdict = "" if gain is None else gain.own.verdict
+    return _difference(gain) + (f" **{verdict}**" if verdict in ("better", "worse", "equivalent") else "")
+
+
+def _difference(gain: Gain | None) -> str:
+    return "" if gain is None else f"{gain.own.mean:+.3f} ({interval(gain.own, 3)})"
+
+
 def reference_table(own: Findings, figure: str) -> str:
     """Learners, references and the best labels-only row by their means, each with what it is compared with.
 
