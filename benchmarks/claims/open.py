@@ -29,7 +29,8 @@ from ssliqa_bench.store.records import iter_records
 TEST_FRACTION = 0.2
 BASELINES = ("ridge-probe", "kernel-ridge", "supervised", "supervised-ensemble")
 # Trained on the scores of the unlabeled images too.
-ORACLES = ("oracle", "oracle-levels", "pi-model-oracle", "mean-teacher-oracle", "rankup-oracle", "ucvme-oracle")
+ORACLES = ("oracle", "oracle-levels", "pi-model-oracle", "mean-teacher-oracle", "pseudo-label-oracle", "rankup-oracle",
+           "ucvme-oracle")  # fmt: skip
 TRAINED, FROZEN, SLACK = "frozen/last-stages", "frozen", 0.01
 ADAPTED = ("adabn", "coral")  # ridge regression with statistics of the unlabeled images
 

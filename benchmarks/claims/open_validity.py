@@ -58,7 +58,7 @@ MORE = {
     "simmatch": "supervised-levels",
     "comatch": "supervised-levels",
 }
-TRUTH = ("pi-model-oracle", "mean-teacher-oracle", "rankup-oracle", "ucvme-oracle")
+TRUTH = ("pi-model-oracle", "mean-teacher-oracle", "pseudo-label-oracle", "rankup-oracle", "ucvme-oracle")
 
 
 def planned(registry: Registry, settings: Settings, method: str, pair: str, seed: int, **other: Any) -> Plan:
