@@ -132,6 +132,14 @@ def _permuted() -> str:
     return str(claims("open_tables").permuted_table(rows))
 
 
+def _duplicates() -> str:
+    validity = claims("open_validity")
+    over = {**validity.COMPARED, **validity.MORE}
+    rows = [(name, over[name], *validity.judged(found)[:2], len(found), validity.judged(found)[2])
+            for name, found in validity.kept().items()]  # fmt: skip
+    return str(claims("open_tables").duplicate_table(rows))
+
+
 RESULTS = ROOT / "docs" / "open.md"
 _TUNED_ON = {"livec": "recipe frozen/tuned-on-biq2021", "biq2021": "recipe frozen/tuned-on-livec"}
 # Name of a part -> the file that it is quoted in, and what makes it.
@@ -146,8 +154,11 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "gains biq2021": (RESULTS, lambda: _gains("biq2021:biq2021", "100", "recipe frozen")),
     "biq2021 official": (RESULTS, _official),
     "gains across": (RESULTS, lambda: _across("livec:biq2021", "93", ", 2000 unlabeled", "SRCC on BIQ2021")),
+    "gains across, labels of BIQ2021": (
+        RESULTS, lambda: _across("biq2021:livec", "200", "", "SRCC on LIVE In the Wild")),
     "controls weight 0": (RESULTS, lambda: _livec_differences(claims().controls, "control")),
     "controls permuted": (RESULTS, _permuted),
+    "controls duplicates": (RESULTS, _duplicates),
     "true scores livec": (RESULTS, lambda: _livec_differences(claims().upper_references, "with true scores")),
 }
 

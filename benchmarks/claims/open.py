@@ -99,7 +99,7 @@ class Findings:
     Attributes:
         few: rows with fewer splits than others, which are left out.
         means: row -> its mean over the splits.
-        best: the best labels-only row.
+        best: the best labels-only row, "" where none has all splits.
         bar: the mean of `ridge-probe` on frozen features that labels alone must reach; None: no bar.
         withheld: why no gain is shown, or "".
         over_comparator, over_best: gains, with corrected verdicts.
@@ -134,7 +134,10 @@ def findings(found: Mapping[str, Mapping[int, float]], probe: Mapping[int, float
     own_comparator = comparators(set(found))
     splits = sorted(set.intersection(*(set(by_seed) for by_seed in found.values())))
     means = {name: float(np.mean([by_seed[s] for s in splits])) for name, by_seed in found.items()}
-    best = max((own for own in (*BASELINES, *own_comparator.values()) if own in means), key=lambda name: means[name])
+    labels_only = [own for own in (*BASELINES, *own_comparator.values()) if own in means]
+    if not labels_only:
+        return Findings(len(splits), few, means, "", withheld="no row that learns from labels alone has all splits")
+    best = max(labels_only, key=lambda name: means[name])
     shown = Findings(len(splits), few, means, best)
     if probe is not None and not set(splits) <= set(probe):
         return replace(shown, withheld="no ridge-probe on frozen features of the same splits, so no gain is shown")
@@ -198,7 +201,8 @@ def report(own: Findings) -> None:
     """Print both tables of gains of one setting."""
     if own.few:
         print(f"left out, fewer than {own.splits} splits: {', '.join(own.few)}; ", end="")
-    print(f"{own.splits} splits; best labels-only row: {own.best}, {own.means[own.best]:.4f}")
+    best = f"; best labels-only row: {own.best}, {own.means[own.best]:.4f}" if own.best else ""
+    print(f"{own.splits} splits{best}")
     if own.bar is not None:
         print(f"ridge-probe on frozen features of the same splits: {own.bar:.4f}")
     if own.withheld:

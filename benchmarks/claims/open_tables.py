@@ -112,6 +112,14 @@ def permuted_table(rows: Sequence[tuple[str, str, str, str]]) -> str:
     return _table(heads, "lrrr", [(f"`{method}`", *more) for method, *more in rows])
 
 
+def duplicate_table(rows: Sequence[tuple[str, str, float, int, int, bool]]) -> str:
+    """Duplicates as unlabeled images, by learner: comparator, mean difference, gains, splits, whether the bar holds."""
+    heads = ("learner", "from", "mean difference", "splits called a gain", "at most one in twenty")
+    cells = [(f"`{name}`", f"`{over}`", f"{mean:+.4f}", f"{gains} of {splits}", "holds" if holds else "misses")
+             for name, over, mean, gains, splits, holds in rows]  # fmt: skip
+    return _table(heads, "llrrl", cells)
+
+
 def mean_table(columns: Mapping[str, Mapping[str, Mapping[int, float]]]) -> str:
     """Means and standard deviations over the seeds.
 

@@ -11,7 +11,8 @@ here the scores of test images are permuted with them, and more learners are loo
 shuffled: scores are permuted over all images; the mean SRCC over the permutations is within two standard errors of 0.
 zero: a learner whose unlabeled images have weight 0 equals its comparator, up to random numbers.
 duplicates: the unlabeled images are the labeled ones again; on at most 5 % of the splits a paired bootstrap over the
-    test images calls that a gain.
+    test images calls that a gain. Outcomes are kept in `benchmarks/claims/duplicates.csv`, those of other learners stay
+    there.
 truth: with the true scores of the unlabeled images a comparator comes near `oracle`; printed, not judged.
 """
 
@@ -21,7 +22,9 @@ import argparse
 import csv
 import statistics
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +61,8 @@ MORE = {
     "simmatch": "supervised-levels",
     "comatch": "supervised-levels",
 }
+TABLE, COLUMNS = Path(__file__).with_name("duplicates.csv"), ("learner", "seed", "difference", "verdict")
+MOST = 0.05  # share of splits on which duplicates may be called a gain
 TRUTH = ("pi-model-oracle", "mean-teacher-oracle", "pseudo-label-oracle", "rankup-oracle", "ucvme-oracle")
 
 
@@ -160,10 +165,47 @@ def _interval(name: str, found: Comparison) -> str:
     return f"{name:20s} mean {found.mean:+.4f}, {ends}"
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """A learner with duplicates less its comparator on one split: difference of SRCC, and the verdict on it."""
+
+    learner: str
+    seed: int
+    difference: float
+    verdict: str
+
+
+def judged(outcomes: Sequence[Outcome]) -> tuple[float, int, bool]:
+    """Mean difference of a learner, on how many splits it is called a gain, and whether these are few enough."""
+    gains = sum(own.verdict == "better" for own in outcomes)
+    return statistics.fmean(own.difference for own in outcomes), gains, gains <= MOST * len(outcomes)
+
+
+def kept() -> dict[str, list[Outcome]]:
+    """The outcomes of the committed table, by learner."""
+    found: dict[str, list[Outcome]] = defaultdict(list)
+    if TABLE.is_file():
+        with open(TABLE, encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                own = Outcome(row["learner"], int(row["seed"]), float(row["difference"]), row["verdict"])
+                found[own.learner].append(own)
+    return found
+
+
+def keep(found: dict[str, list[Outcome]]) -> None:
+    """Write outcomes into the table, in the place of earlier ones of the same learners."""
+    table = {**kept(), **found}
+    with open(TABLE, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows((own.learner, own.seed, f"{own.difference:.6f}", own.verdict)
+                         for name in sorted(table) for own in table[name])  # fmt: skip
+
+
 def duplicates(settings: Settings, splits: int, folder: Path, learners: dict[str, str]) -> Iterator[str]:
     """Learners whose unlabeled images are the labeled ones again, less their comparators."""
-    copies, gains = f"{DATASET}-copies", dict.fromkeys(learners, 0)
-    means: dict[str, list[float]] = {name: [] for name in learners}
+    copies = f"{DATASET}-copies"
+    found: dict[str, list[Outcome]] = {name: [] for name in learners}
     for seed in range(splits):
         plain = planned(load_registry(), settings, "supervised", f"{DATASET}:{DATASET}", seed, budget=BUDGET)
         table, roles = plain.tables[DATASET], plain.roles[DATASET]
@@ -190,12 +232,12 @@ def duplicates(settings: Settings, splits: int, folder: Path, learners: dict[str
                 record = run(plan, settings).record
                 predictions.append(read_predictions(settings.store, record.key, DATASET))
             ours, theirs = predictions
-            found = compare_fixed(ours.prediction, theirs.prediction, ours.score, ours.group, seed=seed)
-            gains[method] += found.verdict == "better"
-            means[method].append(found.mean)
-    for method, count in gains.items():
-        said = "holds" if count <= 0.05 * splits else "FAILS"
-        yield f"{method:14s} mean {statistics.fmean(means[method]):+.4f}; a gain on {count} of {splits} splits: {said}"
+            own = compare_fixed(ours.prediction, theirs.prediction, ours.score, ours.group, seed=seed)
+            found[method].append(Outcome(method, seed, own.mean, own.verdict))
+    keep(found)
+    for method, outcomes in found.items():
+        mean, gains, holds = judged(outcomes)
+        yield f"{method:14s} mean {mean:+.4f}; a gain on {gains} of {splits} splits: {'holds' if holds else 'FAILS'}"
 
 
 CHECKS = {"shuffled": shuffled, "zero": zero, "duplicates": duplicates, "truth": truth}

@@ -38,6 +38,18 @@ def data(texts: dict[str, str], folder: str) -> dict[str, Any]:
     return found
 
 
+def merged(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """What `site.js` makes of what runs share and what one has beside it."""
+    both = {name: merged(shared[name], value) for name, value in own.items()
+            if isinstance(value, dict) and isinstance(shared.get(name), dict)}  # fmt: skip
+    return {**shared, **own, **both}
+
+
+def runs_of(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """The runs of a row's document."""
+    return [merged(document["shared"], run) for run in document["runs"]]
+
+
 def unpack(own: list[Any]) -> list[float]:
     """What `site.js` makes of a column."""
     if len(own) != 3 or not isinstance(own[2], str):
@@ -84,7 +96,7 @@ def test_points_and_curve_are_those_of_the_predictions(made: ModuleType) -> None
     texts = site_of(records)
     rows = data(texts, "index")["index"]["rows"]
     (row,) = [row for row in rows if row["method"] == "ssiqa" and row["kind"] == "demo"]
-    run = {**data(texts, "rows")[row["id"]]["shared"], **data(texts, "rows")[row["id"]]["runs"][1]}
+    run = runs_of(data(texts, "rows")[row["id"]])[1]
     result = run["results"]["demo-wild"]
     images = data(texts, "images")[result["images"]]
     table = predictions(typed(records[0]), "demo-wild", seed=1, method="ssiqa")
@@ -111,7 +123,7 @@ def test_a_run_shows_every_metric_of_every_result(made: ModuleType) -> None:
     rows = data(texts, "index")["index"]["rows"]
     (row,) = [own for own in rows if own["method"] == "ssiqa" and own["kind"] == "demo"]
     document = data(texts, "rows")[row["id"]]
-    found = [{**document["shared"], **run}["results"]["demo-wild"]["metrics"] for run in document["runs"]]
+    found = [run["results"]["demo-wild"]["metrics"] for run in runs_of(document)]
     (first,) = [own for own in records if own["cell"]["method"] == "ssiqa" and own["cell"]["seed"] == 0
                 and own["cell"]["protocol"] == row["protocol"] and "demo-wild" in own["metrics"]]  # fmt: skip
     assert found[0] == pytest.approx([first["metrics"]["demo-wild"][name] for name in metrics], rel=1e-4)
@@ -127,7 +139,7 @@ def test_names_and_scores_that_are_not_passed_on_are_in_no_file(made: ModuleType
             own["datasets"]["demo-wild"]["labels_redistributable"] = False
     texts = site_of(records)
     assert not any("wild-0" in text for text in texts.values()) and any("syn-0" in text for text in texts.values())
-    results = [run["results"]["demo-wild"] for row in data(texts, "rows").values() for run in row["runs"]
+    results = [run["results"]["demo-wild"] for row in data(texts, "rows").values() for run in runs_of(row)
                if "demo-wild" in run["results"]]  # fmt: skip
     assert results and all("x" not in own and own["metrics"][0] for own in results)
 
@@ -195,7 +207,7 @@ def test_the_first_runs_of_a_row_have_charts_and_all_have_metrics(made: ModuleTy
     (row,) = [own for own in rows if own["method"] == "ssiqa" and own["kind"] == "demo"]
     assert len(row["runs"]) == 4 and row["charted"] == CHARTED == 3 and max(read) == CHARTED - 1
     document = data(texts, "rows")[row["id"]]
-    runs = [{**document["shared"], **run} for run in document["runs"]]
+    runs = runs_of(document)
     assert [bool(run["stages"]) and "x" in run["results"]["demo-wild"] for run in runs] == [True, True, True, False]
     assert all(run["results"]["demo-wild"]["metrics"][0] for run in runs)
 
@@ -205,7 +217,7 @@ def test_notes_keep_their_words_and_numbers(made: ModuleType) -> None:
     records = [made.record("ssiqa", seed, srcc={"demo-syn": 0.5}, notes=own) for seed, own in enumerate(notes)]
     (document,) = data(site_of(records), "rows").values()
     assert len(document["words"]) == 2, "notes that differ in numbers alone share their words"
-    runs = [{**document["shared"], **run} for run in document["runs"]]
+    runs = runs_of(document)
     told = [["".join(words + number for words, number in zip(document["words"][place], [*numbers, ""], strict=True))
              for place, *numbers in run["notes"]] for run in runs]  # fmt: skip
     assert told == notes

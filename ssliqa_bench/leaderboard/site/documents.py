@@ -32,6 +32,7 @@ _SHOWN = ("srcc", "over_best", "gain", "plcc_mapped", "plcc_raw", "krcc", "rmse_
 _BY_NAME = {measure.name: measure for measure in COLUMNS}
 # Logged quantities without a curve: rates and times of the machine, and shares per class or near their borders.
 _UNSHOWN = ("images_per_second", "seconds", "epoch", "predicted_", "selected_", "aligned_", "near_border")
+_ABSENT = object()
 _NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
 # Metrics of a run, in the order in which `pages.js` names them.
 _METRICS = ("srcc", "krcc", "plcc_mapped", "plcc_raw", "rmse_mapped")
@@ -221,9 +222,27 @@ def row_document(row: Row, read: ReadPredictions, images: ImageNames) -> Documen
     words: dict[tuple[str, ...], int] = {}
     for run in runs:
         run["notes"] = [_numbered(note, words) for note in run["notes"]]
-    shared = {name: value for name, value in runs[0].items() if all(own[name] == value for own in runs)}
-    own = [{name: value for name, value in run.items() if name not in shared} for run in runs]
+    shared, own = _parted(runs)
     return {"params": params, "words": [list(parts) for parts in words], "shared": shared, "runs": own}
+
+
+def _parted(documents: list[Document]) -> tuple[Document, list[Document]]:
+    """What all documents have in common, at any depth, and what each has beside it; merged they are what they were."""
+    shared: Document = {}
+    own: list[Document] = [{} for _ in documents]
+    for name in dict.fromkeys(name for document in documents for name in document):
+        values = [document.get(name, _ABSENT) for document in documents]
+        if all(value == values[0] for value in values):
+            shared[name] = values[0]
+        elif all(isinstance(value, dict) for value in values):
+            shared[name], rest = _parted(values)
+            for document, part in zip(own, rest, strict=True):
+                document[name] = part
+        else:
+            for document, value in zip(own, values, strict=True):
+                if value is not _ABSENT:
+                    document[name] = value
+    return shared, own
 
 
 def _numbered(note: str, words: dict[tuple[str, ...], int]) -> list[Any]:
@@ -270,7 +289,7 @@ def _result(
     document: Document = {
         "n": metrics.n, "mapping": metrics.mapping, "split": result.dataset.split_hash[:12],
         "metrics": [None if value is None else short(value, 5) for value in values],
-        "intervals": [own and [short(own.lo, 5), short(own.hi, 5)] for own in intervals] if any(intervals) else [],
+        "intervals": [own and [round(own.lo, 3), round(own.hi, 3)] for own in intervals] if any(intervals) else [],
         "by": {kind: {label: None if own.srcc is None else short(own.srcc, _DRAWN)
                       for label, own in sorted(parts.values.items())}
                for kind, parts in sorted((metrics.by or {}).items())},

@@ -72,11 +72,18 @@ const Site = (() => {
     const steps = new DataView(bytes.buffer);
     return Array.from({ length: bytes.length / 2 }, (_, k) => low + (high - low) * steps.getUint16(2 * k, true) / 65535);
   }
+  /* What the runs of a row share, and what one has beside it; parts that both hold are merged in turn. */
+  const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+  function merged(shared, own) {
+    const all = { ...shared };
+    for (const [name, value] of Object.entries(own)) all[name] = isObject(value) && isObject(shared[name]) ? merged(shared[name], value) : value;
+    return all;
+  }
   /* All that is known of a row: its parameters and its runs, in the order of the index. */
   async function details(row) {
     const own = await load("rows", row.id);
     return { params: own.params, runs: row.runs.map((run, k) => {
-      const all = { ...run, ...own.shared, ...own.runs[k], charted: k < row.charted };
+      const all = { ...run, ...merged(own.shared, own.runs[k]), charted: k < row.charted };
       return { ...all, notes: all.notes.map(([place, ...numbers]) => own.words[place].map((words, j) => words + (numbers[j] ?? "")).join("")) };
     }) };
   }
