@@ -85,8 +85,8 @@ def _overview(board: Board, by_pair: dict[str, list[SectionView]], *, cost: bool
             rows.append((Cell(phrase(Link(pair, pair_stem(board, pair)))), *_summary(view, sides)))
     below = Paragraph(phrase(
         "The best ranked method of each pair and number of labels, by SRCC on the unlabeled side where there is one; "
-        "ranks are in the order of means and do not state that a method is better than the next. Splits: one hash of "
-        "all test parts."
+        "ranks are in the order of means and do not state that a method is better than the next. Gains: verdicts "
+        "on learners, each against its own labels-only comparator. Splits: one hash of all test parts."
     ))  # fmt: skip
     blocks: list[Block] = [*([DEMO] if board.demo else []), PageTable("overview", tuple(columns), tuple(rows)), below]
     blocks += legend(views, cost=False)[1:2] if _has_intervals(views) else []

@@ -24,6 +24,7 @@ from ssliqa_bench.leaderboard.page import (
     joined,
     phrase,
 )
+from ssliqa_bench.leaderboard.verdicts import Verdict
 from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.leaderboard.words import budget_words, row_name, setting
 
@@ -76,8 +77,8 @@ def can_gain(row: Row) -> bool:
 
 
 def opening_words(view: SectionView) -> list[Phrase]:
-    """What is said of a section's gains before its tables: which differ from zero, and what else they are compared
-    with; or why some or all are not shown."""
+    """What is said of a section's gains before its tables: which differ from zero, and what they are compared with; or
+    why some or all are not shown."""
     dataset = view.section.ranking_dataset
     learners = [row for row in view.section.rows if view.over_best(row, dataset)]
     shown = [row for row in learners if not view.below_probe(row)]
@@ -126,7 +127,15 @@ def _names(view: SectionView, rows: Sequence[Row]) -> Phrase:
 
 
 def told_apart(view: SectionView, dataset: str) -> Phrase:
-    """One or two sentences on which gains are distinguished from zero; empty where there are no verdicts."""
+    """Which learners differ from their own comparators, then which differ from the best labels-only row; empty where
+    there are no verdicts."""
+    sentences = [own for own in (_over_comparators(view, dataset), _over_best(view, dataset)) if own]
+    if not sentences:
+        return phrase()
+    return phrase(f"On {dataset}{_labels(view)}, ", joined(sentences, " "))
+
+
+def _over_comparators(view: SectionView, dataset: str) -> Phrase:
     found = view.verdicts(dataset)
     if not found:
         return phrase()
@@ -144,13 +153,37 @@ def told_apart(view: SectionView, dataset: str) -> Phrase:
     if not parts:
         parts.append(phrase("no learner shows a gain or a loss"))
     if by["equivalent"]:
-        parts.append(phrase("equivalent to labels only: ", named["equivalent"]))
+        parts.append(phrase("equivalent to it: ", named["equivalent"]))
     if by["not distinguished"]:
-        parts.append(phrase("not distinguished from labels only: ", named["not distinguished"]))
+        parts.append(phrase("not distinguished from it: ", named["not distinguished"]))
+    each = ", each" if len(found) > 1 else ""
+    return phrase(f"{_learners(found)}{each} against its own labels-only comparator: ", joined(parts, "; "), ".")
+
+
+def _over_best(view: SectionView, dataset: str) -> Phrase:
+    """A learner that beats a weak comparator may still be worse than what labels alone reach."""
+    found = view.verdicts_over_best(dataset)
+    if not found:
+        return phrase()
+    by: dict[str, list[Phrase]] = {"better": [], "worse": []}
+    for own in sorted(found, key=lambda own: (-abs(own.comparison.mean), own.row.method, own.row.setting)):
+        gap = own.comparison
+        if gap.verdict in by and gap.lo is not None and gap.hi is not None:
+            size = f" {signed(gap.mean)} ({signed(gap.lo)} to {signed(gap.hi)})"
+            by[gap.verdict].append(phrase(row_name(view, own.row), size))
+    parts = [phrase(f"{verdict}: ", joined(names)) for verdict, names in by.items() if names]
+    missing = " or ".join(verdict for verdict, names in by.items() if not names)
+    parts += [phrase(f"none is {missing}")] if missing else []
+    declared = found[0].declared
+    corrected = f" (corrected for {declared} comparisons)" if declared > 1 else ""
+    return phrase(f"{_learners(found)} against the best labels-only row{corrected}: ", joined(parts, "; "), ".")
+
+
+def _learners(found: Sequence[Verdict]) -> str:
+    """`7 learners`, or `19 rows of 13 learners` where some are on record with several settings."""
     learners = len({own.row.method for own in found})
-    of = f"{learners} learner{'s' if learners > 1 else ''} against labels only"
-    of = of if learners == len(found) else f"{len(found)} rows of {of}"
-    return phrase(f"On {dataset}{_labels(view)}, {of}: ", joined(parts, "; "), ".")
+    of = f"{learners} learner{'s' if learners > 1 else ''}"
+    return of if learners == len(found) else f"{len(found)} rows of {of}"
 
 
 def _oracles(view: SectionView, dataset: str) -> Phrase:

@@ -18,7 +18,7 @@ from ssliqa_bench.leaderboard.labels_only import (
     recipes_below_probe,
 )
 from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows
-from ssliqa_bench.leaderboard.verdicts import Verdict, verdicts
+from ssliqa_bench.leaderboard.verdicts import Verdict, verdicts, verdicts_over_best
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class SectionView:
 
     section: SettingRows
     _verdicts: dict[str, list[Verdict]] = field(default_factory=dict, repr=False)
+    _over_best: dict[str, list[Verdict]] = field(default_factory=dict, repr=False)
     _spans: dict[tuple[int, str], Span | None] = field(default_factory=dict, repr=False)
     _bests: dict[int, Best | None] = field(default_factory=dict, repr=False)
 
@@ -84,6 +85,14 @@ class SectionView:
         if dataset not in self._verdicts:
             self._verdicts[dataset] = [own for own in verdicts(self.section, dataset) if not self.below_probe(own.row)]
         return self._verdicts[dataset]
+
+    def verdicts_over_best(self, dataset: str) -> list[Verdict]:
+        """Learners against the best labels-only row on a dataset, without rows whose gains are not shown, as above."""
+        if dataset not in self._over_best:
+            compared = [(row, own) for row in self.section.rows if (own := self.over_best(row, dataset)) is not None]
+            found = verdicts_over_best(self.section, dataset, compared)
+            self._over_best[dataset] = [own for own in found if not self.below_probe(own.row)]
+        return self._over_best[dataset]
 
     def verdict(self, row: Row, dataset: str) -> Verdict | None:
         """The verdict on one row; None where there is none."""

@@ -149,8 +149,9 @@ def legend(views: list[SectionView], *, cost: bool) -> list[Paragraph]:
         found.append(phrase(
             "Over best labels-only: SRCC minus that of the best labels-only row, paired by seed. That row is the "
             "comparator or baseline with the highest mean over the row's splits, whatever its recipe and steps. "
-            "Picking the highest of several means favours it, so these differences are biased slightly downwards; "
-            "their intervals are not corrected for the number of rows."
+            "Picking the highest of several means favours it, so these differences are biased slightly downwards, "
+            "towards ", Mark("worse"), ". Their intervals are not corrected for the number of rows; the verdicts in "
+            "the sentences on them are (Holm)."
         ))  # fmt: skip
     if any(view.verdicts(dataset) for view in views for dataset in view.sides):
         margin = decimals(EQUIVALENCE_MARGIN)

@@ -181,7 +181,8 @@ def test_no_gain_is_shown_where_training_on_labels_stays_below_the_linear_model(
     said = "labels-only training is more than 0.01 below the linear `ridge-probe` on the same splits, so gains over "
     assert (f"On demo-wild with all scores, {said}labels-only training are not shown." in words) != shown
     assert ("Over best labels-only demo-wild |" in text and "Gain demo-wild |" in text) == shown, "no empty columns"
-    assert ("1 learner against labels only" in words) == shown
+    assert ("1 learner against its own labels-only comparator" in words) == shown
+    assert ("1 learner against the best labels-only row" in words) == shown
     assert ("no gain is shown" in line["notes"]) != shown
     overview = build_boards(records, formats=("md",))["demo/standard.md"]
     assert ("1 not distinguished" in overview or "1 better" in overview) == shown
@@ -205,7 +206,9 @@ def test_one_recipe_that_reaches_the_linear_model_shows_no_gains_of_another(made
         "labels-only training with recipe `demo` is more than 0.01 below the linear `ridge-probe` on the same splits, "
         "so gains over labels-only training are not shown for this recipe." in words
     )
-    assert "Best labels-only row on demo-wild with all scores: " in words and "1 learner against labels only" in words
+    assert "Best labels-only row on demo-wild with all scores: " in words
+    assert "1 learner against its own labels-only comparator" in words
+    assert "1 learner against the best labels-only row (corrected for 2 comparisons)" in words, "hidden rows count"
     rows = table(board(records), HEADING)
     assert {(row["Method"], row["Recipe"]) for row in rows} == {("ssiqa", "frozen")}
 
