@@ -166,7 +166,7 @@ def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
     columns += [Column(f"srcc-{d}", f"{_TITLE[measures[d]]} {d} ({side})", parts=("value", "lo", "hi"))
                 for d, side in datasets]  # fmt: skip
     ranking = views[0].section.ranking_dataset
-    with_gains = [(view, row) for view in views for row in view.section.rows if not view.below_probe(row)]
+    with_gains = [(view, row) for view in views for row in view.section.rows if view.without_gain(row) is None]
     gains = ["over_best"] if any(view.over_best(row, ranking) for view, row in with_gains) else []
     gains += ["gain"] if any(can_gain(row) for _, row in with_gains) else []
     titles = {"over_best": f"Over best labels-only {ranking}", "gain": f"Gain {ranking}"}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
+from ssliqa_bench.leaderboard.bar import PROBE, SLACK, missing_runs
 from ssliqa_bench.leaderboard.cells import name_cells, name_columns
 from ssliqa_bench.leaderboard.collect import Row
 from ssliqa_bench.leaderboard.columns import CellPlace, columns_of
 from ssliqa_bench.leaderboard.compare import name_seeds
-from ssliqa_bench.leaderboard.labels_only import PROBE, SLACK, labels_only, labels_only_above
+from ssliqa_bench.leaderboard.labels_only import labels_only, labels_only_above
 from ssliqa_bench.leaderboard.numbers import decimals, signed
 from ssliqa_bench.leaderboard.page import (
     Block,
@@ -38,8 +40,8 @@ def gain_tables(view: SectionView, name: str, dataset: str, title: str) -> Itera
 
     tested = [item.row for item in view.ranked if item.row.tested(dataset)]
     rows = [row for row in tested if can_gain(row) or view.over_best(row, dataset) is not None]
-    hidden = [row for row in rows if view.below_probe(row)]
-    rows = [row for row in rows if not view.below_probe(row)]
+    hidden = [row for row in rows if view.without_gain(row)]
+    rows = [row for row in rows if not view.without_gain(row)]
     alone = [row for row in rows if cell(row, "comparator").value is None and cell(row, "to_oracle").number is None
              and view.over_best(row, dataset) is None]  # fmt: skip
     rows = [row for row in rows if not any(row is other for other in alone)]
@@ -57,7 +59,7 @@ def gain_tables(view: SectionView, name: str, dataset: str, title: str) -> Itera
                                       for own in measures)]  # fmt: skip
     lines = [(*name_cells(view, row), *(cell(row, own) for own in measures)) for row in rows]
     compared = [row for row, own in zip(rows, differences, strict=True) if own is not None]
-    words = [below_probe_words(view, [*hidden, *rows]), best_labels_only_words(view, compared), _oracles(view, dataset)]
+    words = [*no_gain_words(view, [*hidden, *rows]), best_labels_only_words(view, compared), _oracles(view, dataset)]
     # What the first lines of the page state is not repeated.
     words += [told_apart(view, dataset)] if dataset != view.section.ranking_dataset else []
     if rows and (baselines := [row for row in tested if row.reference is None and labels_only(row)]):
@@ -81,8 +83,8 @@ def opening_words(view: SectionView) -> list[Phrase]:
     why some or all are not shown."""
     dataset = view.section.ranking_dataset
     learners = [row for row in view.section.rows if view.over_best(row, dataset)]
-    shown = [row for row in learners if not view.below_probe(row)]
-    words = (told_apart(view, dataset), below_probe_words(view, learners), best_labels_only_words(view, shown))
+    shown = [row for row in learners if not view.without_gain(row)]
+    words = (told_apart(view, dataset), *no_gain_words(view, learners), best_labels_only_words(view, shown))
     return [own for own in words if own]
 
 
@@ -103,19 +105,27 @@ def best_labels_only_words(view: SectionView, learners: Sequence[Row]) -> Phrase
     return phrase(f"Best labels-only row on {view.section.ranking_dataset}{_labels(view)}: ", joined(names, "; "), ".")
 
 
-def below_probe_words(view: SectionView, learners: Sequence[Row]) -> Phrase:
+def no_gain_words(view: SectionView, learners: Sequence[Row]) -> list[Phrase]:
     """Why the gains of some learners, or of all, are not shown; empty where they are."""
-    hidden = dict.fromkeys(row.recipe for row in learners if view.below_probe(row))
-    if not hidden:
-        return phrase()
-    some = any(not view.below_probe(row) for row in learners)
-    recipes = phrase(" with recipe ", joined(map(CodeText, sorted(hidden)), " or ")) if some else phrase()
-    return phrase(
-        f"On {view.section.ranking_dataset}{_labels(view)}, labels-only training", recipes,
-        f" is more than {SLACK} below the linear ", CodeText(PROBE), " on the same splits, so gains over labels-only "
-        "training are not shown", *([" for this recipe" if len(hidden) == 1 else " for these recipes"] if some else []),
-        ".",
-    )  # fmt: skip
+    by: dict[str, set[str]] = {"below": set(), "unknown": set()}
+    for row in learners:
+        if reason := view.without_gain(row):
+            by[reason].add(row.recipe)
+    some = any(view.without_gain(row) is None for row in learners)
+    on = f"On {view.section.ranking_dataset}{_labels(view)}, labels-only training"
+    words = []
+    if below := sorted(by["below"]):
+        recipes = phrase(" with recipe ", joined(map(CodeText, below), " or ")) if some or by["unknown"] else phrase()
+        which = "" if not recipes else " for this recipe" if len(below) == 1 else " for these recipes"
+        words.append(phrase(on, recipes, f" is more than {SLACK} below the linear ", CodeText(PROBE), " on the same "
+                            "splits, so gains over labels-only training are not shown", which, "."))  # fmt: skip
+    for recipe in sorted(by["unknown"]):
+        words.append(phrase(
+            on, " with recipe ", CodeText(recipe), ", which trains stages of a network, must reach the linear ",
+            CodeText(PROBE), f" before gains over it are shown, and fewer than {MINIMUM_SPLITS} splits of both are on "
+            "record. The missing runs: ", CodeText(missing_runs(view.section, recipe)), ".",
+        ))  # fmt: skip
+    return words
 
 
 def _labels(view: SectionView) -> str:
