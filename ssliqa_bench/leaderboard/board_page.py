@@ -33,7 +33,7 @@ from ssliqa_bench.leaderboard.page import (
 from ssliqa_bench.leaderboard.questions import QUESTIONS, question_of
 from ssliqa_bench.leaderboard.ranking import Ranked
 from ssliqa_bench.leaderboard.view import SectionView
-from ssliqa_bench.leaderboard.words import DEMO, labels_used, legend, methods, row_name, splits_digest
+from ssliqa_bench.leaderboard.words import DEMO, figure_words, labels_used, legend, methods, row_name, splits_digest
 
 # Rows of the first table of a page: it fits a screen.
 _SCREEN = 20
@@ -82,8 +82,8 @@ def _overview(board: Board, by_pair: dict[str, list[SectionView]], *, cost: bool
         "ranks are in the order of means and do not state that a method is better than the next. Gains: verdicts "
         "on learners, each against its own labels-only comparator. Splits: one hash of all test parts."
     ))  # fmt: skip
-    words = [below, *(legend(views, cost=False)[1:2] if _has_intervals(views) else [])]
-    blocks.append(Section("words", phrase("How to read the tables"), tuple(words)))
+    words = (below, *map(Paragraph, figure_words(views)))
+    blocks.append(Section("words", phrase("How to read the tables"), words))
     named = _datasets(board.sections)
     blocks += data_section(named)
     return Page(stem(board), _title(board), tuple(blocks), flat_table(board, views, cost=cost), notice_texts(named))
@@ -112,10 +112,6 @@ def _pair_table(board: Board, by_pair: dict[str, list[SectionView]], name: str) 
 
 def _datasets(sections: Iterable[SettingRows]) -> list[str]:
     return human_datasets(run for section in sections for row in section.rows for run in row.runs.values())
-
-
-def _has_intervals(views: Iterable[SectionView]) -> bool:
-    return any(view.span(row, d) is not None for view in views for row in view.section.rows for d in view.sides)
 
 
 def _summary(view: SectionView, sides: list[str]) -> list[Cell]:
