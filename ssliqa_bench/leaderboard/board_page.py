@@ -30,9 +30,10 @@ from ssliqa_bench.leaderboard.page import (
     Section,
     phrase,
 )
+from ssliqa_bench.leaderboard.questions import QUESTIONS, question_of
 from ssliqa_bench.leaderboard.ranking import Ranked
 from ssliqa_bench.leaderboard.view import SectionView
-from ssliqa_bench.leaderboard.words import DEMO, labels_used, legend, methods, row_name, splits_digest
+from ssliqa_bench.leaderboard.words import DEMO, figure_words, labels_used, legend, methods, row_name, splits_digest
 
 # Rows of the first table of a page: it fits a screen.
 _SCREEN = 20
@@ -67,6 +68,29 @@ def _title(board: Board, pair: str | None = None) -> Phrase:
 
 
 def _overview(board: Board, by_pair: dict[str, list[SectionView]], *, cost: bool) -> Page:
+    """A table for each question: one that held all pairs would compare what has no common answer."""
+    views = [view for own in by_pair.values() for view in own]
+    blocks: list[Block] = [DEMO] if board.demo else []
+    for question in QUESTIONS:
+        asked = {pair: own for pair, own in by_pair.items() if question_of(own[0].section.pair) == question}
+        if asked:
+            table = _pair_table(board, asked, f"overview-{question.name}")
+            said = Paragraph(phrase(question.sentence))
+            blocks.append(Section(f"pairs-{question.name}", phrase(question.title), (said, table)))
+    below = Paragraph(phrase(
+        "The best ranked method of each pair and number of labels, by SRCC on the unlabeled side where there is one; "
+        "ranks are in the order of means and do not state that a method is better than the next. Gains: verdicts "
+        "on learners, each against its own labels-only comparator. Splits: one hash of all test parts."
+    ))  # fmt: skip
+    words = (below, *map(Paragraph, figure_words(views)))
+    blocks.append(Section("words", phrase("How to read the tables"), words))
+    named = _datasets(board.sections)
+    blocks += data_section(named)
+    return Page(stem(board), _title(board), tuple(blocks), flat_table(board, views, cost=cost), notice_texts(named))
+
+
+def _pair_table(board: Board, by_pair: dict[str, list[SectionView]], name: str) -> PageTable:
+    """Pairs by number of labels, each with its best method."""
     views = [view for own in by_pair.values() for view in own]
     sides = [side for side in ("labeled", "unlabeled")
              if any(side in view.sides.values() for view in views)]  # fmt: skip
@@ -83,24 +107,11 @@ def _overview(board: Board, by_pair: dict[str, list[SectionView]], *, cost: bool
     for pair, own in by_pair.items():
         for view in own:
             rows.append((Cell(phrase(Link(pair, pair_stem(board, pair)))), *_summary(view, sides)))
-    below = Paragraph(phrase(
-        "The best ranked method of each pair and number of labels, by SRCC on the unlabeled side where there is one; "
-        "ranks are in the order of means and do not state that a method is better than the next. Splits: one hash of "
-        "all test parts."
-    ))  # fmt: skip
-    blocks: list[Block] = [*([DEMO] if board.demo else []), PageTable("overview", tuple(columns), tuple(rows)), below]
-    blocks += legend(views, cost=False)[1:2] if _has_intervals(views) else []
-    named = _datasets(board.sections)
-    blocks += data_section(named)
-    return Page(stem(board), _title(board), tuple(blocks), flat_table(board, views, cost=cost), notice_texts(named))
+    return PageTable(name, tuple(columns), tuple(rows))
 
 
 def _datasets(sections: Iterable[SettingRows]) -> list[str]:
     return human_datasets(run for section in sections for row in section.rows for run in row.runs.values())
-
-
-def _has_intervals(views: Iterable[SectionView]) -> bool:
-    return any(view.span(row, d) is not None for view in views for row in view.section.rows for d in view.sides)
 
 
 def _summary(view: SectionView, sides: list[str]) -> list[Cell]:
@@ -130,7 +141,8 @@ def _summary(view: SectionView, sides: list[str]) -> list[Cell]:
 def _pair_page(board: Board, pair: str, views: list[SectionView], *, cost: bool) -> Page:
     own = replace(board, sections=tuple(view.section for view in views))
     opening, more = _opening(views)
-    blocks: list[Block] = [*([DEMO] if board.demo else []), opening]
+    asked = Paragraph(phrase(question_of(views[0].section.pair).sentence))
+    blocks: list[Block] = [*([DEMO] if board.demo else []), asked, opening]
     blocks += [Paragraph(sentence) for view in views for sentence in opening_words(view)]
     words = phrase("Splits ", CodeText(splits_digest(own.sections)), more, " ", Link("All pairs", stem(board)), ".")
     blocks.append(Paragraph(words))
@@ -150,7 +162,7 @@ def _opening(views: list[SectionView]) -> tuple[PageTable, str]:
     columns += [Column(f"srcc-{d}", f"{_TITLE[measures[d]]} {d} ({side})", parts=("value", "lo", "hi"))
                 for d, side in datasets]  # fmt: skip
     ranking = views[0].section.ranking_dataset
-    with_gains = [(view, row) for view in views for row in view.section.rows if not view.below_probe(row)]
+    with_gains = [(view, row) for view in views for row in view.section.rows if view.without_gain(row) is None]
     gains = ["over_best"] if any(view.over_best(row, ranking) for view, row in with_gains) else []
     gains += ["gain"] if any(can_gain(row) for _, row in with_gains) else []
     titles = {"over_best": f"Over best labels-only {ranking}", "gain": f"Gain {ranking}"}

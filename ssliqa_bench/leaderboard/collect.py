@@ -2,7 +2,8 @@
 
 A cell is (method, recipe, overrides, budgets, pair, protocol, seed). A row holds the cells that differ in the seed
 only, a section the rows that may be compared with each other (one pair, one amount of labels and unlabeled images),
-a board the sections of one protocol. Demo datasets have boards of their own.
+a board the sections of one protocol, ordered by the question that their pairs ask. Demo datasets have boards of their
+own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from ssliqa_bench.files import canonical_json
+from ssliqa_bench.leaderboard.questions import QUESTIONS, question_of
 from ssliqa_bench.registry.schema import CONTROL
 from ssliqa_bench.specs import Pair
 from ssliqa_bench.store.comparable import age, outdated
@@ -259,9 +261,12 @@ def _sections(records: list[Record], changed: Mapping[str, tuple[str, ...]]) -> 
         sides = {name: str(result.dataset.side) for name, result in tested}
         datasets = tuple(sorted(sides.items(), key=lambda item: (_SIDES.index(item[1]), item[0])))
         sections.append(SettingRows(Pair.parse(cell.pair), cell.budget, cell.unlabeled_budget, datasets, rows))
-    return tuple(
-        sorted(sections, key=lambda s: (str(s.pair), _budget_order(s.budget), _budget_order(s.unlabeled_budget)))
-    )
+
+    def order(own: SettingRows) -> tuple[Any, ...]:
+        question = QUESTIONS.index(question_of(own.pair))
+        return question, str(own.pair), _budget_order(own.budget), _budget_order(own.unlabeled_budget)
+
+    return tuple(sorted(sections, key=order))
 
 
 def _rows(records: list[Record], changed: Mapping[str, tuple[str, ...]]) -> tuple[Row, ...]:

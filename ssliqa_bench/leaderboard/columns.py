@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from ssliqa_bench.errors import CheckError
 from ssliqa_bench.evaluation import names
+from ssliqa_bench.leaderboard.bar import PROBE, Reason
 from ssliqa_bench.leaderboard.collect import Reference, Row, SettingRows
 from ssliqa_bench.leaderboard.compare import (
     NOTHING,
@@ -20,14 +21,17 @@ from ssliqa_bench.leaderboard.compare import (
     paired_gain,
     summarise,
 )
-from ssliqa_bench.leaderboard.labels_only import PROBE, labels_only_above, not_valid, uses_unlabeled
+from ssliqa_bench.leaderboard.labels_only import labels_only_above, not_valid, uses_unlabeled
 from ssliqa_bench.leaderboard.page import Cell, CodeText, Mark, Number, Part, Phrase, phrase
 from ssliqa_bench.leaderboard.view import SectionView
 from ssliqa_bench.store.record import ClassFacts, Record
 
 TableName = Literal["main", "gain", "detail", "classes", "cost", "data"]
 OVER_RUNS: tuple[Part, ...] = ("value", "spread", "n")
-BELOW_PROBE = phrase("training on labels alone does not reach ", CodeText(PROBE), " here; no gain is shown")
+_NO_GAIN: Mapping[Reason, Phrase] = {
+    "below": phrase("training on labels alone does not reach ", CodeText(PROBE), " here; no gain is shown"),
+    "unknown": phrase("training on labels alone is not known to reach ", CodeText(PROBE), " here; no gain is shown"),
+}
 WITH_INTERVAL: tuple[Part, ...] = (*OVER_RUNS, "lo", "hi")
 
 
@@ -185,8 +189,9 @@ def _mapping_notes(row: Row, dataset: str) -> list[Phrase]:
 def _gain(place: CellPlace) -> Cell:
     row, dataset, view = place.row, place.dataset, place.view
     paired = paired_gain(row, view.section.rows, dataset, "comparator")
-    if view.below_probe(row) and row.reference is None and paired.stat.value is not None:
-        return Cell(Number(None), notes=(BELOW_PROBE,))
+    reason = view.without_gain(row)
+    if reason is not None and row.reference is None and paired.stat.value is not None:
+        return Cell(Number(None), notes=(_NO_GAIN[reason],))
     found = view.verdict(row, dataset)
     ends = (None, None) if found is None else (found.comparison.lo, found.comparison.hi)
     return Cell(_number(row, paired.stat, *ends), notes=paired.notes)
@@ -196,8 +201,8 @@ def _over_best(place: CellPlace) -> Cell:
     found = place.view.over_best(place.row, place.dataset)
     if found is None:
         return Cell(Number(None))
-    if place.view.below_probe(place.row):
-        return Cell(Number(None), notes=(BELOW_PROBE,))
+    if (reason := place.view.without_gain(place.row)) is not None:
+        return Cell(Number(None), notes=(_NO_GAIN[reason],))
     return Cell(_number(place.row, found.paired.stat, found.lo, found.hi), notes=found.paired.notes)
 
 

@@ -1,7 +1,8 @@
 """Controls: rows whose outcome is known beforehand, and whether they show it.
 
-A control with permuted scores must reach a mean SRCC near 0, and every real row must lie above what permuted scores
-reach by chance. A control whose unlabeled images have weight 0 must equal the row without them.
+A control with permuted scores must reach a mean SRCC near 0, and the mean of every real row must lie above what
+permuted scores reach by chance; how many of its single runs do not is stated. A control whose unlabeled images have
+weight 0 must equal the row without them.
 """
 
 from __future__ import annotations
@@ -28,9 +29,10 @@ from ssliqa_bench.leaderboard.page import (
     phrase,
 )
 from ssliqa_bench.leaderboard.view import SectionView
+from ssliqa_bench.leaderboard.words import row_name
 
 HOLDS, FAILS = "holds", "fails"
-_CHANCE = 0.99  # quantile of the runs with permuted scores above which every real row must lie
+_CHANCE = 0.99  # quantile of the runs with permuted scores; means of real rows must lie above it
 
 
 def control_tables(view: SectionView, name: str, dataset: str, title: str) -> Iterator[Section]:
@@ -104,20 +106,41 @@ def _values(row: Row, dataset: str) -> list[float]:
 
 
 def _by_chance(view: SectionView, controls: Sequence[Row], dataset: str) -> Phrase:
-    """Whether the means of all real rows lie above what permuted scores reach by chance."""
+    """Whether the means of all real rows lie above what permuted scores reach by chance, and how many of their single
+    runs do not."""
     drawn = sorted(value for row in controls if row.like is None for value in _values(row, dataset))
     if not drawn:
         return phrase("No control with permuted scores on record.")
     highest = _quantile(drawn, _CHANCE)
+    real = [row for row in view.section.rows if row.reference != "control" and row.tested(dataset)]
     below = []
-    for row in view.section.rows:
+    for row in real:
         values = _values(row, dataset)
-        if row.reference != "control" and row.tested(dataset) and (not values or statistics.fmean(values) <= highest):
+        if not values or statistics.fmean(values) <= highest:
             below.append(row.method)
     chance = f"{len(drawn)} runs with permuted scores have a 99th percentile of {decimals(highest)}; "
+    single = _single_runs(view, real, dataset, highest)
     if below:
-        return phrase(chance, "not above it are ", joined(map(CodeText, sorted(set(below)))), ".")
-    return phrase(chance, "the mean of every other row lies above it.")
+        return phrase(chance, "by their means, not above it are ", joined(map(CodeText, sorted(set(below)))), single)
+    return phrase(chance, "the mean of every other row lies above it", single)
+
+
+def _single_runs(view: SectionView, rows: Sequence[Row], dataset: str, highest: float) -> Phrase:
+    """How many runs of which rows do not lie above a value, the most first; a run without SRCC is one of them."""
+    counted: dict[tuple[int, int], list[Phrase]] = {}
+    for row in rows:
+        total = len(row.tested(dataset))
+        missing = total - sum(value > highest for value in _values(row, dataset))
+        if missing:
+            counted.setdefault((missing, total), []).append(row_name(view, row))
+    if not counted:
+        return phrase(", and so does every single run of them.") if rows else phrase(".")
+    parts = []
+    for (missing, total), names in sorted(counted.items(), reverse=True):
+        each = " each" if len(names) > 1 else ""
+        names.sort(key=lambda name: name.plain)
+        parts.append(phrase(f"{missing} of {total}{each} of ", joined(names)))
+    return phrase(". Single runs not above it: ", joined(parts, "; "), ".")
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

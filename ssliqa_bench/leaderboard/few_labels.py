@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from ssliqa_bench.files import canonical_json
+from ssliqa_bench.leaderboard.bar import Reason, recipes_without_gain
 from ssliqa_bench.leaderboard.collect import collect
 from ssliqa_bench.leaderboard.compare import Stat, drawn_share, summarise
-from ssliqa_bench.leaderboard.labels_only import recipes_below_probe, uses_unlabeled
+from ssliqa_bench.leaderboard.labels_only import uses_unlabeled
 from ssliqa_bench.registry.schema import CONTROL
 from ssliqa_bench.store.comparable import newest_of_cells
 from ssliqa_bench.store.record import Record
@@ -28,15 +29,15 @@ LABELS_ONLY = "supervised"
 class Point:
     """SRCC at a number of labels, with its interval over the splits, None where there is none.
 
-    `below_probe`: the method uses unlabeled images, and training on as many labels alone does not reach `ridge-probe`,
-    so that its gain has no size in labels.
+    `without_gain`: the method uses unlabeled images, and training on as many labels alone does not reach `ridge-probe`,
+    or is not known to, so that its gain has no size in labels; None where it has one.
     """
 
     labels: int
     stat: Stat
     lo: float | None = None
     hi: float | None = None
-    below_probe: bool = False
+    without_gain: Reason | None = None
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,9 @@ class FewLabels:
 
     def extra(self, point: Point) -> Extra | None:
         """The gain of a point in labels; None without a labels-only curve of two points, where SRCC is undefined, and
-        where boards show no gain, as training on labels alone does not reach `ridge-probe`."""
+        where boards show no gain of the recipe."""
         curve = self.reference
-        if curve is None or len(curve.points) < 2 or point.stat.value is None or point.below_probe:
+        if curve is None or len(curve.points) < 2 or point.stat.value is None or point.without_gain:
             return None
         return extra_labels(curve, point.labels, point.stat.value)
 
@@ -117,7 +118,7 @@ def few_labels(records: Iterable[Record]) -> list[FewLabels]:
     Results that rest on unofficial labels are left out.
     """
     newest = newest_of_cells(records)
-    below = _below_probe(newest)
+    hidden = _without_gain(newest)
     groups: dict[tuple[str, ...], dict[str, dict[str, list[Record]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -141,7 +142,7 @@ def few_labels(records: Iterable[Record]) -> list[FewLabels]:
     found = []
     for place, methods in sorted(groups.items()):
         pair, dataset, protocol, recipe, _, part = place
-        curves = tuple(_curve(methods[name], name, dataset, below) for name in sorted(methods))
+        curves = tuple(_curve(methods[name], name, dataset, hidden) for name in sorted(methods))
         lines = _lines(metrics[dataset, part], dataset)
         runs = next(iter(next(iter(methods.values())).values()))
         about = runs[0].results[dataset].dataset
@@ -169,21 +170,25 @@ def extra_labels(curve: LabelCurve, labels: int, srcc: float) -> Extra:
     return Extra(math.exp(counts[k - 1] + share * (counts[k] - counts[k - 1])) - labels)
 
 
-def _below_probe(records: Iterable[Record]) -> set[str]:
-    """Keys of the runs whose gains boards do not show, as training on labels alone does not reach the ridge probe."""
-    found = set[str]()
+def _without_gain(records: Iterable[Record]) -> dict[str, Reason]:
+    """Keys of the runs whose gains boards do not show, and why."""
+    found: dict[str, Reason] = {}
     for section in (own for board in collect(records) for own in board.sections):
-        recipes = recipes_below_probe(section)
-        hidden = [row for row in section.rows if row.recipe in recipes and uses_unlabeled(row)]
-        found.update(run.key for row in hidden for run in row.runs.values())
+        reasons = recipes_without_gain(section)
+        hidden = [row for row in section.rows if row.recipe in reasons and uses_unlabeled(row)]
+        found.update({run.key: reasons[row.recipe] for row in hidden for run in row.runs.values()})
     return found
 
 
-def _curve(budgets: Mapping[str, Sequence[Record]], method: str, dataset: str, below: set[str]) -> LabelCurve:
+def _curve(
+    budgets: Mapping[str, Sequence[Record]], method: str, dataset: str, hidden: Mapping[str, Reason]
+) -> LabelCurve:
     """One point per budget: the splits of one budget may differ by an image, as groups do in size."""
     title = next(iter(next(iter(budgets.values())))).facts.method.title
-    points = [replace(_point(round(fmean(map(_labels, runs))), runs, dataset), below_probe=runs[0].key in below)
-              for runs in budgets.values()]  # fmt: skip
+    points = [
+        replace(_point(round(fmean(map(_labels, runs))), runs, dataset), without_gain=hidden.get(runs[0].key))
+        for runs in budgets.values()
+    ]
     return LabelCurve(method, title, tuple(sorted(points, key=lambda point: point.labels)))
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from ssliqa_bench.leaderboard.bar import PROBE, SLACK, Reason
 from ssliqa_bench.leaderboard.data_page import data_section, human_datasets, notice_texts
 from ssliqa_bench.leaderboard.few_labels import LABELS_ONLY, Extra, FewLabels, Point, few_labels
-from ssliqa_bench.leaderboard.labels_only import PROBE, SLACK
 from ssliqa_bench.leaderboard.page import (
     Block,
     Cell,
@@ -17,6 +17,7 @@ from ssliqa_bench.leaderboard.page import (
     Page,
     PageTable,
     Paragraph,
+    Phrase,
     Section,
     joined,
     phrase,
@@ -94,17 +95,27 @@ def _section(one: FewLabels, number: int) -> Section:
         blocks.append(Paragraph(phrase(
             CodeText(LABELS_ONLY), " is on record at one number of labels; two are needed to read off a gain in labels."
         )))  # fmt: skip
-    below = sorted({point.labels for curve in one.curves for point in curve.points if point.below_probe})
-    if sized and below:
-        numbers = joined((f"{count:,}" for count in below), " and ")
-        blocks.append(Paragraph(phrase(
-            "With ", numbers, f" labels, labels-only training is more than {SLACK} below the linear ", CodeText(PROBE),
-            " on the same splits, so gains from unlabeled images have no size in labels."
-        )))  # fmt: skip
+    blocks += _without_gain(one) if sized else []
     more = f", recipe {one.recipe}{', demo data' if one.demo else ''}"
     more += "" if one.measure == "SRCC" else f": {one.measure}"
     title = phrase(f"{one.dataset}, learned on {one.pair}, protocol ", CodeText(one.protocol), more)
     return Section(section_name(number), title, tuple(blocks))
+
+
+def _without_gain(one: FewLabels) -> Iterator[Paragraph]:
+    """With which numbers of labels, and why, gains have no size."""
+    how: dict[Reason, Phrase] = {
+        "below": phrase(f"is more than {SLACK} below the linear ", CodeText(PROBE), " on the same splits"),
+        "unknown": phrase("is not known to reach the linear ", CodeText(PROBE)),
+    }
+    for reason, said in how.items():
+        points = (point for curve in one.curves for point in curve.points)
+        if counts := sorted({point.labels for point in points if point.without_gain == reason}):
+            numbers = joined((f"{count:,}" for count in counts), " and ")
+            yield Paragraph(phrase(
+                "With ", numbers, " labels, labels-only training ", said, ", so gains from unlabeled images have no "
+                "size in labels."
+            ))  # fmt: skip
 
 
 def _srcc(point: Point | None) -> Cell:

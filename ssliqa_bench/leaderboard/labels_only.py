@@ -1,4 +1,4 @@
-"""Rows that learn from labels alone: the best of a section, differences from it, and the bar that they must reach.
+"""Rows that learn from labels alone: the best of a section, and differences from it.
 
 A learner that beats a weak comparator may still be no better than what labels alone can reach. So every row that uses
 unlabeled images is also compared with the best labels-only row on its own seeds, whatever that row's recipe and steps.
@@ -7,16 +7,11 @@ unlabeled images is also compared with the best labels-only row on its own seeds
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import fmean
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
 from ssliqa_bench.leaderboard.collect import Row, SettingRows
 from ssliqa_bench.leaderboard.compare import Paired, find_reference, paired_difference, summarise, test_fraction
 from ssliqa_bench.registry.schema import BASELINE
-
-PROBE = "ridge-probe"
-# How far trained labels-only rows may stay below the linear model before gains over them mean nothing.
-SLACK = 0.01
 
 
 @dataclass(frozen=True)
@@ -73,7 +68,7 @@ def best_labels_only(row: Row, section: SettingRows) -> Best | None:
     """
     dataset = section.ranking_dataset
     shared = [(own, tuple(seed for seed in row.tested(dataset) if seed in own.tested(dataset)))
-              for own in _candidates(section)]  # fmt: skip
+              for own in candidates(section)]  # fmt: skip
     most = max((len(seeds) for _, seeds in shared), default=0)
     known = []
     for own, seeds in shared:
@@ -133,27 +128,8 @@ def labels_only_above(oracle: Row, section: SettingRows, dataset: str) -> Row | 
     return min(found, key=lambda item: item[0])[1] if found else None
 
 
-def recipes_below_probe(section: SettingRows) -> tuple[str, ...]:
-    """The recipes whose trained labels-only rows all stay more than `SLACK` below `ridge-probe` on the same splits, so
-    that their gains over labels alone say nothing about unlabeled images.
-
-    A row counts with at least `MINIMUM_SPLITS` splits that the probe has too. Where the probe or labels-only rows of a
-    recipe are not on record, the recipe is not named and its gains are shown: a board need not have a probe.
-    """
-    dataset = section.ranking_dataset
-    rows = _candidates(section)
-    probes = [row for row in rows if row.method == PROBE]
-    gaps: dict[str, list[float]] = {}
-    for row in rows:
-        if not any(run.facts.steps for run in row.runs.values()):
-            continue
-        found = [paired_difference(row, probe, dataset, equal_steps=False).differences for probe in probes]
-        if means := [fmean(own) for own in found if len(own) >= MINIMUM_SPLITS]:
-            gaps.setdefault(row.recipe, []).append(min(means))
-    return tuple(sorted(recipe for recipe, own in gaps.items() if max(own) < -SLACK))
-
-
-def _candidates(section: SettingRows) -> list[Row]:
+def candidates(section: SettingRows) -> list[Row]:
+    """The labels-only rows of a section, without outdated, unofficial or seen data."""
     dataset = section.ranking_dataset
     decisive = {dataset, *section.pair.datasets}
     return [

@@ -1,14 +1,18 @@
-"""Which gains from unlabeled images are distinguished from zero, over the random splits of a section."""
+"""Which gains from unlabeled images are distinguished from zero, over the random splits of a section.
+
+Learners are judged twice: each against its own comparator, and all against the best labels-only row.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
 from ssliqa_bench.leaderboard.collect import Row, SettingRows
 from ssliqa_bench.leaderboard.compare import Paired, paired_gain, test_fraction
-from ssliqa_bench.leaderboard.labels_only import labels_only
+from ssliqa_bench.leaderboard.labels_only import BestRowDifference, labels_only
 
 if TYPE_CHECKING:
     from ssliqa_bench.evaluation.comparisons import Comparison
@@ -16,10 +20,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A learner against its comparator on one dataset.
+    """A learner against a row that learned from labels alone, on one dataset.
 
     Attributes:
-        row, reference: learner and comparator.
+        row, reference: the learner and that row.
         comparison: their difference of SRCC; p and verdict are corrected for all verdicts on the dataset.
         losses: splits on which the learner is worse.
         worst: its difference on the split where that is lowest, and the seed of that split.
@@ -52,7 +56,24 @@ def verdicts(section: SettingRows, dataset: str) -> list[Verdict]:
             found.append((row, gain))
         else:
             incomparable += gain.reference is not None
-    fraction = test_fraction(section, dataset)
+    return _judged(found, incomparable, test_fraction(section, dataset))
+
+
+def verdicts_over_best(
+    section: SettingRows, dataset: str, differences: Iterable[tuple[Row, BestRowDifference]]
+) -> list[Verdict]:
+    """Rows against the best labels-only row on a dataset, by the differences that boards show in a column.
+
+    The family that p-values are corrected for are the rows of that column, also those without an interval there; one
+    result under two names is tested once. Empty where no row has an interval.
+    """
+    fair = [(row, own) for row, own in differences if not row.outdated and not row.unofficial]
+    found = [(row, own.paired) for row, own in fair if own.lo is not None]
+    return _judged(found, len(fair) - len(found), test_fraction(section, dataset))
+
+
+def _judged(found: Sequence[tuple[Row, Paired]], incomparable: int, fraction: float | None) -> list[Verdict]:
+    """Verdicts corrected for their number and that of the rows that could not be compared."""
     if fraction is None or not found:
         return []
     from ssliqa_bench.evaluation.comparisons import compare_splits, holm  # brings scipy

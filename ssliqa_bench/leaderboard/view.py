@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from ssliqa_bench.evaluation.constants import MINIMUM_SPLITS
+from ssliqa_bench.leaderboard.bar import Reason, recipes_without_gain
 from ssliqa_bench.leaderboard.collect import Row, SettingRows
 from ssliqa_bench.leaderboard.compare import test_fraction
 from ssliqa_bench.leaderboard.labels_only import (
@@ -15,10 +16,9 @@ from ssliqa_bench.leaderboard.labels_only import (
     BestRowDifference,
     best_labels_only,
     difference_from_best,
-    recipes_below_probe,
 )
 from ssliqa_bench.leaderboard.ranking import Ranked, rank_rows
-from ssliqa_bench.leaderboard.verdicts import Verdict, verdicts
+from ssliqa_bench.leaderboard.verdicts import Verdict, verdicts, verdicts_over_best
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class SectionView:
 
     section: SettingRows
     _verdicts: dict[str, list[Verdict]] = field(default_factory=dict, repr=False)
+    _over_best: dict[str, list[Verdict]] = field(default_factory=dict, repr=False)
     _spans: dict[tuple[int, str], Span | None] = field(default_factory=dict, repr=False)
     _bests: dict[int, Best | None] = field(default_factory=dict, repr=False)
 
@@ -66,13 +67,13 @@ class SectionView:
         return self._bests[id(row)]
 
     @cached_property
-    def recipes_below_probe(self) -> tuple[str, ...]:
-        """The recipes whose training on labels does not reach the ridge probe."""
-        return recipes_below_probe(self.section)
+    def _without_gain(self) -> Mapping[str, Reason]:
+        return recipes_without_gain(self.section)
 
-    def below_probe(self, row: Row) -> bool:
-        """Whether a row has a recipe whose training on labels does not reach the ridge probe: it shows no gain."""
-        return row.recipe in self.recipes_below_probe
+    def without_gain(self, row: Row) -> Reason | None:
+        """Why rows of a row's recipe show no gain: training on labels does not reach the ridge probe, or is not known
+        to; None where they show gains."""
+        return self._without_gain.get(row.recipe)
 
     def over_best(self, row: Row, dataset: str) -> BestRowDifference | None:
         """A learner less the best labels-only row on a dataset; None where there is none."""
@@ -82,8 +83,17 @@ class SectionView:
         """Learners against their comparators on a dataset, without rows whose gains are not shown, which the correction
         counts all the same."""
         if dataset not in self._verdicts:
-            self._verdicts[dataset] = [own for own in verdicts(self.section, dataset) if not self.below_probe(own.row)]
+            found = verdicts(self.section, dataset)
+            self._verdicts[dataset] = [own for own in found if self.without_gain(own.row) is None]
         return self._verdicts[dataset]
+
+    def verdicts_over_best(self, dataset: str) -> list[Verdict]:
+        """Learners against the best labels-only row on a dataset, without rows whose gains are not shown, as above."""
+        if dataset not in self._over_best:
+            compared = [(row, own) for row in self.section.rows if (own := self.over_best(row, dataset)) is not None]
+            found = verdicts_over_best(self.section, dataset, compared)
+            self._over_best[dataset] = [own for own in found if self.without_gain(own.row) is None]
+        return self._over_best[dataset]
 
     def verdict(self, row: Row, dataset: str) -> Verdict | None:
         """The verdict on one row; None where there is none."""

@@ -129,13 +129,7 @@ def legend(views: list[SectionView], *, cost: bool) -> list[Paragraph]:
     sections = [view.section for view in views]
     rows = [row for section in sections for row in section.rows]
     spreads = " or ".join(_SPREAD[aggregate] for aggregate in sorted({row.aggregate for row in rows}))
-    found = [phrase(f"SRCC on test images, {spreads}; the best value of a column in bold.")]
-    if any(own.name == "srcc_within_parts" for own in columns_of(sections)):
-        found.append(phrase(
-            "SRCC within parts: the mean of the SRCC within each part of a dataset, weighted by its test images; it "
-            "decides ranks and gains where the part alone predicts much of the score."
-        ))  # fmt: skip
-    found += _interval_words(views)
+    found = [phrase(f"SRCC on test images, {spreads}; the best value of a column in bold."), *figure_words(views)]
     found += _marks(sections)
     found += [limits.LEGEND] if any(map(limits.has_limit, views)) else []
     if any(view.trains for view in views):
@@ -149,8 +143,9 @@ def legend(views: list[SectionView], *, cost: bool) -> list[Paragraph]:
         found.append(phrase(
             "Over best labels-only: SRCC minus that of the best labels-only row, paired by seed. That row is the "
             "comparator or baseline with the highest mean over the row's splits, whatever its recipe and steps. "
-            "Picking the highest of several means favours it, so these differences are biased slightly downwards; "
-            "their intervals are not corrected for the number of rows."
+            "Picking the highest of several means favours it, so these differences are biased slightly downwards, "
+            "towards ", Mark("worse"), ". Their intervals are not corrected for the number of rows; the verdicts in "
+            "the sentences on them are (Holm)."
         ))  # fmt: skip
     if any(view.verdicts(dataset) for view in views for dataset in view.sides):
         margin = decimals(EQUIVALENCE_MARGIN)
@@ -168,6 +163,17 @@ def legend(views: list[SectionView], *, cost: bool) -> list[Paragraph]:
     if cost:
         found.append(phrase("Cost: means over the runs. Images/s: images per second of training, by its log."))
     return [Paragraph(own) for own in found]
+
+
+def figure_words(views: list[SectionView]) -> list[Phrase]:
+    """What SRCC within parts is, where there is any, and what stands in brackets."""
+    found = []
+    if any(own.name == "srcc_within_parts" for own in columns_of(view.section for view in views)):
+        found.append(phrase(
+            "SRCC within parts: the mean of the SRCC within each part of a dataset, weighted by its test images; it "
+            "decides ranks and gains where the part alone predicts much of the score."
+        ))  # fmt: skip
+    return found + _interval_words(views)
 
 
 def _interval_words(views: list[SectionView]) -> list[Phrase]:

@@ -45,7 +45,29 @@ def test_real_rows_must_lie_above_what_chance_reaches(made: ModuleType) -> None:
     words = " ".join(text.split())
     assert f"5 runs with permuted scores have a 99th percentile of {highest:.3f}; the mean of every other row" in words
     low = " ".join(board(rows(made, supervised_shuffled=CHANCE, rankup_supervised=[0.05] * 5)).split())
-    assert "not above it are `rankup-supervised`" in low
+    assert "by their means, not above it are `rankup-supervised`" in low
+
+
+def test_single_runs_that_chance_reaches_are_counted_by_row(made: ModuleType) -> None:
+    """The judgement stays one of means: these rows pass it with some runs no better than chance."""
+    highest = float(np.quantile(CHANCE, 0.99))
+    given = rows(made, supervised_shuffled=CHANCE, rankup_supervised=LABELS, rankup=[0.9, highest, 0.05, 0.9, 0.9],
+                 ssiqa=[0.8, 0.8, 0.01, 0.8, 0.8])  # fmt: skip
+    words = " ".join(board(given).split())
+    said = "the mean of every other row lies above it. Single runs not above it: 2 of 5 of `rankup`; 1 of 5 of `ssiqa`."
+    assert said in words
+    several = [*given, *rows(made, piqe=[0.8, 0.8, 0.01, 0.8, 0.8])]
+    assert "2 of 5 of `rankup`; 1 of 5 each of `piqe`, `ssiqa`." in " ".join(board(several).split())
+    given = rows(made, supervised_shuffled=CHANCE, rankup_supervised=LABELS, rankup=[0.9] * 5)
+    assert "lies above it, and so does every single run of them." in " ".join(board(given).split())
+    # A run whose SRCC is undefined shows nothing above chance.
+    given[-1]["metrics"][WILD]["srcc"] = None
+    assert "Single runs not above it: 1 of 5 of `rankup`." in " ".join(board(given).split())
+    tuned = rows(made, rankup=[0.8, 0.0, 0.8, 0.8, 0.8])
+    for record in tuned:
+        record["cell"]["recipe"] = "tuned"
+    words = " ".join(board([*given[:-1], *tuned]).split())
+    assert "Single runs not above it: 1 of 5 of `rankup` (tuned)." in words
 
 
 @pytest.mark.parametrize(("gap", "outcome"), [(0.0, "holds"), (0.05, "fails")])

@@ -100,6 +100,17 @@ def test_gains_have_no_size_in_labels_where_training_on_labels_stays_below_the_l
     assert "With 10 labels, labels-only training is more than 0.01 below the linear `ridge-probe` on the same" in words
 
 
+def test_gains_of_trained_stages_have_no_size_in_labels_without_the_linear_model(made: ModuleType) -> None:
+    given = documents(made)
+    for own in given:
+        own["cell"]["recipe"] = "frozen/last-stages" if own["stages"] else own["cell"]["recipe"]
+    (one,) = [own for own in few_labels(map(typed, given)) if own.recipe == "frozen/last-stages"]
+    (ssiqa,) = [own for own in one.curves if own.method == "ssiqa"]
+    assert [one.extra(point) for point in ssiqa.points] == [None, None, None]
+    words = " ".join(render_pages(few_label_pages(map(typed, given)), ["md"])["few-labels/index.md"].split())
+    assert "labels-only training is not known to reach the linear `ridge-probe`, so gains" in words
+
+
 def test_unknown_training_data_is_marked_and_other_splits_are_left_out(made: ModuleType, records: list[Record]) -> None:
     unknown = typed(document(made, "niqe", 0, None, 0.35, trained_on="unknown", steps=0, stages=[]))
     other = {"split": {"rule": "random", "by": "group", "train": 0.5}}

@@ -16,10 +16,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from ssliqa_bench.leaderboard.bar import trains_stages
 from ssliqa_bench.leaderboard.collect import collect
 from ssliqa_bench.leaderboard.labels_only import best_labels_only
 from ssliqa_bench.leaderboard.ranking import remarks
 from ssliqa_bench.leaderboard.view import SectionView
+from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.store.records import iter_records
 from tests.leaderboard.test_compare import row_of, section_of
 from tests.leaderboard.test_markdown import board, table
@@ -181,7 +183,8 @@ def test_no_gain_is_shown_where_training_on_labels_stays_below_the_linear_model(
     said = "labels-only training is more than 0.01 below the linear `ridge-probe` on the same splits, so gains over "
     assert (f"On demo-wild with all scores, {said}labels-only training are not shown." in words) != shown
     assert ("Over best labels-only demo-wild |" in text and "Gain demo-wild |" in text) == shown, "no empty columns"
-    assert ("1 learner against labels only" in words) == shown
+    assert ("1 learner against its own labels-only comparator" in words) == shown
+    assert ("1 learner against the best labels-only row" in words) == shown
     assert ("no gain is shown" in line["notes"]) != shown
     overview = build_boards(records, formats=("md",))["demo/standard.md"]
     assert ("1 not distinguished" in overview or "1 better" in overview) == shown
@@ -205,7 +208,9 @@ def test_one_recipe_that_reaches_the_linear_model_shows_no_gains_of_another(made
         "labels-only training with recipe `demo` is more than 0.01 below the linear `ridge-probe` on the same splits, "
         "so gains over labels-only training are not shown for this recipe." in words
     )
-    assert "Best labels-only row on demo-wild with all scores: " in words and "1 learner against labels only" in words
+    assert "Best labels-only row on demo-wild with all scores: " in words
+    assert "1 learner against its own labels-only comparator" in words
+    assert "1 learner against the best labels-only row (corrected for 2 comparisons)" in words, "hidden rows count"
     rows = table(board(records), HEADING)
     assert {(row["Method"], row["Recipe"]) for row in rows} == {("ssiqa", "frozen")}
 
@@ -215,6 +220,69 @@ def test_a_few_splits_of_the_linear_model_hide_no_gain(made: ModuleType, splits:
     ahead = [value + 0.03 for value in SCORES["supervised"]]
     line = flat([*runs(made, SCORES), *probe(made, ahead[:splits])])["ssiqa"]
     assert (line["gain"] != "", line["verdict"] != "") == (shown, shown)
+
+
+LAST_STAGES = "frozen/last-stages"
+COMMAND = "ssliqa-bench run --method {} --recipe {} --pair demo-syn:demo-wild --protocol standard --seeds 5"
+
+
+@pytest.mark.parametrize("recipe", [LAST_STAGES, f"{LAST_STAGES}/tuned"])
+def test_training_stages_of_a_network_shows_no_gain_without_the_linear_model_on_record(
+    made: ModuleType, recipe: str
+) -> None:
+    records = runs(made, SCORES, recipe=recipe)
+    line, text = flat(records)["ssiqa"], board(records)
+    assert (line["gain"], line["over_best"], line["verdict"], line["p"]) == ("", "", "", "")
+    assert "training on labels alone is not known to reach ridge-probe here; no gain is shown" in line["notes"]
+    words = " ".join(text.split())
+    assert f"labels-only training with recipe `{recipe}`, which trains stages of a network, must reach" in words
+    assert f"The missing runs: `{COMMAND.format('ridge-probe', 'frozen')}`." in words
+    assert "Gain demo-wild |" not in text and "against its own labels-only comparator" not in words.partition("##")[0]
+    # With the probe, gains are shown or not by what it says, whatever its own recipe is.
+    for gap, shown in ((0.005, True), (0.03, False)):
+        with_probe = [*records, *probe(made, [value + gap for value in SCORES["supervised"]])]
+        assert (flat(with_probe)["ssiqa"]["gain"] != "") == shown
+        assert "The missing runs" not in board(with_probe)
+    few = [*records, *probe(made, SCORES["supervised"][:2])]
+    assert flat(few)["ssiqa"]["gain"] == "" and "fewer than 3 splits of both" in " ".join(board(few).split())
+
+
+def test_the_missing_runs_are_those_of_labels_alone_where_these_are_not_on_record(made: ModuleType) -> None:
+    records = runs(made, {"ssiqa": SCORES["ssiqa"]}, recipe=LAST_STAGES, budget=0.25)
+    records += [own for own in probe(made, SCORES["supervised"]) if own["cell"].update(budget=0.25) is None]
+    assert flat(records)["ssiqa"]["over_best"] == ""
+    command = COMMAND.format("supervised", LAST_STAGES).replace(" --seeds", " --budget 0.25 --seeds")
+    assert f"The missing runs: `{command}`." in " ".join(board(records).split())
+
+
+def test_other_recipes_on_the_same_board_need_no_linear_model(made: ModuleType) -> None:
+    records = [*runs(made, SCORES), *runs(made, SCORES, recipe=LAST_STAGES), *runs(made, SCORES, recipe="frozen")]
+    (text,) = build_boards(records, formats=("csv",)).values()
+    lines = {own["recipe"]: own for own in csv.DictReader(io.StringIO(text)) if own["method"] == "ssiqa"}
+    assert {recipe: line["gain"] != "" for recipe, line in lines.items()} == {
+        "demo": True, "frozen": True, LAST_STAGES: False
+    }  # fmt: skip
+    # Both reasons beside each other, each with its recipes.
+    below = probe(made, [value + 0.03 for value in SCORES["supervised"]])
+    for own in records:
+        if own["cell"]["recipe"] == LAST_STAGES:
+            own["cell"]["seed"] += 50
+    words = " ".join(board([*records, *below]).split())
+    assert "training with recipe `demo` or `frozen` is more than 0.01 below the linear `ridge-probe`" in words
+    assert f"training with recipe `{LAST_STAGES}`, which trains stages of a network, must reach" in words
+
+
+def test_recipes_of_the_registry_that_train_stages_of_a_network_are_known_as_such() -> None:
+    """By their names: a board reads records alone."""
+    registry = load_registry()
+    found = {
+        recipe
+        for name, entry in registry.methods.items()
+        for recipe in (registry.recipes(name) if entry.prefix is None else ())
+        if registry.resolve_method(name, recipe=recipe).params.get("backbone") == "lite0-last-stages"
+    }
+    assert found and all(map(trains_stages, found))
+    assert not any(map(trains_stages, ("demo", "frozen", "frozen/tuned-on-livec", "frozen/last-stages-else", "paper")))
 
 
 def test_an_oracle_without_a_comparator_is_held_against_the_best_labels_only_row(made: ModuleType) -> None:

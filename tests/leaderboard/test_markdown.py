@@ -67,6 +67,60 @@ def test_pseudo_labels_of_every_stage_are_means_over_the_runs(made: ModuleType) 
     assert row["Coverage"] == f"{np.mean(chosen):.3f}"
 
 
+def pseudo_labelled(made: ModuleType, method: str, log: dict[str, float], **fields: Any) -> list[dict[str, Any]]:
+    """Runs of a method whose two stages have figures of pseudo-labels, the last with a log."""
+    records = [made.record(method, seed, srcc={"demo-wild": 0.8}, first=0.7, **fields) for seed in range(3)]
+    for record in records:
+        record["stages"][-1]["log"] = [{"epoch": 1, **log}]
+        record["pseudo_labels"] = {
+            name: {"n": 640, "srcc": 0.6, "bias": 0.0, "mae": 0.1, "mae_by_spread": [0.1, 0.1, 0.1, 0.2]}
+            for name in ("initial", "last")
+        }
+    return records
+
+
+def test_rows_that_make_no_pseudo_labels_are_not_in_their_table(made: ModuleType) -> None:
+    learner = pseudo_labelled(made, "ssiqa", {"loss": 0.1})
+    others = [own for name in ("supervised", "supervised-long", "oracle")
+              for own in pseudo_labelled(made, name, {"loss": 0.1})]  # fmt: skip
+    rows = table(board([*learner, *others]), "### Pseudo-labels")
+    assert {row["Method"] for row in rows} == {"ssiqa"}
+    assert "### Pseudo-labels" not in board(others)
+
+
+@pytest.mark.parametrize(("log", "coverage"), [
+    ({"unlabeled_loss": 0.2}, "1.000"), ({"consistency_loss": 0.2}, "1.000"), ({"unlabeled": 14.0}, "1.000"),
+    ({"unlabeled_loss": 0.2, "mask": 0.25}, "0.250"), ({"loss": 0.3}, "–"),
+])  # fmt: skip
+def test_coverage_is_one_where_the_record_tells_that_all_images_were_learned_from(
+    made: ModuleType, log: dict[str, float], coverage: str
+) -> None:
+    # Beside another learner that chooses, so that the table has the column in any case.
+    records = [*pseudo_labelled(made, "ssiqa", log), *pseudo_labelled(made, "rankup", {"mask": 0.5})]
+    text = board(records)
+    shown = {(row["Method"], row["Stage"]): row["Coverage"] for row in table(text, "### Pseudo-labels")}
+    assert shown["ssiqa", "last"] == coverage and shown["rankup", "last"] == "0.500"
+    assert shown["ssiqa", "initial"] == "–", "learned from labels"
+    words = " ".join(text.split())
+    assert "a dash where it draws none or its record does not tell" in words
+    assert "by confidence, which here is how closely the predictions for an image's crops agree" in words
+
+
+def test_phases_of_ssiqa_learn_all_of_their_block_and_other_peoples_learners_are_not_known(made: ModuleType) -> None:
+    records = pseudo_labelled(made, "ssiqa", {"loss": 0.1})
+    for record in records:
+        record["stages"][-1]["name"] = "phase-1"
+        record["pseudo_labels"]["phase-1"] = record["pseudo_labels"].pop("last")
+        record["key_parts"]["params"]["blocks"] = 3
+    others = pseudo_labelled(made, "theirs", {"unlabeled_loss": 0.1})
+    for record in others:
+        record["code"]["definitions"]["entry"] = "theirs.learner:Learner"
+    rows = table(board([*records, *others]), "### Pseudo-labels")
+    shown = {(row["Method"], row["Stage"]): row["Coverage"] for row in rows}
+    assert shown == {("ssiqa", "initial"): "–", ("ssiqa", "phase-1"): "1.000", ("theirs", "initial"): "–",
+                     ("theirs", "last"): "–"}  # fmt: skip
+
+
 def test_numbers_are_those_of_the_records(made: ModuleType) -> None:
     records = made.demo_suite()
 

@@ -216,3 +216,5 @@ def test_a_dataset_may_be_ranked_by_the_srcc_within_its_parts(made: ModuleType) 
     assert "SRCC within parts, livec" in page and "Ranked by SRCC within parts of livec" in page
     opening = next(text for text in page.splitlines() if text.startswith("| 1 | ") or "| `ssiqa`" in text)
     assert "0.515" in opening and "0.700" not in opening
+    words = " ".join(build_boards(records)["standard.md"].split())
+    assert "SRCC within parts: the mean of" in words and "In brackets: 95 % interval" in words, "both on the overview"

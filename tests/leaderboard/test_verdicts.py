@@ -55,12 +55,13 @@ def test_the_board_prints_the_verdicts_in_words(made: ModuleType) -> None:
     assert (second["Method"], second["Losses"]) == ("ssiqa-1in100", "2 of 5")
     assert second["Verdict"] == "not distinguished"
     words = " ".join(text.split())
-    assert "On demo-wild with all scores, 2 learners against labels only: unlabeled images help `ssiqa`;" in words
+    said = "2 learners, each against its own labels-only comparator: unlabeled images help `ssiqa`;"
+    assert f"On demo-wild with all scores, {said}" in words
     assert words.count("unlabeled images help") == 1 and "tied" not in words
 
 
 @pytest.mark.parametrize(("gain", "words"), [
-    (0.0001, "no learner shows a gain or a loss; equivalent to labels only: `ssiqa`."),
+    (0.0001, "no learner shows a gain or a loss; equivalent to it: `ssiqa`."),
     (-0.05, "unlabeled images hurt `ssiqa`."),
 ])  # fmt: skip
 def test_losses_and_nothing_are_said_too(made: ModuleType, gain: float, words: str) -> None:
@@ -71,6 +72,59 @@ def test_losses_and_nothing_are_said_too(made: ModuleType, gain: float, words: s
     assert row["Verdict"] == ("worse" if gain < 0 else "equivalent")
 
 
+# A strong labels-only row, which one learner is worse than, and none is better than; the third has a few bad splits.
+AGAINST_BEST = {"ssiqa": [0.0, 0.003, -0.002, 0.001, -0.001], "ssiqa-1in100": [-0.051, -0.048, -0.050, -0.052, -0.049],
+                "rankup": [-0.1, 0.02, -0.06, 0.04, 0.0]}  # fmt: skip
+
+
+def against_best(made: ModuleType, gaps: dict[str, list[float]]) -> list[dict[str, Any]]:
+    """Learners beside `supervised`, and comparators that all of them beat."""
+    scores = {"supervised": LONG, "supervised-long": [value - 0.2 for value in LONG]}
+    scores["rankup-supervised"] = [value - 0.3 for value in LONG]
+    scores |= {name: [a + b for a, b in zip(LONG, own, strict=True)] for name, own in gaps.items()}
+    return [made.record(name, seed, srcc={WILD: value}) for name, own in scores.items()
+            for seed, value in enumerate(own)]  # fmt: skip
+
+
+def test_a_second_sentence_gives_the_verdicts_on_the_best_labels_only_row(made: ModuleType) -> None:
+    text = board(against_best(made, AGAINST_BEST))
+    found = {}
+    for name, gaps in AGAINST_BEST.items():
+        error = np.std(gaps, ddof=1) * np.sqrt(1 / 5 + 0.25)
+        found[name] = (np.mean(gaps), *stats.t.interval(0.95, 4, np.mean(gaps), error))
+    mean, lo, hi = found["ssiqa-1in100"]
+    words = " ".join(text.partition("\n## ")[0].split())
+    assert "3 learners, each against its own labels-only comparator: unlabeled images help `rankup`, `ssiqa`" in words
+    assert (
+        "3 learners against the best labels-only row (corrected for 3 comparisons): worse: `ssiqa-1in100` "
+        f"{mean:+.3f} ({lo:+.3f} to {hi:+.3f}); none is better." in words
+    )
+    rows = {row["Method"]: row for row in table(text, "### Gain from unlabeled images on demo-wild (unlabeled)")}
+    for name, (mean, lo, hi) in found.items():
+        assert rows[name]["Over best labels-only"] == f"{mean:+.3f} [{lo:+.3f}, {hi:+.3f}]", "as in the column"
+
+
+def test_verdicts_on_the_best_labels_only_row_are_corrected_for_all_rows_of_the_column(made: ModuleType) -> None:
+    alone = against_best(made, {"ssiqa": [-0.012, -0.030, -0.006, -0.020, -0.023]})
+    assert "1 learner against the best labels-only row: worse: `ssiqa` -0.018" in " ".join(board(alone).split())
+    others = {"ssiqa-1in100": AGAINST_BEST["rankup"], "rankup": [0.01, -0.02, 0.03, 0.0, -0.01]}
+    several = against_best(made, {"ssiqa": [-0.012, -0.030, -0.006, -0.020, -0.023], **others})
+    said = "3 learners against the best labels-only row (corrected for 3 comparisons): none is better or worse."
+    assert said in " ".join(board(several).split())
+    # Two splits of a row are too few for a verdict on it, and it counts all the same.
+    few = [own for own in several if own["cell"]["method"] != "rankup" or own["cell"]["seed"] < 2]
+    said = "2 learners against the best labels-only row (corrected for 3 comparisons): none is better or worse."
+    assert said in " ".join(board(few).split())
+
+
+def test_fixed_splits_and_medians_give_no_verdicts_on_the_best_labels_only_row(made: ModuleType) -> None:
+    for fields in ({"split": {"rule": "official"}}, {"aggregate": "median"}):
+        given = against_best(made, AGAINST_BEST)
+        for record in given:
+            record["protocol"].update(fields)
+        assert "against the best labels-only row" not in board(given)
+
+
 def test_rows_of_one_method_are_named_with_their_recipes(made: ModuleType) -> None:
     some = records(made, {"ssiqa": GAINS["ssiqa"]})
     for record in records(made, {"ssiqa": [-gain for gain in GAINS["ssiqa"]]}):
@@ -79,7 +133,7 @@ def test_rows_of_one_method_are_named_with_their_recipes(made: ModuleType) -> No
     text = board(some)
     words = " ".join(text.split())
     said = "unlabeled images help `ssiqa` (demo); they hurt `ssiqa` (tuned)."
-    assert f"2 rows of 1 learner against labels only: {said}" in words
+    assert f"2 rows of 1 learner, each against its own labels-only comparator: {said}" in words
     assert {row["Method"] for row in table(text, "# Leaderboard")} >= {"ssiqa (demo)", "ssiqa (tuned)"}
 
 
