@@ -513,6 +513,31 @@ def test_photographs_with_and_without_score_in_one_folder(command: Command, phot
     assert "the scores that occur" in out
 
 
+@pytest.mark.parametrize(
+    ("sessions", "words"),
+    [
+        ("a", ("--scale", "1,5")),
+        ("ab", ("--ratings", "mean")),  # two sessions without a rater in common: no other model can score them
+        ("ab", ("--scale", "1,5", "--ratings", "mean")),
+    ],
+)
+def test_a_table_of_ratings_beside_photographs_without_score(
+    command: Command, photographs: Path, sessions: str, words: tuple[str, ...]
+) -> None:
+    names = sorted(path.name for path in (photographs / "photos").glob("*.png"))
+    rows = [
+        f"{name},{sessions[k % len(sessions)]}{r},{1 + (k + r) % 5}" for k, name in enumerate(names) for r in range(2)
+    ]
+    (photographs / "ratings.csv").write_text("\n".join(["image,rater,rating", *rows, ""]))
+    shutil.copytree(photographs / "more" / "below", photographs / "photos" / "more")
+    code, out, err = command(*adding(photographs, "--unlabeled", str(photographs / "photos"), *words,
+                                     labels="ratings.csv"))  # fmt: skip
+    assert code == 0 and out.splitlines()[:2] == ["mine: 24 images", "mine-unlabeled: 24 images"], err
+    entries = yaml.safe_load((photographs / "mine.yaml").read_text())["datasets"]
+    assert entries["mine"]["scale"] == [1.0, 5.0] and {"ratings", "levels"} & set(entries["mine"]["options"])
+    assert set(entries["mine-unlabeled"]["options"]) == {"labels", "images"}
+
+
 def test_copies_of_scored_photographs_are_told(command: Command, photographs: Path) -> None:
     shutil.copy(photographs / "photos" / "00.png", photographs / "more" / "copy.png")
     code, out, err = command(*adding(photographs, "--unlabeled", str(photographs / "more")))
