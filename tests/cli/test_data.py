@@ -492,7 +492,7 @@ def test_own_photographs_run(command: Command, photographs: Path, tmp_path: Path
     code, out, err = command(*adding(photographs, "--unlabeled", str(photographs / "more"), "--scale", "1,5"))
     assert code == 0, err
     assert out.splitlines()[:2] == ["mine: 24 images", "mine-unlabeled: 24 images"]
-    assert f"ssliqa-bench run --registry {file} --method ssiqa --pair mine:mine-unlabeled" in out
+    assert f"ssliqa-bench run --registry {file} --method ssiqa --pair mine:mine-unlabeled --recipe frozen\n" in out
     entries = yaml.safe_load(file.read_text())["datasets"]
     assert entries["mine"]["folder"] == "photos" and entries["mine"]["options"]["labels"] == "scores.csv"
     assert entries["mine-unlabeled"]["folder"] == "more" and entries["mine"]["scale"] == [1.0, 5.0]
@@ -553,7 +553,7 @@ def test_columns_of_another_name(command: Command, photographs: Path) -> None:
     assert code == 2 and 'no column "image"; found filename, MOS' in err and "--columns image=" in err
     words = adding(photographs, "--columns", "image=filename,score=MOS", labels="table.csv")
     code, out, err = command(*words)
-    assert code == 0 and "--method supervised --pair mine" in out, err
+    assert code == 0 and "--method supervised --pair mine --recipe frozen\n" in out, err
     assert command("check", "mine", "--registry", str(photographs / "mine.yaml"), "--jobs", "1")[0] == 0
 
 
