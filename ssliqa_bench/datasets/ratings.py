@@ -31,7 +31,7 @@ class RatedImages:
 
     Attributes:
         row: position of the first rating of each image in the table.
-        rating_std: spread of the ratings used; None where an image has one rating alone.
+        rating_std: spread of the ratings used, NaN of an image with one rating; None where no image has more.
         distribution: counts of the levels 1 to P, shape (n, P); None where ratings are not on such levels.
         model: of `opinion.MODELS`, the one by which the scores follow.
         summary: one sentence on what was read and how.
@@ -100,7 +100,7 @@ def rated_images(rows: Rows, columns: Mapping[str, str], model: str = AUTO, leve
         tuple(names[k] for k in first),
         tuple(first),
         found.score,
-        spread if np.isfinite(spread).all() else None,
+        spread if np.isfinite(spread).any() else None,
         counts.astype(np.float64),
         _distribution(rows, used, len(first), levels),
         model,
@@ -109,10 +109,11 @@ def rated_images(rows: Rows, columns: Mapping[str, str], model: str = AUTO, leve
 
 
 def labels_csv(rated: RatedImages) -> str:
-    """The labels as the generic format has them: image, score, rating_std, n_ratings, c1 … cP."""
+    """The labels as the generic format has them: image, score, rating_std, n_ratings, c1 … cP; a spread that is not
+    known is an empty cell."""
     columns: dict[str, Sequence[Any]] = {"image": rated.image, "score": rated.score.tolist()}
     if rated.rating_std is not None:
-        columns["rating_std"] = rated.rating_std.tolist()
+        columns["rating_std"] = [None if np.isnan(spread) else spread for spread in rated.rating_std.tolist()]
     columns["n_ratings"] = rated.n_ratings.astype(int).tolist()
     if rated.distribution is not None:
         for k, counts in enumerate(rated.distribution.astype(int).T.tolist(), start=1):
@@ -191,9 +192,8 @@ def _warn(source: str, ratings: Opinions, raters: Sequence[str], names: Sequence
         )  # fmt: skip
     once = [name for name, count in zip(names, counts.tolist(), strict=True) if count == 1]
     if once:
-        LOG.warning("%s: %d of %s %s one rating (%s); the spread of ratings is left out for all images.", source,
-                    len(once), number_of(len(names), "image"), "has" if len(once) == 1 else "have", _some(once)
-        )  # fmt: skip
+        LOG.warning("%s: %d of %s %s one rating (%s), and no spread of ratings.", source, len(once),
+                    number_of(len(names), "image"), "has" if len(once) == 1 else "have", _some(once))  # fmt: skip
 
 
 def _distribution(rows: Rows, used: Opinions, images: int, levels: int | None) -> FloatArray | None:

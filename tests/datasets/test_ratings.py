@@ -110,10 +110,30 @@ def test_a_rater_of_one_value_is_named_and_kept(table: Make, caplog: pytest.LogC
     assert found.n_ratings.tolist() == [4] * 6
 
 
-def test_an_image_rated_once_is_named_and_leaves_no_spread(table: Make, caplog: pytest.LogCaptureFixture) -> None:
-    found = table([*complete(), ["9.png", "r0", "4"]], "mean")
-    assert "1 of 7 images has one rating (9.png); the spread of ratings is left out" in caplog.text
-    assert found.rating_std is None and found.n_ratings.tolist() == [4] * 6 + [1]
+def test_an_image_rated_once_is_named_and_has_no_spread(table: Make, caplog: pytest.LogCaptureFixture) -> None:
+    rows = complete()
+    found = table([*rows, ["9.png", "r0", "4"]], "mean")
+    assert "1 of 7 images has one rating (9.png), and no spread of ratings." in caplog.text
+    assert found.n_ratings.tolist() == [4] * 6 + [1] and np.isnan(found.rating_std[-1])
+    np.testing.assert_array_equal(found.rating_std[:-1], table(rows, "mean").rating_std)
+    cells = [line.split(",")[2] for line in labels_csv(found).splitlines()]
+    assert cells[0] == "rating_std" and cells[-1] == "" and all(map(float, cells[1:-1]))
+    assert table([[name, "r0", "4"] for name in found.image], "mean").rating_std is None
+
+
+def test_labels_with_an_image_rated_once_are_read_back(make_entry: Make, make_folder: Make, tmp_path: Path) -> None:
+    root = make_folder(HEADER, [*complete(), ["6.png", "r0", "4"]])
+    made = rated_images(read_rows(root / "toy" / "labels.csv"), NAMED, "mean")
+    (root / "toy" / "stated.csv").write_text(labels_csv(made))
+    fields = {"scale": [1, 5], "rating_statistics": True}
+    rated, stated = (
+        load_table(make_entry(options=options, **fields), root, tmp_path / "cache")
+        for options in ({"ratings": "mean"}, {"labels": "stated.csv"})
+    )
+    assert rated.rating_std is not None and np.isnan(rated.rating_std).tolist() == [False] * 6 + [True]
+    np.testing.assert_array_equal(rated.rating_std, stated.rating_std)
+    # Learners get spreads of all images with a score or none, whichever of them they learn from.
+    assert rated.rating_std01 is None and rated.take(range(6)).rating_std01 is not None
 
 
 def test_a_rater_twice_on_one_image_is_refused_with_both_lines(table: Make) -> None:
