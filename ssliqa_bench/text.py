@@ -31,6 +31,11 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def number_of(count: int, noun: str) -> str:
+    """A count with its noun: `1 image`, `1,162 images`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def one_line(text: str) -> str:
     """`printable` for a name inside a line or a figure: line ends and tabs are escaped as well."""
     return printable(text).replace("\n", "\\n").replace("\t", "\\t")

@@ -275,9 +275,10 @@ def add(
         print(f"It predicts scores with the model of a stored run. Runs learn from them as --pair A:{name}.")
         return 0
     learning = ["ssiqa", "--pair", f"{name}:{name}-unlabeled"] if unlabeled else ["supervised", "--pair", name]
-    print(f"{file} is written. Next: {shlex.join(['ssliqa-bench', 'run', *with_registry, '--method', *learning])}")
-    print("With --recipe frozen it trains a head on a pretrained network in seconds (extra [weights]); --recipe demo")
-    print("trains a tiny network from scratch, which needs nothing and learns little about photographs.")
+    running = ["ssliqa-bench", "run", *with_registry, "--method", *learning, "--recipe", "frozen"]
+    print(f"{file} is written. Next: {shlex.join(running)}")
+    print("It trains a head on a pretrained network in seconds (extra [weights]); --recipe demo trains a tiny network")
+    print("from scratch instead, which needs nothing and learns little about photographs.")
     return 0
 
 

@@ -12,6 +12,7 @@ import typer
 from ssliqa_bench.cli import options
 from ssliqa_bench.errors import CheckError, InputError
 from ssliqa_bench.leaderboard.renderers import FORMATS, SITE
+from ssliqa_bench.text import printable
 
 if TYPE_CHECKING:
     from ssliqa_bench.store.failures import Failure
@@ -118,16 +119,18 @@ def leaderboard(
         texts |= _site(records, failures, stores)
     if print_boards:
         typer.echo("\n".join(render_pages(pages, ("md",)).values()), nl=False)
+    lacking = _missing_notices(stores, held)
     if not check:
         written = write_boards(out, texts)
         for path in written:
             print(f"Wrote {path}", file=sys.stderr)
+        for problem in lacking:  # of the store, not of the boards that were written
+            print(printable(f"Warning: {problem}"), file=sys.stderr)
         if json:
             print_json({"records": len(records), "written": [str(path) for path in written]})
         return
     flag = f" {asked[0]}" if asked else ""
     problems = check_boards(out, texts)
-    lacking = _missing_notices(stores, held)
     if json:
         print_json({"records": len(records), "checked": len(texts), "problems": [*problems, *lacking]})
     if problems:

@@ -17,7 +17,7 @@ from typing import Any, TextIO, cast
 from ssliqa_bench.runner.launch import launched
 from ssliqa_bench.text import printable
 
-PULSE = 30.0  # seconds
+PULSE = 25.0  # seconds of silence before a line; a busy machine is late with it, and thirty are promised
 _PLAIN = {"…": "...", "–": "-", "—": "-", "−": "-", "×": "x", "≥": ">=", "≤": "<=", "±": "+-", "·": ".", "→": "->",
           "“": '"', "”": '"', "’": "'", "Δ": "delta", "τ": "tau", "κ": "kappa", "β": "beta"}  # fmt: skip
 # Libraries whose import takes seconds.
@@ -149,7 +149,7 @@ class _Heard:
 
 @contextlib.contextmanager
 def signs_of_life(command: str) -> Iterator[None]:
-    """Where stderr is no terminal, write a line whenever nothing was written to it for thirty seconds."""
+    """Where stderr is no terminal, write a line before nothing was written to it for thirty seconds."""
     stream = sys.stderr
     if stream is None or stream.isatty():
         yield

@@ -53,6 +53,7 @@ def ratings(
     from ssliqa_bench.datasets.ratings import COLUMNS, labels_csv, rated_images
     from ssliqa_bench.files import write_text
     from ssliqa_bench.tabular import read_rows
+    from ssliqa_bench.text import number_of
 
     if write.exists() and not force:
         raise InputError(f"{write}: is there already. Name another file, or replace it with --force.")
@@ -67,5 +68,5 @@ def ratings(
     if json:
         print_json({"file": str(write), "images": len(rated.image), "lowest": lowest, "highest": highest})
     else:
-        print(f"{write}: {len(rated.image):,} images, scores {lowest:.3f} to {highest:.3f}.")
+        print(f"{write}: {number_of(len(rated.image), 'image')}, scores {lowest:.3f} to {highest:.3f}.")
     return 0

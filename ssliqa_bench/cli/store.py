@@ -122,6 +122,7 @@ def verify(
     from ssliqa_bench.registry.load import load_registry
     from ssliqa_bench.runner.deep_check import reread_caches
     from ssliqa_bench.runner.verify import verify_store
+    from ssliqa_bench.text import number_of
 
     settings = settings_of(store=store, data_root=data_root)
     reread = reread_caches(settings.cache_root) if deep else []
@@ -142,9 +143,11 @@ def verify(
     for place in found.not_recomputable:
         print(f"{place}: not recomputable here: its names and scores were not passed on; --data-root names its folder")
     if found.without_predictions:
-        print(f"{len(found.without_predictions)} metrics after stages are not recomputable: the records hold no "
-              f"predictions of these stages.")
-    print(f"{found.records} records checked, {len(found.problems)} problems.")
+        count = len(found.without_predictions)
+        stages = "metric after a stage is" if count == 1 else "metrics after stages are"
+        print(f"{count} {stages} not recomputable: the records hold no predictions of "
+              f"{'this stage' if count == 1 else 'these stages'}.")
+    print(f"{number_of(found.records, 'record')} checked, {number_of(len(found.problems), 'problem')}.")
     return 1 if found.problems else 0
 
 

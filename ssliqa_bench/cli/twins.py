@@ -71,10 +71,13 @@ def _print(found: Twins, *, stated: bool) -> None:
     for names in found.sets:
         print("  " + " = ".join(names))
     images = sum(map(len, found.sets))
-    print(f"{found.dataset}: {len(found.sets):,} pictures are in several groups, {images:,} of {found.images:,} "
-          f"images (pairs with equal pixels: {found.equal_pixels:,}; with other pixels: {found.near:,}).")
+    are = "picture is" if len(found.sets) == 1 else "pictures are"
+    within = f"; {found.within:,} more within one group, which no split tears" if found.within else ""
+    print(f"{found.dataset}: {len(found.sets):,} {are} in several groups, {images:,} of {found.images:,} "
+          f"images (pairs with equal pixels: {found.equal_pixels:,}; with other pixels: {found.near:,}){within}.")
     if found.torn_pairs is not None:
-        print(f"{found.dataset}: its own split tears {found.torn_pairs:,} pairs of copies.")
+        pairs = "pair" if found.torn_pairs == 1 else "pairs"
+        print(f"{found.dataset}: its own split tears {found.torn_pairs:,} {pairs} of copies.")
     agrees = ", as the registry states" if stated and not found.problem else ""
     print(f"{found.dataset}: digest {found.digest} (search {found.version}){agrees}.")
     if found.problem:

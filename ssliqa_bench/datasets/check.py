@@ -287,7 +287,8 @@ def _twins(entry: DatasetEntry, raw: RawTable, groups: Sequence[str], content: M
         return DatasetCheck("duplicates", True, f"no two groups have an image with equal pixels{within}")
     listed = tuple(" = ".join(raw.name[row] for row in rows) for rows in across)
     way = f'"ssliqa-bench data twins {entry.name} --write FILE" makes a registry file that joins them'
-    seen = f"{len(across):,} pictures are in several groups{within}; {way}"
+    are = "picture is" if len(across) == 1 else "pictures are"
+    seen = f"{len(across):,} {are} in several groups{within}; {way}"
     return DatasetCheck("duplicates", False, seen, listed)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,15 +74,25 @@ def find_copies(entry: DatasetEntry, raw: RawTable, cache_root: Path) -> Copies:
         DataError: the entry states an image as a twin that the dataset does not have, or other copies are found than
             it says, or an image that the search needs cannot be decoded.
     """
-    equal = _equal_files(raw, Path(cache_root) / "hashes" / f"{entry.name}.json")
-    known = [set(rows) for rows in equal]
-    stated = tuple(rows for rows in _stated(entry, raw) if not any(same.issuperset(rows) for same in known))
+    named = named_copies(entry, raw, cache_root)
     if entry.copies is None:
-        return Copies(equal, stated)
+        return named
     found = search_copies(entry.name, raw, cache_root)
     if problem := differs(entry, raw, found):
         raise DataError(problem)
-    return Copies(equal, stated, found.sets)
+    return replace(named, found=found.sets)
+
+
+def named_copies(entry: DatasetEntry, raw: RawTable, cache_root: Path) -> Copies:
+    """The copies that are known without a search by content: files with equal bytes, and `twins` of the entry.
+
+    Raises:
+        DataError: the entry states an image as a twin that the dataset does not have.
+    """
+    equal = _equal_files(raw, Path(cache_root) / "hashes" / f"{entry.name}.json")
+    known = [set(rows) for rows in equal]
+    stated = tuple(rows for rows in _stated(entry, raw) if not any(same.issuperset(rows) for same in known))
+    return Copies(equal, stated)
 
 
 def search_copies(

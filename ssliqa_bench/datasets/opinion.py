@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ssliqa_bench.errors import DataError, InputError
+from ssliqa_bench.text import number_of
 from ssliqa_bench.types import FloatArray, IntArray
 
 MODELS = ("mean", "bias-and-inconsistency", "bt500")
@@ -52,6 +53,12 @@ class Opinions:
     def filled(self) -> float:
         """Share of all pairs of image and rater that have a rating; 1 for a complete design."""
         return len(self.value) / (self.images * self.raters)
+
+    @property
+    def percentage(self) -> str:
+        """`filled` in whole percent, rounded down, so that 100% is said of a complete design alone."""
+        whole = 100 * len(self.value) // (self.images * self.raters)
+        return f"{whole}%" if whole else "less than 1%"
 
 
 @dataclass(frozen=True)
@@ -154,7 +161,7 @@ def _screened(ratings: Opinions) -> Recovered:
     """
     if ratings.filled < _NEAR_COMPLETE:
         raise DataError(
-            f"Screening by BT.500 needs ratings of nearly all images by nearly all raters; {ratings.filled:.0%} of the "
+            f"Screening by BT.500 needs ratings of nearly all images by nearly all raters; {ratings.percentage} of the "
             f"pairs have one, expected {_NEAR_COMPLETE:.0%}. Use the model bias-and-inconsistency."
         )
     n, m = ratings.images, ratings.raters
@@ -170,8 +177,10 @@ def _screened(ratings: Opinions) -> Recovered:
     kept = np.flatnonzero(~rejected[ratings.rater])
     without = n - len(set(ratings.image[kept].tolist()))
     if without:
-        raise DataError(f"Screening by BT.500 rejects {int(rejected.sum())} of {m} raters, and {without} images have "
-                        f"no other rating. Use the mean, or the model bias-and-inconsistency.")  # fmt: skip
+        have = "has" if without == 1 else "have"
+        raise DataError(f"Screening by BT.500 rejects {int(rejected.sum())} of {number_of(m, 'rater')}, and "
+                        f"{number_of(without, 'image')} {have} no other rating. Use the mean, or the model "
+                        f"bias-and-inconsistency.")  # fmt: skip
     return Recovered(_means(ratings.value[kept], ratings.image[kept], n), kept)
 
 

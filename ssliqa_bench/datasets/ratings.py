@@ -14,6 +14,7 @@ from ssliqa_bench.datasets.opinion import MODELS, Opinions, constant_raters, rat
 from ssliqa_bench.errors import DataError, InputError
 from ssliqa_bench.tabular import Rows
 from ssliqa_bench.tabular.writer import csv_text
+from ssliqa_bench.text import number_of
 from ssliqa_bench.types import FloatArray
 
 LOG = logging.getLogger("ssliqa_bench")
@@ -30,7 +31,7 @@ class RatedImages:
 
     Attributes:
         row: position of the first rating of each image in the table.
-        rating_std: spread of the ratings used; None where an image has one rating alone.
+        rating_std: spread of the ratings used, NaN of an image with one rating; None where no image has more.
         distribution: counts of the levels 1 to P, shape (n, P); None where ratings are not on such levels.
         model: of `opinion.MODELS`, the one by which the scores follow.
         summary: one sentence on what was read and how.
@@ -82,15 +83,16 @@ def rated_images(rows: Rows, columns: Mapping[str, str], model: str = AUTO, leve
         raise DataError(f"{rows.source}: {error}") from error
     used = Opinions(image[found.kept], rater[found.kept], value[found.kept])
     counts = np.bincount(used.image, minlength=len(first))
+    read = f"{rows.source}: {number_of(len(value), 'rating')} of {number_of(len(first), 'image')}"
     summary = (
-        f"{rows.source}: {len(value):,} ratings of {len(first):,} images by {ratings.raters:,} raters "
-        f"({ratings.filled:.0%} of all pairs); scores by the model {model}"
+        f"{read} by {number_of(ratings.raters, 'rater')} ({ratings.percentage} of all pairs); scores by the model "
+        f"{model}"
     )
     if rejected := ratings.raters - len(set(used.rater.tolist())):
         gone = sorted(set(raters) - {raters[k] for k in found.kept.tolist()})
-        summary += f", without {rejected} raters that its screening rejects ({_some(gone)})"
+        summary += f", without {number_of(rejected, 'rater')} that its screening rejects ({_some(gone)})"
     if not known:
-        summary = f"{rows.source}: {len(value):,} ratings of {len(first):,} images, raters not named; scores are means"
+        summary = f"{read}, raters not named; scores are means"
     LOG.warning("%s.", summary)
     _warn(rows.source, ratings, raters if known else (), [names[k] for k in first], counts)
     spread = rating_spread(used)
@@ -98,7 +100,7 @@ def rated_images(rows: Rows, columns: Mapping[str, str], model: str = AUTO, leve
         tuple(names[k] for k in first),
         tuple(first),
         found.score,
-        spread if np.isfinite(spread).all() else None,
+        spread if np.isfinite(spread).any() else None,
         counts.astype(np.float64),
         _distribution(rows, used, len(first), levels),
         model,
@@ -107,10 +109,11 @@ def rated_images(rows: Rows, columns: Mapping[str, str], model: str = AUTO, leve
 
 
 def labels_csv(rated: RatedImages) -> str:
-    """The labels as the generic format has them: image, score, rating_std, n_ratings, c1 … cP."""
+    """The labels as the generic format has them: image, score, rating_std, n_ratings, c1 … cP; a spread that is not
+    known is an empty cell."""
     columns: dict[str, Sequence[Any]] = {"image": rated.image, "score": rated.score.tolist()}
     if rated.rating_std is not None:
-        columns["rating_std"] = rated.rating_std.tolist()
+        columns["rating_std"] = [None if np.isnan(spread) else spread for spread in rated.rating_std.tolist()]
     columns["n_ratings"] = rated.n_ratings.astype(int).tolist()
     if rated.distribution is not None:
         for k, counts in enumerate(rated.distribution.astype(int).T.tolist(), start=1):
@@ -141,7 +144,8 @@ def _refuse_empty(rows: Rows, names: Sequence[str], raters: Sequence[str]) -> No
     for what, cells in (("image", names), ("rater", raters)):
         empty = [k for k, cell in enumerate(cells) if not cell]
         if empty:
-            raise DataError(f"{rows.place(empty[0])}: the {what} is nothing; expected a name ({len(empty)} such rows).")
+            raise DataError(f"{rows.place(empty[0])}: the {what} is nothing; expected a name "
+                            f"({number_of(len(empty), 'such row')}).")  # fmt: skip
 
 
 def _refuse_twice(rows: Rows, names: Sequence[str], raters: Sequence[str]) -> None:
@@ -149,9 +153,10 @@ def _refuse_twice(rows: Rows, names: Sequence[str], raters: Sequence[str]) -> No
     twice = [(seen[pair], k) for k, pair in enumerate(zip(names, raters, strict=True)) if seen.setdefault(pair, k) != k]
     if twice:
         before, again = twice[0]
+        such = "1 rating is such a repetition" if len(twice) == 1 else f"{len(twice):,} ratings are such repetitions"
         raise DataError(
             f'{rows.place(again)}: rater "{raters[again]}" rates "{names[again]}" again, first on line '
-            f"{rows.lines[before]}; {len(twice)} ratings are such repetitions. Keep one of them, or their mean."
+            f"{rows.lines[before]}; {such}. Keep one of them, or their mean."
         )
 
 
@@ -181,13 +186,14 @@ def _warn(source: str, ratings: Opinions, raters: Sequence[str], names: Sequence
     if len(constant):
         named = sorted({raters[int(np.flatnonzero(ratings.rater == k)[0])] for k in constant})
         LOG.warning(
-            "%s: %d of %d raters gave one value throughout (%s); their ratings are used like the others'. Delete their "
-            "rows if they did not look at the images.", source, len(constant), ratings.raters, _some(named)
+            "%s: %d of %s gave one value throughout (%s); their ratings are used like the others'. Delete their "
+            "rows if they did not look at the images.", source, len(constant), number_of(ratings.raters, "rater"),
+            _some(named),
         )  # fmt: skip
     once = [name for name, count in zip(names, counts.tolist(), strict=True) if count == 1]
     if once:
-        LOG.warning("%s: %d of %d images have one rating (%s); the spread of ratings is left out for all images.",
-                    source, len(once), len(names), _some(once))  # fmt: skip
+        LOG.warning("%s: %d of %s %s one rating (%s), and no spread of ratings.", source, len(once),
+                    number_of(len(names), "image"), "has" if len(once) == 1 else "have", _some(once))  # fmt: skip
 
 
 def _distribution(rows: Rows, used: Opinions, images: int, levels: int | None) -> FloatArray | None:

@@ -25,7 +25,7 @@ class Table:
         group: what must not be torn between train and test.
         scale_width: native units from 0 to 1 of `score01`.
         split_as: the dataset whose random splits and budgets it shares, "" for its own.
-        rating_std: standard deviation of the ratings in native units, or None.
+        rating_std: standard deviation of the ratings in native units, NaN where that is unknown, or None.
         distribution: shares of the rating levels, shape (n, P), worst level first, rows sum to 1, or None.
         reference: path of the pristine image, "" where there is none, or None.
         distortion, level, split, role, part: as the dataset states them, "" where it does not, or None; a part is a
@@ -57,8 +57,11 @@ class Table:
 
     @property
     def rating_std01(self) -> FloatArray | None:
-        """`rating_std` on the scale of `score01`."""
-        return None if self.rating_std is None else self.rating_std / self.scale_width
+        """`rating_std` on the scale of `score01`, for learners; None unless that of every image with a score is known,
+        so that it does not depend on which images keep their score whether there is one."""
+        if self.rating_std is None or np.isnan(self.rating_std[np.isfinite(self.score)]).any():
+            return None
+        return self.rating_std / self.scale_width
 
     def take(self, rows: Sequence[int] | IntArray) -> Table:
         """The same columns for some rows, in the order given."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ssliqa_bench.datasets.base import dataset_folder, groups_of, read_raw, row_problems
-from ssliqa_bench.datasets.copies import Progress, differs, join_groups, search_copies
+from ssliqa_bench.datasets.copies import Progress, differs, join_groups, named_copies, search_copies
 from ssliqa_bench.datasets.near_copies import VERSION, copies_digest, torn_pairs
 from ssliqa_bench.errors import DataError
 from ssliqa_bench.files import write_text
@@ -26,7 +26,9 @@ class Twins:
 
     Attributes:
         images: of the dataset.
-        sets: names of the images that show one picture, for pictures that are in several of its groups.
+        sets: names of the images that show one picture, for pictures that are in several of its groups; files with
+            equal bytes, and twins that the registry entry names, are one group already.
+        within: how many more pictures have all their images in one group.
         equal_pixels, near: pairs by which all sets were found: equal pixels, and the same picture in other pixels.
         torn_pairs: pairs of copies of which the dataset's own split tests one and not the other; None without a split.
         version, digest: of the search, and of all sets of copies, as a registry entry states them.
@@ -36,6 +38,7 @@ class Twins:
     dataset: str
     images: int
     sets: tuple[tuple[str, ...], ...]
+    within: int
     equal_pixels: int
     near: int
     torn_pairs: int | None
@@ -56,20 +59,22 @@ def find_twins(
     """Look for copies in a dataset; decodes every image the first time.
 
     Raises:
-        DataError: the dataset is not there, or an image is missing or cannot be decoded.
+        DataError: the dataset is not there, an image is missing or cannot be decoded, or the entry states an image as
+            a twin that the dataset does not have.
     """
     raw = read_raw(entry, dataset_folder(entry, data_root, cache_root, load=load), cache_root, load=load)
     for problem in row_problems(entry, raw):
         if problem.rule in ("count", "names", "files", "missing"):
             raise DataError(problem.message)
     found = search_copies(entry.name, raw, cache_root, processes=processes, progress=progress)
-    groups = groups_of(entry, raw)
+    groups, _ = join_groups(groups_of(entry, raw), named_copies(entry, raw, cache_root).sets)
     across = tuple(rows for rows in found.sets if len({groups[row] for row in rows}) > 1)
     names = [[raw.name[row] for row in rows] for rows in found.sets]
     return Twins(
         entry.name,
         len(raw.name),
         tuple(tuple(raw.name[row] for row in rows) for rows in across),
+        len(found.sets) - len(across),
         found.equal_pixels,
         found.near,
         None if raw.split is None else torn_pairs(found.sets, raw.split),

@@ -191,13 +191,18 @@ def _scale(own: OwnPhotographs, raw: RawTable) -> tuple[float, float]:
 
 def _options(own: OwnPhotographs, spelled: Callable[[Path], str]) -> dict[str, Any]:
     """Options of the reader of the label file; none where there is no label file."""
+    options = _scored_names(own, spelled)
+    options |= {"ratings": own.ratings} if own.ratings else {}
+    return options | _rating_levels(own)
+
+
+def _scored_names(own: OwnPhotographs, spelled: Callable[[Path], str]) -> dict[str, Any]:
+    """Those of them that say which images are in the label file, and not how their scores follow."""
     if own.labels is None or own.images is None:
         return {}
     options: dict[str, Any] = {"labels": spelled(own.labels), "images": spelled(own.images)}
     options |= {"columns": dict(own.columns)} if own.columns else {}
-    options |= {"separator": own.separator} if own.separator else {}
-    options |= {"ratings": own.ratings} if own.ratings else {}
-    return options | _rating_levels(own)
+    return options | ({"separator": own.separator} if own.separator else {})
 
 
 def _rating_levels(own: OwnPhotographs) -> dict[str, int]:
@@ -248,7 +253,7 @@ def _unlabeled_entry(own: OwnPhotographs, folder: Path, file: Path) -> dict[str,
         "kind": "unlabeled",
         "reader": "ssliqa_bench.datasets.readers.folder:read_folder",
         "folder": spelled(folder),
-        **({"options": _options(own, spelled)} if own.scored else {}),
+        **({"options": _scored_names(own, spelled)} if own.scored else {}),
     }
 
 

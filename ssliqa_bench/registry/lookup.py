@@ -18,6 +18,7 @@ from ssliqa_bench.registry.parameters import Parameter, canonical, of_type
 from ssliqa_bench.registry.problems import shown
 from ssliqa_bench.registry.schema import (
     FROZEN_RECIPE,
+    METRICS,
     PLAIN_RECIPE,
     About,
     BackboneEntry,
@@ -258,7 +259,7 @@ class Registry:
         recipes = sorted({r for link in chain for r in methods[link].recipes} | {PLAIN_RECIPE})
         taken = recipe or next((name for name in default_recipes if name in recipes), PLAIN_RECIPE)
         if taken not in recipes:
-            raise self._lacks_recipe(entry.name, taken, recipes)
+            raise self._lacks_recipe(entry, taken, recipes)
         params: dict[str, Any] = {}
         origins: dict[str, str] = {}
         for step in parameter_steps(methods, entry.name, taken):
@@ -287,16 +288,18 @@ class Registry:
             weights_params=_weights_params(declared, params),
         )
 
-    def _lacks_recipe(self, method: str, recipe: str, own: Sequence[str]) -> InputError:
+    def _lacks_recipe(self, entry: MethodEntry, recipe: str, own: Sequence[str]) -> InputError:
         """What to say of a recipe that a method does not have; why, where it is one of frozen features."""
-        others = self.with_recipe(recipe)
+        method, others = entry.name, self.with_recipe(recipe)
         if not others:
             return unknown_name(f"recipe of {method}", recipe, own, f"ssliqa-bench show {method}")
         reason = ""
         if recipe.partition("/")[0] == FROZEN_RECIPE and FROZEN_RECIPE not in own:
+            who = "a metric, which trains nothing," if entry.about.family in METRICS else (
+                "a learner that must train the network itself"
+            )
             reason = (
-                ". This recipe trains a head on stored features of a network that stays as it is; a learner that must "
-                "train the network itself has none"
+                f". This recipe trains a head on stored features of a network that stays as it is; {who} has none"
             )
         count = "1 method that has" if len(others) == 1 else f"{len(others)} methods that have"
         return InputError(

@@ -405,6 +405,8 @@ class WeightsFacts(_Model):
 CONTROL = "control"
 # The family of methods that learn from labels alone and stand for themselves; boards measure gains against the best.
 BASELINE = "baseline"
+# Those of methods that are finished as they come: they score images and train nothing.
+METRICS = ("classical metric", "metric")
 
 
 class MethodEntry(_Entry):

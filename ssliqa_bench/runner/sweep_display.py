@@ -1,7 +1,8 @@
 """What the person who waits for a sweep sees: what runs where, how far it is, and about how long all of it will take.
 
-Everything goes to stderr: on a terminal a live table, elsewhere a line every thirty seconds. Stages and epochs are read
-from the store, where their artifacts and checkpoints appear, so that workers on other machines need not report them.
+Everything goes to stderr: on a terminal a live table, elsewhere a line at least every thirty seconds. Stages and
+epochs are read from the store, where their artifacts and checkpoints appear, so that workers on other machines need not
+report them.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from ssliqa_bench.store.artifacts import ArtifactStore
 
 _log = logging.getLogger("ssliqa_bench")
 
-PULSE = 30.0  # seconds between lines where there is no terminal
+PULSE = 25.0  # seconds between lines where there is no terminal; a busy machine is late with them
 _REFRESH = 1.0  # seconds between two states of the table
 _LOOK_AGAIN, _LOOK_AGAIN_AFAR = 2.0, 15.0  # seconds between looks at a store: a folder, an address
 _AROUND = 4  # lines of the terminal that are no rows: totals, heading, the rest, the cursor

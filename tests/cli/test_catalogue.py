@@ -185,15 +185,23 @@ def test_methods_with_a_recipe_are_listed_alone(capsys: pytest.CaptureFixture[st
     assert "only methods have recipes" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("method", ["noisy-student", "ssliqa", "brisque"])
+@pytest.mark.parametrize(
+    ("method", "who"),
+    [
+        ("noisy-student", "a learner that must train the network itself"),
+        ("ssliqa", "a learner that must train the network itself"),
+        ("brisque", "a metric, which trains nothing,"),
+        ("pyiqa:niqe", "a metric, which trains nothing,"),
+    ],
+)
 def test_what_is_said_where_a_method_has_no_recipe_for_frozen_features(
-    method: str, capsys: pytest.CaptureFixture[str]
+    method: str, who: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What the recipe does, and nothing about the method: a registry does not state why an entry lacks it."""
+    """What the recipe does, and nothing about a learner: a registry does not state why an entry lacks it."""
     assert main(["run", "--method", method, "--pair", "demo-syn:demo-wild", "--recipe", "frozen", "--dry-run"]) == 2
     said = capsys.readouterr().err
     assert f'{method} has no recipe "frozen". This recipe trains a head on stored features of a network that' in said
-    assert "a learner that must train the network itself has none." in said and f"{method} trains" not in said
+    assert f"as it is; {who} has none." in said and f"{method} trains" not in said
     (command,) = re.findall(r'"ssliqa-bench (list methods --recipe frozen)" shows the \d+ methods', said)
     assert "\n  supervised " in output(capsys, *command.split())
 

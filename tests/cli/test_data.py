@@ -232,7 +232,8 @@ def test_equal_pixels_in_two_groups(command: Command, tmp_path: Path) -> None:
         pixels.save(made.images[other], "png", compress_level=3 * k)
     code, checks = checked(command, made)
     assert code == 1 and checks["duplicates"]["listed"] == [f"{first} = {second} = {third}"]
-    assert "ssliqa-bench data twins nnid --write FILE" in checks["duplicates"]["seen"]
+    seen = checks["duplicates"]["seen"]
+    assert seen.startswith("1 picture is in several groups") and "ssliqa-bench data twins nnid --write FILE" in seen
     made.images[third].write_bytes(made.images[made.names[8]].read_bytes())
     code, checks = checked(command, made)
     assert code == 0 and "2 more within one group" in checks["duplicates"]["seen"]
@@ -491,7 +492,7 @@ def test_own_photographs_run(command: Command, photographs: Path, tmp_path: Path
     code, out, err = command(*adding(photographs, "--unlabeled", str(photographs / "more"), "--scale", "1,5"))
     assert code == 0, err
     assert out.splitlines()[:2] == ["mine: 24 images", "mine-unlabeled: 24 images"]
-    assert f"ssliqa-bench run --registry {file} --method ssiqa --pair mine:mine-unlabeled" in out
+    assert f"ssliqa-bench run --registry {file} --method ssiqa --pair mine:mine-unlabeled --recipe frozen\n" in out
     entries = yaml.safe_load(file.read_text())["datasets"]
     assert entries["mine"]["folder"] == "photos" and entries["mine"]["options"]["labels"] == "scores.csv"
     assert entries["mine-unlabeled"]["folder"] == "more" and entries["mine"]["scale"] == [1.0, 5.0]
@@ -513,6 +514,31 @@ def test_photographs_with_and_without_score_in_one_folder(command: Command, phot
     assert "the scores that occur" in out
 
 
+@pytest.mark.parametrize(
+    ("sessions", "words"),
+    [
+        ("a", ("--scale", "1,5")),
+        ("ab", ("--ratings", "mean")),  # two sessions without a rater in common: no other model can score them
+        ("ab", ("--scale", "1,5", "--ratings", "mean")),
+    ],
+)
+def test_a_table_of_ratings_beside_photographs_without_score(
+    command: Command, photographs: Path, sessions: str, words: tuple[str, ...]
+) -> None:
+    names = sorted(path.name for path in (photographs / "photos").glob("*.png"))
+    rows = [
+        f"{name},{sessions[k % len(sessions)]}{r},{1 + (k + r) % 5}" for k, name in enumerate(names) for r in range(2)
+    ]
+    (photographs / "ratings.csv").write_text("\n".join(["image,rater,rating", *rows, ""]))
+    shutil.copytree(photographs / "more" / "below", photographs / "photos" / "more")
+    code, out, err = command(*adding(photographs, "--unlabeled", str(photographs / "photos"), *words,
+                                     labels="ratings.csv"))  # fmt: skip
+    assert code == 0 and out.splitlines()[:2] == ["mine: 24 images", "mine-unlabeled: 24 images"], err
+    entries = yaml.safe_load((photographs / "mine.yaml").read_text())["datasets"]
+    assert entries["mine"]["scale"] == [1.0, 5.0] and {"ratings", "levels"} & set(entries["mine"]["options"])
+    assert set(entries["mine-unlabeled"]["options"]) == {"labels", "images"}
+
+
 def test_copies_of_scored_photographs_are_told(command: Command, photographs: Path) -> None:
     shutil.copy(photographs / "photos" / "00.png", photographs / "more" / "copy.png")
     code, out, err = command(*adding(photographs, "--unlabeled", str(photographs / "more")))
@@ -527,7 +553,7 @@ def test_columns_of_another_name(command: Command, photographs: Path) -> None:
     assert code == 2 and 'no column "image"; found filename, MOS' in err and "--columns image=" in err
     words = adding(photographs, "--columns", "image=filename,score=MOS", labels="table.csv")
     code, out, err = command(*words)
-    assert code == 0 and "--method supervised --pair mine" in out, err
+    assert code == 0 and "--method supervised --pair mine --recipe frozen\n" in out, err
     assert command("check", "mine", "--registry", str(photographs / "mine.yaml"), "--jobs", "1")[0] == 0
 
 

@@ -110,7 +110,7 @@ def test_board_stale_and_verify_agree_on_what_was_made_before_a_change(own_bench
     assert code == 0 and "1 were made with other images" in err
     assert [line for line in out.splitlines() if "split of tiny-b" in line and line.startswith(old[:12])]
     code, out, _ = own_bench("store", "verify")
-    assert code == 1 and f"{old[:12]}: tiny-b: images, scores or split differ" in out and "1 problems" in out
+    assert code == 1 and f"{old[:12]}: tiny-b: images, scores or split differ" in out and ", 1 problem." in out
     code, out, _ = own_bench("leaderboard", "--out", str(tmp_path / "boards"), "--print")
     assert code == 0 and "`supervised` *outdated*" in out and "| old |" in out
     own_bench.run("supervised")
@@ -171,7 +171,7 @@ def test_verify_finds_an_edited_metric_that_was_sealed_again(finished: Bench) ->
 
     reseal(finished.record(key) / "tiny-b" / "metrics.json", better)
     code, out, _ = finished("store", "verify")
-    assert code == 1 and f"{key[:12]}: tiny-b: srcc is stated as" in out and "1 problems" in out
+    assert code == 1 and f"{key[:12]}: tiny-b: srcc is stated as" in out and ", 1 problem." in out
 
 
 def test_verify_finds_edited_predictions_that_were_sealed_again(finished: Bench) -> None:
@@ -194,7 +194,7 @@ def test_verify_says_where_metrics_are_of_another_version(finished: Bench) -> No
     key = finished.key("ssiqa")
     reseal(finished.record(key) / "tiny-a" / "metrics.json", lambda result: result.update(evaluation_version=0))
     code, out, _ = finished("store", "verify")
-    assert code == 1 and f"{key[:12]}: tiny-a: evaluated by version 0" in out and "1 problems" in out
+    assert code == 1 and f"{key[:12]}: tiny-a: evaluated by version 0" in out and ", 1 problem." in out
     assert f"store evaluate {key[:12]}" in out
     code, _, err = finished("store", "evaluate", key[:12])
     assert code == 0 and "1 results evaluated again." in err
@@ -243,7 +243,7 @@ def test_verify_goes_on_after_a_record_that_is_no_json(finished: Bench) -> None:
 def test_the_committed_golden_record_verifies(tmp_path: Path, bench: Bench) -> None:
     shutil.copytree(Path(__file__).parents[1] / "store" / "golden", bench.store)
     code, out, _ = bench("store", "verify")
-    assert "1 records checked" in out and (code == 0 or "evaluated by version 1" in out)
+    assert "1 record checked" in out and (code == 0 or "evaluated by version 1" in out)
     assert json.loads(bench("store", "ls", "--json")[1])["runs"][0]["method"] == "supervised"
 
 
@@ -273,10 +273,10 @@ def test_an_exported_record_holds_no_name_and_no_score_that_may_not_be_passed_on
     finished.capture.readouterr()
     assert main(["store", "verify", "--store", str(out)]) == 0
     said = finished.capture.readouterr().out
-    assert said.count("not recomputable here") == 2 and "1 records checked, 0 problems" in said
+    assert said.count("not recomputable here") == 2 and "1 record checked, 0 problems" in said
     with_data = ["store", "verify", "--registry", str(finished.data / "registry.yaml"), "--store", str(out)]
     assert main(with_data) == 0
-    assert finished.capture.readouterr().out == "1 records checked, 0 problems.\n"
+    assert finished.capture.readouterr().out == "1 record checked, 0 problems.\n"
     reseal(out / "records" / key / "tiny-a" / "metrics.json", lambda result: result["metrics"].update(srcc=0.123))
     assert main(with_data) == 1
     assert "srcc is stated as 0.123" in finished.capture.readouterr().out

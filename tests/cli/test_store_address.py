@@ -54,7 +54,7 @@ def test_a_run_in_memory_leaves_what_a_run_in_a_folder_leaves(finished: Bench, t
     sizes = json.loads(at("store", "ls", "--json", registry=False)[1])["sizes"]
     assert sizes["records"]["entries"] == 1 and sizes["artifacts"]["entries"] == 1
     code, out, err = at("store", "verify")
-    assert code == 0 and "1 records checked, 0 problems" in out, out + err
+    assert code == 0 and "1 record checked, 0 problems" in out, out + err
     assert at("leaderboard", "--out", str(tmp_path / "boards"), registry=False)[0] == 0
     assert "supervised" in "".join(file.read_text() for file in (tmp_path / "boards").rglob("*.md"))
     code, out, err = at("store", "gc", registry=False)

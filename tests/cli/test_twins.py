@@ -56,7 +56,7 @@ def test_copies_are_listed_counted_and_written(command: Command, made: Miniature
     assert code == 0
     for one, other in pairs(made):
         assert f"  {one} = {other}\n" in out
-    assert "2 pictures are in several groups, 4 of 30 images" in out and "its own split tears 1 pairs" in out
+    assert "2 pictures are in several groups, 4 of 30 images" in out and "its own split tears 1 pair of copies" in out
     code, out, _ = command("biq2021", "--registry", own, "--json", "--write", str(tmp_path / "twins.yaml"))
     found = json.loads(out)
     assert sorted(map(sorted, found["sets"])) == sorted(map(sorted, pairs(made))) and found["torn_pairs"] == 1
@@ -65,6 +65,21 @@ def test_copies_are_listed_counted_and_written(command: Command, made: Miniature
     for one, other in pairs(made):
         assert table.group[table.name.index(one)] == table.group[table.name.index(other)]
     assert len(set(table.group)) == 28
+
+
+def test_what_is_one_group_already_is_not_told_as_several(command: Command, made: Miniature, tmp_path: Path) -> None:
+    made.images[made.names[12]].write_bytes(made.images[made.names[11]].read_bytes())
+    (one, other), own = pairs(made)[0], tmp_path / "own.yaml"
+    plain = yaml.safe_load(made.registry_file().read_text())
+    for images, twins in (([other, made.names[20]], 0), ([one, other], 1)):
+        plain["datasets"]["biq2021"]["twins"] = [images]
+        own.write_text(yaml.safe_dump(plain))
+        found = json.loads(command("biq2021", "--registry", str(own), "--json")[1])
+        assert sorted(map(sorted, found["sets"])) == sorted(map(sorted, pairs(made)[twins:]))
+        assert found["within"] == 1 + twins
+    code, out, _ = command("biq2021", "--registry", str(own))
+    assert code == 0 and "biq2021: 1 picture is in several groups, 2 of 30 images" in out
+    assert "; 2 more within one group, which no split tears." in out and made.names[12] not in out
 
 
 def test_a_file_that_is_there_is_kept(command: Command, made: Miniature, tmp_path: Path) -> None:

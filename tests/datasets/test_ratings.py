@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ssliqa_bench.cli.app import main
 from ssliqa_bench.datasets.base import load_table
 from ssliqa_bench.datasets.fingerprint import fingerprint
 from ssliqa_bench.datasets.ratings import AUTO, COLUMNS, labels_csv, rated_images
@@ -60,8 +61,39 @@ def test_a_complete_design_gives_the_mean(table: Make) -> None:
 def test_a_sparse_design_gives_the_model_and_says_so(table: Make, caplog: pytest.LogCaptureFixture) -> None:
     found = table(complete()[:-1])
     assert found.model == "bias-and-inconsistency"
-    assert "23 ratings of 6 images by 4 raters (96% of all pairs); scores by the model bias-and-inc" in caplog.text
+    assert "23 ratings of 6 images by 4 raters (95% of all pairs); scores by the model bias-and-inc" in caplog.text
     assert table(complete()[:-1], "mean").model == "mean"
+
+
+def test_only_a_complete_design_is_called_so(table: Make, caplog: pytest.LogCaptureFixture) -> None:
+    rows = complete(60, 20)
+    table(rows, "mean")
+    assert "1,200 ratings of 60 images by 20 raters (100% of all pairs)" in caplog.text
+    caplog.clear()
+    table(rows[:-2], "mean")  # 99.8 %
+    assert "1,198 ratings of 60 images by 20 raters (99% of all pairs)" in caplog.text
+    caplog.clear()
+    table([[f"{k}.png", f"r{k}", "3"] for k in range(200)], "mean")
+    assert "(less than 1% of all pairs)" in caplog.text
+    with pytest.raises(DataError, match=r"89% of the pairs have one, expected 90%"):
+        table([row for k, row in enumerate(rows) if k % 9 != 4 or k >= 1100], "bt500")  # 89.8 %
+
+
+def test_one_of_a_kind_is_told_in_the_singular(
+    table: Make, caplog: pytest.LogCaptureFixture, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table([["a.png", "r", "3"]])
+    assert "1 rating of 1 image by 1 rater (100% of all pairs)" in caplog.text
+    assert "1 of 1 image has one rating (a.png)" in caplog.text
+    with pytest.raises(DataError, match=r"expected a name \(1 such row\)\."):
+        table([["a.png", "", "3"]])
+    with pytest.raises(DataError, match=r"on line 2; 2 ratings are such repetitions\."):
+        table([["a.png", "r", "3"]] * 3)
+    with pytest.raises(DataError, match=r"on line 2; 1 rating is such a repetition\."):
+        table([["a.png", "r", "3"]] * 2)
+    (tmp_path / "one.csv").write_text("image,rater,rating\na.png,r,3\na.png,s,4\n")
+    assert main(["data", "ratings", str(tmp_path / "one.csv"), "--write", str(tmp_path / "labels.csv")]) == 0
+    assert "labels.csv: 1 image, scores 3.500 to 3.500." in capsys.readouterr().out
 
 
 def test_ratings_between_levels_have_no_distribution(table: Make) -> None:
@@ -78,10 +110,30 @@ def test_a_rater_of_one_value_is_named_and_kept(table: Make, caplog: pytest.LogC
     assert found.n_ratings.tolist() == [4] * 6
 
 
-def test_an_image_rated_once_is_named_and_leaves_no_spread(table: Make, caplog: pytest.LogCaptureFixture) -> None:
-    found = table([*complete(), ["9.png", "r0", "4"]], "mean")
-    assert "1 of 7 images have one rating (9.png); the spread of ratings is left out" in caplog.text
-    assert found.rating_std is None and found.n_ratings.tolist() == [4] * 6 + [1]
+def test_an_image_rated_once_is_named_and_has_no_spread(table: Make, caplog: pytest.LogCaptureFixture) -> None:
+    rows = complete()
+    found = table([*rows, ["9.png", "r0", "4"]], "mean")
+    assert "1 of 7 images has one rating (9.png), and no spread of ratings." in caplog.text
+    assert found.n_ratings.tolist() == [4] * 6 + [1] and np.isnan(found.rating_std[-1])
+    np.testing.assert_array_equal(found.rating_std[:-1], table(rows, "mean").rating_std)
+    cells = [line.split(",")[2] for line in labels_csv(found).splitlines()]
+    assert cells[0] == "rating_std" and cells[-1] == "" and all(map(float, cells[1:-1]))
+    assert table([[name, "r0", "4"] for name in found.image], "mean").rating_std is None
+
+
+def test_labels_with_an_image_rated_once_are_read_back(make_entry: Make, make_folder: Make, tmp_path: Path) -> None:
+    root = make_folder(HEADER, [*complete(), ["6.png", "r0", "4"]])
+    made = rated_images(read_rows(root / "toy" / "labels.csv"), NAMED, "mean")
+    (root / "toy" / "stated.csv").write_text(labels_csv(made))
+    fields = {"scale": [1, 5], "rating_statistics": True}
+    rated, stated = (
+        load_table(make_entry(options=options, **fields), root, tmp_path / "cache")
+        for options in ({"ratings": "mean"}, {"labels": "stated.csv"})
+    )
+    assert rated.rating_std is not None and np.isnan(rated.rating_std).tolist() == [False] * 6 + [True]
+    np.testing.assert_array_equal(rated.rating_std, stated.rating_std)
+    # Learners get spreads of all images with a score or none, whichever of them they learn from.
+    assert rated.rating_std01 is None and rated.take(range(6)).rating_std01 is not None
 
 
 def test_a_rater_twice_on_one_image_is_refused_with_both_lines(table: Make) -> None:
@@ -117,7 +169,7 @@ def test_raters_that_screening_rejects_are_named(table: Make, caplog: pytest.Log
     rated[:, 0] = rng.choice([1, 5], 60)
     rows = [[f"{i}.png", f"r{r}", str(rated[i, r])] for i in range(60) for r in range(20)]
     found = table(rows, "bt500")
-    assert "without 1 raters that its screening rejects (r0)" in caplog.text
+    assert "without 1 rater that its screening rejects (r0)" in caplog.text
     assert found.n_ratings.tolist() == [19] * 60
 
 

@@ -375,7 +375,7 @@ LABELS = [
         ("", ("input.csv",)),
         ("image,score\n", ("input.csv",)),
         ("file,mos\n00.png,1\n01.png,2\n", ("image", "--columns")),
-        ("image,score\n00.png,1\n00.png,2\n", ("2 ratings of 1 images", "every score is 1.5")),
+        ("image,score\n00.png,1\n00.png,2\n", ("2 ratings of 1 image,", "every score is 1.5")),
         ("image,score\n00.png,1\nnope.png,2\n", ("nope.png",)),
         ("image,score\n00.png,1\n../photos/01.png,2\n", ("../photos/01.png",)),
         ("image,score\n00.png,1\n/etc/passwd,2\n", ("/etc/passwd",)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -48,3 +50,8 @@ def test_statistics_of_ratings_are_told_where_asked_for_and_every_image_has_them
     assert len(told.of(0)) == 1 + len(asked)
     mixed = told_of(tables, [("a", 1), ("b", 0)], **asked)
     assert mixed.distribution is None and mixed.rating_std is None
+    some = source("c", ["labeled"] * 3, [1, 2, 3], rating_std=np.array([1.0, 2.0, np.nan])).table
+    assert told_of({"c": some}, [("c", 0), ("c", 1)], **asked).rating_std is None
+    unscored = replace(some, score=np.array([1.0, 2.0, np.nan]))
+    told = told_of({"c": unscored}, [("c", 0), ("c", 1)], **asked)
+    assert (told.rating_std is not None) == ("rating_std" in asked)

@@ -2,7 +2,7 @@
 
 Source: Ahmed, Asif, "BIQ2021: a large-scale blind image quality assessment database", Journal of Electronic Imaging
 31(5), 2022, and the authors' repository. The training list ends in two columns without name or content. The first
-word of an image name is the part of the collection that it comes from: `ss03 (3753).jpg`.
+word of an image name is the part of the collection that it comes from: `ss03 (N).jpg`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,8 @@ def read_biq2021(folder: Path, options: Mapping[str, Any]) -> RawTable:
         for name, line in zip(rows.column("Image Name"), rows.lines, strict=True):
             found = _PART.fullmatch(name)
             if found is None:
-                raise DataError(f'{rows.source}:{line}: image name is "{name}"; expected one such as "ss01 (7).jpg".')
+                raise DataError(f'{rows.source}:{line}: image name is "{name}"; expected "PART (N).jpg", the part '
+                                f"ss01, ss02 or ss03.")  # fmt: skip
             names.append(name)
             parts.append(found[1])
             splits.append(split)

@@ -35,7 +35,7 @@ def read_folder(folder: Path, options: Mapping[str, Any]) -> RawTable:
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
         raise DataError(f"Reader read_folder: unknown option {', '.join(unknown)}; expected {', '.join(_OPTIONS)}.")
-    scored = {os.path.realpath(path) for path in read_csv(folder, options).path} if "labels" in options else set()
+    scored = _scored(folder, options) if "labels" in options else set()
     found = FoundFiles(folder).walk()
     paths = [path for path in found.images if os.path.realpath(path) not in scored]
     found.warn()
@@ -50,3 +50,8 @@ def read_folder(folder: Path, options: Mapping[str, Any]) -> RawTable:
         score=np.full(len(paths), np.nan),
         source=str(folder),
     )
+
+
+def _scored(folder: Path, options: Mapping[str, Any]) -> set[str]:
+    """The files of a label file. How scores follow from individual ratings, and whether they do, is not looked at."""
+    return {os.path.realpath(path) for path in read_csv(folder, {**options, "unlabeled": True}).path}

@@ -32,11 +32,11 @@ _RATINGS = 11  # different values at most in columns that are taken for ratings:
 def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
     """Read the generic format: one table with a header (delimited text, workbook, JSON), one row per image.
 
-    Columns: `image` and `score`, and where present `rating_std`, `n_ratings`, `c1` … `cP` (ratings per
-    level, lowest level first), `reference`, `group`, `distortion`, `level`, `split`, `role`, `part`. Others are
-    ignored. Without a column of scores the mean rating is the score, on 1 to P. A table with columns `image`, `rater`
-    and `rating` (or `score`) has one row per image and rater, and so has one without raters that names every image
-    several times: score, spread, count and distribution of the ratings follow from it.
+    Columns: `image` and `score`, and where present `rating_std` (empty where unknown), `n_ratings`, `c1` … `cP`
+    (ratings per level, lowest level first), `reference`, `group`, `distortion`, `level`, `split`, `role`, `part`.
+    Others are ignored. Without a column of scores the mean rating is the score, on 1 to P. A table with columns
+    `image`, `rater` and `rating` (or `score`) has one row per image and rater, and so has one without raters that
+    names every image several times: score, spread, count and distribution of the ratings follow from it.
 
     Args:
         folder: the dataset's folder; the paths below are relative to it.
@@ -99,7 +99,9 @@ def read_csv(folder: Path, options: Mapping[str, Any]) -> RawTable:
         _, text["reference"] = images_below(rows, references, text["reference"], empty_allowed=True)
     if rated is None:
         numbers: dict[str, FloatArray | None] = {
-            name: rows.numbers(in_file(name), empty_allowed=unlabeled) for name in _NUMBER_COLUMNS if there(name)
+            name: rows.numbers(in_file(name), empty_allowed=unlabeled or name == "rating_std")
+            for name in _NUMBER_COLUMNS
+            if there(name)
         }
     else:
         numbers = {"rating_std": rated.rating_std, "n_ratings": rated.n_ratings}

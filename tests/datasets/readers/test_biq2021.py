@@ -28,7 +28,7 @@ def test_the_part_and_the_split_come_from_names_and_lists(made: Miniature) -> No
 
 def test_a_name_without_a_part_is_said_with_its_line(made: Miniature) -> None:
     rewrite(made.labels[0], made.names[1], "ss07 (4).jpg")
-    assert f'{made.labels[0]}:3: image name is "ss07 (4).jpg"; expected one such as' in refusal(made)
+    assert f'{made.labels[0]}:3: image name is "ss07 (4).jpg"; expected "PART (N).jpg", the part' in refusal(made)
 
 
 def test_a_list_alone_is_not_the_dataset(made: Miniature) -> None:
