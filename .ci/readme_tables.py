@@ -149,6 +149,7 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "gains overview": (RESULTS, _overview),
     "gains livec tuned": (RESULTS, lambda: _gains("livec:livec", "93", _TUNED_ON["livec"])),
     "gains livec": (RESULTS, lambda: _gains("livec:livec", "93", "recipe frozen")),
+    "gains livec by labels": (RESULTS, lambda: _by_labels("livec:livec", "46", "93", "232")),
     "gains last-stages": (RESULTS, _last_stages),
     "gains biq2021 tuned": (RESULTS, lambda: _gains("biq2021:biq2021", "100", _TUNED_ON["biq2021"])),
     "gains biq2021": (RESULTS, lambda: _gains("biq2021:biq2021", "100", "recipe frozen")),

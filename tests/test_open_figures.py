@@ -23,6 +23,8 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 # Pair, labels and the rest of a setting.
 Key = tuple[str, str, str]
 LIVEC: Key = ("livec:livec", "93", "protocol standard, recipe frozen")
+LIVEC_FEW: Key = ("livec:livec", "46", LIVEC[2])
+LIVEC_MORE: Key = ("livec:livec", "232", LIVEC[2])
 LIVEC_TUNED: Key = ("livec:livec", "93", "protocol standard, recipe frozen/tuned-on-biq2021")
 LAST_STAGES: Key = ("livec:livec", "93", "protocol standard, recipe frozen/last-stages")
 BIQ: Key = ("biq2021:biq2021", "100", "protocol standard, recipe frozen")
@@ -89,8 +91,18 @@ def test_the_first_screen_of_the_readme_says_what_the_records_show(results: dict
              if gain.own.verdict == "better"}  # fmt: skip
     gaining = [shown.pop(("biq2021:biq2021", LIVEC[2], name)) for name in ("rankup", "rankup-rda")]
     assert not shown, "named on the first screen: every learner that gains"
-    figures = [f"{gain.own.mean:+.3f}" for gain in (*gaining, oracle)]
-    assert re.findall(r"[+-]\d\.\d+", evidence) == figures, "of both, and of all labels of LIVE In the Wild"
+    losses_to_best = {(key[0], gain.learner): gain for key, own in results.items() for gain in own.over_best
+               if gain.own.verdict == "worse"}  # fmt: skip
+    across = losses_to_best.pop(("livec:biq2021", "rankup"))
+    levels = sorted(gain.own.mean for gain in results[LIVEC_MORE].over_best if gain.own.verdict == "worse")
+    assert {pair for pair, _ in losses_to_best} == {"livec:livec"} and len(losses_to_best) == len(levels)
+    assert f"{WORDS[len(levels)]} matching learners with {LIVEC_MORE[1]} labels" in evidence
+    figures = [*(f"{value:+.3f}" for value in (levels[-1], levels[0])),
+               *(f"{gain.own.mean:+.3f}" for gain in (across, *gaining, oracle))]  # fmt: skip
+    assert re.findall(r"[+-]\d\.\d+", evidence) == figures, "of these, and of all labels of LIVE In the Wild"
+    counts = {labels for pair, labels, rest in results if pair == "livec:livec" and rest == LIVEC[2]}
+    few, many = sorted(map(int, counts))[:: len(counts) - 1]
+    assert f"on LIVE In the Wild ({few} to {many} labels)" in evidence
     rest = {gain.own.verdict for own in results.values() for gain in own.over_comparator if gain not in gaining}
     assert rest == {"equivalent", "not distinguished"}
 
@@ -127,7 +139,8 @@ def test_further_sentences_about_gains(tables: ModuleType, results: dict[Key, An
     all_scores = biq["oracle"].own
     assert f"(`oracle`) bring {all_scores.mean:+.3f} ({all_scores.lo:+.3f} to {all_scores.hi:+.3f})" in text
     near = [gain for gain in references if gain.own.verdict != "worse"]
-    assert {gain.learner for gain in near} == {"pi-model-oracle", "mean-teacher-oracle", "rankup-oracle"}
+    assert {gain.learner for gain in near} == {f"{name}-oracle" for name in ("pi-model", "mean-teacher", "pseudo-label",
+                                                                             "rankup")}  # fmt: skip
     assert max(abs(gain.own.mean) for gain in near) < 0.011
     (both,) = re.findall(r"the board, which shows both settings together, corrects for (\w+)\.", text)
     (board,) = [own for held in collect(tables.records("open")) for own in held.sections
@@ -174,6 +187,22 @@ def test_gains_in_labels_and_the_curves_that_they_are_read_off(tables: ModuleTyp
         extras = {curve.method: extra.count for curve in own.curves for point in curve.points
                   if point.labels == labels and (extra := own.extra(point)) and extra.count is not None}  # fmt: skip
         assert (f"{extras[learner]:.0f}", max(extras, key=lambda name: extras[name])) == (said, learner)
+
+
+def test_sentences_about_other_numbers_of_labels(results: dict[Key, Any]) -> None:
+    text = text_of("docs/open.md").partition("### With 46 and 232 labels")[2].partition("##")[0]
+    more, few = results[LIVEC_MORE], results[LIVEC_FEW]
+    worse = {gain.learner: gain.own.mean for gain in more.over_best if gain.own.verdict == "worse"}
+    assert f"the {WORDS[len(worse)]} matching learners" in text and all(f"`{name}`" in text for name in worse)
+    assert f"({max(worse.values()):.3f} to {min(worse.values()):.3f})" in text
+    aligned = [gain for own in (few, results[LIVEC], more) for gain in own.over_comparator
+               if gain.learner == "rankup-rda"]  # fmt: skip
+    assert len(aligned) == 3 and {gain.losses for gain in aligned} == {0, 1}
+    assert {gain.own.verdict for gain in aligned} == {"not distinguished"}
+    assert few.means["ridge-probe"] - few.means["supervised"] > 0.01
+    below = [gain for own in (few, results[LIVEC], more) for gain in own.over_comparator
+             if gain.learner in ("adamatch", "freematch")]  # fmt: skip
+    assert len(below) == 6 and all(gain.own.mean < 0 for gain in below)
 
 
 def test_sentences_about_pairs_of_two_databases(results: dict[Key, Any]) -> None:
