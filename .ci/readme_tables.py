@@ -134,9 +134,10 @@ def _permuted() -> str:
 
 def _duplicates() -> str:
     validity = claims("open_validity")
-    over = {**validity.COMPARED, **validity.MORE}
-    rows = [(name, over[name], *validity.judged(found)[:2], len(found), validity.judged(found)[2])
-            for name, found in validity.kept().items()]  # fmt: skip
+    over, rows = {**validity.COMPARED, **validity.MORE}, []
+    for name, found in validity.kept().items():
+        mean, gains, holds = validity.judged(found)
+        rows.append((name, over[name], mean, gains, len(found), holds))
     return str(claims("open_tables").duplicate_table(rows))
 
 

@@ -4,8 +4,8 @@ const Site = (() => {
   const data = window.SSLIQA.index;
   const rowOfKey = new Map();
   /* Runs are named by the first digits of their keys; addresses may hold more. */
-  const KEY_DIGITS = 20;
-  const keyIn = (text) => (text || "").slice(0, KEY_DIGITS);
+  const digits = (data.rows.find((row) => row.runs.length) || { runs: [[""]] }).runs[0][0].length;
+  const keyIn = (text) => (text || "").slice(0, digits);
   for (const row of data.rows) {
     row.runs = row.runs.map(([key, seed]) => ({ key, seed }));
     for (const run of row.runs) rowOfKey.set(run.key, row);

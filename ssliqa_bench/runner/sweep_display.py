@@ -20,12 +20,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ssliqa_bench.errors import StorageError
-from ssliqa_bench.runner.progress import time_text
+from ssliqa_bench.runner.progress import PULSE, time_text
 from ssliqa_bench.store.artifacts import ArtifactStore
 
 _log = logging.getLogger("ssliqa_bench")
 
-PULSE = 25.0  # seconds between lines where there is no terminal; a busy machine is late with them
 _REFRESH = 1.0  # seconds between two states of the table
 _LOOK_AGAIN, _LOOK_AGAIN_AFAR = 2.0, 15.0  # seconds between looks at a store: a folder, an address
 _AROUND = 4  # lines of the terminal that are no rows: totals, heading, the rest, the cursor

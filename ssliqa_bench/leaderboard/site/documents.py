@@ -38,7 +38,7 @@ _NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
 _METRICS = ("srcc", "krcc", "plcc_mapped", "plcc_raw", "rmse_mapped")
 # Significant digits of what is drawn alone.
 _DRAWN = 4
-# Digits of a record's key that name a run; `site.js` cuts longer ones.
+# Digits of a record's key that name a run.
 KEY_DIGITS = 20
 # Runs of a row with charts, the first ones: the size of the site follows the rows, however many runs each has.
 CHARTED = 3
