@@ -12,10 +12,11 @@ steps are never tuned, so that a learner and its comparator make as many. Trials
 `benchmarks/tuning/DATASET-LABELS.csv`, those of other rows stay there; runs that the store holds are not repeated.
 
     python benchmarks/tuning.py biq2021-test-list 100 --recipe frozen/last-stages --registry own.yaml
+    python benchmarks/tuning.py livec 100 --recipe frozen/last-stages
 
 Where the last stages of the network are trained too, a run takes minutes, so that only the rate of `supervised`
-is tried, and every row has it. `biq2021-test-list` is a dataset of one's
-own (`ssliqa-bench data add`): the 2,000 photographs of the official test list.
+is tried, and every row has it; these trials are kept in `DATASET-last-stages-LABELS.csv`. `biq2021-test-list` is a
+dataset of one's own (`ssliqa-bench data add`): the 2,000 photographs of the official test list.
 """
 
 from __future__ import annotations
@@ -131,7 +132,8 @@ def main() -> int:
         methods = options.methods or list(SHORT if options.recipe == LAST_STAGES else SECOND)
         registry = load_registry(options.registry)
         rows = list(measure(options.dataset, options.budget, options.recipe, methods, registry, settings))
-        keep(FOLDER / f"{options.dataset}-{options.budget}.csv", rows)
+        stages = "-last-stages" if options.recipe == LAST_STAGES else ""
+        keep(FOLDER / f"{options.dataset}{stages}-{options.budget}.csv", rows)
     for path in sorted(FOLDER.glob("*.csv")):
         dataset, _, labels = path.stem.rpartition("-")
         print(f"\nchosen on {dataset} with {labels} labels: mean SRCC of {len(SEEDS)} splits")
