@@ -465,9 +465,9 @@ def _plan_suites(runs: Any, names: Any, settings: Any, json: bool) -> int:
 
     forecaster = Forecaster(names, settings)
     found = [forecaster.look(spec) for spec in runs]
-    images, features = forecaster.cache_bytes(runs), forecaster.features_seconds(found)
+    images, (features_seconds, features_bytes) = forecaster.cache_bytes(runs), forecaster.features(found)
     if not json:
-        print_forecasts(found, images, features)
+        print_forecasts(found, images, features_seconds, features_bytes)
         return 0
     entries = []
     for forecast in found:
@@ -481,7 +481,8 @@ def _plan_suites(runs: Any, names: Any, settings: Any, json: bool) -> int:
         "seconds": sum(seconds),
         "runs_without_estimate": len(found) - len(seconds),
         "decoded_images_bytes": images,
-        "features_seconds": features,
+        "features_seconds": features_seconds,
+        "features_bytes": features_bytes,
         "artifact_bytes": sum(f.artifact_bytes for f in found),
     }
     print_json({"runs": entries, "estimate": totals})
