@@ -36,7 +36,7 @@ COMMANDS = {
     "run": {
         "run": "Train and evaluate one method on a pair, or return the stored result.",
         "test": "Evaluate a stored model on further datasets, without training.",
-        "sweep": "Run a suite; finished runs are read from the store. Exits with 1 if a run fails.",
+        "sweep": "Run one suite or several; finished runs are read from the store. Exits with 1 if a run fails.",
     },
     "leaderboard": {
         "leaderboard": "Write the leaderboards that follow from the records of a store: same records, same bytes.",

@@ -162,12 +162,15 @@ def _number(value: float | None, digits: int) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def print_forecasts(forecasts: Sequence[Forecast], image_bytes: int, features_seconds: float | None) -> None:
-    """Print what a suite would do: a line per cell over its seeds, what is missing once, and the totals.
+def print_forecasts(
+    forecasts: Sequence[Forecast], image_bytes: int, features_seconds: float | None, features_bytes: int
+) -> None:
+    """Print what suites would do: a line per cell over its seeds, what is missing once, and the totals.
 
     Args:
         image_bytes: of decoded images.
-        features_seconds: that the features of frozen networks take, once for all runs; None: unknown.
+        features_seconds: that missing features of frozen networks take, once for all runs; None: unknown.
+        features_bytes: of these features.
     """
     cells: dict[str, list[Forecast]] = {}
     for forecast in forecasts:
@@ -199,9 +202,11 @@ def print_forecasts(forecasts: Sequence[Forecast], image_bytes: int, features_se
           f"{f', and {unknown} runs whose time is not known' if unknown else ''}. Stages that runs share are counted "
           f"in each of them.")
     if features_seconds != 0:
-        print(f"Features of frozen networks, once for all runs: {_duration(features_seconds)}.")
+        print(f"Missing features of frozen networks, once for all runs: {_duration(features_seconds)}.")
     stored = sum(forecast.artifact_bytes for forecast in forecasts)
-    print(f"On disk: about {size_text(image_bytes)} of decoded images, at most {size_text(stored)} of weights.")
+    features = f"{size_text(features_bytes)} of missing features, " if features_bytes else ""
+    print(f"On disk: about {features}{size_text(image_bytes)} of decoded images, at most {size_text(stored)} of "
+          f"weights.")
 
 
 def _duration(seconds: float | None) -> str:

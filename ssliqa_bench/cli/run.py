@@ -346,10 +346,16 @@ def _write(file: Path, judged: Any, record: Any, names: Any) -> None:
 
 
 def sweep(
-    suite: Annotated[str, typer.Argument(metavar="SUITE", help="A suite file, or the name of a packaged suite.")],
+    suites: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SUITE ...",
+            help="Suite files, or names of packaged suites. A run that several of them name is made once.",
+        ),
+    ],
     seeds: Annotated[
         int | None,
-        typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Seeds 0 … N-1 instead of the suite's."),
+        typer.Option("--seeds", min=1, max=MOST_SEEDS, help="Seeds 0 … N-1 instead of the suites'."),
     ] = None,
     jobs: Annotated[
         int,
@@ -401,10 +407,10 @@ def sweep(
     max_pixels: options.MaxPixels = None,
     allow_leak: options.AllowLeak = None,
 ) -> int:
-    """Run a suite; finished runs are read from the store. Exits with 1 if a run fails."""
+    """Run one suite or several; finished runs are read from the store. Exits with 1 if a run fails."""
     from ssliqa_bench.cli.output import failed_entry, print_json, print_runs, run_entry
     from ssliqa_bench.registry.load import load_registry
-    from ssliqa_bench.registry.suite import load_suite
+    from ssliqa_bench.registry.suite import load_runs
     from ssliqa_bench.runner.engines import RunResult, check_jobs, run_all
     from ssliqa_bench.runner.failures import keep_failures
     from ssliqa_bench.runner.pools import ENGINES
@@ -433,9 +439,9 @@ def sweep(
     if engine == "local":
         check_jobs(jobs, threads, force)
     names = load_registry(registry or ())
-    runs = load_suite(suite, names, None if seeds is None else range(seeds)).runs
+    runs = load_runs(suites, names, None if seeds is None else range(seeds))
     if dry_run:
-        return _plan_suite(runs, names, settings, json)
+        return _plan_suites(runs, names, settings, json)
 
     def report(result: RunResult, done: int, total: int) -> None:
         _say(f"[{done}/{total}] {result.spec}: {result.status}{': ' + result.error if result.error else ''}")
@@ -451,17 +457,17 @@ def sweep(
     return 1 if any(r.status == "failed" for r in results) else 0
 
 
-def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
-    """The plan of a suite: what is stored, what would run, what is missing, and about how long and large it is."""
+def _plan_suites(runs: Any, names: Any, settings: Any, json: bool) -> int:
+    """The plan of suites: what is stored, what would run, what is missing, and about how long and large it is."""
     from ssliqa_bench.cli.output import print_forecasts, print_json
     from ssliqa_bench.runner.forecast import Forecaster
     from ssliqa_bench.specs import cell_of
 
     forecaster = Forecaster(names, settings)
     found = [forecaster.look(spec) for spec in runs]
-    images, features = forecaster.cache_bytes(runs), forecaster.features_seconds(found)
+    images, (features_seconds, features_bytes) = forecaster.cache_bytes(runs), forecaster.features(found)
     if not json:
-        print_forecasts(found, images, features)
+        print_forecasts(found, images, features_seconds, features_bytes)
         return 0
     entries = []
     for forecast in found:
@@ -475,7 +481,8 @@ def _plan_suite(runs: Any, names: Any, settings: Any, json: bool) -> int:
         "seconds": sum(seconds),
         "runs_without_estimate": len(found) - len(seconds),
         "decoded_images_bytes": images,
-        "features_seconds": features,
+        "features_seconds": features_seconds,
+        "features_bytes": features_bytes,
         "artifact_bytes": sum(f.artifact_bytes for f in found),
     }
     print_json({"runs": entries, "estimate": totals})

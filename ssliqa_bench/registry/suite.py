@@ -96,6 +96,21 @@ def load_suite(path_or_name: str | Path, registry: Registry, seeds: Sequence[int
     return Suite(path.stem, content.title, content.description, text, tuple(expansion.runs.values()))
 
 
+def load_runs(
+    paths_or_names: Sequence[str | Path], registry: Registry, seeds: Sequence[int] | None = None
+) -> tuple[RunSpec, ...]:
+    """The runs of several suites, as `load_suite` reads them; a run of two of them is there once, where it comes first.
+
+    Raises:
+        InputError, RegistryError: as `load_suite`, for the first suite that is not there or not right.
+    """
+    runs: dict[str, RunSpec] = {}
+    for suite in paths_or_names:
+        for run in load_suite(suite, registry, seeds).runs:
+            runs.setdefault(_identity(run), run)
+    return tuple(runs.values())
+
+
 def _validated(document: Document) -> SuiteFile:
     value = document.value
     if not isinstance(value, dict):
@@ -141,7 +156,7 @@ class _Expansion:
             run = RunSpec(method, pair, protocol.name, seed, block.recipe, changed, budget, unlabeled,
                           tuple(tests.values()))
             # Two blocks may name the same run; it is planned once, where it comes first.
-            self.runs.setdefault(canonical_json({**asdict(run), "pair": str(pair)}), run)
+            self.runs.setdefault(_identity(run), run)
 
     def _overrides(self, name: str, block: SuiteBlock, default: tuple[str, ...]) -> tuple[tuple[str, Any], ...]:
         resolved = self.registry.resolve_method(name, block.recipe, block.overrides, default)
@@ -158,6 +173,10 @@ class _Expansion:
         except InputError as error:
             self.problems.append(Problem(self.document.place(path), path, str(error)))
             return None
+
+
+def _identity(run: RunSpec) -> str:
+    return canonical_json({**asdict(run), "pair": str(run.pair)})
 
 
 def _seeds(seeds: int | tuple[int, ...] | None, repeats: int) -> tuple[int, ...]:

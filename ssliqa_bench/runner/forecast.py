@@ -1,16 +1,18 @@
 """What a suite would do: what is stored, what is missing for the rest, and about how long and large it would be.
 
 Nothing is downloaded, decoded or stored. Times are those of earlier records of the same run at other seeds; without one
-they are measured here and now: a few training steps of every backbone with random weights, one image of a metric.
-Records with the same settings at other budgets and on other datasets are used for a learner that does not state its
-training work. Counts of images come from the tables, or, where a dataset is not on this machine, from the registry.
+they are measured here and now (`runner.measuring`): a few steps of the learner and of its networks with random weights,
+one image of a metric. Records with the same settings at other budgets and on other datasets come first for a learner
+that does not state its training work. Counts of images come from the tables, or, where a dataset is not on this
+machine, from the registry.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,13 +30,15 @@ from ssliqa_bench.runner.history import History
 from ssliqa_bench.runner.plan import Plan, make_plan
 from ssliqa_bench.runner.plan_cache import Known
 from ssliqa_bench.runner.settings import Settings
+from ssliqa_bench.runner.tree import is_ours
 from ssliqa_bench.specs import RunSpec
 
 if TYPE_CHECKING:
     from ssliqa_bench.methods.base import Learner
+    from ssliqa_bench.runner.measuring import NetworkCost
+    from ssliqa_bench.runner.trials import Effort
 
-_BATCH, _VECTORS = 8, 64  # crops, or vectors of frozen features, of a measured step
-_STEPS, _SHORT = 5, 0.1  # so many where one takes less than this, seconds: other work rarely slows all of them
+_UNMEASURED = (AssertionError, InputError, LookupError, RuntimeError, TypeError, ValueError)  # what a trial may raise
 _SIZE = (512, 384)  # of an image where neither the registry nor a file states it
 
 
@@ -57,13 +61,6 @@ class Forecast:
     plan: Plan | None
 
 
-@dataclass(frozen=True)
-class _Cost:
-    learned: float  # seconds per crop, forward, backward and update
-    read: float  # seconds per crop, forward
-    parameters: int
-
-
 class Forecaster:
     """Looks at runs one by one; datasets are read and backbones measured once."""
 
@@ -72,7 +69,8 @@ class Forecaster:
         self._settings = replace(settings, download=False)
         self._known = Known()
         self._unread: dict[str, str | None] = {}
-        self._costs: dict[str, _Cost | None] = {}
+        self._costs: dict[str, NetworkCost | None] = {}
+        self._efforts: dict[str, Effort | None] = {}
 
     @cached_property
     def _history(self) -> History:
@@ -129,25 +127,30 @@ class Forecaster:
                 entries |= own
         return sum(self._images(entry) * int(np.prod(_decoded_size(entry))) * 3 for entry in entries.values())
 
-    def features_seconds(self, forecasts: Sequence[Forecast]) -> float | None:
-        """About how long the features that some runs read, and the cache lacks, take once for all runs; None: unknown.
-        """
-        asked: dict[tuple[str, str], tuple[ResolvedBackbone, DatasetEntry]] = {}
+    def features(self, forecasts: Sequence[Forecast]) -> tuple[float | None, int]:
+        """Of the features that some runs read and the cache lacks: about how long they take once for all runs, None:
+        unknown, and how many bytes they are."""
+        asked: dict[tuple[str, str], tuple[ResolvedBackbone, DatasetEntry, int]] = {}
+        plans: dict[tuple[str, str], Plan] = {}
         for forecast in forecasts:
-            plan = forecast.plan
-            if plan is None or plan.features is None or forecast.status == "stored":
+            if forecast.status == "stored":
                 continue
-            network = next(own.features_of for own in plan.backbones.values() if own.features_of is not None)
-            for name, entry in plan.entries.items():
-                if plan.unreadable(name, self._settings.cache_root) is None:
-                    asked[name, plan.features.key] = network, entry
-        seconds = 0.0
-        for network, entry in asked.values():
-            views = self._seconds_of_views(network, entry)
-            if views is None:
-                return None
-            seconds += self._images(entry) * views
-        return seconds
+            plan = forecast.plan
+            entries, backbones = self._named(forecast.spec)[2:] if plan is None else (plan.entries, plan.backbones)
+            heads = [(head.features_of, head) for head in backbones.values() if head.features_of is not None]
+            for (network, head), (name, entry) in itertools.product(heads, entries.items()):
+                asked[name, network.name] = network, entry, int(head.arguments["inputs"])
+                if plan is not None:
+                    plans[name, network.name] = plan
+        seconds: float | None = 0.0
+        size = 0
+        for (name, behind), (network, entry, width) in asked.items():
+            plan = plans.get((name, behind))  # without one, data or weights are missing, and so are features
+            if plan is None or plan.unreadable(name, self._settings.cache_root) is None:
+                views = self._seconds_of_views(network, entry)
+                seconds = None if seconds is None or views is None else seconds + self._images(entry) * views
+                size += self._images(entry) * sum(VIEWS.values()) * width * 2  # float16
+        return seconds, size
 
     def _seconds_of_views(self, network: ResolvedBackbone, entry: DatasetEntry) -> float | None:
         """Seconds of all views of a typical image: crops, and the whole image in units of a crop; None: unknown."""
@@ -227,31 +230,61 @@ class Forecaster:
             cost = self._metric_cost(learner, method, entries)
             return None if cost is None else cost * sum(test.values()), 0
         crop = int(method.params.get("crop") or 0)
-        costs = [self._backbone_cost(learner.params[name], crop) for name in backbones]
-        known = [cost for cost in costs if cost is not None]
+        costs = {name: self._backbone_cost(learner.params[name], crop) for name in backbones}
+        known = {name: cost for name, cost in costs.items() if cost is not None}
         # After each stage a run predicts the test images, and the unlabeled ones for the figures of pseudo-labels.
         asked = sum(test.values()) + (unlabeled if learner.needs.unlabeled else 0)
-        if work is None or not known or len(known) < len(costs):
-            if told is None:
-                told = self._history.similar_seconds(
-                    method.name, method.recipe, method.overrides, labeled=labeled,
-                    unlabeled=unlabeled + extra if learner.needs.unlabeled else None, tested=sum(test.values()),
-                    fixed="epoch_steps" in method.params,
-                )  # fmt: skip
+        if told is None and (work is None or not known or len(known) < len(costs)):
+            told = self._history.similar_seconds(
+                method.name, method.recipe, method.overrides, labeled=labeled,
+                unlabeled=unlabeled + extra if learner.needs.unlabeled else None, tested=sum(test.values()),
+                fixed="epoch_steps" in method.params,
+            )  # fmt: skip
+        if not known or len(known) < len(costs):
             return told, 0
         # Where several networks learn, the smallest is the model in every method that we know of.
-        model = min(known, key=lambda cost: cost.parameters)
-        read = work.read + asked * int(method.params.get("test_crops", 1)) * len(stages)
-        learned = work.learned * sum(cost.learned for cost in known)
-        seconds = told if told is not None else learned + read * model.read
-        return seconds, 4 * model.parameters * len(stages)
+        model = min(known.values(), key=lambda cost: cost.parameters)
+        size = 4 * model.parameters * len(stages)
+        if told is not None:
+            return told, size
+        sides = (labeled, unlabeled + extra, len(pair.datasets), method.unlabeled_role == "labeled")
+        effort = self._effort(learner, known, *sides)
+        if effort is not None:
+            per_crop = sum(cost.learned for cost in known.values() if not cost.alone)
+            seconds = effort.seconds + effort.learned * per_crop + effort.read * model.read
+        elif work is not None:
+            seconds = work.learned * sum(cost.learned for cost in known.values()) + work.read * model.read
+        else:
+            return None, size
+        return seconds + asked * int(method.params.get("test_crops", 1)) * len(stages) * model.read, size
 
-    def _backbone_cost(self, built: dict[str, Any], crop: int) -> _Cost | None:
+    def _effort(
+        self, learner: Learner, costs: dict[str, NetworkCost], labeled: int, unlabeled: int, datasets: int, labels: bool
+    ) -> Effort | None:
+        """What training takes beside the networks; None: unknown."""
+        from ssliqa_bench.runner.measuring import Sides, training_effort
+
+        # No trial has references, and none runs code from elsewhere, which need not stop after some steps.
+        if learner.needs.references or not is_ours(type(learner).__module__):
+            return None
+        sides = Sides(labeled, unlabeled, datasets, labels)
+        key = canonical_json([type(learner).__module__, type(learner).__name__, learner.params, *astuple(sides)])
+        if key not in self._efforts:
+            try:
+                heads = {name: cost.head for name, cost in costs.items()}
+                self._efforts[key] = training_effort(learner, heads, sides, self._settings)
+            except _UNMEASURED:
+                self._efforts[key] = None
+        return self._efforts[key]
+
+    def _backbone_cost(self, built: dict[str, Any], crop: int) -> NetworkCost | None:
         key = canonical_json([built, crop])
         if key not in self._costs:
+            from ssliqa_bench.runner.measuring import network_cost
+
             try:
-                self._costs[key] = _measure(built, crop, self._settings)
-            except (AssertionError, InputError, RuntimeError, ValueError):
+                self._costs[key] = network_cost(built, crop, self._settings)
+            except _UNMEASURED:
                 self._costs[key] = None
         return self._costs[key]
 
@@ -277,40 +310,6 @@ class Forecaster:
         began = time.perf_counter()
         model.predict(ImageSet([(noise, 0)], [(noise, 1)] if learner.needs.references else None))
         return (time.perf_counter() - began) / self._settings.processes
-
-
-def _measure(built: dict[str, Any], crop: int, settings: Settings) -> _Cost:
-    """A step of a network with random weights, the fastest of some where it is short, after one to warm up."""
-    import torch
-
-    from ssliqa_bench.training.backbones.base import QualityModel
-    from ssliqa_bench.training.quality import build_backbone
-
-    kind = device_kind(settings.device)
-    prepare_process(kind, settings.threads)
-    device = torch.device(kind)
-    with torch.random.fork_rng(devices=[]):
-        model = QualityModel(build_backbone(built)).to(device)
-        example = model.backbone.example(crop)
-        batch = _BATCH if example.dim() == 4 else _VECTORS
-        crops = torch.rand(batch, *example.shape[1:], device=device)
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.0)
-
-    def step(learn: bool) -> float:
-        began = time.perf_counter()
-        with torch.set_grad_enabled(learn), torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
-            loss = model(crops)[0].square().mean()
-        if learn:
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        loss.item()  # waits for the device
-        return time.perf_counter() - began
-
-    steps = _STEPS if step(True) < _SHORT else 1
-    learned, read = (min(step(learn) for _ in range(steps)) for learn in (True, False))
-    parameters = sum(p.numel() for p in model.parameters())
-    return _Cost(learned / batch, read / batch, parameters)
 
 
 def _parts(images: int, protocol: ProtocolEntry, *, whole: bool) -> tuple[int, int]:

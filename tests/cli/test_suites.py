@@ -19,4 +19,5 @@ def test_a_dry_run_says_what_is_missing(suite: str, tmp_path: Path, capsys: pyte
     assert main(["sweep", suite, "--dry-run", *words]) == 0
     out = capsys.readouterr().out
     assert ("to run" if suite.startswith("demo") else "blocked") in out
+    assert ("of missing features" in out) is suite.startswith("open")
     assert not (tmp_path / "store").exists()

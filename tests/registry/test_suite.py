@@ -9,7 +9,7 @@ import pytest
 from ssliqa_bench.errors import InputError, RegistryError
 from ssliqa_bench.registry.load import load_registry
 from ssliqa_bench.registry.lookup import Registry
-from ssliqa_bench.registry.suite import load_suite, packaged_suites
+from ssliqa_bench.registry.suite import load_runs, load_suite, packaged_suites
 from ssliqa_bench.specs import Pair, RunSpec
 
 
@@ -84,6 +84,19 @@ runs:
         ("piqe", 0, ()), ("piqe", 1, ()), ("ssiqa", 0, ()), ("ssiqa", 1, ()), ("ssiqa", 2, ()),
         ("oracle", 1, ()), ("oracle", 2, ()), ("ssiqa", 1, (("k1", 9),)),
     ]  # fmt: skip
+
+
+def test_runs_of_several_suites_are_there_once_where_they_come_first(tmp_path: Path, registry: Registry) -> None:
+    files = []
+    for name, block in (("a", "methods: [piqe, ssiqa], seeds: 2"), ("b", "methods: [ssiqa, oracle], seeds: [1, 2]")):
+        files.append(tmp_path / f"{name}.yaml")
+        files[-1].write_text(f"title: t\nruns:\n  - {{{block}, pairs: [demo-syn]}}\n")
+    found = [(run.method, run.seed) for run in load_runs(files, registry)]
+    assert found == [("piqe", 0), ("piqe", 1), ("ssiqa", 0), ("ssiqa", 1), ("ssiqa", 2), ("oracle", 1), ("oracle", 2)]
+    assert load_runs(files[:1], registry) == load_suite(files[0], registry).runs
+    assert len(load_runs(files, registry, seeds=[7])) == 3
+    with pytest.raises(InputError, match='Unknown suite "nothing"'):
+        load_runs([files[0], "nothing"], registry)
 
 
 def test_aliases_do_not_reach_a_run(tmp_path: Path) -> None:
