@@ -41,7 +41,7 @@ _DRAWN = 4
 # Digits of a record's key that name a run.
 KEY_DIGITS = 20
 # Runs of a row with charts, the first ones: the size of the site follows the rows, however many runs each has.
-CHARTED = 3
+CHARTED = 2
 
 
 def row_id(row: Row, view: SectionView) -> str:
