@@ -11,8 +11,8 @@ here the scores of test images are permuted with them, and more learners are loo
 shuffled: scores are permuted over all images; the mean SRCC over the permutations is within two standard errors of 0.
 zero: a learner whose unlabeled images have weight 0 equals its comparator, up to random numbers.
 duplicates: the unlabeled images are the labeled ones again; on at most 5 % of the splits a paired bootstrap over the
-    test images calls that a gain. Outcomes are kept in `benchmarks/claims/duplicates.csv`, those of other learners stay
-    there.
+    test images calls that a gain. Outcomes are kept in `benchmarks/claims/duplicates.csv`; those of other learners and
+    splits stay there.
 truth: with the true scores of the unlabeled images a comparator comes near `oracle`; printed, not judged.
 """
 
@@ -193,13 +193,13 @@ def kept() -> dict[str, list[Outcome]]:
 
 
 def keep(found: dict[str, list[Outcome]]) -> None:
-    """Write outcomes into the table, in the place of earlier ones of the same learners."""
-    table = {**kept(), **found}
+    """Write outcomes into the table, in the place of earlier ones of the same learners and splits."""
+    outcomes = (own for known in (kept(), found) for rows in known.values() for own in rows)
+    table = {(own.learner, own.seed): own for own in outcomes}
     with open(TABLE, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows((own.learner, own.seed, f"{own.difference:.6f}", own.verdict)
-                         for name in sorted(table) for own in table[name])  # fmt: skip
+        writer.writerows((*key, f"{table[key].difference:.6f}", table[key].verdict) for key in sorted(table))
 
 
 def duplicates(settings: Settings, splits: int, folder: Path, learners: dict[str, str]) -> Iterator[str]:
