@@ -165,9 +165,16 @@ class About(_Model):
 
 
 class MethodAbout(About):
-    """`trained_on`: the IQA datasets that the weights a method comes with have seen before any run."""
+    """What a person wants to know of a method.
+
+    Attributes:
+        trained_on: the IQA datasets that the weights a method comes with have seen before any run.
+        aligned: predictions for unlabeled images are aligned with the labels, where `align_target`, if there is one, is
+            "labeled"; the runner notes what that assumes of two datasets. `rankup-rda` notes it itself.
+    """
 
     trained_on: TrainedOn = "unknown"
+    aligned: StrictBool = False
 
 
 class _Entry(_Model):

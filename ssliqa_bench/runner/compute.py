@@ -167,6 +167,7 @@ def _compute(plan: Plan, settings: Settings, reporter: ConsoleReporter, made: Co
         notes=[
             *final.notes,
             *([] if labelling is None else labelling.notes),
+            *_alignment_notes(plan),
             *kept_apart_notes(plan.spec.pair, plan.tables, plan.roles),
             *copies_notes(plan.tables, plan.roles),
             *_conversion_notes(sources),
@@ -204,6 +205,16 @@ def _judged(
         judged[""] = scorer.judge(untrained_key(plan, learner), model)
         seconds = time.perf_counter() - began
     return judged, seconds
+
+
+def _alignment_notes(plan: Plan) -> list[str]:
+    """A sentence where predictions for images of one dataset are aligned with labels of another."""
+    method, pair = plan.method, plan.spec.pair
+    aligned = method.about.aligned and method.params.get("align_target", "labeled") == "labeled"
+    if not aligned or pair.unlabeled in (None, pair.labeled):
+        return []
+    return ["assumption not met: the unlabeled images are from another dataset, and alignment takes their levels to be "
+            "distributed like those of the labeled ones"]  # fmt: skip
 
 
 def _conversion_notes(sources: Mapping[str, Source]) -> list[str]:

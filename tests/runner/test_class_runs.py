@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -26,6 +26,9 @@ from tests.datasets.miniatures import Miniature, changed
 from tests.datasets.miniatures.koka10k import LAYOUTS
 from tests.datasets.reading import read
 from tests.resealed import reseal
+
+if TYPE_CHECKING:
+    from tests.conftest import Bench
 
 Command = Callable[..., tuple[int, str, str]]
 ON_CLASSES = ("--pair", "koka10k:koka10k", "--protocol", "koka10k", "--recipe", "check")
@@ -282,3 +285,21 @@ def test_other_metrics_and_other_classes_are_asked_for_alike(
     assert "RMSE raw" in (tmp_path / "boards" / "demo" / "own-5" / "tiny-a.md").read_text()
     with pytest.raises(InputError):
         load_registry([registry]).protocol("own-6")
+
+
+@pytest.mark.parametrize(
+    ("method", "pair", "target", "marked"),
+    [
+        ("adamatch", "tiny-a:tiny-b", None, True),
+        ("adamatch", "tiny-a:tiny-a", None, False),
+        ("simmatch", "tiny-a:tiny-b", "labeled", True),
+        ("comatch", "tiny-a:tiny-b", "uniform", False),
+        ("fixmatch", "tiny-a:tiny-b", None, False),
+    ],
+)
+def test_alignment_with_labels_of_another_dataset_is_marked(
+    bench: Bench, method: str, pair: str, target: str | None, marked: bool
+) -> None:
+    chosen = () if target is None else ("--set", f"align_target={target}")
+    entry = bench.run(method, "--recipe", "check", "--set", "batch_size=4", "--budget", "8", *chosen, pair=pair)
+    assert sum("assumption not met" in note for note in bench.facts(entry["key"])["notes"]) == marked
