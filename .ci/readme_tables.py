@@ -156,6 +156,8 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "gains biq2021": (RESULTS, lambda: _gains("biq2021:biq2021", "100", "recipe frozen")),
     "biq2021 official": (RESULTS, _official),
     "gains across": (RESULTS, lambda: _across("livec:biq2021", "93", ", 2000 unlabeled", "SRCC on BIQ2021")),
+    "gains across, all labels": (
+        RESULTS, lambda: _across("livec:biq2021", "all", ", 2000 unlabeled", "SRCC on BIQ2021")),
     "gains across, labels of BIQ2021": (
         RESULTS, lambda: _across("biq2021:livec", "200", "", "SRCC on LIVE In the Wild")),
     "controls weight 0": (RESULTS, lambda: _livec_differences(claims().controls, "control")),

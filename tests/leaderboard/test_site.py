@@ -202,6 +202,10 @@ def test_the_first_runs_of_a_row_have_charts_and_all_have_metrics(made: ModuleTy
         return predictions(record, dataset)
 
     records = some_records(made)
+    ends = {"lo": 0.1, "hi": 0.9, "method": "bootstrap", "units": 80, "resamples": 1000}
+    for record in records:
+        for own in record["metrics"].values():
+            own["intervals"] = {"srcc": ends, "krcc": ends}
     texts = build_site(map(typed, records), reading, load_registry())
     rows = data(texts, "index")["index"]["rows"]
     (row,) = [own for own in rows if own["method"] == "ssiqa" and own["kind"] == "demo"]
@@ -210,6 +214,7 @@ def test_the_first_runs_of_a_row_have_charts_and_all_have_metrics(made: ModuleTy
     runs = runs_of(document)
     assert [bool(run["stages"]) and "x" in run["results"]["demo-wild"] for run in runs] == [True, True, False, False]
     assert all(run["results"]["demo-wild"]["metrics"][0] for run in runs)
+    assert [len(run["results"]["demo-wild"]["intervals"]) for run in runs] == [5, 5, 1, 1], "without charts SRCC's"
 
 
 def test_notes_keep_their_words_and_numbers(made: ModuleType) -> None:

@@ -285,7 +285,8 @@ def _result(
 ) -> Document:
     metrics, ends = result.metrics, result.metrics.intervals or {}
     values = [getattr(metrics, own) for own in _METRICS]
-    intervals = [ends.get(own) for own in _METRICS]
+    # Without charts the interval of SRCC alone: those of all metrics would be the largest part of a row.
+    intervals = [ends.get(own) for own in (_METRICS if read else _METRICS[:1])]
     document: Document = {
         "n": metrics.n, "mapping": metrics.mapping, "split": result.dataset.split_hash[:12],
         "metrics": [None if value is None else short(value, 5) for value in values],
