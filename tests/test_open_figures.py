@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import statistics
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -29,6 +30,7 @@ LIVEC_TUNED: Key = ("livec:livec", "93", "protocol standard, recipe frozen/tuned
 LAST_STAGES: Key = ("livec:livec", "93", "protocol standard, recipe frozen/last-stages")
 BIQ: Key = ("biq2021:biq2021", "100", "protocol standard, recipe frozen")
 ACROSS: Key = ("livec:biq2021", "93", "protocol standard, recipe frozen, 2000 unlabeled")
+ACROSS_ALL: Key = ("livec:biq2021", "all", ACROSS[2])
 BACK: Key = ("biq2021:livec", "200", "protocol standard, recipe frozen")
 BIQ_TUNED: Key = ("biq2021:biq2021", "100", "protocol standard, recipe frozen/tuned-on-livec")
 
@@ -91,14 +93,15 @@ def test_the_first_screen_of_the_readme_says_what_the_records_show(results: dict
              if gain.own.verdict == "better"}  # fmt: skip
     gaining = [shown.pop(("biq2021:biq2021", LIVEC[2], name)) for name in ("rankup", "rankup-rda")]
     assert not shown, "named on the first screen: every learner that gains"
-    losses_to_best = {(key[0], gain.learner): gain for key, own in results.items() for gain in own.over_best
-               if gain.own.verdict == "worse"}  # fmt: skip
-    across = losses_to_best.pop(("livec:biq2021", "rankup"))
+    losing = {(key, gain.learner): gain.own.mean for key, own in results.items() for gain in own.over_best
+              if gain.own.verdict == "worse"}  # fmt: skip
     levels = sorted(gain.own.mean for gain in results[LIVEC_MORE].over_best if gain.own.verdict == "worse")
-    assert {pair for pair, _ in losses_to_best} == {"livec:livec"} and len(losses_to_best) == len(levels)
+    assert {key for key, _ in losing} == {LIVEC_MORE, ACROSS, ACROSS_ALL}
+    assert {name for key, name in losing if key != LIVEC_MORE} == {"rankup", "fixmatch"}
+    over_two = sorted(mean for (key, _), mean in losing.items() if key != LIVEC_MORE)
     assert f"{WORDS[len(levels)]} matching learners with {LIVEC_MORE[1]} labels" in evidence
-    figures = [*(f"{value:+.3f}" for value in (levels[-1], levels[0])),
-               *(f"{gain.own.mean:+.3f}" for gain in (across, *gaining, oracle))]  # fmt: skip
+    figures = [*(f"{value:+.3f}" for value in (levels[-1], levels[0], over_two[-1], over_two[0])),
+               *(f"{gain.own.mean:+.3f}" for gain in (*gaining, oracle))]  # fmt: skip
     assert re.findall(r"[+-]\d\.\d+", evidence) == figures, "of these, and of all labels of LIVE In the Wild"
     counts = {labels for pair, labels, rest in results if pair == "livec:livec" and rest == LIVEC[2]}
     few, many = sorted(map(int, counts))[:: len(counts) - 1]
@@ -207,6 +210,7 @@ def test_sentences_about_other_numbers_of_labels(results: dict[Key, Any]) -> Non
 
 def test_sentences_about_pairs_of_two_databases(results: dict[Key, Any]) -> None:
     text, own = text_of("docs/open.md").partition("## Across databases: 93 labels")[2], results[ACROSS]
+    text = text.partition("### With all labels")[0]
     oracles = [gain for gain in own.references if gain.learner in ("oracle", "rankup-oracle")]
     assert len(oracles) == 2 and min(gain.own.lo for gain in oracles) > 0.08 and "is above 0.08" in text
     above = {gain.learner: gain for gain in own.over_comparator if gain.own.lo > 0}
@@ -222,6 +226,26 @@ def test_sentences_about_pairs_of_two_databases(results: dict[Key, Any]) -> None
     assert f"`{worse.learner}` is worse than it ({worse.own.mean:.3f})" in text
     adapted = {gain.learner: gain.own for gain in own.references if gain.over == "ridge-probe"}
     assert adapted["adabn"].verdict == "equivalent" and adapted["coral"].hi < 0
+
+
+def test_sentences_about_all_labels_of_livec_for_the_other_database(results: dict[Key, Any]) -> None:
+    text = text_of("docs/open.md").partition("### With all labels of LIVE In the Wild")[2].partition("## Across")[0]
+    own, few = results[ACROSS_ALL], results[ACROSS]
+    verdicts = {gain.learner: gain.own.verdict for gain in own.over_comparator}
+    assert verdicts.pop("ssiqa") == "not distinguished" and set(verdicts.values()) == {"equivalent"}
+    assert f"{WORDS[len(verdicts)]} of {WORDS[own.compared]} learners are equivalent" in text
+    widths = [statistics.fmean(gain.own.hi - gain.own.lo for gain in found.over_comparator) for found in (own, few)]
+    assert 0.25 < widths[0] / widths[1] < 0.42 and "a third as wide as with 93 labels" in text
+    assert max(gain.own.mean for gain in own.over_best) < 0 and "No mean is above the best labels-only row" in text
+    worse = [f"`{gain.learner}` ({gain.own.mean:.3f})" for gain in own.over_best if gain.own.verdict == "worse"]
+    assert f"{' and '.join(worse)} are worse than it" in text
+    references = {gain.learner: gain for gain in own.references}
+    adapted, lost = references["adabn"], references["coral"]
+    assert adapted.losses == 0 and lost.losses == own.splits
+    assert f"`adabn` gains {adapted.own.mean:.3f} over ridge regression on every split" in text
+    assert own.means[own.best] - own.means["ridge-probe"] > 5 * adapted.own.mean
+    (before,) = [gain.own.mean for gain in few.references if gain.learner == "oracle"]
+    assert f"bring {references['oracle'].own.mean:+.3f} (`oracle`), where they bring {before:+.3f} with 93" in text
 
 
 def test_sentences_about_labels_of_biq2021_for_the_other_database(results: dict[Key, Any]) -> None:
