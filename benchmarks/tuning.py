@@ -135,8 +135,9 @@ def main() -> int:
         stages = "-last-stages" if options.recipe == LAST_STAGES else ""
         keep(FOLDER / f"{options.dataset}{stages}-{options.budget}.csv", rows)
     for path in sorted(FOLDER.glob("*.csv")):
-        dataset, _, labels = path.stem.rpartition("-")
-        print(f"\nchosen on {dataset} with {labels} labels: mean SRCC of {len(SEEDS)} splits")
+        name, _, labels = path.stem.rpartition("-")
+        dataset, stages = name.removesuffix("-last-stages"), ", last stages" * name.endswith("-last-stages")
+        print(f"\nchosen on {dataset} with {labels} labels{stages}: mean SRCC of {len(SEEDS)} splits")
         for method, (trial, mean) in chosen(path).items():
             print(f"{method:26s} {mean:.4f}  {trial}")
     return 0

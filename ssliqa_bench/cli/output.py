@@ -202,7 +202,8 @@ def print_forecasts(
           f"{f', and {unknown} runs whose time is not known' if unknown else ''}. Stages that runs share are counted "
           f"in each of them.")
     if features_seconds != 0:
-        print(f"Missing features of frozen networks, once for all runs: {_duration(features_seconds)}.")
+        both = "" if features_seconds is None else f" Together: {_duration(total + features_seconds)}."
+        print(f"Missing features of frozen networks, once for all runs: {_duration(features_seconds)}.{both}")
     stored = sum(forecast.artifact_bytes for forecast in forecasts)
     features = f"{size_text(features_bytes)} of missing features, " if features_bytes else ""
     print(f"On disk: about {features}{size_text(image_bytes)} of decoded images, at most {size_text(stored)} of "

@@ -41,7 +41,7 @@ PATH_OPTIONS = ("labels", "images", "references")
 _PATH_READERS = tuple(f"ssliqa_bench.datasets.readers.{name}" for name in ("table:read_csv", "folder:read_folder"))
 # What an entry takes over from the one that it extends. Who wrote it and what its weights have seen are its own: a new
 # method on top of another is not the other's paper.
-_INHERITED_ABOUT = ("family", "home", "terms")
+_INHERITED_ABOUT = ("family", "home", "terms", "aligned")
 # A variant is the same method with other parameters, so that it takes over these as well.
 _VARIANT_ABOUT = (*_INHERITED_ABOUT, "citation", "trained_on")
 _VARIANT_KEYS = ("title", "description", "aliases", "like", "unlabeled_role", "set", "recipes", "variants")

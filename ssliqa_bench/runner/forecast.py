@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ssliqa_bench.errors import InputError
+from ssliqa_bench.errors import InputError, RunError
 from ssliqa_bench.files import canonical_json
 from ssliqa_bench.models.weights import backbone_weights, own_weights
 from ssliqa_bench.pixels.features import CROP, VIEWS, WHOLE
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from ssliqa_bench.runner.measuring import NetworkCost
     from ssliqa_bench.runner.trials import Effort
 
-_UNMEASURED = (AssertionError, InputError, LookupError, RuntimeError, TypeError, ValueError)  # what a trial may raise
+# What a trial may raise.
+_UNMEASURED = (ArithmeticError, AssertionError, InputError, LookupError, RuntimeError, TypeError, ValueError)
 _SIZE = (512, 384)  # of an image where neither the registry nor a file states it
 
 
@@ -133,19 +134,18 @@ class Forecaster:
         asked: dict[tuple[str, str], tuple[ResolvedBackbone, DatasetEntry, int]] = {}
         plans: dict[tuple[str, str], Plan] = {}
         for forecast in forecasts:
-            if forecast.status == "stored":
-                continue
             plan = forecast.plan
             entries, backbones = self._named(forecast.spec)[2:] if plan is None else (plan.entries, plan.backbones)
             heads = [(head.features_of, head) for head in backbones.values() if head.features_of is not None]
             for (network, head), (name, entry) in itertools.product(heads, entries.items()):
-                asked[name, network.name] = network, entry, int(head.arguments["inputs"])
+                if forecast.status != "stored":
+                    asked[name, network.name] = network, entry, int(head.arguments["inputs"])
                 if plan is not None:
                     plans[name, network.name] = plan
         seconds: float | None = 0.0
         size = 0
         for (name, behind), (network, entry, width) in asked.items():
-            plan = plans.get((name, behind))  # without one, data or weights are missing, and so are features
+            plan = plans.get((name, behind))  # without one, nothing shows that the features are there
             if plan is None or plan.unreadable(name, self._settings.cache_root) is None:
                 views = self._seconds_of_views(network, entry)
                 seconds = None if seconds is None or views is None else seconds + self._images(entry) * views
@@ -247,6 +247,9 @@ class Forecaster:
         size = 4 * model.parameters * len(stages)
         if told is not None:
             return told, size
+        # The number of images may be unknown, of a dataset that is not on this machine.
+        if not labeled or (learner.needs.unlabeled and not unlabeled + extra):
+            return None, size
         sides = (labeled, unlabeled + extra, len(pair.datasets), method.unlabeled_role == "labeled")
         effort = self._effort(learner, known, *sides)
         if effort is not None:
@@ -272,8 +275,9 @@ class Forecaster:
         if key not in self._efforts:
             try:
                 heads = {name: cost.head for name, cost in costs.items()}
-                self._efforts[key] = training_effort(learner, heads, sides, self._settings)
-            except _UNMEASURED:
+                alone = all(cost.alone for cost in costs.values())
+                self._efforts[key] = training_effort(learner, heads, sides, self._settings, alone=alone)
+            except (*_UNMEASURED, RunError):
                 self._efforts[key] = None
         return self._efforts[key]
 

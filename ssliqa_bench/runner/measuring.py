@@ -8,7 +8,7 @@ say.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -70,15 +70,14 @@ def network_cost(built: dict[str, Any], crop: int, settings: Settings) -> Networ
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0)
 
     def step(learn: bool) -> float:
-        began = machine.clock()
+        began = machine.now()
         with torch.set_grad_enabled(learn), torch.autocast(kind, torch.bfloat16, enabled=kind == "cuda"):
             loss = model(crops)[0].square().mean()
         if learn:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        loss.item()  # waits for the device
-        return machine.clock() - began
+        return machine.now() - began
 
     steps = _STEPS if step(True) < _SHORT else 1
     learned, read = (min(step(learn) for _ in range(steps)) / batch for learn in (True, False))
@@ -92,7 +91,7 @@ def network_cost(built: dict[str, Any], crop: int, settings: Settings) -> Networ
 
 
 def training_effort(
-    learner: Learner, heads: Mapping[str, Mapping[str, Any]], sides: Sides, settings: Settings
+    learner: Learner, heads: Mapping[str, Mapping[str, Any]], sides: Sides, settings: Settings, *, alone: bool
 ) -> Effort:
     """What training takes, from a trial of the first stage, or of all stages of a learner that does not state its work.
 
@@ -101,6 +100,7 @@ def training_effort(
 
     Args:
         heads: arguments of the head that stands in for a network, by parameter.
+        alone: these heads are the networks themselves, so that seconds hold what is read in a trial too.
     """
     machine = Machine.ready(settings)
     own = Sides(min(sides.labeled, _MOST), min(sides.unlabeled, _MOST), sides.datasets, sides.labels)
@@ -111,10 +111,12 @@ def training_effort(
     stages = tried.stages()
     with torch.random.fork_rng(devices=[]):
         if work is None or small is None:
-            return _all_stages(stages, tried.params, sets, sides, machine)
+            found = _all_stages(stages, tried.params, sets, sides, machine)
+            return replace(found, read=0.0) if alone else found
         trial = Trial(stages[0], tried.params, sets, {}, machine)
     if not trial.steps:
-        return Effort(trial.before.seconds * _growth(stages[0], sides) ** _CLOSED, work.learned, work.read)
+        seconds = trial.before.seconds * _growth(stages[0], sides) ** _CLOSED
+        return Effort(seconds, work.learned, 0.0 if alone else work.read)
     # Of one stage the number of steps is known; a learner may pass a crop several times where it counts one.
     crops = small.learned / trial.steps if len(stages) == 1 else trial.each.learned
     steps = work.learned / crops if crops else trial.steps
@@ -150,6 +152,6 @@ def _growth(stage: Stage, sides: Sides) -> float:
 def _reading(model: QualityModel, width: int, crop: int, machine: Machine) -> float:
     """Seconds per test view of frozen features, of which an image has several, or per image where crop is 0."""
     images, view = Noise(width, _VECTORS).all(), View(crop, VIEWS["test"] if crop else 1)
-    began = machine.clock()
+    began = machine.now()
     read_test_crops(model, images, view, torch.device(machine.device))
-    return (machine.clock() - began) / (_VECTORS * view.crops)
+    return (machine.now() - began) / (_VECTORS * view.crops)

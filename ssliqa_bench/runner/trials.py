@@ -33,8 +33,8 @@ from ssliqa_bench.types import Artifact
 _FIRST, _TIMED = 3, 10  # steps that set the optimiser up, and steps that are timed at least
 _EPOCH = 60  # steps of an epoch that is timed whole, with its checkpoint; to one of more the checkpoint adds little
 _PATIENCE = 2.0  # seconds after which fewer steps do
-_SHORT = 0.1  # seconds; what takes less is repeated, since the first time also sets libraries up
 _FEW = 200  # steps of a stage that is run for its artifact alone, at most
+_SHORT = 0.1  # seconds; what takes less is repeated, since the first time also sets libraries up
 _ROWS = 1024  # different vectors of noise
 _TEST_VIEWS = 100
 
@@ -55,6 +55,12 @@ class Machine:
         prepare_process(kind, settings.threads)
         alone = kind == "cpu" and settings.threads == 1
         return cls(kind, time.process_time if alone else time.perf_counter)
+
+    def now(self) -> float:
+        """Seconds, once the device has done what it was given."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return self.clock()
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ class Trial:
         self._stage, self._params, self._sets, self._inputs = stage, params, sets, inputs
         self._machine = machine
         self.steps = self._made = self._most = 0
+        self._patience = _PATIENCE
         self.before = self.each = Effort()
         self._whole()
         if not self.steps and self.before.seconds < _SHORT:
@@ -121,7 +128,8 @@ class Trial:
     def shortened(self) -> Artifact:
         """What the stage leaves after as few steps as its parameters allow."""
         short = {name: 1 for name in self._stage.params if name == "epoch_steps" or name.endswith("epochs")}
-        return self._run({**self._params, **short}, _FEW)
+        self._most, self._patience = _FEW, math.inf
+        return self._run({**self._params, **short})
 
     def start(self, stage: str, epochs: int, steps_per_epoch: int, done: int) -> None:
         """A training begins."""
@@ -140,7 +148,7 @@ class Trial:
             self._mark()
         elif self._made > first:
             self.each = Effort().plus(self._since(), 1 / (self._made - first))
-            if self._made == self._most or self._machine.clock() - self._began > _PATIENCE:
+            if self._made == self._most or self._machine.clock() - self._began > self._patience:
                 raise _Enough
 
     def say(self, text: str) -> None:
@@ -158,14 +166,15 @@ class Trial:
 
     def _whole(self) -> None:
         try:
-            self._run(self._params, _FIRST + _TIMED)
+            self._most = _FIRST + _TIMED
+            self._run(self._params)
         except _Enough:
             return
         if not self.steps:
             self.before = self._since()
 
-    def _run(self, params: Mapping[str, Any], most: int) -> Artifact:
-        self._made, self._most = 0, most
+    def _run(self, params: Mapping[str, Any]) -> Artifact:
+        self._made = 0
         device = self._machine.device
         context = stage_context(
             self._stage, self._sets, self._inputs, self._stage.declared(params), {}, seed=0, device=device,
@@ -175,11 +184,11 @@ class Trial:
         return self._stage.run(context)
 
     def _mark(self) -> None:
-        self._began, self._passed = self._machine.clock(), StandIn.passed.copy()
+        self._began, self._passed = self._machine.now(), StandIn.passed.copy()
 
     def _since(self) -> Effort:
         learned, read = (StandIn.passed[learn] - self._passed[learn] for learn in (True, False))
-        return Effort(self._machine.clock() - self._began, learned, read)
+        return Effort(self._machine.now() - self._began, learned, read)
 
 
 class Noise:

@@ -24,6 +24,7 @@ parameters:
   g: {type: integer, meaning: How many others.}
 methods:
   root:
+    about: {aligned: true, citation: "Of the root."}
     class: pkg.mod:Root
     params: {a: 1, b: 1.5, c: text, d: null, e: [1], f: false}
     recipes:
@@ -79,6 +80,8 @@ def test_what_is_inherited_and_what_is_not(family: Registry) -> None:
     leaf, middle, root = (family.resolve_method(name) for name in ("leaf", "middle", "root"))
     assert (leaf.unlabeled_role, middle.unlabeled_role, root.unlabeled_role) == ("labeled", "labeled", "unlabeled")
     assert (leaf.like, middle.like, root.like) == (None, "root", None)
+    assert (leaf.about.aligned, middle.about.aligned, root.about.aligned) == (True, True, True)
+    assert (leaf.about.citation, middle.about.citation, root.about.citation) == ("", "", "Of the root.")
 
 
 def test_the_default_recipe_is_taken_where_there_is_one(family: Registry) -> None:
