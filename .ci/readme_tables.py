@@ -154,6 +154,7 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
     "gains last-stages": (RESULTS, _last_stages),
     "gains biq2021 tuned": (RESULTS, lambda: _gains("biq2021:biq2021", "100", _TUNED_ON["biq2021"])),
     "gains biq2021": (RESULTS, lambda: _gains("biq2021:biq2021", "100", "recipe frozen")),
+    "gains biq2021 by labels": (RESULTS, lambda: _by_labels("biq2021:biq2021", "100", "500")),
     "biq2021 official": (RESULTS, _official),
     "gains across": (RESULTS, lambda: _across("livec:biq2021", "93", ", 2000 unlabeled", "SRCC on BIQ2021")),
     "gains across, all labels": (

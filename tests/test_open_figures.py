@@ -29,6 +29,7 @@ LIVEC_MORE: Key = ("livec:livec", "232", LIVEC[2])
 LIVEC_TUNED: Key = ("livec:livec", "93", "protocol standard, recipe frozen/tuned-on-biq2021")
 LAST_STAGES: Key = ("livec:livec", "93", "protocol standard, recipe frozen/last-stages")
 BIQ: Key = ("biq2021:biq2021", "100", "protocol standard, recipe frozen")
+BIQ_MORE: Key = ("biq2021:biq2021", "500", BIQ[2])
 ACROSS: Key = ("livec:biq2021", "93", "protocol standard, recipe frozen, 2000 unlabeled")
 ACROSS_ALL: Key = ("livec:biq2021", "all", ACROSS[2])
 BACK: Key = ("biq2021:livec", "200", "protocol standard, recipe frozen")
@@ -89,18 +90,19 @@ def test_the_first_screen_of_the_readme_says_what_the_records_show(results: dict
     (oracle,) = [gain for gain in results[LIVEC].references if gain.learner == "oracle"]
     beaten = {gain.learner for own in results.values() for gain in own.over_best if gain.own.verdict == "better"}
     assert ("No learner beats the best training on labels alone" in evidence) == (not beaten), f"they do: {beaten}"
-    shown = {(key[0], key[2], gain.learner): gain for key, own in results.items() for gain in own.over_comparator
+    shown = {(key, gain.learner): gain for key, own in results.items() for gain in own.over_comparator
              if gain.own.verdict == "better"}  # fmt: skip
-    gaining = [shown.pop(("biq2021:biq2021", LIVEC[2], name)) for name in ("rankup", "rankup-rda")]
+    gaining = [shown.pop(own) for own in ((BIQ, "rankup-rda"), (BIQ_MORE, "rankup-rda"), (BIQ, "rankup"))]
     assert not shown, "named on the first screen: every learner that gains"
     losing = {(key, gain.learner): gain.own.mean for key, own in results.items() for gain in own.over_best
               if gain.own.verdict == "worse"}  # fmt: skip
     levels = sorted(gain.own.mean for gain in results[LIVEC_MORE].over_best if gain.own.verdict == "worse")
+    biq = [losing.pop((BIQ_MORE, name)) for name in ("rankup", "rankup-rda")]
     assert {key for key, _ in losing} == {LIVEC_MORE, ACROSS, ACROSS_ALL}
     assert {name for key, name in losing if key != LIVEC_MORE} == {"rankup", "fixmatch"}
     over_two = sorted(mean for (key, _), mean in losing.items() if key != LIVEC_MORE)
     assert f"{WORDS[len(levels)]} matching learners with {LIVEC_MORE[1]} labels" in evidence
-    figures = [*(f"{value:+.3f}" for value in (levels[-1], levels[0], over_two[-1], over_two[0])),
+    figures = [*(f"{value:+.3f}" for value in (levels[-1], levels[0], *biq, over_two[-1], over_two[0])),
                *(f"{gain.own.mean:+.3f}" for gain in (*gaining, oracle))]  # fmt: skip
     assert re.findall(r"[+-]\d\.\d+", evidence) == figures, "of these, and of all labels of LIVE In the Wild"
     counts = {labels for pair, labels, rest in results if pair == "livec:livec" and rest == LIVEC[2]}
@@ -206,6 +208,24 @@ def test_sentences_about_other_numbers_of_labels(results: dict[Key, Any]) -> Non
     below = [gain for own in (few, results[LIVEC], more) for gain in own.over_comparator
              if gain.learner in ("adamatch", "freematch")]  # fmt: skip
     assert len(below) == 6 and all(gain.own.mean < 0 for gain in below)
+
+
+def test_sentences_about_more_labels_of_biq2021(results: dict[Key, Any]) -> None:
+    text = text_of("docs/open.md").partition("### With 100 and 500 labels")[2].partition("###")[0]
+    own = results[BIQ_MORE]
+    gains = {gain.learner: gain for gain in own.over_comparator}
+    best = {gain.learner: gain for gain in own.over_best}
+    assert gains["rankup-rda"].own.verdict == "better" and gains["rankup-rda"].losses == 0 and own.splits == 20
+    means = [own.means[name] for name in ("supervised", "ridge-probe", "rankup-supervised")]
+    assert "`supervised` ({:.3f}) is above `ridge-probe` ({:.3f}) there".format(*means) in text
+    assert f"({best['rankup'].own.mean:.3f} and {best['rankup-rda'].own.mean:.3f}): their comparator has a mean of " \
+           f"{means[2]:.3f}" in text  # fmt: skip
+    assert {best[name].own.verdict for name in ("rankup", "rankup-rda")} == {"worse"}
+    taught = gains["pseudo-label"]
+    assert taught.over == own.best and taught.own.lo > 0 and taught.own.verdict == "not distinguished"
+    assert f"gains on {WORDS[own.splits - taught.losses]} of {WORDS[own.splits]} splits" in text
+    assert f"corrected for {WORDS[own.compared]} comparisons" in text
+    assert f"(p = {taught.own.p:.3f}, and {best['pseudo-label'].own.p:.3f} among" in text
 
 
 def test_sentences_about_pairs_of_two_databases(results: dict[Key, Any]) -> None:
