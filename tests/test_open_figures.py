@@ -210,6 +210,14 @@ def test_sentences_about_other_numbers_of_labels(results: dict[Key, Any]) -> Non
     assert len(below) == 6 and all(gain.own.mean < 0 for gain in below)
 
 
+def test_which_learners_miss_the_bar_of_duplicates(tables: ModuleType) -> None:
+    validity = tables.claims("open_validity")
+    kept = validity.kept()
+    assert set(kept) == {*validity.COMPARED, *validity.MORE} and {len(found) for found in kept.values()} == {20}
+    missed = {name for name, found in kept.items() if not validity.judged(found)[2]}
+    assert missed == {"rankup", "rankup-rda"} and "All other learners stay within the bar." in text_of("docs/open.md")
+
+
 def test_sentences_about_more_labels_of_biq2021(results: dict[Key, Any]) -> None:
     text = text_of("docs/open.md").partition("### With 100 and 500 labels")[2].partition("###")[0]
     own = results[BIQ_MORE]
