@@ -17,7 +17,7 @@ from ssliqa_bench.methods.base import Learner
 from ssliqa_bench.pixels.features import VIEWS
 from ssliqa_bench.runner.sets import LearnerSets
 from ssliqa_bench.runner.settings import Settings
-from ssliqa_bench.runner.trials import Effort, Machine, Noise, StandIn, Trial, noise_sets
+from ssliqa_bench.runner.trials import Effort, NoiseFeatures, StandIn, Trial, TrialMachine, noise_sets
 from ssliqa_bench.training.backbones.base import QualityModel
 from ssliqa_bench.training.backbones.frozen import FrozenFeatures
 from ssliqa_bench.training.quality import build_backbone, read_test_crops
@@ -60,7 +60,7 @@ class Sides:
 
 def network_cost(built: dict[str, Any], crop: int, settings: Settings) -> NetworkCost:
     """A step of a network with random weights, the fastest of some where it is short, after one to warm up."""
-    machine = Machine.ready(settings)
+    machine = TrialMachine.ready(settings)
     kind, device = machine.device, torch.device(machine.device)
     with torch.random.fork_rng(devices=[]):
         model = QualityModel(build_backbone(built)).to(device)
@@ -102,7 +102,7 @@ def training_effort(
         heads: arguments of the head that stands in for a network, by parameter.
         alone: these heads are the networks themselves, so that seconds hold what is read in a trial too.
     """
-    machine = Machine.ready(settings)
+    machine = TrialMachine.ready(settings)
     own = Sides(min(sides.labeled, _MOST), min(sides.unlabeled, _MOST), sides.datasets, sides.labels)
     tried = type(learner)({**learner.params, **{name: StandIn.entry(head) for name, head in heads.items()}})
     width = next(iter(heads.values()))["inputs"]
@@ -124,7 +124,7 @@ def training_effort(
 
 
 def _all_stages(
-    stages: Sequence[Stage], params: Mapping[str, Any], sets: LearnerSets, sides: Sides, machine: Machine
+    stages: Sequence[Stage], params: Mapping[str, Any], sets: LearnerSets, sides: Sides, machine: TrialMachine
 ) -> Effort:
     """The sum over all stages; what a stage reads of earlier ones comes from short versions of these."""
     found = Effort()
@@ -149,9 +149,9 @@ def _growth(stage: Stage, sides: Sides) -> float:
     return sum(counts) / max(1, sum(min(count, _MOST) for count in counts))
 
 
-def _reading(model: QualityModel, width: int, crop: int, machine: Machine) -> float:
+def _reading(model: QualityModel, width: int, crop: int, machine: TrialMachine) -> float:
     """Seconds per test view of frozen features, of which an image has several, or per image where crop is 0."""
-    images, view = Noise(width, _VECTORS).all(), View(crop, VIEWS["test"] if crop else 1)
+    images, view = NoiseFeatures(width, _VECTORS).all(), View(crop, VIEWS["test"] if crop else 1)
     began = machine.now()
     read_test_crops(model, images, view, torch.device(machine.device))
     return (machine.now() - began) / (_VECTORS * view.crops)

@@ -42,14 +42,14 @@ Clock = Callable[[], float]
 
 
 @dataclass(frozen=True)
-class Machine:
+class TrialMachine:
     """Where a trial runs, and the clock that measures it."""
 
     device: str
     clock: Clock
 
     @classmethod
-    def ready(cls, settings: Settings) -> Machine:
+    def ready(cls, settings: Settings) -> TrialMachine:
         """This process, made ready. Where one thread computes, processor time is taken: other work does not count."""
         kind = device_kind(settings.device)
         prepare_process(kind, settings.threads)
@@ -114,7 +114,7 @@ class Trial:
 
     def __init__(
         self, stage: Stage, params: Mapping[str, Any], sets: LearnerSets, inputs: Mapping[str, Artifact],
-        machine: Machine,
+        machine: TrialMachine,
     ) -> None:  # fmt: skip
         self._stage, self._params, self._sets, self._inputs = stage, params, sets, inputs
         self._machine = machine
@@ -191,7 +191,7 @@ class Trial:
         return Effort(self._machine.now() - self._began, learned, read)
 
 
-class Noise:
+class NoiseFeatures:
     """Features of no image, a source of image sets.
 
     Args:
@@ -238,5 +238,5 @@ def noise_sets(
     if learner.needs.rating_std:
         told["rating_std"] = np.full(count, 0.1)
     counts = {"labeled": labeled, "unlabeled": unlabeled, "sides": datasets}
-    images = LabeledSet(Noise(width, count).all(), random.random(count), **told)
-    return LearnerSets(images, Noise(width, unlabeled, count).all(), None, counts)
+    images = LabeledSet(NoiseFeatures(width, count).all(), random.random(count), **told)
+    return LearnerSets(images, NoiseFeatures(width, unlabeled, count).all(), None, counts)
