@@ -57,6 +57,8 @@ def main() -> int:
             if runs and seconds is not None:
                 by_method[spec.method].append((len(runs), len(runs) * seconds, sum(runs)))
     rows = [(name, *map(sum, zip(*own, strict=True))) for name, own in sorted(by_method.items())]
+    if not rows:
+        parser.error(f"{options.records}: no record of a run of {', '.join(options.suites)}")
     rows.append(("all", *map(sum, zip(*(row[1:] for row in rows), strict=True))))
     for name, runs, estimate, seconds in rows:
         print(f"{name:26s} {runs:5d} runs  estimated {estimate:8.1f} s  recorded {seconds:8.1f} s  "

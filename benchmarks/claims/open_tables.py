@@ -38,6 +38,8 @@ def overview_table(shown: Mapping[Key, Findings]) -> str:
         verdicts = Counter(gain.own.verdict for gain in own.over_comparator)
         said = [f"{verdicts[name]} {name}" for name in ("better", "worse", "equivalent", "not distinguished")
                 if verdicts[name]]  # fmt: skip
+        if own.few:
+            said.append(f"left out, fewer splits: {', '.join(f'`{name}`' for name in own.few)}")
         recipe, _, more = rest.partition("recipe ")[2].partition(",")
         rows.append(
             (f"`{pair}`", labels, f"`{recipe}`{',' if more else ''}{more}", str(own.splits),

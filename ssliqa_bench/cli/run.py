@@ -349,7 +349,7 @@ def sweep(
     suites: Annotated[
         list[str],
         typer.Argument(
-            metavar="SUITE ...",
+            metavar="SUITE",
             help="Suite files, or names of packaged suites. A run that several of them name is made once.",
         ),
     ],

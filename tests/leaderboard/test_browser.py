@@ -15,6 +15,7 @@ import pytest
 from scipy.stats import t as student
 
 from ssliqa_bench.evaluation.comparisons import compare_fixed
+from ssliqa_bench.leaderboard.site.documents import CHARTED, KEY_DIGITS
 from tests.leaderboard.site_records import predictions, site_of, some_records
 from tests.leaderboard.typed import typed
 
@@ -119,19 +120,22 @@ def test_headings_sort_with_mouse_and_keyboard(page: Any, site: Path) -> None:
     assert [float(text) for text in column(page, "SRCC unlabeled")] == sorted(values)
 
 
-def test_a_method_leads_to_its_runs_and_a_point_names_its_image(page: Any, site: Path) -> None:
+def test_a_method_leads_to_its_runs_and_a_point_names_its_image(
+    page: Any, site: Path, records: list[dict[str, Any]]
+) -> None:
     go(page, site, "#/?kind=demo")
     page.get_by_role("link", name="ssiqa", exact=True).click()
     page.wait_for_selector("h1:has-text('SS-IQA')")
     page.wait_for_selector("pre:has-text('\"lr\"')")
     assert "pan2024ssiqa" in page.locator("main").inner_text()
-    page.get_by_role("link", name="seed 2").first.click()
+    page.locator(f"a[href$='#/run/{key_of(records, 'ssiqa', CHARTED - 1)[:KEY_DIGITS]}']").first.click()
     page.wait_for_selector("circle[role=img]")
     page.wait_for_selector(".uplot canvas")
     point = page.locator("circle[role=img]").nth(20)
     point.scroll_into_view_if_needed()
     point.dispatch_event("mouseenter")
-    assert re.fullmatch(r"syn-2-\d+\.png: score [\d.]+, prediction -?[\d.]+", page.locator("#tip").inner_text())
+    named = rf"syn-{CHARTED - 1}-\d+\.png: score [\d.]+, prediction -?[\d.]+"
+    assert re.fullmatch(named, page.locator("#tip").inner_text())
     point.dispatch_event("mouseleave")
     assert page.locator("#tip").is_hidden()
     page.locator("circle[tabindex='0']").first.focus()
@@ -183,14 +187,15 @@ def test_a_run_without_charts_names_the_commands_that_draw_them(
     last, other = (key_of(records, name, 3) for name in ("ssiqa", "supervised-long"))
     go(page, site, f"#/run/{last}")
     text = page.locator("main").inner_text()
-    assert "charts of the first 3 runs" in text and "SRCC" in text
+    assert f"charts of the first {CHARTED} runs" in text and "SRCC" in text
     assert "3 of 80 test images look alike" in text
     for command in (f"plot scatter {last[:12]} --out scatter.png", f"plot log {last[:12]} --out log.png"):
         assert f"ssliqa-bench {command} --store STORE" in text
     go(page, site, f"#/compare?a={last}&b={other}")
     assert f"ssliqa-bench compare {last[:12]} {other[:12]} --store STORE" in page.locator("main").inner_text()
     go(page, site, "#/compare")
-    assert not any("seed 3" in own for own in page.locator("select[name=a] option").all_inner_texts())
+    offered = page.locator("select[name=a] option").all_inner_texts()
+    assert not any(f"seed {seed}" in own for own in offered for seed in range(CHARTED, 4))
 
 
 def test_boards_have_tables_footnotes_and_published_figures(page: Any, site: Path) -> None:

@@ -67,15 +67,19 @@ def test_a_second_stage_counts_with_what_it_reads_of_the_first(registry: Registr
     assert two.read - one.read >= 60 * p["test_crops"] and two.seconds > one.seconds
 
 
-@pytest.mark.parametrize("name", ["supervised", "supervised-ensemble", "ssiqa", "pseudo-label", "rankup"])
+@pytest.mark.parametrize(
+    ("name", "networks"),
+    [("supervised", 1), ("supervised-ensemble", 1), ("ssiqa", 1), ("pseudo-label", 1), ("rankup", 1), ("ucvme", 2)],
+)
 def test_trials_of_all_stages_find_the_crops_that_a_learner_states(
-    registry: Registry, name: str, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, name: str, networks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """UCVME states a crop once that both of its networks learn from."""
     made = learner(registry, name)
     stated, found = made.work(40, 60), effort(made)
     assert stated is not None and (found.learned, found.read) == (stated.learned, stated.read)
     monkeypatch.setattr(type(made), "work", lambda *_: None)
-    assert effort(made).learned == pytest.approx(stated.learned, rel=0.05)
+    assert effort(made).learned == pytest.approx(networks * stated.learned, rel=0.05)
 
 
 def test_seconds_grow_with_the_steps(registry: Registry, counted: None) -> None:
