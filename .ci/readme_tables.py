@@ -161,6 +161,8 @@ PARTS: dict[str, tuple[Path, Callable[[], str]]] = {
         RESULTS, lambda: _across("livec:biq2021", "all", ", 2000 unlabeled", "SRCC on BIQ2021")),
     "gains across, labels of BIQ2021": (
         RESULTS, lambda: _across("biq2021:livec", "200", "", "SRCC on LIVE In the Wild")),
+    "gains last-stages across": (
+        RESULTS, lambda: _across("livec:biq2021", "93", "/last-stages, 500 unlabeled", "SRCC on BIQ2021")),
     "controls weight 0": (RESULTS, lambda: _livec_differences(claims().controls, "control")),
     "controls permuted": (RESULTS, _permuted),
     "controls duplicates": (RESULTS, _duplicates),
