@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import re
 import statistics
@@ -15,6 +16,7 @@ import pytest
 from ssliqa_bench.leaderboard.collect import collect
 from ssliqa_bench.leaderboard.few_labels import few_labels
 from ssliqa_bench.leaderboard.verdicts import verdicts
+from ssliqa_bench.registry.load import load_registry
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
@@ -31,6 +33,7 @@ LAST_STAGES: Key = ("livec:livec", "93", "protocol standard, recipe frozen/last-
 BIQ: Key = ("biq2021:biq2021", "100", "protocol standard, recipe frozen")
 BIQ_MORE: Key = ("biq2021:biq2021", "500", BIQ[2])
 ACROSS: Key = ("livec:biq2021", "93", "protocol standard, recipe frozen, 2000 unlabeled")
+ACROSS_STAGES: Key = ("livec:biq2021", "93", "protocol standard, recipe frozen/last-stages, 500 unlabeled")
 ACROSS_ALL: Key = ("livec:biq2021", "all", ACROSS[2])
 BACK: Key = ("biq2021:livec", "200", "protocol standard, recipe frozen")
 BIQ_TUNED: Key = ("biq2021:biq2021", "100", "protocol standard, recipe frozen/tuned-on-livec")
@@ -92,7 +95,8 @@ def test_the_first_screen_of_the_readme_says_what_the_records_show(results: dict
     assert ("No learner beats the best training on labels alone" in evidence) == (not beaten), f"they do: {beaten}"
     shown = {(key, gain.learner): gain for key, own in results.items() for gain in own.over_comparator
              if gain.own.verdict == "better"}  # fmt: skip
-    gaining = [shown.pop(own) for own in ((BIQ, "rankup-rda"), (BIQ_MORE, "rankup-rda"), (BIQ, "rankup"))]
+    gaining = [shown.pop(own) for own in ((BIQ_TUNED, "rankup-rda"), (BIQ, "rankup-rda"), (BIQ_MORE, "rankup-rda"),
+                                          (BIQ, "rankup"))]  # fmt: skip
     assert not shown, "named on the first screen: every learner that gains"
     losing = {(key, gain.learner): gain.own.mean for key, own in results.items() for gain in own.over_best
               if gain.own.verdict == "worse"}  # fmt: skip
@@ -100,7 +104,8 @@ def test_the_first_screen_of_the_readme_says_what_the_records_show(results: dict
     levels = [sorted(losing.pop(own) for own in list(losing) if own[0] == key) for key in (LIVEC_MORE, BIQ_MORE)]
     (count,) = {len(own) for own in levels}
     assert f"{WORDS[count]} matching learners with {LIVEC_MORE[1]} labels" in evidence
-    assert {key for key, _ in losing} == {ACROSS, ACROSS_ALL} and {name for _, name in losing} == {"rankup", "fixmatch"}
+    assert {key for key, _ in losing} == {ACROSS, ACROSS_ALL}
+    assert {name for _, name in losing} == {"rankup", "fixmatch", "coral"}
     ranges = [(own[-1], own[0]) for own in (*levels, sorted(losing.values()))]
     said = (*ranges[0], *ranges[1], *ranking, *ranges[2], *(gain.own.mean for gain in (*gaining, oracle)))
     figures = [f"{value:+.3f}" for value in said]
@@ -141,6 +146,23 @@ def test_further_sentences_about_gains(tables: ModuleType, results: dict[Key, An
     won = results[BIQ_TUNED].splits - biq["ssiqa"].losses
     assert f"gains on {WORDS[won]} of twenty splits over its comparator, which is weak (`supervised-long`, " \
            f"{results[BIQ_TUNED].means['supervised-long']:.3f})" in text  # fmt: skip
+    aligned = biq["rankup-rda"]
+    assert [gain for gain in biq.values() if gain.own.verdict == "better"] == [aligned, biq["oracle"]]
+    won, mean = results[BIQ_TUNED].splits - aligned.losses, results[BIQ_TUNED].means["rankup-rda"]
+    assert f"on {WORDS[won]} of twenty splits (p = {aligned.own.p:.3f}); with {mean:.3f} it comes to ridge" in text
+    on_board = [own for held in collect(tables.records("open")) for section in held.sections
+                if (str(section.pair), section.budget) == ("biq2021:biq2021", 100)
+                for own in verdicts(section, "biq2021")]  # fmt: skip
+    (tuned_alike,) = [own.comparison for own in on_board if own.row.method == "rankup-rda"
+                      and own.row.recipe == "frozen/tuned-on-livec"]  # fmt: skip
+    assert {WORDS[own.declared] for own in on_board} == {"nineteen"} and "corrects for nineteen comparisons" in text
+    assert tuned_alike.verdict == "not distinguished"
+    assert f"and calls it not distinguished (p = {tuned_alike.p:.3f})" in text
+    assert f"(p = {aligned.own.p:.3f}; {tuned_alike.p:.3f} on the board" in text_of("README.md")
+    (over,) = [gain.own for gain in results[BIQ_TUNED].over_best if gain.learner == "rankup-rda"]
+    assert over.verdict == "not distinguished" and abs(over.mean) < 0.005
+    levels = [gain.own.mean for name, gain in biq.items() if gain.over == "supervised-levels"]
+    assert len(levels) == 5 and max(levels) < 0 and "The five matching learners have lower means" in text
     all_scores = biq["oracle"].own
     assert f"(`oracle`) bring {all_scores.mean:+.3f} ({all_scores.lo:+.3f} to {all_scores.hi:+.3f})" in text
     near = [gain for gain in references if gain.own.verdict != "worse"]
@@ -148,9 +170,15 @@ def test_further_sentences_about_gains(tables: ModuleType, results: dict[Key, An
                                                                              "rankup")}  # fmt: skip
     assert max(abs(gain.own.mean) for gain in near) < 0.011
     (both,) = re.findall(r"the board, which shows both settings together, corrects for (\w+)\.", text)
+    tuned = {name: (livec.means[name], mean) for name, mean in results[LIVEC_TUNED].means.items()}
+    moved = {name for name, (before, after) in tuned.items() if abs(after - before) >= 0.01}
+    said = dict.fromkeys(re.findall(r"`([\w-]+)` \((0\.\d{3}) to (0\.\d{3})\)", text))
+    assert set(said) == {(name, *(f"{mean:.3f}" for mean in tuned[name])) for name in moved}
+    same = {gain.learner for gain in livec.over_comparator if gain in results[LIVEC_TUNED].over_comparator}
+    assert same == {"ucvme", "comatch", "simmatch"}
     (board,) = [own for held in collect(tables.records("open")) for own in held.sections
                 if (str(own.pair), own.budget) == ("livec:livec", 93)]  # fmt: skip
-    assert {own.declared for own in verdicts(board, "livec")} == {WORDS.index(both)}
+    assert {own.declared for own in verdicts(board, "livec")} == {int(both)}
     gains = {gain.learner: gain for gain in livec.over_comparator}
     assert f"(p = {gains['rankup-rda'].own.p:.3f} and p = {gains['rankup'].own.p:.3f})" in text
     behind = [livec.means[livec.best] - livec.means[name] for name in ("rankup-rda", "rankup")]
@@ -260,6 +288,23 @@ def test_sentences_about_pairs_of_two_databases(results: dict[Key, Any]) -> None
     assert adapted["adabn"].verdict == "equivalent" and adapted["coral"].hi < 0
 
 
+def test_sentences_about_trained_stages_for_the_other_database(results: dict[Key, Any]) -> None:
+    text = text_of("docs/open.md").partition("## Across databases: 93 labels")[2].partition("## Across")[0]
+    text, own = text.partition("### The last stages trained too")[2], results[ACROSS_STAGES]
+    assert own.splits == 10 and not own.few and "ten splits" in text
+    assert f"corrected for {WORDS[own.compared]} comparisons, and nothing is distinguished" in text
+    verdicts = {gain.own.verdict for gain in (*own.over_comparator, *own.over_best)}
+    assert verdicts == {"not distinguished"} and own.means[own.best] > own.bar - 0.01
+    assert f"Labels alone reach {own.means[own.best]:.3f}, ridge regression on frozen features {own.bar:.3f}" in text
+    won = {gain.learner: WORDS[sum(value > 0 for value in gain.by_split)] for gain in own.over_comparator}
+    assert f"`ssiqa` gains on {won['ssiqa']} of ten splits and `pseudo-label` on {won['pseudo-label']};" in text
+    gains = {gain.learner: gain for gain in own.over_best}
+    assert max(gain.own.mean for gain in gains.values()) < 1e-4 and gains["fixmatch"].losses == own.splits
+    lost, (oracle,) = gains["fixmatch"].own, own.references
+    assert f"({lost.mean:.3f}, {lost.lo:.3f} to {lost.hi:.3f}; corrected p = {lost.p:.3f})" in text
+    assert f"bring {oracle.own.mean:+.3f} ({oracle.own.lo:+.3f} to {oracle.own.hi:+.3f})" in text
+
+
 def test_sentences_about_all_labels_of_livec_for_the_other_database(results: dict[Key, Any]) -> None:
     text = text_of("docs/open.md").partition("### With all labels of LIVE In the Wild")[2].partition("## Across")[0]
     own, few = results[ACROSS_ALL], results[ACROSS]
@@ -270,7 +315,7 @@ def test_sentences_about_all_labels_of_livec_for_the_other_database(results: dic
     assert 0.25 < widths[0] / widths[1] < 0.42 and "a third as wide as with 93 labels" in text
     assert max(gain.own.mean for gain in own.over_best) < 0 and "No mean is above the best labels-only row" in text
     worse = [f"`{gain.learner}` ({gain.own.mean:.3f})" for gain in own.over_best if gain.own.verdict == "worse"]
-    assert f"{' and '.join(worse)} are worse than it" in text
+    assert f"{', '.join(worse[:-1])} and {worse[-1]} are worse than it" in text
     references = {gain.learner: gain for gain in own.references}
     adapted, lost = references["adabn"], references["coral"]
     assert adapted.losses == 0 and lost.losses == own.splits
@@ -292,3 +337,35 @@ def test_sentences_about_labels_of_biq2021_for_the_other_database(results: dict[
     assert f"corrected for {WORDS[own.compared]} comparisons neither" in text
     best = max(own.over_best, key=lambda gain: gain.own.mean)
     assert f"is {best.own.mean:+.3f} (`{best.learner}`, {best.own.lo:+.3f} to {best.own.hi:+.3f})" in text
+
+
+@pytest.mark.parametrize("dataset", ["livec", "biq2021"])
+def test_tuned_recipes_are_what_the_trials_chose(dataset: str) -> None:
+    """The learning rate and one more parameter are the chosen ones, all others those of recipe `frozen`."""
+    with open(ROOT / f"benchmarks/tuning/{dataset}-100.csv", newline="") as file:
+        rows = [(own["method"], own["trial"], float(own["srcc"])) for own in csv.DictReader(file)]
+    registry = load_registry()
+    methods = dict.fromkeys(method for method, *_ in rows)
+    assert {"ssiqa", "supervised-long", "adamatch", "freematch", "simmatch", "comatch", "rankup-rda"} <= set(methods)
+    for method in methods:
+        srcc: dict[str, list[float]] = {}
+        for _, trial, value in (row for row in rows if row[0] == method):
+            srcc.setdefault(trial, []).append(value)
+        assert {len(values) for values in srcc.values()} == {3} and len(srcc) == 6
+        best = max(srcc, key=lambda trial: statistics.fmean(srcc[trial]))
+        chosen = {name: float(value) for name, value in (part.split("=") for part in best.split(", "))}
+        params, tuned = (registry.resolve_method(method, recipe=recipe).params
+                         for recipe in ("frozen", f"frozen/tuned-on-{dataset}"))  # fmt: skip
+        if method == "supervised-levels":  # sees no unlabeled images, so that their weight does not matter
+            params, tuned = ({**own, "unlabeled_weight": 0.0} for own in (params, tuned))
+        assert tuned == {**params, **chosen}, method
+
+
+def test_every_mean_lies_above_the_permuted_scores_of_its_setting(results: dict[Key, Any]) -> None:
+    boards = [" ".join(path.read_text().split()) for path in (ROOT / "leaderboards/open/standard").glob("*--*.md")]
+    said = [after for board in boards for after in board.split("permuted scores have a 99th percentile of ")[1:]]
+    means = "the mean of every other row lies above it"
+    assert all(re.match(rf"0\.\d{{3}}; {means}", after) for after in said), "docs/open.md says so"
+    heads = {(pair, labels) for pair, labels, rest in results if "last-stages" not in rest}
+    sides = sum(len(set(pair.split(":"))) for pair, _ in heads)
+    assert len(said) == sides, "every setting, on each of its datasets"

@@ -102,7 +102,7 @@ class Findings:
         best: the best labels-only row, "" where none has all splits.
         bar: the mean of `ridge-probe` on frozen features that labels alone must reach; None: no bar.
         withheld: why no gain is shown, or "".
-        over_comparator, over_best: gains, with corrected verdicts.
+        over_comparator, over_best: gains, with corrected verdicts; what adapts statistics has no comparator.
         references: oracles over the best labels-only row, and what adapts statistics over the same regression without.
     """
 
@@ -161,7 +161,7 @@ def findings(found: Mapping[str, Mapping[int, float]], probe: Mapping[int, float
     return replace(
         shown,
         over_comparator=gains(own_comparator),
-        over_best=gains(dict.fromkeys(own_comparator, best)),
+        over_best=gains(dict.fromkeys((*own_comparator, *(name for name in ADAPTED if name in found)), best)),
         references=tuple(Gain(*pair, own, compare_splits(own, TEST_FRACTION)) for pair, own in pairs.items()),
     )
 

@@ -30,7 +30,7 @@ def of_store(store: Path) -> Values:
     found: Values = defaultdict(dict)
     for record in iter_records(store):
         cell = record.cell
-        if cell.method.endswith("-shuffled") and cell.budget == BUDGET and DATASET in record.results:
+        if cell.method.endswith("-shuffled") and cell.budget == BUDGET and cell.pair == f"{DATASET}:{DATASET}":
             value = record.results[DATASET].metrics.srcc
             assert value is not None  # predictions of these runs differ
             found[cell.method][cell.seed] = value

@@ -135,8 +135,8 @@ def test_a_plain_row_has_no_remarks(made: ModuleType) -> None:
     [
         ({"demo-syn": [0.02, 0.01, 0.03], "demo-wild": [0.1, 0.1, 0.1]}, []),
         ({"demo-syn": [-0.05, -0.05, -0.06], "demo-wild": [0.1, 0.1, 0.1]}, ["demo-syn"]),
-        ({"demo-syn": [-0.05, 0.02, -0.02], "demo-wild": [0.1, 0.1, 0.1]}, []),  # noise, where nothing is ranked
-        ({"demo-syn": [-0.05, -0.05], "demo-wild": [0.1, 0.1]}, []),  # two splits have no interval
+        ({"demo-syn": [-0.05, 0.02, -0.02], "demo-wild": [0.1, 0.1, 0.1]}, ["demo-syn"]),  # a lower mean is enough
+        ({"demo-syn": [-0.05], "demo-wild": [0.1]}, ["demo-syn"]),
         ({"demo-syn": [0.02, 0.01, 0.03], "demo-wild": [-0.05, 0.02, -0.02]}, ["demo-wild"]),
         ({"demo-syn": [-0.05, -0.05, -0.06], "demo-wild": [-0.1, -0.1, -0.1]}, ["demo-syn", "demo-wild"]),
     ],

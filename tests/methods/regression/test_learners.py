@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import statistics
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
 
 from ssliqa_bench.errors import InputError
-from ssliqa_bench.methods.regression import training
-from ssliqa_bench.methods.regression.training import ScoreTrainee, build_start
+from ssliqa_bench.methods.regression import mean_teacher, pseudo_label, training
+from ssliqa_bench.methods.regression.training import ScoreTrainee, TrainingStep, build_start
 from ssliqa_bench.training.backbones.base import QualityModel
+from ssliqa_bench.training.images import ImageSet
 from ssliqa_bench.training.quality import build_model, read_test_crops, stored_model
 from ssliqa_bench.training.views import View
 from ssliqa_bench.types import Artifact
@@ -107,6 +114,73 @@ def test_the_average_follows_and_is_what_is_left() -> None:
         decay = min(1 - 1 / (t + 1), 0.8)
         expected = decay * expected + (1 - decay) * weight
     np.testing.assert_allclose(averaged, expected, rtol=1e-5, atol=1e-7)
+
+
+def handed_loss(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str, **params: Any) -> tuple[Any, Any]:
+    """The loss that the last stage of a learner hands to the training loop, and the artifacts of its stages."""
+    handed: list[Any] = []
+
+    def kept(context: Any, network: Any, loss: Any, *_: Any) -> Artifact:
+        handed.append(loss)
+        return Artifact({}, {})
+
+    monkeypatch.setattr(module, "run_training", kept)
+    artifacts = run(make_learner(name, **params))
+    (loss,) = handed
+    return loss, artifacts
+
+
+def crops_of(images: ImageSet, rows: Sequence[int]) -> torch.Tensor:
+    """One weak view of each image."""
+    return View(16).draw(images, np.array(rows), "seed", visits=np.zeros(len(rows), int))
+
+
+def one_by_one(model: QualityModel, crops: torch.Tensor) -> list[float]:
+    """Qualities of crops that pass the network alone."""
+    with torch.no_grad():
+        return [model(crop[None])[0].item() for crop in crops]
+
+
+def smooth(apart: float, beta: float) -> float:
+    return apart**2 / (2 * beta) if abs(apart) < beta else abs(apart) - beta / 2
+
+
+@pytest.mark.parametrize("number", [0, 2, 11])
+def test_the_loss_of_mean_teacher_is_that_of_a_loop(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """The teacher sees the first view and the student the second; the weight has risen by steps made (of 12)."""
+    own = {"unlabeled_weight": 3.0, "ramp": "exponential", "ramp_share": 0.5, "smooth_l1_beta": 0.1}
+    loss, _ = handed_loss(monkeypatch, mean_teacher, "mean-teacher", **own)
+    trainee = ScoreTrainee(initial(), 0.9)
+    student, teacher = trainee.network, trainee.averaged
+    assert isinstance(student, QualityModel) and isinstance(teacher, QualityModel)
+    torch.nn.init.constant_(teacher.head.bias, 0.9)
+    labeled, unlabeled = frozen_labeled(9), frozen_images(14, 5)
+    known, first, second = (crops_of(*pair) for pair in ((labeled.images, range(4)), (unlabeled, (3, 0, 11)),
+                                                         (unlabeled, (5, 1, 9))))  # fmt: skip
+    step = TrainingStep(number, known, torch.tensor(labeled.score01[:4]).float(), torch.tensor([3, 0, 11]),
+                        (first, second))  # fmt: skip
+    scored = [smooth(a - b, 0.1) for a, b in zip(one_by_one(student, known), labeled.score01[:4], strict=True)]
+    apart = [(a - b) ** 2 for a, b in zip(one_by_one(teacher, first), one_by_one(student, second), strict=True)]
+    weight = 3.0 * math.exp(-5 * (1 - min(number / 6, 1)) ** 2)
+    terms = loss(trainee, step)
+    assert terms["consistency_loss"].item() == pytest.approx(statistics.fmean(apart), rel=1e-4)
+    assert terms["loss"].item() == pytest.approx(statistics.fmean(scored) + weight * statistics.fmean(apart), rel=1e-4)
+
+
+def test_the_loss_of_pseudo_labels_is_that_of_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every unlabeled crop follows what the teacher said of its own image."""
+    loss, artifacts = handed_loss(monkeypatch, pseudo_label, "pseudo-label", unlabeled_weight=3.0, smooth_l1_beta=0.1)
+    teacher = stored_model(artifacts["teacher"], HEAD, CPU)
+    labeled, unlabeled, rows = frozen_labeled(9), frozen_images(14, 5), (3, 0, 11)
+    made = read_test_crops(teacher, unlabeled, View(16, 2), CPU)[0]
+    said = [float(made[row]) for row in rows]
+    student, known, seen = initial(), crops_of(labeled.images, range(4)), crops_of(unlabeled, rows)
+    step = TrainingStep(0, known, torch.tensor(labeled.score01[:4]).float(), torch.tensor(rows), (seen,))
+    scored = [smooth(a - b, 0.1) for a, b in zip(one_by_one(student, known), labeled.score01[:4], strict=True)]
+    followed = [smooth(a - b, 0.1) for a, b in zip(one_by_one(student, seen), said, strict=True)]
+    terms = loss(ScoreTrainee(student, 0.0), step)
+    assert terms["unlabeled_loss"].item() == pytest.approx(statistics.fmean(followed), rel=1e-4)
+    assert terms["loss"].item() == pytest.approx(statistics.fmean(scored) + 3 * statistics.fmean(followed), rel=1e-4)
 
 
 def test_no_gradient_reaches_the_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
