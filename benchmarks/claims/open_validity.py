@@ -1,6 +1,7 @@
-"""Whether the results on human scores could be an artefact: four checks whose outcome is known beforehand.
+"""Whether the results on human scores could be an artefact: five checks whose outcome is known beforehand.
 
-    python benchmarks/claims/open_validity.py [shuffled zero duplicates truth] [--store runs/validity] [--splits 20]
+    python benchmarks/claims/open_validity.py [shuffled zero duplicates truth told] [--store runs/validity]
+                                              [--splits 20]
                                               [--methods pseudo-label …]        the learners of zero and duplicates
 
 Needs the dataset `livec` below $SSLIQA_DATA. Every run keeps 93 scores and trains with recipe `frozen`.
@@ -14,6 +15,7 @@ duplicates: the unlabeled images are the labeled ones again; on at most 5 % of t
     test images calls that a gain. Outcomes are kept in `benchmarks/claims/duplicates.csv`; those of other learners and
     splits stay there.
 truth: with the true scores of the unlabeled images a comparator comes near `oracle`; printed, not judged.
+told: SS-IQA whose pseudo-labels are the true scores, handed in by the runner, comes near `oracle`; printed, not judged.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ from ssliqa_bench.runner.settings import Settings
 from ssliqa_bench.specs import Pair, RunSpec
 from ssliqa_bench.store.record import Record
 from ssliqa_bench.store.records import read_predictions
+from ssliqa_bench.testing.pseudo_labels import metrics_with_pseudo_labels
 
 DATASET, BUDGET, RECIPE, TEST_FRACTION = "livec", 93, "frozen", 0.2
 SHUFFLED = ("kernel-ridge", "supervised", "pseudo-label", "rankup", "fixmatch")
@@ -160,6 +163,20 @@ def truth(settings: Settings, splits: int, folder: Path, learners: dict[str, str
         yield _interval(method, compare_splits(paired(settings, splits, method, "oracle"), TEST_FRACTION))
 
 
+def told(settings: Settings, splits: int, folder: Path, learners: dict[str, str]) -> Iterator[str]:
+    """SS-IQA whose pseudo-labels are the true scores, less `oracle` and less itself."""
+    registry, pair = load_registry(), f"{DATASET}:{DATASET}"
+    differences: dict[str, list[float]] = {"oracle": [], "ssiqa": []}
+    for seed in range(splits):
+        plans = {name: planned(registry, settings, name, pair, seed, budget=BUDGET) for name in differences}
+        value = metrics_with_pseudo_labels(plans["ssiqa"], settings, "true")[DATASET].srcc
+        assert value is not None
+        for name, plan in plans.items():
+            differences[name].append(value - srcc(run(plan, settings).record))
+    for name, found in differences.items():
+        yield _interval(f"less {name}", compare_splits(found, TEST_FRACTION))
+
+
 def _interval(name: str, found: Comparison) -> str:
     ends = "no interval" if found.lo is None else f"{found.lo:+.4f} to {found.hi:+.4f}"
     return f"{name:20s} mean {found.mean:+.4f}, {ends}"
@@ -240,7 +257,7 @@ def duplicates(settings: Settings, splits: int, folder: Path, learners: dict[str
         yield f"{method:14s} mean {mean:+.4f}; a gain on {gains} of {splits} splits: {'holds' if holds else 'FAILS'}"
 
 
-CHECKS = {"shuffled": shuffled, "zero": zero, "duplicates": duplicates, "truth": truth}
+CHECKS = {"shuffled": shuffled, "zero": zero, "duplicates": duplicates, "truth": truth, "told": told}
 
 
 def main() -> int:
