@@ -21,7 +21,8 @@ from ssliqa_bench.store.records import iter_records
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = Path(__file__).with_suffix(".csv")
-DATASET, BUDGET, COLUMNS = "livec", 93, ("method", "seed", "srcc")
+DATASET, COLUMNS = "livec", ("method", "seed", "srcc")
+SETTING = (f"{DATASET}:{DATASET}", 93, "frozen")  # pair, labels, recipe
 Values = dict[str, dict[int, float]]
 
 
@@ -30,7 +31,7 @@ def of_store(store: Path) -> Values:
     found: Values = defaultdict(dict)
     for record in iter_records(store):
         cell = record.cell
-        if cell.method.endswith("-shuffled") and cell.budget == BUDGET and cell.pair == f"{DATASET}:{DATASET}":
+        if cell.method.endswith("-shuffled") and (cell.pair, cell.budget, cell.recipe) == SETTING:
             value = record.results[DATASET].metrics.srcc
             assert value is not None  # predictions of these runs differ
             found[cell.method][cell.seed] = value
