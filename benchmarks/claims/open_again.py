@@ -108,6 +108,8 @@ def main() -> int:
         picked: Iterator[Record | str] = (read_record(options.store, key) for key in keys)
     else:
         records = [own for own in iter_records(options.store) if options.pair in (None, own.cell.pair)]
+        if not records:
+            sys.exit(f"{options.store}: no records{f' of {options.pair}' if options.pair else ''}; expected a store.")
         picked = chosen(records, options.methods, options.runs, plans)
     lacking = []
     print(f"| {' | '.join(HEAD)} |\n| {' | '.join('---' for _ in HEAD)} |", flush=True)
